@@ -1,0 +1,77 @@
+"""The command line: a table of contents of the stages, and how each of them may end."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from cxrlt_cli import __version__
+from cxrlt_cli.commands.cache import cache
+from cxrlt_cli.commands.demo import demo
+from cxrlt_cli.commands.embed_labels import embed_labels
+from cxrlt_cli.commands.evaluate import evaluate
+from cxrlt_cli.commands.fetch import fetch
+from cxrlt_cli.commands.merge import merge
+from cxrlt_cli.commands.predict import predict
+from cxrlt_cli.commands.train import train
+from cxrlt_cli.config.cache import CacheConfig
+from cxrlt_cli.config.demo import DemoConfig
+from cxrlt_cli.config.embed_labels import EmbedLabelsConfig
+from cxrlt_cli.config.evaluate import EvaluateConfig
+from cxrlt_cli.config.fetch import FetchConfig
+from cxrlt_cli.config.merge import MergeConfig
+from cxrlt_cli.config.predict import PredictConfig
+from cxrlt_cli.config.train import TrainConfig
+from cxrlt_cli.console import say
+from cxrlt_cli.errors import USAGE, Stopped, UserError
+from cxrlt_cli.options import add_command
+
+app = typer.Typer(
+    name="cxrlt",
+    help="Long-tailed multi-label classification of chest radiographs. Each stage reads and writes artifacts on disk.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+add_command(app, "demo", DemoConfig, demo)
+add_command(app, "fetch", FetchConfig, fetch)
+add_command(app, "cache", CacheConfig, cache)
+add_command(app, "embed-labels", EmbedLabelsConfig, embed_labels)
+add_command(app, "merge", MergeConfig, merge)
+add_command(app, "train", TrainConfig, train)
+add_command(app, "predict", PredictConfig, predict)
+add_command(app, "evaluate", EvaluateConfig, evaluate)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"cxrlt {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def top(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Long-tailed multi-label classification of chest radiographs. Each stage reads and writes artifacts on disk."""
+
+
+def main() -> None:
+    """Runs one command. Exit codes: 0 done, 1 defect with traceback, 2 usage or input, 75 / 143 stopped by SIGUSR1 / SIGTERM."""
+    try:
+        app()
+    except UserError as error:
+        say(f"error: {error.message}")
+        if error.hint:
+            say(f"hint: {error.hint}")
+        if os.environ.get("CXRLT_DEBUG"):
+            raise
+        sys.exit(USAGE)
+    except Stopped as stop:
+        say(stop.message)
+        sys.exit(stop.code)

@@ -1,0 +1,99 @@
+"""`dataset.parquet`: one row an image with its labels and where its pixels stand. Points to pixels, copies none."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from cxrlt_cli.artifacts.tables import matrix, nullable_int8, read_table, require_columns, write_table
+from cxrlt_cli.errors import UserError, listed
+
+FORMAT, VERSION = "cxrlt dataset", 1
+SPLITS = ("train", "val", "test")
+
+#: `cache` is the path of the image file from the folder of the dataset, `row` the image's row in it.
+COLUMNS = ["image_id", "patient_id", "study_id", "source", "split", "view", "sex", "age", "cache", "row"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images of one or more sources in one label space.
+
+    Attributes:
+        table: `COLUMNS`, a row an image.
+        classes: class names, in the order of the columns below.
+        targets: (N, C) uint8, 1 or 0; 0 where unknown.
+        known: (N, C) bool.
+        settings: how the pixels were made; one for all.
+        header: policies, counts, provenance.
+        path: the file it was read from.
+    """
+
+    table: pd.DataFrame
+    classes: list[str]
+    targets: np.ndarray
+    known: np.ndarray
+    settings: dict[str, Any]
+    header: dict[str, Any]
+    path: Path
+
+    def split(self, name: str) -> "Dataset":
+        """The rows of one split.
+
+        Raises:
+            UserError: the split has no rows.
+        """
+        keep = (self.table["split"] == name).to_numpy()
+        if not keep.any():
+            there = ", ".join(sorted(self.table["split"].unique()))
+            raise UserError(f"{self.path} has no {name} split (it has: {there})", "see the fractions of: cxrlt merge --split")
+        table = self.table[keep].reset_index(drop=True)
+        return Dataset(table, self.classes, self.targets[keep], self.known[keep], self.settings, self.header, self.path)
+
+
+def write_dataset(dataset: Dataset) -> None:
+    """Writes a dataset to its path."""
+    columns: dict[str, Any] = {}
+    for name in COLUMNS:
+        column = pa.array(dataset.table[name], from_pandas=True, type=_TYPES.get(name, pa.string()))
+        columns[name] = column.dictionary_encode() if name in ("source", "split", "view", "sex", "cache") else column
+    for index, name in enumerate(dataset.classes):
+        columns[f"label:{name}"] = nullable_int8(dataset.targets[:, index], dataset.known[:, index])
+    header = {"classes": dataset.classes, "settings": dataset.settings, **dataset.header}
+    write_table(dataset.path, pa.table(columns), FORMAT, VERSION, header)
+
+
+_TYPES = {"row": pa.int64(), "age": pa.float32()}
+
+
+def read_dataset(path: Path) -> Dataset:
+    """Reads `dataset.parquet`.
+
+    Raises:
+        UserError: not there, damaged, not a dataset, without rows, or with labels other than 1, 0 and null.
+    """
+    again = "cxrlt merge --overwrite"
+    table, header = read_table(path, FORMAT, VERSION, again)
+    classes = list(header["classes"])
+    labels = [f"label:{name}" for name in classes]
+    require_columns(path, table, [*COLUMNS, *labels])
+    if not table.num_rows:
+        raise UserError(f"{path} has no rows", f"make it again with: {again}")
+    values = matrix(table, labels, -1)
+    if not np.isin(values, (-1, 0, 1)).all():
+        raise UserError(f"{path} has labels other than 1, 0 and null", f"make it again with: {again}")
+    known = values >= 0
+    frame = pd.DataFrame({name: _plain(table[name]) for name in COLUMNS})
+    strange = sorted(set(frame["split"]) - set(SPLITS))
+    if strange:
+        raise UserError(f"{path} has unknown splits: {listed(strange)}", f"make it again with: {again}")
+    return Dataset(frame, classes, np.where(known, values, 0).astype(np.uint8), known, header["settings"], header, path)
+
+
+def _plain(column: pa.ChunkedArray) -> Any:
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(pa.string())
+    return column.to_pandas()

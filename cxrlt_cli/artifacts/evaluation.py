@@ -1,0 +1,50 @@
+"""`evaluations/NAME/`: `metrics.json` for programs, `per_class.csv` for spreadsheets."""
+
+import csv
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from cxrlt_cli.artifacts.files import replacing
+from cxrlt_cli.errors import UserError
+
+FORMAT, VERSION = "cxrlt evaluation", 1
+
+
+def write_evaluation(folder: Path, metrics: dict[str, Any], per_class: list[dict[str, Any]]) -> None:
+    """Writes an evaluation. Undefined figures (NaN) become null in JSON and an empty cell in CSV."""
+    with replacing(folder / "per_class.csv") as aside, aside.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(per_class[0]))
+        writer.writeheader()
+        writer.writerows(_without_nan(per_class))
+    content = {"format": FORMAT, "version": VERSION, **metrics, "per_class": per_class}
+    with replacing(folder / "metrics.json") as aside:  # last: where it stands, the evaluation is whole
+        aside.write_text(json.dumps(_without_nan(content), indent=1, allow_nan=False) + "\n")
+
+
+def read_evaluation(path: Path) -> dict[str, Any]:
+    """Reads an evaluation from its folder or its `metrics.json`.
+
+    Raises:
+        UserError: not there, not JSON, or not an evaluation.
+    """
+    file = path / "metrics.json" if path.is_dir() else path
+    hint = "make it with: cxrlt evaluate"
+    if not file.is_file():
+        raise UserError(f"{file} is not there", hint)
+    try:
+        content: dict[str, Any] = json.loads(file.read_text())
+    except (ValueError, OSError) as error:
+        raise UserError(f"{file} cannot be read as JSON: {error}", hint) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") != VERSION:
+        raise UserError(f"{file} is not {FORMAT} of version {VERSION}", hint)
+    return content
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

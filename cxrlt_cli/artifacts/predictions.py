@@ -1,0 +1,101 @@
+"""`predictions/NAME.parquet`: ids and one float32 logit a class; probabilities would tie near 0 and 1."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from cxrlt_cli.artifacts.files import replacing
+from cxrlt_cli.artifacts.tables import read_table, require_columns, write_table
+from cxrlt_cli.errors import UserError, listed
+
+FORMAT, VERSION = "cxrlt predictions", 1
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Scores of images.
+
+    Attributes:
+        image_ids: (N,) ids, each once.
+        classes: class names.
+        logits: (N, C) float32; of merged views or models, the logit of the merged probability.
+        header: what made them (runs, views, merge, split, provenance).
+    """
+
+    image_ids: list[str]
+    classes: list[str]
+    logits: np.ndarray
+    header: dict[str, Any]
+
+
+def write_predictions(path: Path, predictions: Predictions) -> None:
+    """Writes a prediction file.
+
+    Raises:
+        UserError: a score is not finite (image and class are named), or the folder cannot be written to.
+    """
+    _require_finite(path, predictions, "the run is damaged or diverged: see its history.jsonl")
+    columns: dict[str, Any] = {"image_id": pa.array(predictions.image_ids, pa.string())}
+    for index, name in enumerate(predictions.classes):
+        columns[f"logit:{name}"] = pa.array(np.ascontiguousarray(predictions.logits[:, index], dtype=np.float32))
+    write_table(path, pa.table(columns), FORMAT, VERSION, {"classes": predictions.classes, **predictions.header})
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Reads a prediction file.
+
+    Raises:
+        UserError: not there, damaged, not predictions, an id twice, no rows, or a score that is not finite.
+    """
+    again = "cxrlt predict --overwrite"
+    table, header = read_table(path, FORMAT, VERSION, again)
+    classes = list(header["classes"])
+    require_columns(path, table, ["image_id", *(f"logit:{name}" for name in classes)])
+    ids = table["image_id"].to_pylist()
+    if not ids:
+        raise UserError(f"{path} has no rows", f"make it again with: {again}")
+    if len(set(ids)) != len(ids):
+        raise UserError(f"{path} has an image twice", f"make it again with: {again}")
+    logits = np.empty((len(ids), len(classes)), dtype=np.float32)
+    for index, name in enumerate(classes):
+        logits[:, index] = table[f"logit:{name}"].fill_null(float("nan")).to_numpy()
+    predictions = Predictions(ids, classes, logits, header)
+    _require_finite(path, predictions, f"make it again with: {again}")
+    return predictions
+
+
+def _require_finite(path: Path, predictions: Predictions, hint: str) -> None:
+    bad = np.argwhere(~np.isfinite(predictions.logits))
+    if len(bad):
+        row, column = bad[0]
+        where = f"{predictions.image_ids[row]}, {predictions.classes[column]}"
+        raise UserError(f"{path}: {len(bad)} scores are not finite (the first: {where})", hint)
+
+
+def write_submission(path: Path, predictions: Predictions, id_column: str) -> None:
+    """Writes the challenge's CSV: the id column (`dicom_id` there), then a probability a class, in float64's full digits."""
+    with np.errstate(over="ignore"):  # exp(-x) of a very negative logit is inf, and 1 / inf the right probability
+        probabilities = 1.0 / (1.0 + np.exp(-predictions.logits.astype(np.float64)))
+    frame = pd.DataFrame(probabilities, columns=pd.Index(predictions.classes))
+    if id_column in predictions.classes:
+        raise UserError(f"the id column {id_column!r} is also a class", "name another: --id-column")
+    frame.insert(0, id_column, pd.Series(predictions.image_ids))
+    with replacing(path) as aside:
+        frame.to_csv(aside, index=False)
+
+
+def rows_of(path: Path, predictions: Predictions, image_ids: list[str]) -> np.ndarray:
+    """(len(image_ids),) row numbers of ids in the predictions, joined by id.
+
+    Raises:
+        UserError: an id has no prediction.
+    """
+    row = {name: index for index, name in enumerate(predictions.image_ids)}
+    absent = [name for name in image_ids if name not in row]
+    if absent:
+        raise UserError(f"{path} has no scores for {len(absent)} of {len(image_ids)} images: {listed(absent)}", "predict them")
+    return np.array([row[name] for name in image_ids], dtype=np.int64)

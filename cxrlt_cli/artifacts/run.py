@@ -1,0 +1,138 @@
+"""`runs/NAME/`: configuration, status, history, and the two checkpoints of a training run.
+
+Checkpoints hold tensors and plain values only and are loaded with `weights_only=True`: a file from elsewhere cannot run code.
+"""
+
+import json
+import pickle
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from cxrlt_cli.artifacts.files import replacing
+from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.workspace import newest
+
+FORMAT, VERSION = "cxrlt checkpoint", 1
+State = Literal["running", "stopped", "done", "failed"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folder of one training run."""
+
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config.json"
+
+    @property
+    def status(self) -> Path:
+        return self.folder / "status.json"
+
+    @property
+    def history(self) -> Path:
+        return self.folder / "history.jsonl"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log.txt"
+
+    @property
+    def last(self) -> Path:
+        return self.folder / "last.pt"
+
+    @property
+    def best(self) -> Path:
+        return self.folder / "best.pt"
+
+    @property
+    def validation(self) -> Path:
+        return self.folder / "validation.parquet"
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes JSON; the file appears when it is whole."""
+    with replacing(path) as aside:
+        aside.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON object. Raises UserError where it is not there or not one."""
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}", "the run is damaged: train it again with --overwrite") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} does not hold a JSON object", "the run is damaged: train it again with --overwrite")
+    return content
+
+
+def write_status(run: Run, state: State, **facts: Any) -> None:
+    """Writes `status.json`."""
+    write_json(run.status, {"state": state, "time": datetime.now(UTC).isoformat(timespec="seconds"), **facts})
+
+
+def write_history(run: Run, epochs: list[dict[str, Any]]) -> None:
+    """Writes `history.jsonl`, one line an epoch. The epochs stand in `last.pt` too: both always tell the same."""
+    with replacing(run.history) as aside:
+        aside.write_text("".join(json.dumps(epoch) + "\n" for epoch in epochs))
+
+
+def read_history(run: Run) -> list[dict[str, Any]]:
+    """Reads `history.jsonl`. Raises UserError where it is not there or damaged."""
+    try:
+        return [json.loads(line) for line in run.history.read_text().splitlines()]
+    except (OSError, ValueError) as error:
+        raise UserError(f"{run.history} cannot be read: {error}", "the run is damaged: train it again") from error
+
+
+def finished_runs(runs: Path) -> list[Run]:
+    """The runs of a folder whose status says done."""
+    found = [Run(status.parent) for status in sorted(runs.glob("*/status.json"))]
+    return [run for run in found if read_json(run.status).get("state") == "done"]
+
+
+def newest_finished_run(runs: Path) -> Run | None:
+    """The run of a folder that finished last, None where none has."""
+    chosen = newest([run.status for run in finished_runs(runs)])
+    return Run(chosen.parent) if chosen else None
+
+
+def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
+    """Writes tensors and plain values; the file appears when it is whole."""
+    import torch
+
+    with replacing(path) as aside:
+        torch.save({"format": FORMAT, "version": VERSION, **content}, aside)
+
+
+def read_checkpoint(path: Path, keys: list[str]) -> dict[str, Any]:
+    """Reads a checkpoint that `write_checkpoint` wrote, to the CPU.
+
+    Args:
+        path: the file.
+        keys: what must be in it.
+
+    Raises:
+        UserError: not there, damaged, not ours, of another version, or incomplete.
+    """
+    import torch
+
+    hint = "name a run of `cxrlt train`, or train one"
+    if not path.is_file():
+        raise UserError(f"{path} is not there", hint)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, OSError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+        raise UserError(f"{path} cannot be read as a checkpoint: {str(error).splitlines()[0]}", hint) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise UserError(f"{path} is not a checkpoint of cxrlt", hint)
+    if content.get("version") != VERSION:
+        raise UserError(f"{path} has version {content.get('version')} of its format, this cxrlt reads {VERSION}", hint)
+    absent = [key for key in keys if key not in content]
+    if absent:
+        raise UserError(f"{path} lacks {listed(absent)}", hint)
+    return content

@@ -1,0 +1,70 @@
+"""`images/NAME.parquet`: a source's own table, a row an image whose pixels are in `images/NAME.h5`, in that order."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from cxrlt_cli.artifacts.tables import matrix, nullable_int8, read_table, require_columns, write_table
+
+FORMAT, VERSION = "cxrlt source table", 1
+
+#: What is known of an image beside its labels. All text but `age` (years, float); null where the source does not say.
+COLUMNS = ["image_id", "patient_id", "study_id", "view", "sex", "age", "official_split", "file"]
+
+#: A label that the source leaves blank for an image, in `SourceTable.labels`.
+BLANK = -2
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """What a source says of its images.
+
+    Attributes:
+        kind: the published layout it was read as (`chestxray14`, `table` …).
+        table: `COLUMNS`, a row an image.
+        classes: the label names as published.
+        labels: (N, len(classes)) int8 as published: 1, 0, -1 (uncertain), BLANK.
+        header: what else the file says (cache, pixel settings, provenance); empty before it is written.
+    """
+
+    kind: str
+    table: pd.DataFrame
+    classes: list[str]
+    labels: np.ndarray
+    header: dict[str, Any]
+
+    def rows(self, keep: np.ndarray) -> "SourceTable":
+        """The same source with only the rows of a boolean mask or of indices."""
+        chosen = self.table.iloc[np.flatnonzero(keep) if keep.dtype == bool else keep].reset_index(drop=True)
+        return SourceTable(self.kind, chosen, self.classes, self.labels[keep], self.header)
+
+
+def write_source_table(path: Path, source: SourceTable, header: dict[str, Any]) -> None:
+    """Writes `images/NAME.parquet`."""
+    columns = {name: pa.array(source.table[name], from_pandas=True, type=_type(name)) for name in COLUMNS}
+    for index, name in enumerate(source.classes):
+        values = source.labels[:, index]
+        columns[f"label:{name}"] = nullable_int8(values, values != BLANK)
+    header = {"kind": source.kind, "classes": source.classes, **header}
+    write_table(path, pa.table(columns), FORMAT, VERSION, header)
+
+
+def read_source_table(path: Path) -> SourceTable:
+    """Reads `images/NAME.parquet`.
+
+    Raises:
+        UserError: not there, damaged, or not such a table.
+    """
+    table, header = read_table(path, FORMAT, VERSION, "cxrlt cache")
+    classes = list(header["classes"])
+    labels = [f"label:{name}" for name in classes]
+    require_columns(path, table, [*COLUMNS, *labels])
+    return SourceTable(header["kind"], table.select(COLUMNS).to_pandas(), classes, matrix(table, labels, BLANK), header)
+
+
+def _type(name: str) -> pa.DataType:
+    return pa.float32() if name == "age" else pa.string()

@@ -1,0 +1,98 @@
+"""Parquet tables with a checked header: format, version, and whatever else the artifact says of itself, as JSON."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cxrlt_cli.artifacts.files import replacing
+from cxrlt_cli.errors import UserError, listed
+
+_KEY = b"cxrlt"
+
+
+def write_table(path: Path, table: pa.Table, format: str, version: int, header: dict[str, Any]) -> None:
+    """Writes a table with its header; the file appears when it is whole.
+
+    Raises:
+        UserError: the folder cannot be written to, or is full.
+    """
+    text = json.dumps({"format": format, "version": version, **header}, sort_keys=True)
+    with replacing(path) as aside:
+        pq.write_table(table.replace_schema_metadata({_KEY: text.encode()}), aside, compression="zstd")
+
+
+def read_header(path: Path, format: str, version: int, made_by: str) -> dict[str, Any]:
+    """The header alone. Raises UserError as `read_table` does."""
+    return _header(path, pq.read_schema, format, version, made_by)[1]
+
+
+def read_table(path: Path, format: str, version: int, made_by: str) -> tuple[pa.Table, dict[str, Any]]:
+    """Reads a table that `write_table` wrote.
+
+    Args:
+        path: the Parquet file.
+        format: what it must say of itself.
+        version: the version that this code reads.
+        made_by: the command that makes such a file, for the hint.
+
+    Raises:
+        UserError: not there, not readable, not Parquet, cut short, of another format or version.
+    """
+    table, header = _header(path, pq.read_table, format, version, made_by)
+    return table, header
+
+
+def _header(path: Path, read: Any, format: str, version: int, made_by: str) -> tuple[Any, dict[str, Any]]:
+    hint = f"make it with: {made_by}"
+    if not path.is_file():
+        raise UserError(f"{path} is not there", hint)
+    try:
+        content = read(path)
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}", hint) from error
+    schema = content if isinstance(content, pa.Schema) else content.schema
+    try:
+        header = json.loads((schema.metadata or {}).get(_KEY, b"{}"))
+    except ValueError as error:
+        raise UserError(f"{path}: its header is damaged", hint) from error
+    if header.get("format") != format:
+        raise UserError(f"{path} is {header.get('format', 'a Parquet file of another origin')}, not {format}", hint)
+    if header.get("version") != version:
+        raise UserError(f"{path} has version {header.get('version')} of its format, this cxrlt reads {version}", hint)
+    return content, header
+
+
+def require_columns(path: Path, table: pa.Table, names: list[str]) -> None:
+    """Raises UserError where a table lacks columns that its format promises."""
+    absent = [name for name in names if name not in table.column_names]
+    if absent:
+        raise UserError(f"{path} lacks the columns {listed(absent)}", "it was altered after it was written: make it again")
+
+
+def vectors(values: np.ndarray) -> pa.Array:
+    """(N, D) float32 as a fixed_size_list<float32>[D] column."""
+    flat = pa.array(np.ascontiguousarray(values, dtype=np.float32).ravel())
+    return pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+
+
+def nullable_int8(values: np.ndarray, known: np.ndarray) -> pa.Array:
+    """(N,) integers as an int8 column, null where `known` is false."""
+    return pa.array(values.astype(np.int8), mask=~known)
+
+
+def from_nullable_int8(column: pa.ChunkedArray, fill: int) -> np.ndarray:
+    """An int8 column as (N,) int8, nulls being `fill`."""
+    filled: np.ndarray = column.cast(pa.int8()).fill_null(fill).to_numpy()
+    return filled
+
+
+def matrix(table: pa.Table, names: list[str], fill: int) -> np.ndarray:
+    """(N, len(names)) int8 of nullable columns, nulls being `fill`."""
+    out = np.empty((table.num_rows, len(names)), dtype=np.int8)
+    for column, name in enumerate(names):
+        out[:, column] = from_nullable_int8(table[name], fill)
+    return out

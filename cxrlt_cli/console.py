@@ -1,0 +1,87 @@
+"""Talk goes to stderr, data to stdout. A bar on a terminal, a dated line a minute where output is kept in a file."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Protocol
+
+SECONDS_BETWEEN_LINES = 60.0
+
+
+def say(text: str) -> None:
+    """One line to the reader."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def warn(text: str) -> None:
+    """One line that the reader should not miss."""
+    say(f"warning: {text}")
+
+
+def dated(text: str) -> str:
+    """`text` behind the local time, as it stands in logs."""
+    return f"{datetime.now().astimezone().isoformat(timespec='seconds')} {text}"
+
+
+def data(text: str) -> None:
+    """A result, for the eye or for the next program of a pipe."""
+    print(text, flush=True)
+
+
+class Progress(Protocol):
+    """What a loop tells of itself."""
+
+    def advance(self, count: int, note: str = "") -> None:
+        """Counts `count` more units as done; `note` stands behind the count."""
+
+
+class _Lines:
+    def __init__(self, label: str, total: int, unit: str) -> None:
+        self.label, self.total, self.unit = label, total, unit
+        self.done, self.began = 0, time.monotonic()
+        self.last = self.began
+
+    def advance(self, count: int, note: str = "") -> None:
+        self.done += count
+        now = time.monotonic()
+        if now - self.last >= SECONDS_BETWEEN_LINES:
+            self.last = now
+            say(dated(self._line(now, note)))
+
+    def _line(self, now: float, note: str) -> str:
+        rate = self.done / max(now - self.began, 1e-9)
+        return f"{self.label}: {self.done}/{self.total} {self.unit}, {rate:.1f}/s{f', {note}' if note else ''}"
+
+
+@contextmanager
+def progress(label: str, total: int, unit: str = "images") -> Iterator[Progress]:
+    """Shows how far a loop of `total` units is: a bar on a terminal, else a dated line a minute."""
+    if not sys.stderr.isatty():
+        yield _Lines(label, total, unit)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=total, note="")
+
+        class _Bar:
+            def advance(self, count: int, note: str = "") -> None:
+                bar.update(task, advance=count, note=note)
+
+        yield _Bar()
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Aligned plain text: the first column to the left, the others to the right."""
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+
+    def line(row: Sequence[str]) -> str:
+        first, *others = (cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
+        return "  ".join((first, *others)).rstrip()
+
+    return "\n".join((line(header), line(["-" * w for w in widths]), *(line(row) for row in rows)))

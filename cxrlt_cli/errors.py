@@ -1,0 +1,54 @@
+"""What a command may end with, other than success. Everything else that escapes is a defect of ours."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+
+USAGE = 2
+STOPPED_BY_SIGUSR1 = 75  # EX_TEMPFAIL: state is saved, run the same command again
+STOPPED_BY_SIGTERM = 143
+
+
+class UserError(Exception):
+    """Wrong usage or input. `message` says what and where, `hint` the next thing to do or type."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class Stopped(Exception):
+    """Work was stopped by a signal after its state was saved; `code` is the process's exit code."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+
+
+def listed(names: Iterable[object], most: int = 5) -> str:
+    """The first `most` of some names as text, with how many more there are."""
+    rows = [str(name) for name in names]
+    more = f" and {len(rows) - most} more" if len(rows) > most else ""
+    return ", ".join(rows[:most]) + more
+
+
+def nearest(name: str, known: Iterable[object]) -> str:
+    """`; nearest is X` for a mistyped name, or nothing where no known name is close."""
+    names = {str(k).casefold(): str(k) for k in known}
+    close = get_close_matches(name.casefold(), list(names), n=1, cutoff=0.6)
+    return f"; nearest is {names[close[0]]!r}" if close else ""
+
+
+@contextmanager
+def reported_os_errors(doing: str) -> Iterator[None]:
+    """Turns the operating system's refusals (read-only, full, not there, not allowed) into a UserError."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or ""
+        raise UserError(
+            f"{doing}: {error.strerror or error}{f' ({where})' if where else ''}",
+            "check that the folder exists, may be written to and has space left; or name another one",
+        ) from error

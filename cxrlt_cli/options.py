@@ -1,0 +1,103 @@
+"""A stage's options are the fields of its frozen dataclass: flag, help, saved form and resume check in one place."""
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+
+import typer
+
+from cxrlt_cli.errors import UserError
+from cxrlt_cli.workspace import Workspace
+
+Config = TypeVar("Config")
+
+_WORKSPACE = Annotated[
+    Path,
+    typer.Option("--workspace", envvar="CXRLT_WORKSPACE", help="Folder in which all artifacts stand.", show_default="."),
+]
+
+
+def flag(
+    default: Any, help: str, *, name: str = "", metavar: str | None = None, free: bool = False, argument: bool = False
+) -> Any:
+    """A dataclass field that is a command-line option.
+
+    Args:
+        default: value where the option is not given.
+        help: one sentence for `--help`; also the documentation of the field.
+        name: the flag, where it is not the field's name with dashes.
+        metavar: what stands for the value in `--help`.
+        free: a resumed run may have another value (it changes nothing in the result).
+        argument: a positional argument instead of a flag.
+    """
+    metadata = {"help": help, "name": name, "metavar": metavar, "free": free, "argument": argument}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def _parameter(field: "dataclasses.Field[Any]", hint: Any) -> inspect.Parameter:
+    """The parameter from which Typer builds the option of one field."""
+    meta = field.metadata
+    if get_origin(hint) is tuple:  # repeatable: Typer knows it as a list
+        hint = list[get_args(hint)[0]]  # type: ignore[misc]
+    info: Any
+    if meta["argument"]:
+        info = typer.Argument(help=meta["help"], metavar=meta["metavar"])
+    else:
+        name = meta["name"] or "--" + field.name.replace("_", "-")
+        info = typer.Option(name, help=meta["help"], metavar=meta["metavar"])
+    default = list(field.default) if isinstance(field.default, tuple) else field.default
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(field.name, kind, default=default, annotation=Annotated[hint, info])
+
+
+def add_command(app: typer.Typer, name: str, config: type[Config], run: Callable[[Config, Workspace], None]) -> None:
+    """Registers `run` as the subcommand `name`, its options being the fields of `config` and `--workspace`."""
+    hints = get_type_hints(config)
+    fields = dataclasses.fields(config)  # type: ignore[arg-type]
+    parameters = [_parameter(field, hints[field.name]) for field in fields]
+    kind = inspect.Parameter.KEYWORD_ONLY
+    parameters.append(inspect.Parameter("workspace", kind, default=Path(), annotation=_WORKSPACE))
+
+    @functools.wraps(run)
+    def call(**values: Any) -> None:
+        workspace = Workspace(values.pop("workspace"))
+        frozen = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        run(config(**frozen), workspace)
+
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    del call.__wrapped__  # type: ignore[attr-defined]
+    app.command(name)(call)
+
+
+def saved(config: Any) -> dict[str, Any]:
+    """A stage's options as JSON holds them: paths as text, tuples as lists."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return [plain(item) for item in value]
+        return str(value) if isinstance(value, Path) else value
+
+    return {field.name: plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
+
+
+def refuse_changed(config: Any, before: dict[str, Any], where: Path) -> None:
+    """Resuming goes on with the options of the start.
+
+    Raises:
+        UserError: an option that decides the result differs from the saved one; every such option is named.
+    """
+    now = saved(config)
+    decisive = [field.name for field in dataclasses.fields(config) if not field.metadata.get("free")]
+    changed = [name for name in decisive if name not in before or before[name] != now[name]]
+    if changed:
+        rows = (f"--{name.replace('_', '-')}: {before.get(name, 'not there')!r} then, {now[name]!r} now" for name in changed)
+        raise UserError(
+            f"{where} was begun with other options: " + "; ".join(rows),
+            "give the options of the start to go on with it, or --overwrite to begin again, or another --name",
+        )
+
+

@@ -1,0 +1,41 @@
+"""SIGTERM and SIGUSR1 ask a command to save and stop; the work decides at which moment it can."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from cxrlt_cli.errors import STOPPED_BY_SIGTERM, STOPPED_BY_SIGUSR1, Stopped
+
+_CODES = {signal.SIGTERM: STOPPED_BY_SIGTERM, signal.SIGUSR1: STOPPED_BY_SIGUSR1}
+
+
+class StopRequest:
+    """Set by a handler that does nothing else, read by the loop."""
+
+    def __init__(self) -> None:
+        self.signal: signal.Signals | None = None
+
+    def __bool__(self) -> bool:
+        return self.signal is not None
+
+    def stopped(self, saved: str) -> Stopped:
+        """The exception that ends the command with the signal's exit code; `saved` says what is safe and how to go on."""
+        assert self.signal is not None
+        return Stopped(f"stopped by {self.signal.name}: {saved}", _CODES[self.signal])
+
+
+@contextmanager
+def stop_requests() -> Iterator[StopRequest]:
+    """While open, SIGTERM and SIGUSR1 set the request instead of ending the process; afterwards all is as before."""
+    request = StopRequest()
+
+    def handler(number: int, _frame: FrameType | None) -> None:
+        request.signal = signal.Signals(number)
+
+    before = {number: signal.signal(number, handler) for number in _CODES}
+    try:
+        yield request
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)
