@@ -62,7 +62,7 @@ def top(
 
 
 def main() -> None:
-    """Runs one command. Exit codes: 0 done, 1 defect with traceback, 2 usage or input, 75 / 143 stopped by SIGUSR1 / SIGTERM."""
+    """Runs one command. Exit codes: 0 done, 1 a defect, 2 usage or input, 75 / 143 stopped by SIGUSR1 / SIGTERM."""
     try:
         app()
     except UserError as error:

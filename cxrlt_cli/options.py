@@ -47,7 +47,8 @@ def _parameter(field: "dataclasses.Field[Any]", hint: Any) -> inspect.Parameter:
         info = typer.Argument(help=meta["help"], metavar=meta["metavar"])
     else:
         name = meta["name"] or "--" + field.name.replace("_", "-")
-        info = typer.Option(name, help=meta["help"], metavar=meta["metavar"])
+        shown = "[default:" not in meta["help"]  # else the help says it better than the value
+        info = typer.Option(name, help=meta["help"], metavar=meta["metavar"], show_default=shown)
     default = list(field.default) if isinstance(field.default, tuple) else field.default
     kind = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(field.name, kind, default=default, annotation=Annotated[hint, info])
@@ -69,7 +70,7 @@ def add_command(app: typer.Typer, name: str, config: type[Config], run: Callable
 
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    del call.__wrapped__  # type: ignore[attr-defined]
+    del call.__wrapped__
     app.command(name)(call)
 
 
@@ -99,5 +100,3 @@ def refuse_changed(config: Any, before: dict[str, Any], where: Path) -> None:
             f"{where} was begun with other options: " + "; ".join(rows),
             "give the options of the start to go on with it, or --overwrite to begin again, or another --name",
         )
-
-

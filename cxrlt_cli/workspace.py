@@ -44,7 +44,9 @@ def checked_name(name: str) -> str:
         UserError: it would leave its folder or hide in it.
     """
     if not name or name.startswith(".") or any(mark in name for mark in "/\\\0"):
-        raise UserError(f"{name!r} cannot be an artifact's name", "use letters, digits, '-', '_' and '.', not beginning with '.'")
+        raise UserError(
+            f"{name!r} cannot be an artifact's name", "use letters, digits, '-', '_' and '.', not beginning with '.'"
+        )
     return name
 
 

@@ -54,7 +54,9 @@ def create_images(path: Path, ids: list[str], size: int, settings: dict[str, Any
     with replacing(path) as aside:
         refuse_no_space(path.parent, len(ids) * (size * size + encoded.itemsize + 1) + (1 << 20))
         with h5py.File(aside, "w", libver=("v110", "v110")) as file:
-            file.attrs.update({"format": FORMAT, "version": VERSION, **_prefixed("settings", settings), **_prefixed("source", source)})
+            file.attrs.update(
+                {"format": FORMAT, "version": VERSION, **_prefixed("settings", settings), **_prefixed("source", source)}
+            )
             _allocate(file, "images", (len(ids), size, size), h5py.h5t.STD_U8LE)
             _allocate(file, "done", (len(ids),), h5py.h5t.STD_U8LE)
             file.create_dataset("id", data=encoded.astype(h5py.string_dtype("utf-8", encoded.itemsize)))
@@ -135,7 +137,7 @@ def read_done(layout: Layout) -> np.ndarray:
     """(N,) bool: the rows whose pixels are on disk."""
     with layout.path.open("rb") as file:
         file.seek(layout.done)
-        return np.frombuffer(file.read(len(layout.ids)), dtype=np.uint8) == 1
+        return np.asarray(np.frombuffer(file.read(len(layout.ids)), dtype=np.uint8) == 1)
 
 
 class PixelWriter:

@@ -1,4 +1,4 @@
-"""`images/NAME.parquet`: a source's own table, a row an image whose pixels are in `images/NAME.h5`, in that order."""
+"""`images/NAME.parquet`: a source's own table, a row an image whose pixels are in `images/NAME.h5`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +12,9 @@ from cxrlt_cli.artifacts.tables import matrix, nullable_int8, read_table, requir
 
 FORMAT, VERSION = "cxrlt source table", 1
 
-#: What is known of an image beside its labels. All text but `age` (years, float); null where the source does not say.
-COLUMNS = ["image_id", "patient_id", "study_id", "view", "sex", "age", "official_split", "file"]
+#: What is known of an image beside its labels; null where the source does not say. All text but `age` (years, float) and
+#: `row` (its row in the image file).
+COLUMNS = ["image_id", "patient_id", "study_id", "view", "sex", "age", "official_split", "file", "row"]
 
 #: A label that the source leaves blank for an image, in `SourceTable.labels`.
 BLANK = -2
@@ -67,4 +68,4 @@ def read_source_table(path: Path) -> SourceTable:
 
 
 def _type(name: str) -> pa.DataType:
-    return pa.float32() if name == "age" else pa.string()
+    return {"age": pa.float32(), "row": pa.int64()}.get(name, pa.string())

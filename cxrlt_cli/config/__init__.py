@@ -1,0 +1,1 @@
+"""The options of each stage: one frozen dataclass a stage."""

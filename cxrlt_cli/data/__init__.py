@@ -1,0 +1,1 @@
+"""From artifacts to batches; augmentation on whole batches."""

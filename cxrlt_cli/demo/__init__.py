@@ -1,0 +1,1 @@
+"""Made-up radiographs with a long tail."""

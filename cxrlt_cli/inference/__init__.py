@@ -1,0 +1,1 @@
+"""From runs to scores: forward passes, views, merging of views and models."""

@@ -1,0 +1,1 @@
+"""Average precision, AUROC: arrays in, numbers out. Nothing of ours is imported."""

@@ -1,0 +1,1 @@
+"""Visual encoders, the label-query decoder, classifiers."""

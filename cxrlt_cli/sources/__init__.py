@@ -1,0 +1,1 @@
+"""The published datasets, one file each: where images and labels lie, and what their values mean."""

@@ -1,0 +1,1 @@
+"""Training. Read `loop.py` first; `recipe.py` is the one place that chooses tricks from flags."""

@@ -1,0 +1,15 @@
+"""`cxrlt train`."""
+
+from cxrlt_cli.config.train import TrainConfig
+from cxrlt_cli.workspace import Workspace
+
+
+def train(config: TrainConfig, workspace: Workspace) -> None:
+    """Train a network on dataset.parquet with label_embeddings.parquet as queries, into runs/NAME.
+
+    After each epoch it is validated: history.jsonl holds each class's AP, best.pt the weights of the highest mean.
+    SIGTERM and SIGUSR1 save and stop; the same command with --resume goes on.
+    """
+    from cxrlt_cli.training.train import train_run
+
+    train_run(config, workspace)

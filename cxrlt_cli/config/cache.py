@@ -1,0 +1,84 @@
+"""Options of `cxrlt cache`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cxrlt_cli.errors import UserError, nearest
+from cxrlt_cli.options import flag
+from cxrlt_cli.workspace import checked_name
+
+KINDS = ("chestxray14", "table")
+_TABLE_ONLY = (
+    "images", "image_column", "path_column", "patient_column", "study_column", "view_column", "sex_column", "age_column",
+    "split_column", "label_columns",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CacheConfig:
+    """Which images become which pixels, and where they go."""
+
+    source: str = flag(
+        "", "What to read: chestxray14=FOLDER (NIH's layout) or table=FILE (CSV or Parquet).", metavar="KIND=PATH"
+    )
+    labels: Path | None = flag(None, "Label table of a published source that does not stand beside its images.")
+    size: int = flag(512, "Side of the cached square, px.")
+    fit: Literal["pad", "crop", "stretch"] = flag("pad", "How a picture that is no square becomes one.")
+    name: str = flag("", "Name of the artifact: images/NAME.h5 [default: the kind, or the table's name]")
+    allow_missing: bool = flag(False, "The table lists images that are not there, and that is meant.", name="--allow-missing")
+    images: Path | None = flag(None, "table: folder from which the paths count [default: the table's own]")
+    image_column: str = flag("image_id", "table: column of the image id.")
+    path_column: str = flag("", "table: column of the file [default: path where there, else the image id]")
+    patient_column: str = flag("patient_id", "table: column of the patient id.")
+    study_column: str = flag("", "table: column of the study id [default: study_id where there]")
+    view_column: str = flag("", "table: column of the view [default: view where there]")
+    sex_column: str = flag("", "table: column of the sex [default: sex where there]")
+    age_column: str = flag("", "table: column of the age in years [default: age where there]")
+    split_column: str = flag("", "table: column of the official split: train, val, test [default: split where there]")
+    label_columns: str = flag("", "table: the label columns, separated by commas; values 1, 0, -1, blank.", metavar="A,B,C")
+    workers: int = flag(0, "Processes that decode [default: one for each core this process may use]", free=True)
+    resume: bool = flag(
+        False, "Go on with an unfinished cache where there is one; retry what failed.", name="--resume", free=True
+    )
+    overwrite: bool = flag(False, "Replace an existing cache.", name="--overwrite", free=True)
+
+    def __post_init__(self) -> None:
+        if "=" not in self.source:
+            raise UserError(f"--source {self.source!r} is not KIND=PATH", f"KIND is one of: {', '.join(KINDS)}")
+        if self.kind not in KINDS:
+            near = nearest(self.kind, KINDS)
+            raise UserError(f"--source: {self.kind!r} is no kind of source{near}", f"KIND is one of: {', '.join(KINDS)}")
+        if self.resume and self.overwrite:
+            raise UserError("--resume and --overwrite exclude each other", "--resume goes on, --overwrite begins again")
+        if not 8 <= self.size <= 4096:
+            raise UserError(f"--size {self.size} is not within 8 … 4096", "224, 512 and 1024 px are usual")
+        if self.workers < 0:
+            raise UserError(f"--workers {self.workers} is negative", "0 takes one for each core")
+        checked_name(self.artifact_name)
+        self._refuse_options_of_the_other_kind()
+
+    def _refuse_options_of_the_other_kind(self) -> None:
+        if self.kind == "table":
+            if self.labels:
+                raise UserError("--labels is for published sources", "a table is its own: --source table=FILE")
+            return
+        given = [name for name in _TABLE_ONLY if getattr(self, name) != type(self).__dataclass_fields__[name].default]
+        if given:
+            flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            raise UserError(f"{flags}: only for --source table=FILE", f"{self.kind} is read as it is published")
+
+    @property
+    def kind(self) -> str:
+        """The layout that the source is read as."""
+        return self.source.partition("=")[0]
+
+    @property
+    def path(self) -> Path:
+        """Where the source lies."""
+        return Path(self.source.partition("=")[2])
+
+    @property
+    def artifact_name(self) -> str:
+        """The name under `images/`."""
+        return self.name or (self.path.name.split(".")[0] if self.kind == "table" else self.kind)

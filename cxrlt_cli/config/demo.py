@@ -1,0 +1,24 @@
+"""Options of `cxrlt demo`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cxrlt_cli.errors import UserError
+from cxrlt_cli.options import flag
+
+
+@dataclass(frozen=True)
+class DemoConfig:
+    """Where the demonstration goes and how large it is."""
+
+    folder: Path | None = flag(None, "Folder to make [default: cxrlt-demo]", metavar="DIR", argument=True)
+    phantoms: int = flag(2400, "Made-up radiographs.")
+    epochs: int = flag(5, "Passes over the training images, in each of two runs.")
+    seed: int = flag(0, "Decides everything that is drawn.")
+    overwrite: bool = flag(False, "Replace an earlier demonstration.", name="--overwrite")
+
+    def __post_init__(self) -> None:
+        if self.phantoms < 100 or self.epochs < 1:
+            raise UserError(
+                "--phantoms is at least 100 and --epochs at least 1", "the default takes a few minutes on two cores"
+            )

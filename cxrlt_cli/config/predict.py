@@ -1,0 +1,51 @@
+"""Options of `cxrlt predict`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cxrlt_cli.errors import UserError
+from cxrlt_cli.options import flag
+from cxrlt_cli.workspace import checked_name
+
+VIEW_COUNT = 16
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """Which runs score which images, and how views and runs are merged."""
+
+    runs: tuple[str, ...] = flag(
+        (), "Runs, by name under runs/ or by folder; several are an ensemble [default: the newest finished run]", argument=True
+    )
+    split: Literal["train", "val", "test"] = flag("test", "Split of the dataset to score.")
+    images: Path | None = flag(None, "Score the PNG and JPEG files of this folder instead of a split.", metavar="FOLDER")
+    tta: int = flag(1, f"Test-time augmentation: the first N of {VIEW_COUNT} views; 1 is the image as it is.", metavar="N")
+    merge: Literal["geomean", "mean"] = flag(
+        "geomean", "Views and runs are merged by the geometric or the arithmetic mean of probabilities."
+    )
+    dataset: Path | None = flag(None, "The dataset [default: dataset.parquet]")
+    name: str = flag("", "Name of the predictions: predictions/NAME.parquet [default: from runs, split and views]")
+    submission: Path | None = flag(None, "Also write the challenge's CSV: an id and a probability a class.", metavar="FILE.csv")
+    id_column: str = flag("dicom_id", "Name of the id column of that CSV.")
+    batch_size: int = flag(64, "Images a forward pass.")
+    device: Literal["auto", "cpu", "cuda"] = flag("auto", "Where to compute; auto takes a GPU where there is one.")
+    workers: int = flag(0, "Processes that decode a folder's images [default: one for each core]")
+    overwrite: bool = flag(False, "Replace existing predictions.", name="--overwrite")
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.tta <= VIEW_COUNT:
+            raise UserError(f"--tta {self.tta} is not within 1 … {VIEW_COUNT}", "8 takes the first eight views")
+        if self.batch_size < 1 or self.workers < 0:
+            raise UserError("--batch-size is at least 1 and --workers at least 0", "see cxrlt predict --help")
+        if self.name:
+            checked_name(self.name)
+
+    def artifact_name(self, runs: list[str]) -> str:
+        """The name under `predictions/`."""
+        if self.name:
+            return self.name
+        what = self.images.resolve().name if self.images else self.split
+        views = f"-tta{self.tta}" if self.tta > 1 else ""
+        means = f"-{self.merge}" if self.merge != "geomean" and (self.tta > 1 or len(runs) > 1) else ""
+        return f"{'+'.join(runs)}-{what}{views}{means}"

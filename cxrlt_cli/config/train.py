@@ -1,0 +1,92 @@
+"""Options of `cxrlt train`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cxrlt_cli.errors import UserError
+from cxrlt_cli.options import flag
+from cxrlt_cli.workspace import checked_name
+
+_POSITIVE = ("epochs", "batch_size", "rate", "decoder_layers", "decoder_heads", "decoder_width", "decoder_feedforward")
+_SHARES = ("warmup", "decoder_dropout")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What is learned from what, and how.
+
+    The paper gives no sizes, rates or lengths: defaults are KAD's (decoder, weight decay, cosine), and otherwise ours.
+    """
+
+    encoder: Literal["resnet18", "resnet50", "densenet121"] = flag("resnet50", "Visual encoder; its features before pooling.")
+    weights: str = flag(
+        "none",
+        "Start of the encoder: none (random), imagenet (after `cxrlt fetch`) or a torchvision state dict.",
+        metavar="none|imagenet|FILE",
+    )
+    reweight: str = flag(
+        "",
+        "Class weights, comma-separated terms that multiply: hardK:F (the K classes of lowest validation AP, times F), NAME:F, "
+        "head:F, medium:F, tail:F, inverse-sqrt, effective:BETA, @FILE.csv (class,weight).",
+        metavar="TERMS",
+    )
+    hard_from: Path | None = flag(None, "Run or evaluation that says which classes are hard [default: the newest finished run]")
+    mixup: float = flag(0.0, "MixUp: images and labels are mixed with shares from Beta(A, A); 0 is off.", metavar="A")
+    augment: Literal["standard", "none"] = flag(
+        "standard", "standard: flip, small rotation, zoom, shift, contrast, brightness."
+    )
+    epochs: int = flag(20, "Passes over the training images.")
+    batch_size: int = flag(64, "Images a step.")
+    rate: float = flag(1e-4, "Peak learning rate of AdamW.", name="--lr")
+    weight_decay: float = flag(0.02, "Weight decay of AdamW; none on norms and biases.")
+    warmup: float = flag(0.05, "Share of the steps in which the rate rises; afterwards it falls as a cosine.")
+    decoder_layers: int = flag(4, "Layers of the label-query decoder.")
+    decoder_heads: int = flag(4, "Attention heads of the decoder.")
+    decoder_width: int = flag(768, "Width of the decoder.")
+    decoder_feedforward: int = flag(1024, "Width of its feed-forward part.")
+    decoder_dropout: float = flag(0.1, "Dropout in the decoder.")
+    seed: int = flag(0, "Decides everything that is drawn.")
+    device: Literal["auto", "cpu", "cuda"] = flag("auto", "Where to compute; auto takes a GPU where there is one.", free=True)
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = flag(
+        "auto", "auto: on a GPU bf16, or fp16 with loss scaling where it has no bf16; else fp32."
+    )
+    dataset: Path | None = flag(None, "Images and labels [default: dataset.parquet]")
+    embeddings: Path | None = flag(None, "Label embeddings [default: label_embeddings.parquet]")
+    name: str = flag("", "Name of the run: runs/NAME [default: from encoder, reweight and seed]")
+    resume: bool = flag(
+        False, "Go on with this run where it stopped; start it where there is none.", name="--resume", free=True
+    )
+    overwrite: bool = flag(False, "Replace an existing run.", name="--overwrite", free=True)
+
+    def __post_init__(self) -> None:
+        if self.resume and self.overwrite:
+            raise UserError("--resume and --overwrite exclude each other", "--resume goes on, --overwrite begins again")
+        self._check_ranges()
+        if self.decoder_width % self.decoder_heads:
+            text = f"--decoder-width {self.decoder_width} cannot be shared among --decoder-heads {self.decoder_heads}"
+            raise UserError(text, "the width is a multiple of the heads")
+        if self.hard_from and "hard" not in self.reweight:
+            raise UserError(
+                "--hard-from says which classes --reweight hardK:F takes, and there is none", "as in --reweight hard9:3"
+            )
+        checked_name(self.run_name)
+
+    def _check_ranges(self) -> None:
+        for name in _POSITIVE:
+            if not getattr(self, name) > 0:
+                flag_name = "lr" if name == "rate" else name.replace("_", "-")
+                raise UserError(f"--{flag_name} {getattr(self, name)} is not above 0", "see cxrlt train --help")
+        for name in _SHARES:
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"--{name.replace('_', '-')} {getattr(self, name)} is not a share of 0 … 1", "as in 0.1")
+        if self.mixup < 0 or self.weight_decay < 0:
+            raise UserError("--mixup and --weight-decay cannot be negative", "0 turns them off")
+
+    @property
+    def run_name(self) -> str:
+        """The name under `runs/`."""
+        if self.name:
+            return self.name
+        terms = "".join(mark if mark.isalnum() or mark in ".-" else "x" if mark == ":" else "_" for mark in self.reweight)
+        return "-".join(part for part in (self.encoder, terms, f"seed{self.seed}" if self.seed else "") if part)

@@ -1,0 +1,99 @@
+"""Augmentation of a whole batch at once, on the device where it is.
+
+The amounts are of our choosing (the paper does not give any): small rotations, zooms and shifts, as a patient's position
+varies, a horizontal flip, and contrast and brightness, as the exposure does.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from cxrlt_cli.data.randomness import Stream, uniform
+
+#: Gray mean and deviation of the mean of ImageNet's three channels; with one value for all channels, summing a pretrained
+#: stem's three channels into one is exact.
+MEAN, DEVIATION = 0.449, 0.226
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """How far augmentation goes: degrees, share of the scale, share of the side, share of the contrast, gray of 0..1."""
+
+    rotation: float = 10.0
+    zoom: float = 0.10
+    shift: float = 0.06
+    contrast: float = 0.20
+    brightness: float = 0.10
+    flip: float = 0.5
+
+
+def to_unit(images: Tensor) -> Tensor:
+    """(B, S, S) uint8 to (B, 1, S, S) float32 of 0..1."""
+    return images.unsqueeze(1).to(torch.float32).div_(255.0)
+
+
+def normalise(images: Tensor) -> Tensor:
+    """0..1 to the network's input: mean 0 and deviation 1, about."""
+    return (images - MEAN) / DEVIATION
+
+
+def affine(images: Tensor, matrices: Tensor) -> Tensor:
+    """Resamples a batch by one affine map an image, bilinear, black outside.
+
+    Args:
+        images: (B, 1, S, S) of 0..1.
+        matrices: (B, 2, 3), from output to input coordinates of -1..1.
+    """
+    grid = functional.affine_grid(matrices, list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+def matrices(flip: np.ndarray, degrees: np.ndarray, zoom: np.ndarray, shift: np.ndarray) -> Tensor:
+    """(B, 2, 3) float32 maps for `affine`.
+
+    Args:
+        flip: (B,) bool, mirror left and right.
+        degrees: (B,) rotation, counter-clockwise as seen.
+        zoom: (B,) factor, above 1 enlarges.
+        shift: (B, 2) to the right and down, in shares of the side.
+    """
+    angle = np.deg2rad(degrees)
+    cosine, sine = np.cos(angle) / zoom, np.sin(angle) / zoom
+    sign = np.where(flip, -1.0, 1.0)
+    dx, dy = 2 * shift[:, 0], 2 * shift[:, 1]
+    first = np.stack([sign * cosine, -sign * sine, sign * (-cosine * dx + sine * dy)], axis=1)
+    second = np.stack([sine, cosine, -sine * dx - cosine * dy], axis=1)
+    return torch.from_numpy(np.stack([first, second], axis=1).astype(np.float32))
+
+
+def augment(images: Tensor, seed: int, epoch: int, rows: np.ndarray, amounts: Amounts) -> Tensor:
+    """Augments a batch, each image by draws of its own.
+
+    Args:
+        images: (B, 1, S, S) of 0..1.
+        seed: of the run.
+        epoch: from 0.
+        rows: (B,) rows of the training split: with seed and epoch they decide every draw.
+        amounts: how far it goes.
+
+    Returns:
+        The same shape; values of 0..1.
+    """
+
+    def spread(stream: Stream, amount: float) -> np.ndarray:
+        return (2 * uniform(seed, epoch, rows, stream) - 1) * amount
+
+    shift = np.stack([spread(Stream.SHIFT_X, amounts.shift), spread(Stream.SHIFT_Y, amounts.shift)], axis=1)
+    flip = uniform(seed, epoch, rows, Stream.FLIP) < amounts.flip
+    maps = matrices(flip, spread(Stream.ROTATION, amounts.rotation), 1 + spread(Stream.ZOOM, amounts.zoom), shift)
+    images = affine(images, maps.to(images.device))
+    contrast = _column(1 + spread(Stream.CONTRAST, amounts.contrast), images)
+    brightness = _column(spread(Stream.BRIGHTNESS, amounts.brightness), images)
+    return ((images - 0.5) * contrast + 0.5 + brightness).clamp_(0.0, 1.0)
+
+
+def _column(values: np.ndarray, like: Tensor) -> Tensor:
+    return torch.from_numpy(values.astype(np.float32)).to(like.device).view(-1, 1, 1, 1)

@@ -1,0 +1,58 @@
+"""Pixels of a dataset's rows, from whichever image files they stand in."""
+
+import numpy as np
+
+from cxrlt_cli.artifacts.dataset import Dataset
+from cxrlt_cli.artifacts.images import ImageReader
+from cxrlt_cli.errors import UserError, listed
+
+
+class DatasetImages:
+    """Random access to the images of a dataset."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        """Opens and checks every image file that the dataset points to.
+
+        Raises:
+            UserError: a file is not there or damaged, its pixels were made otherwise, or a row is another image's.
+        """
+        codes, self._files = _factorized(dataset)
+        self._readers = [ImageReader(dataset.path.parent / name) for name in self._files]
+        self._reader_of, self._rows = codes, dataset.table["row"].to_numpy()
+        self.size = int(dataset.settings["size"])
+        for code, reader in enumerate(self._readers):
+            _check(dataset, reader, np.flatnonzero(codes == code))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """(B, S, S) uint8 of (B,) dataset rows, in their order."""
+        out = np.empty((len(rows), self.size, self.size), dtype=np.uint8)
+        for code, reader in enumerate(self._readers):
+            at = np.flatnonzero(self._reader_of[rows] == code)
+            if len(at):
+                reader.read_into(self._rows[rows[at]], out, at)
+        return out
+
+
+def _factorized(dataset: Dataset) -> tuple[np.ndarray, list[str]]:
+    codes, names = dataset.table["cache"].factorize(sort=True)
+    return codes, [str(name) for name in names]
+
+
+def _check(dataset: Dataset, reader: ImageReader, rows: np.ndarray) -> None:
+    path, again = reader.layout.path, "make the dataset again: cxrlt merge --overwrite"
+    if reader.layout.settings != dataset.settings:
+        raise UserError(f"{path} was made with {reader.layout.settings}, {dataset.path} needs {dataset.settings}", again)
+    places = dataset.table["row"].to_numpy()[rows]
+    if len(places) and (places.min() < 0 or places.max() >= len(reader.layout.ids)):
+        raise UserError(f"{dataset.path} points beyond the end of {path}", again)
+    wanted = dataset.table["image_id"].to_numpy()[rows]
+    stored = (reader.layout.ids[row] for row in places)
+    strange = [name for name, own in zip(wanted, stored, strict=True) if name != own and not name.endswith(f"/{own}")]
+    if strange:
+        raise UserError(f"{path} has other images than {dataset.path}: {listed(strange)}", again)
+    absent = wanted[~reader.done[places]]
+    if len(absent):
+        raise UserError(f"{path} has no pixels for {listed(absent)}", again)

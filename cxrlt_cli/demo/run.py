@@ -1,0 +1,89 @@
+"""The stage `demo`: makes phantoms, then types the commands that a user would."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from cxrlt_cli.config.demo import DemoConfig
+from cxrlt_cli.console import say
+from cxrlt_cli.demo.sources import HOSPITAL_B_CLASSES, write_sources
+from cxrlt_cli.errors import USAGE, UserError, reported_os_errors
+from cxrlt_cli.workspace import Workspace
+
+_MARK = ".cxrlt-demo"  # only a folder that a demonstration made is ever removed by one
+_DRAWN, _CACHED = 192, 80  # px
+
+
+def run_demo(config: DemoConfig, workspace: Workspace) -> None:
+    """Runs every stage on phantoms.
+
+    Raises:
+        UserError: the folder exists, cannot be written to, or a stage failed.
+    """
+    began = time.monotonic()
+    folder = config.folder or workspace.root / "cxrlt-demo"
+    _make_folder(folder, config.overwrite)
+    say(f"drawing {config.phantoms} phantoms of two made-up hospitals in {folder / 'sources'}")
+    write_sources(folder / "sources", config.phantoms, _DRAWN, config.seed)
+    for command in _commands(config):
+        _run(command, folder)
+    say(f"\nThe whole took {(time.monotonic() - began) / 60:.1f} minutes. Look next at, in {folder}:")
+    for path, what in _LOOK_NEXT:
+        say(f"  {path:<28}{what}")
+
+
+_LOOK_NEXT = (
+    ("sources/", "what went in: two hospitals, their images and label tables"),
+    ("images/*.failed.csv", "the images that could not be read, and why"),
+    ("dataset.parquet", "one row an image: labels, patient, split, where its pixels are"),
+    ("runs/*/history.jsonl", "loss and each class's AP, epoch by epoch"),
+    ("evaluations/demo/", "the table above as per_class.csv and metrics.json"),
+)
+
+
+def _commands(config: DemoConfig) -> list[list[str]]:
+    train = ["train", "--encoder", "resnet18", "--epochs", str(config.epochs), "--batch-size", "32", "--lr", "5e-4"]
+    train += ["--decoder-layers", "2", "--decoder-width", "256", "--decoder-feedforward", "512", "--seed", str(config.seed)]
+    labels = ",".join(HOSPITAL_B_CLASSES)
+    size = ["--size", str(_CACHED)]
+    return [
+        ["cache", "--source", "chestxray14=sources/hospital-a", "--name", "hospital-a", *size],
+        ["cache", "--source", "table=sources/hospital-b/labels.csv", "--name", "hospital-b", "--label-columns", labels, *size],
+        ["embed-labels", "--encoder", "ngram"],
+        ["merge", "--label-space", "chestxray14"],
+        [*train, "--name", "base"],
+        [*train, "--name", "hard", "--reweight", "hard5:2"],
+        ["predict", "base", "hard", "--tta", "8", "--merge", "geomean", "--name", "demo"],
+        ["evaluate", "demo"],
+    ]
+
+
+def _make_folder(folder: Path, overwrite: bool) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if not overwrite:
+            raise UserError(
+                f"{folder} exists", "--overwrite replaces an earlier demonstration; or name another folder: cxrlt demo DIR"
+            )
+        if not (folder / _MARK).is_file():
+            raise UserError(
+                f"{folder} was not made by a demonstration: it is left alone", "name another folder: cxrlt demo DIR"
+            )
+        shutil.rmtree(folder)
+    with reported_os_errors(f"cannot write {folder}"):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _MARK).touch()
+
+
+def _run(command: list[str], folder: Path) -> None:
+    say(f"\n$ cxrlt {shlex.join(command)}")
+    environment = {key: value for key, value in os.environ.items() if key != "CXRLT_WORKSPACE"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    code = subprocess.run([sys.executable, "-m", "cxrlt_cli", *command], cwd=folder, env=environment, check=False).returncode
+    if code == USAGE:
+        raise UserError(f"the stage `cxrlt {command[0]}` failed in {folder}", "its message stands above")
+    if code:
+        sys.exit(code)

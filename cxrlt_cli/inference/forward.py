@@ -1,0 +1,110 @@
+"""One or several trained networks that score images."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cxrlt_cli.artifacts.run import Run, newest_finished_run, read_checkpoint
+from cxrlt_cli.data.augment import normalise, to_unit
+from cxrlt_cli.errors import UserError, listed, nearest
+from cxrlt_cli.inference.merging import merge_logits
+from cxrlt_cli.inference.views import View, look
+from cxrlt_cli.model.network import Network, network_from
+
+
+@dataclass(frozen=True)
+class Member:
+    """A trained network of an ensemble.
+
+    Attributes:
+        name: of its run.
+        path: of its checkpoint.
+        network: in evaluation form.
+        classes: names.
+        pixels: how the images it learned from were made.
+        order: (C,) its columns in the order of the first member's classes.
+        described: the run's `config.json`.
+    """
+
+    name: str
+    path: Path
+    network: Network
+    classes: list[str]
+    pixels: dict[str, Any]
+    order: np.ndarray
+    described: dict[str, Any]
+
+
+def find_runs(given: tuple[str, ...], runs: Path) -> list[Run]:
+    """The runs that a user named, or the newest finished one.
+
+    Raises:
+        UserError: no such run, none at all, or one twice.
+    """
+    if not given:
+        newest = newest_finished_run(runs)
+        if newest is None:
+            raise UserError(f"{runs} has no finished run", "train one: cxrlt train; or name a run's folder")
+        return [newest]
+    found = []
+    for name in given:
+        folder = next((path for path in (runs / name, Path(name)) if path.is_dir()), None)
+        if folder is None:
+            there = sorted(path.parent.name for path in runs.glob("*/config.json"))
+            raise UserError(f"{name!r} is no run{nearest(name, there)}", f"{runs} has: {', '.join(there) or 'none'}")
+        found.append(Run(folder))
+    if len({run.folder.resolve() for run in found}) < len(found):
+        raise UserError(f"a run is named twice: {', '.join(given)}", "name each member of an ensemble once")
+    return found
+
+
+def load_members(runs: list[Run], device: torch.device) -> list[Member]:
+    """Loads the best weights of runs.
+
+    Raises:
+        UserError: a checkpoint is not there, damaged, not ours, or of other classes or pixels than the first.
+    """
+    members: list[Member] = []
+    for run in runs:
+        content = read_checkpoint(run.best, ["model", "spec", "classes", "pixels", "described"])
+        network = network_from(content, run.best)
+        network = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        classes: list[str] = content["classes"]
+        first = members[0] if members else None
+        if first and set(first.classes) != set(classes):
+            other = sorted(set(first.classes) ^ set(classes))
+            raise UserError(
+                f"{run.best} and {first.path} are of other classes: {listed(other)}", "an ensemble has one label space"
+            )
+        if first and first.pixels != content["pixels"]:
+            text = f"{run.best} learned from pixels {content['pixels']}, {first.path} from {first.pixels}"
+            raise UserError(text, "an ensemble reads one kind of pixels: predict with each alone")
+        order = np.array([classes.index(name) for name in (first.classes if first else classes)])
+        members.append(Member(run.folder.name, run.best, network, classes, content["pixels"], order, content["described"]))
+    return members
+
+
+def score(members: list[Member], images: Tensor, views: tuple[View, ...], merge: str) -> np.ndarray:
+    """Scores a batch.
+
+    Args:
+        members: the networks.
+        images: (B, S, S) uint8, on the members' device.
+        views: what to look at.
+        merge: `geomean` or `mean`, over views and members alike.
+
+    Returns:
+        (B, C) float32 logits in the order of the first member's classes.
+    """
+    unit = to_unit(images)
+    with torch.inference_mode():
+        looks = [normalise(look(unit, view)).contiguous(memory_format=torch.channels_last) for view in views]
+        logits = [member.network(image).float().cpu().numpy()[:, member.order] for member in members for image in looks]
+    if len(logits) == 1:
+        single: np.ndarray = logits[0]
+        return single
+    return merge_logits(np.stack(logits), merge).astype(np.float32)

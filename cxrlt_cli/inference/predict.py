@@ -1,0 +1,132 @@
+"""The stage `predict`: runs and images go in, a logit a class comes out."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
+from cxrlt_cli.artifacts.files import check_writable, fingerprint, refuse_existing, replacing
+from cxrlt_cli.artifacts.predictions import Predictions, write_predictions, write_submission
+from cxrlt_cli.artifacts.provenance import record
+from cxrlt_cli.config.predict import PredictConfig
+from cxrlt_cli.console import progress, say, warn
+from cxrlt_cli.data.batches import batches, rows_in_order
+from cxrlt_cli.data.images import DatasetImages
+from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.inference.folder import image_files, read_folder
+from cxrlt_cli.inference.forward import Member, find_runs, load_members, score
+from cxrlt_cli.inference.views import VIEWS
+from cxrlt_cli.options import saved
+from cxrlt_cli.pixels.settings import settings_from
+from cxrlt_cli.training.recipe import choose_device
+from cxrlt_cli.workspace import Workspace
+
+Scored = Iterator[tuple[list[str], np.ndarray]]
+
+
+def predict_images(config: PredictConfig, workspace: Workspace) -> None:
+    """Scores a split or a folder.
+
+    Raises:
+        UserError: bad input or output, runs that do not go together, pixels made otherwise, scores that are not finite.
+    """
+    runs = find_runs(config.runs, workspace.runs)
+    path = workspace.predictions / f"{config.artifact_name([run.folder.name for run in runs])}.parquet"
+    refuse_existing(path, config.overwrite)
+    if config.submission:
+        refuse_existing(config.submission, config.overwrite)
+    device = choose_device(config.device)
+    members = load_members(runs, device)
+    check_writable(path.parent)
+    failures: dict[str, str] = {}
+    inputs = [member.path for member in members]
+    if config.images:
+        names = image_files(config.images)
+        scored = _score_folder(config, members, names, failures, device)
+    else:
+        dataset_path = config.dataset or workspace.dataset
+        dataset = read_dataset(dataset_path)
+        _refuse_unlike(members, dataset)
+        inputs.append(dataset_path)
+        scored = _score_split(config, members, dataset.split(config.split), device)
+    parts = list(scored)
+    _write_failures(path.with_suffix(".failed.csv"), failures)
+    predictions = Predictions(
+        [name for ids, _ in parts for name in ids],
+        members[0].classes,
+        np.concatenate([logits for _, logits in parts]),
+        _header(config, members, inputs),
+    )
+    _write(config, path, predictions)
+
+
+def _refuse_unlike(members: list[Member], dataset: Dataset) -> None:
+    """Pixels made otherwise are refused; a dataset that has changed since the training is pointed out."""
+    for member in members:
+        if member.pixels != dataset.settings:
+            raise UserError(
+                f"{member.path} learned from pixels {member.pixels}, {dataset.path} has {dataset.settings}",
+                "predict on the dataset it was trained with, or cache and merge with its settings",
+            )
+        trained_on = member.described["provenance"]["inputs"][0]
+        if trained_on["sha256"] != fingerprint(dataset.path)["sha256"]:
+            warn(f"{dataset.path} is not the dataset of {member.name}'s training, which may have seen its test patients")
+
+
+def _score_split(config: PredictConfig, members: list[Member], dataset: Dataset, device: torch.device) -> Scored:
+    ids = dataset.table["image_id"].to_numpy()
+    rows = rows_in_order(len(ids), config.batch_size)
+    with progress(f"predict {config.split}", len(ids)) as bar:
+        for batch in batches(dataset, DatasetImages(dataset), rows):
+            yield list(ids[batch.rows]), score(members, batch.to(device).images, VIEWS[: config.tta], config.merge)
+            bar.advance(len(batch.rows))
+
+
+def _score_folder(
+    config: PredictConfig, members: list[Member], names: list[str], failures: dict[str, str], device: torch.device
+) -> Scored:
+    assert config.images is not None
+    settings = settings_from(members[0].pixels, members[0].path)
+    with progress("predict", len(names)) as bar:
+        for ids, pixels, reasons in read_folder(config.images, names, settings, config.batch_size, config.workers):
+            failures.update(reasons)
+            if ids:
+                yield ids, score(members, torch.from_numpy(pixels).to(device), VIEWS[: config.tta], config.merge)
+            bar.advance(len(ids) + len(reasons))
+    if len(failures) == len(names):
+        raise UserError(f"none of the {len(names)} images of {config.images} can be read: {listed(set(failures.values()))}")
+
+
+def _header(config: PredictConfig, members: list[Member], inputs: list[Path]) -> dict[str, Any]:
+    several = config.tta > 1 or len(members) > 1
+    return {
+        "runs": [member.name for member in members],
+        "split": "" if config.images else config.split,
+        "views": config.tta,
+        "merge": config.merge if several else "none",
+        "pixels": members[0].pixels,
+        "provenance": record(saved(config), inputs),
+    }
+
+
+def _write_failures(path: Path, failures: dict[str, str]) -> None:
+    """`NAME.failed.csv`: the images of a folder that could not be read, and why."""
+    if not failures:
+        path.unlink(missing_ok=True)
+        return
+    with replacing(path) as aside, aside.open("w", newline="") as file:
+        csv.writer(file).writerows([("image_id", "reason"), *sorted(failures.items())])
+    warn(f"{len(failures)} images cannot be read and have no scores: {path}")
+
+
+def _write(config: PredictConfig, path: Path, predictions: Predictions) -> None:
+    write_predictions(path, predictions)
+    if config.submission:
+        write_submission(config.submission, predictions, config.id_column)
+        say(f"submission: {config.submission}")
+    runs, views = predictions.header["runs"], "1 view" if config.tta == 1 else f"{config.tta} views, {config.merge}"
+    say(f"{len(predictions.image_ids)} images x {len(predictions.classes)} classes, {len(runs)} run(s), {views}: {path}")

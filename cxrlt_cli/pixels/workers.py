@@ -1,0 +1,101 @@
+"""Processes that decode. They write pixels to the image file themselves: nothing but row numbers crosses a process border."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Generator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+from cxrlt_cli.artifacts.images import Layout, PixelWriter
+from cxrlt_cli.errors import UserError
+from cxrlt_cli.pixels.gray import UnreadableImageError
+from cxrlt_cli.pixels.settings import PixelSettings, read_square
+
+_BLOCK = 16  # images a task: long enough to hide the queue, short enough to share out evenly
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What became of one row: `error` is the reason why it has no pixels, empty where it has."""
+
+    row: int
+    error: str
+
+
+def cores() -> int:
+    """The cores that this process may use, which on a cluster are fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def decode_rows(layout: Layout, settings: PixelSettings, files: dict[int, Path], workers: int) -> Generator[list[Decoded]]:
+    """Decodes image files into their rows of an allocated image file.
+
+    Args:
+        layout: the image file.
+        settings: how pixels are made.
+        files: row -> image file.
+        workers: processes; 0 for one a core.
+
+    Yields:
+        What became of a block of rows, as blocks finish. Their pixels are written but may not be on the disk yet.
+
+    Raises:
+        UserError: a process was killed, or the pixels cannot be written.
+    """
+    rows = sorted(files)
+    blocks = ([(row, files[row]) for row in rows[start : start + _BLOCK]] for start in range(0, len(rows), _BLOCK))
+    count = min(workers or cores(), -(-len(rows) // _BLOCK)) or 1
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(count, context, initializer=_start, initargs=(layout, settings, os.getpid()))
+    waiting: set[Future[list[Decoded]]] = set()
+    try:
+        for block in blocks:
+            waiting.add(pool.submit(_decode, block))
+            if len(waiting) >= 3 * count:  # a bounded queue: memory does not grow with the number of images
+                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in finished)
+        while waiting:
+            finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in finished)
+    except BrokenProcessPool as error:
+        hint = "most often memory ran out: give fewer --workers, and --resume to go on"
+        raise UserError("a decoding process was killed", hint) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_writer: PixelWriter
+_settings: PixelSettings
+
+
+def _start(layout: Layout, settings: PixelSettings, parent: int) -> None:
+    global _writer, _settings
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):  # these reach the whole group; the parent decides
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    _writer, _settings = PixelWriter(layout), settings
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process when its parent has been killed: a pool's workers would wait for ever."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def _decode(block: list[tuple[int, Path]]) -> list[Decoded]:
+    return [Decoded(row, _decode_one(row, path)) for row, path in block]
+
+
+def _decode_one(row: int, path: Path) -> str:
+    try:
+        pixels = read_square(path, _settings)
+    except UnreadableImageError as error:
+        return str(error)
+    _writer.write(row, pixels)
+    return ""

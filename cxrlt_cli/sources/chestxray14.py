@@ -1,0 +1,121 @@
+"""NIH ChestX-ray14 (Wang et al., CVPR 2017; 112,120 frontal images of 30,805 patients).
+
+As published: `images/*.png`, or the archives' `images_001/images/*.png` … `images_012/images/*.png`; the label table
+`Data_Entry_2017.csv` or its revision `Data_Entry_2017_v2020.csv` (`Finding Labels` joins findings with `|`, or says
+`No Finding`); the official lists `train_val_list.txt` and `test_list.txt`, a file name a line. A finding that is not named
+is absent: 1 and 0, never blank. The patient is the number before the underscore of the file name.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cxrlt_cli.artifacts.source_table import SourceTable
+from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.sources.listing import (
+    Listing,
+    read_text_table,
+    refuse_blank,
+    refuse_duplicates,
+    require,
+    require_folder,
+    source_table,
+)
+
+CLASSES = [
+    "Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax",
+    "Consolidation", "Edema", "Emphysema", "Fibrosis", "Pleural_Thickening", "Hernia", "No Finding",
+]  # fmt: skip
+_LISTS = {"train_val_list.txt": "train_val", "test_list.txt": "test"}
+_OLDEST = 120.0  # years; the 2017 table has ages up to 414
+
+
+def read_chestxray14(folder: Path, labels: Path | None) -> Listing:
+    """Lists the images of ChestX-ray14.
+
+    Args:
+        folder: holds `images/` or `images_*/images/`.
+        labels: the label table, where it does not stand in `folder`.
+
+    Raises:
+        UserError: no images, no table or several, columns or findings that NIH does not publish, a file listed in both
+            official lists.
+    """
+    require_folder(folder)
+    files = _files(folder)
+    path = labels or _table(folder)
+    table = read_text_table(path)
+    require(table, ["Image Index", "Finding Labels", "Patient ID"], path)
+    refuse_blank(table["Image Index"], path)
+    refuse_blank(table["Patient ID"], path)
+    refuse_duplicates(table["Image Index"], path)
+    splits, lists = _official_splits([folder, path.parent])
+    source = _rows(table, files, splits, path)
+    listed_names = set(table["Image Index"])
+    return Listing(source, folder, [path, *lists], unlisted=sum(name not in listed_names for name in files))
+
+
+def _files(folder: Path) -> dict[str, str]:
+    """File name -> path from the folder."""
+    holders = [folder / "images", *sorted(folder.glob("images_*/images"))]
+    files: dict[str, str] = {}
+    for holder in holders:
+        if holder.is_dir():
+            files.update((path.name, str(path.relative_to(folder))) for path in holder.iterdir() if path.suffix == ".png")
+    if not files:
+        raise UserError(f"{folder} has no PNG in images/ or images_*/images/", "name the folder in which these lie")
+    return files
+
+
+def _table(folder: Path) -> Path:
+    found = sorted([*folder.glob("Data_Entry_2017*.csv"), *folder.glob("Data_Entry_2017*.csv.gz")])
+    if len(found) != 1:
+        what = f"has {listed(path.name for path in found)}" if found else "has no Data_Entry_2017*.csv or .csv.gz"
+        raise UserError(f"{folder} {what}", "name the label table: --labels FILE")
+    return found[0]
+
+
+def _official_splits(folders: list[Path]) -> tuple[dict[str, str], list[Path]]:
+    """File name -> official split, from the lists that are there."""
+    splits: dict[str, str] = {}
+    lists = []
+    for name, split in _LISTS.items():
+        path = next((folder / name for folder in folders if (folder / name).is_file()), None)
+        if path is None:
+            continue
+        lists.append(path)
+        for image in path.read_text().split():
+            if splits.setdefault(image, split) != split:
+                raise UserError(f"{image} stands in both official lists ({path})", "get the lists from NIH again")
+    return splits, lists
+
+
+def _rows(table: pd.DataFrame, files: dict[str, str], splits: dict[str, str], path: Path) -> SourceTable:
+    names = table["Image Index"]
+    age = pd.to_numeric(_optional(table, "Patient Age").str.rstrip("Y"), errors="coerce")
+    columns = {
+        "image_id": names,
+        "patient_id": table["Patient ID"],
+        "view": _optional(table, "View Position"),
+        "sex": _optional(table, "Patient Gender"),
+        "age": age.where(age <= _OLDEST),
+        "official_split": names.map(splits),
+        "file": names.map(files),
+    }
+    return source_table("chestxray14", columns, CLASSES, _labels(table["Finding Labels"], path))
+
+
+def _optional(table: pd.DataFrame, name: str) -> pd.Series:
+    return table[name] if name in table else pd.Series(None, index=table.index, dtype=str)
+
+
+def _labels(findings: pd.Series, path: Path) -> np.ndarray:
+    present = findings.fillna("").str.get_dummies("|")
+    unknown = [name for name in present.columns if name not in CLASSES]
+    if unknown:
+        raise UserError(f"{path}: {listed(unknown)} is no finding of ChestX-ray14", f"it has: {', '.join(CLASSES)}")
+    empty = np.flatnonzero(present.sum(axis=1).to_numpy() == 0)
+    if len(empty):
+        raise UserError(f"{path}, row {empty[0] + 1}: `Finding Labels` is empty", "an image without findings says No Finding")
+    return present.reindex(columns=CLASSES, fill_value=0).to_numpy(dtype=np.int8)

@@ -1,0 +1,55 @@
+"""Each class's AP on a development set, from which `hardK:F` takes the lowest."""
+
+from pathlib import Path
+
+from cxrlt_cli.artifacts.evaluation import read_evaluation
+from cxrlt_cli.artifacts.run import Run, newest_finished_run, read_history, read_json
+from cxrlt_cli.errors import UserError, listed
+
+
+def development_ap(given: Path | None, runs: Path, classes: list[str]) -> tuple[dict[str, float], Path]:
+    """Class -> AP, without the classes whose AP is undefined; and where it was found.
+
+    Args:
+        given: `--hard-from`: a run's folder, or an evaluation's folder or `metrics.json`.
+        runs: where the newest finished run is looked for otherwise.
+        classes: of the dataset.
+
+    Raises:
+        UserError: neither is there, it was scored on the test split, or it lacks classes of the dataset.
+    """
+    if given is None:
+        run = newest_finished_run(runs)
+        if run is None:
+            raise UserError(
+                f"--reweight hardK:F needs each class's AP on a development set, and {runs} has no finished run",
+                "train one first (cxrlt train), or name a run or an evaluation: --hard-from runs/NAME",
+            )
+        given = run.folder
+    found = _of_run(Run(given)) if (given / "status.json").is_file() else _of_evaluation(given)
+    absent = [name for name in classes if name not in found]
+    if absent:
+        raise UserError(f"{given} says nothing of {listed(absent)}", "name a run or an evaluation of this dataset: --hard-from")
+    return {name: ap for name, ap in found.items() if ap is not None}, given
+
+
+def _of_run(run: Run) -> dict[str, float | None]:
+    status = read_json(run.status)
+    best = status.get("best_epoch")
+    if status.get("state") != "done" or best is None:
+        raise UserError(f"{run.folder} is not finished ({status.get('state')})", "finish it, or name another: --hard-from")
+    epoch = next((epoch for epoch in read_history(run) if epoch["epoch"] == best), None)
+    if epoch is None:
+        raise UserError(f"{run.history} lacks epoch {best}", "name another: --hard-from")
+    found: dict[str, float | None] = epoch["ap"]
+    return found
+
+
+def _of_evaluation(path: Path) -> dict[str, float | None]:
+    evaluation = read_evaluation(path)
+    if evaluation.get("split") != "val":
+        raise UserError(
+            f"{path} was scored on the {evaluation.get('split')} split",
+            "hard classes are chosen on validation, or the test would steer the training: cxrlt predict --split val, cxrlt evaluate",
+        )
+    return {row["class"]: row["ap"] for row in evaluation["per_class"]}

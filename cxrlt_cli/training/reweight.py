@@ -1,0 +1,145 @@
+"""The grammar of `--reweight`, and the class weights that it stands for."""
+
+import csv
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cxrlt_cli.errors import UserError, listed, nearest
+from cxrlt_cli.labels.groups import assign
+from cxrlt_cli.labels.spaces import canonical
+from cxrlt_cli.tricks.class_weights import effective_number, inverse_sqrt
+
+_HINT = 'as in --reweight hard9:3, "Hernia:2,Fibrosis:3", tail:2, inverse-sqrt, effective:0.999 or @weights.csv'
+_GROUPS = ("head", "medium", "tail")
+
+
+@dataclass(frozen=True)
+class Term:
+    """One term: `kind` is hard, group, class, inverse-sqrt, effective or file; `name` and `value` are what it says."""
+
+    kind: str
+    name: str = ""
+    value: float = 1.0
+    count: int = 0
+
+
+def parse_reweight(text: str) -> list[Term]:
+    """The terms of `--reweight`.
+
+    Raises:
+        UserError: a term is none of the grammar, or its number is out of range.
+    """
+    return [_term(part.strip()) for part in text.split(",")] if text.strip() else []
+
+
+def _term(part: str) -> Term:
+    if part == "inverse-sqrt":
+        return Term("inverse-sqrt")
+    if part.startswith("@") and len(part) > 1:
+        return Term("file", part[1:])
+    name, value = _factor(part)
+    if name == "effective":
+        if value >= 1:
+            raise UserError(f"--reweight effective:{value:g}: beta is within 0 … 1, 1 excluded", _HINT)
+        return Term("effective", value=value)
+    hard = re.fullmatch(r"hard(\d+)", name)
+    if hard:
+        if int(hard[1]) < 1:
+            raise UserError(f"--reweight {part!r}: at least one class is hard", _HINT)
+        return Term("hard", value=value, count=int(hard[1]))
+    return Term("group" if name in _GROUPS else "class", name, value)
+
+
+def _factor(part: str) -> tuple[str, float]:
+    """`NAME:F` as name and factor."""
+    name, _, number = part.rpartition(":")
+    try:
+        value = float(number)
+    except ValueError:
+        value = math.nan
+    if not name.strip() or not math.isfinite(value) or value < 0:
+        raise UserError(f"--reweight: {part!r} is not a term", _HINT)
+    return name.strip(), value
+
+
+def class_weights(
+    terms: list[Term], classes: list[str], positives: np.ndarray, known: np.ndarray, hard_ap: dict[str, float]
+) -> np.ndarray:
+    """The product of all terms.
+
+    Args:
+        terms: of `parse_reweight`.
+        classes: names.
+        positives: (C,) training positives.
+        known: (C,) training images whose label is known.
+        hard_ap: class -> AP on a development set, for `hardK:F`; a class whose AP is undefined is not there.
+
+    Returns:
+        (C,) float64, 1 where no term says otherwise.
+
+    Raises:
+        UserError: a class that is not there, or a file that cannot be read.
+    """
+    weights = np.ones(len(classes))
+    for term in terms:
+        if term.kind == "hard":
+            weights[[classes.index(name) for name in hardest(term.count, classes, hard_ap)]] *= term.value
+        elif term.kind == "group":
+            groups = assign(positives / np.maximum(known, 1))
+            weights[[group == term.name for group in groups]] *= term.value
+        elif term.kind == "class":
+            weights[_index(term.name, classes)] *= term.value
+        elif term.kind == "file":
+            for name, value in _file(Path(term.name)).items():
+                weights[_index(name, classes)] *= value
+        else:
+            counts = torch.from_numpy(positives)
+            found = inverse_sqrt(counts) if term.kind == "inverse-sqrt" else effective_number(counts, term.value)
+            weights *= found.numpy()
+    return weights
+
+
+def hardest(count: int, classes: list[str], ap: dict[str, float]) -> list[str]:
+    """The `count` classes of lowest AP, those of equal AP in the order of the classes.
+
+    Raises:
+        UserError: fewer classes than that have an AP.
+    """
+    scored = [name for name in classes if name in ap]
+    if len(scored) < count:
+        raise UserError(
+            f"--reweight hard{count}: only {len(scored)} of {len(classes)} classes have an AP there (none without a positive)",
+            f"take hard{len(scored)} at most, or name classes: {_HINT}",
+        )
+    return sorted(scored, key=lambda name: ap[name])[:count]
+
+
+def _index(name: str, classes: list[str]) -> int:
+    meanings = [canonical(known) for known in classes]
+    if canonical(name) not in meanings:
+        raise UserError(
+            f"--reweight: the dataset has no class {name!r}{nearest(name, classes)}", f"its classes: {', '.join(classes)}"
+        )
+    return meanings.index(canonical(name))
+
+
+def _file(path: Path) -> dict[str, float]:
+    hint = "a CSV with the columns class,weight; a class that it does not list has weight 1"
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            if not {"class", "weight"} <= set(reader.fieldnames or ()):
+                raise UserError(f"{path} has no columns class and weight", hint)
+            rows = [(row["class"], row["weight"]) for row in reader]
+        weights = {name: float(value) for name, value in rows}
+    except (OSError, TypeError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as class weights: {error}", hint) from error
+    wrong = [name for name, value in weights.items() if not math.isfinite(value) or value < 0]
+    if wrong or len(weights) != len(rows):
+        raise UserError(f"{path}: negative, not finite or listed twice: {listed(wrong or [name for name, _ in rows])}", hint)
+    return weights

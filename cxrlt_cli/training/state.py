@@ -1,0 +1,72 @@
+"""All that a run is at one moment: what `last.pt` holds, and how it comes back."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cxrlt_cli.artifacts.run import read_checkpoint, write_checkpoint
+from cxrlt_cli.errors import UserError
+from cxrlt_cli.model.network import Network
+
+
+@dataclass
+class State:
+    """What changes while training.
+
+    Attributes:
+        network: the network.
+        optimizer: its optimizer.
+        scaler: of the loss, for fp16.
+        epoch: the epoch under way, from 0.
+        step: steps done since the start.
+        position: batches of the epoch that are done.
+        loss_sum: of those batches.
+        best: the highest validation mAP so far, and its epoch (from 1); None before the first.
+        history: an entry for each finished epoch.
+    """
+
+    network: Network
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    epoch: int = 0
+    step: int = 0
+    position: int = 0
+    loss_sum: float = 0.0
+    best: tuple[float, int] | None = None
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+_PLAIN = ("epoch", "step", "position", "loss_sum", "best", "history")
+
+
+def save_state(state: State, path: Path) -> None:
+    """Writes all that resuming needs. Draws need no generator's state: they are functions of seed, epoch, row and step."""
+    plain = {name: getattr(state, name) for name in _PLAIN}
+    tensors = {
+        "model": state.network.state_dict(),
+        "optimizer": state.optimizer.state_dict(),
+        "scaler": state.scaler.state_dict(),
+    }
+    write_checkpoint(path, {**tensors, **plain})
+
+
+def load_state(state: State, path: Path) -> None:
+    """Brings a fresh state to where a checkpoint was.
+
+    Raises:
+        UserError: damaged, not ours, or of another network.
+    """
+    content = read_checkpoint(path, ["model", "optimizer", "scaler", *_PLAIN])
+    try:
+        state.network.load_state_dict(content["model"])
+        state.optimizer.load_state_dict(content["optimizer"])
+        state.scaler.load_state_dict(content["scaler"])
+    except (KeyError, ValueError, RuntimeError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"{path} is of another network: {reason}", "train again with --overwrite, or give another --name"
+        ) from error
+    for name in _PLAIN:
+        setattr(state, name, content[name])
