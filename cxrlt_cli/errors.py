@@ -34,6 +34,11 @@ def listed(names: Iterable[object], most: int = 5) -> str:
     return ", ".join(rows[:most]) + more
 
 
+def reason(error: BaseException) -> str:
+    """The first line of what an error says, or its kind where it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def nearest(name: str, known: Iterable[object]) -> str:
     """`; nearest is X` for a mistyped name, or nothing where no known name is close."""
     names = {str(k).casefold(): str(k) for k in known}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cxrlt_cli.artifacts.files import replacing
-from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.errors import UserError, listed, reason
 from cxrlt_cli.workspace import newest
 
 FORMAT, VERSION = "cxrlt checkpoint", 1
@@ -127,7 +127,7 @@ def read_checkpoint(path: Path, keys: list[str]) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, OSError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
-        raise UserError(f"{path} cannot be read as a checkpoint: {str(error).splitlines()[0]}", hint) from error
+        raise UserError(f"{path} cannot be read as a checkpoint: {reason(error)}", hint) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise UserError(f"{path} is not a checkpoint of cxrlt", hint)
     if content.get("version") != VERSION:

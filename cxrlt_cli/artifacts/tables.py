@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cxrlt_cli.artifacts.files import replacing
-from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.errors import UserError, listed, reason
 
 _KEY = b"cxrlt"
 
@@ -53,7 +53,7 @@ def _header(path: Path, read: Any, format: str, version: int, made_by: str) -> t
     try:
         content = read(path)
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}", hint) from error
+        raise UserError(f"{path} cannot be read as Parquet: {reason(error)}", hint) from error
     schema = content if isinstance(content, pa.Schema) else content.schema
     try:
         header = json.loads((schema.metadata or {}).get(_KEY, b"{}"))

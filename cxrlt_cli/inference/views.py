@@ -14,7 +14,7 @@ from cxrlt_cli.data.augment import affine, matrices
 
 @dataclass(frozen=True)
 class View:
-    """One way to look at an image: mirrored, enlarged by `zoom`, shifted by shares of the side (right, down), rotated (degrees)."""
+    """One way to look at an image: mirrored, enlarged, shifted by shares of the side, rotated counter-clockwise."""
 
     flip: bool = False
     zoom: float = 1.0

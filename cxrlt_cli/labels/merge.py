@@ -127,7 +127,7 @@ def _labels(source: _Source, classes: list[str], config: MergeConfig) -> np.ndar
     """(N, C) int8 as published, in the order of the space; a class that the source lacks is BLANK."""
     mapping = map_labels(source.table.classes, classes, config.renamed)
     labels = np.full((len(source.table.table), len(classes)), BLANK, dtype=np.int8)
-    for column, (name, target) in enumerate(mapping.items()):
+    for column, target in enumerate(mapping.values()):
         if target is not None:
             labels[:, classes.index(target)] = source.table.labels[:, column]
     renamed = [f"{name} -> {target}" for name, target in mapping.items() if target not in (None, name)]

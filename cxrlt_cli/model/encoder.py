@@ -9,7 +9,7 @@ import torchvision
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.errors import UserError, listed, reason
 
 EncoderName = Literal["resnet18", "resnet50", "densenet121"]
 
@@ -65,8 +65,7 @@ def load_encoder(encoder: VisualEncoder, path: Path) -> None:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, OSError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path} cannot be read as weights: {reason}", hint) from error
+        raise UserError(f"{path} cannot be read as weights: {reason(error)}", hint) from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{path} is not a state dict", hint)
     state = _adapted(state, encoder)

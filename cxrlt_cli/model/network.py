@@ -7,7 +7,7 @@ from typing import Any, get_args
 import torch
 from torch import Tensor, nn
 
-from cxrlt_cli.errors import UserError
+from cxrlt_cli.errors import UserError, reason
 from cxrlt_cli.model.decoder import DecoderSize, LabelQueryDecoder, SeparateClassifiers
 from cxrlt_cli.model.encoder import EncoderName, VisualEncoder
 
@@ -57,5 +57,5 @@ def network_from(checkpoint: dict[str, Any], path: Path) -> Network:
         network = Network(spec, torch.zeros(spec.classes, spec.embedding))
         network.load_state_dict(checkpoint["model"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"{path}: its weights do not fit: {str(error).splitlines()[0]}", hint) from error
+        raise UserError(f"{path}: its weights do not fit: {reason(error)}", hint) from error
     return network

@@ -111,11 +111,11 @@ def _optional(table: pd.DataFrame, name: str) -> pd.Series:
 
 
 def _labels(findings: pd.Series, path: Path) -> np.ndarray:
-    present = findings.fillna("").str.get_dummies("|")
+    blank = np.flatnonzero(findings.isna() | (findings.astype(str).str.strip("| ") == ""))
+    if len(blank):
+        raise UserError(f"{path}, row {blank[0] + 1}: `Finding Labels` is empty", "an image without findings says No Finding")
+    present = findings.str.get_dummies("|")
     unknown = [name for name in present.columns if name not in CLASSES]
     if unknown:
         raise UserError(f"{path}: {listed(unknown)} is no finding of ChestX-ray14", f"it has: {', '.join(CLASSES)}")
-    empty = np.flatnonzero(present.sum(axis=1).to_numpy() == 0)
-    if len(empty):
-        raise UserError(f"{path}, row {empty[0] + 1}: `Finding Labels` is empty", "an image without findings says No Finding")
     return present.reindex(columns=CLASSES, fill_value=0).to_numpy(dtype=np.int8)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cxrlt_cli.artifacts.source_table import BLANK, COLUMNS, SourceTable
-from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.errors import UserError, listed, reason
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,7 @@ def read_text_table(path: Path) -> pd.DataFrame:
         else:
             table = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig")
     except (OSError, ValueError, EOFError) as error:  # pandas' and pyarrow's own errors are ValueErrors
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path} cannot be read as a table: {reason}", "see whether it was downloaded whole") from error
+        raise UserError(f"{path} cannot be read as a table: {reason(error)}", "see whether it was downloaded whole") from error
     if table.empty:
         raise UserError(f"{path} has no rows", "see whether it was downloaded whole")
     return table

@@ -50,6 +50,6 @@ def _of_evaluation(path: Path) -> dict[str, float | None]:
     if evaluation.get("split") != "val":
         raise UserError(
             f"{path} was scored on the {evaluation.get('split')} split",
-            "hard classes are chosen on validation, or the test would steer the training: cxrlt predict --split val, cxrlt evaluate",
+            "the test must not steer the training: score the validation split (cxrlt predict --split val)",
         )
     return {row["class"]: row["ap"] for row in evaluation["per_class"]}

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from cxrlt_cli.artifacts.run import read_checkpoint, write_checkpoint
-from cxrlt_cli.errors import UserError
+from cxrlt_cli.errors import UserError, reason
 from cxrlt_cli.model.network import Network
 
 
@@ -64,9 +64,8 @@ def load_state(state: State, path: Path) -> None:
         state.optimizer.load_state_dict(content["optimizer"])
         state.scaler.load_state_dict(content["scaler"])
     except (KeyError, ValueError, RuntimeError, TypeError) as error:
-        reason = str(error).splitlines()[0]
         raise UserError(
-            f"{path} is of another network: {reason}", "train again with --overwrite, or give another --name"
+            f"{path} is of another network: {reason(error)}", "train again with --overwrite, or give another --name"
         ) from error
     for name in _PLAIN:
         setattr(state, name, content[name])

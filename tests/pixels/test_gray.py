@@ -1,0 +1,124 @@
+"""The gray values of a file: a table of cases is the specification."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cxrlt_cli.pixels.gray import UnreadableImageError, read_gray
+
+RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
+
+
+def _rgba(alpha: int) -> Image.Image:
+    return Image.fromarray(np.dstack([RAMP, RAMP, RAMP, np.full_like(RAMP, alpha)]))
+
+
+def _palette() -> Image.Image:
+    image = Image.new("P", (16, 16))
+    image.putdata(list(range(255, -1, -1)))
+    image.putpalette([value for index in range(256) for value in [255 - index] * 3])  # index i shows as gray 255 - i
+    return image
+
+
+CASES = {
+    "L": (lambda: Image.fromarray(RAMP), RAMP),
+    "RGB gray": (lambda: Image.fromarray(np.dstack([RAMP] * 3)), RAMP),
+    "RGBA opaque": (lambda: _rgba(255), RAMP),
+    "RGBA half transparent lies over black": (lambda: _rgba(128), np.rint(RAMP * (128 / 255)).astype(np.uint8)),
+    "LA": (lambda: Image.merge("LA", [Image.fromarray(RAMP), Image.new("L", (16, 16), 255)]), RAMP),
+    "P": (_palette, RAMP),
+    "1": (lambda: Image.fromarray(RAMP > 127), np.where(RAMP > 127, 255, 0)),
+    "16 bit, whole range": (lambda: Image.fromarray(RAMP.astype(np.uint16) * 257), RAMP),
+    "16 bit, rounded": (lambda: Image.fromarray(np.full((16, 16), 128, np.uint16)), np.zeros((16, 16))),
+    "16 bit, rounded up": (lambda: Image.fromarray(np.full((16, 16), 129, np.uint16)), np.ones((16, 16))),
+    "colour by luma": (lambda: Image.new("RGB", (16, 16), (255, 0, 0)), np.full((16, 16), 76)),  # 0.299 * 255
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_gray_values_of_a_png(case: str, tmp_path: Path) -> None:
+    make, expected = CASES[case]
+    make().save(tmp_path / "image.png")
+    found = read_gray(tmp_path / "image.png")
+    assert found.mode == "L"
+    assert np.abs(np.asarray(found).astype(int) - expected).max() <= (1 if "half" in case else 0)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_jpeg_of_any_mode_keeps_its_gray(mode: str, tmp_path: Path) -> None:
+    smooth = np.tile(np.linspace(20, 230, 64), (64, 1)).astype(np.uint8)
+    Image.fromarray(smooth).convert(mode).save(tmp_path / "image.jpg", quality=95)
+    found = np.asarray(read_gray(tmp_path / "image.jpg")).astype(int)
+    assert np.abs(found - smooth).max() <= 3
+
+
+def test_exif_orientation_is_applied(tmp_path: Path) -> None:
+    picture = np.zeros((40, 60), np.uint8)
+    picture[:10] = 250  # bright above
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown rotated by 90 degrees clockwise
+    Image.fromarray(picture).save(tmp_path / "image.jpg", exif=exif, quality=95)
+    found = np.asarray(read_gray(tmp_path / "image.jpg"))
+    assert found.shape == (60, 40)
+    assert found[:, -8:].mean() > 200 > 50 > found[:, :20].mean()
+
+
+def _whole_png() -> bytes:
+    import io
+
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty"),
+        (b"hello, world", "neither PNG nor JPEG"),
+        (_whole_png()[:1000], "truncated"),
+        (_whole_png()[:-30], "truncated"),
+    ],
+)
+def test_what_cannot_be_read_says_why(content: bytes, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "image.png").write_bytes(content)
+    with pytest.raises(UnreadableImageError, match=reason):
+        read_gray(tmp_path / "image.png")
+
+
+def test_a_truncated_jpeg_is_not_filled_up_with_gray(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (200, 200), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "image.jpg")
+    content = (tmp_path / "image.jpg").read_bytes()
+    (tmp_path / "image.jpg").write_bytes(content[: len(content) // 2])
+    with pytest.raises(UnreadableImageError, match="truncated"):
+        read_gray(tmp_path / "image.jpg")
+
+
+def test_a_missing_file_is_named_as_missing(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableImageError, match="missing"):
+        read_gray(tmp_path / "image.png")
+
+
+def test_other_formats_are_refused_whatever_their_name(tmp_path: Path) -> None:
+    Image.fromarray(RAMP).save(tmp_path / "image.bmp")
+    (tmp_path / "image.bmp").rename(tmp_path / "image.png")
+    with pytest.raises(UnreadableImageError, match="neither PNG nor JPEG"):
+        read_gray(tmp_path / "image.png")
+
+
+def test_real_radiographs_of_every_mode_are_read(real_data: Path) -> None:
+    files = [
+        *sorted((real_data / "radiographs").glob("*.*")),
+        *sorted((real_data / "chestxray14-1024/images").glob("*.png"))[:8],
+    ]
+    pictures = [path for path in files if path.suffix.lower() in (".png", ".jpg", ".jpeg")]
+    assert len(pictures) >= 40
+    for path in pictures:
+        with Image.open(path) as image:
+            shape = image.size
+        gray = read_gray(path)
+        assert gray.size in (shape, shape[::-1])
+        assert np.asarray(gray).std() > 10, f"{path.name} has no contrast"

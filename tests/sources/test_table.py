@@ -1,0 +1,100 @@
+"""Any table with named columns."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from cxrlt_cli.artifacts.source_table import BLANK
+from cxrlt_cli.errors import UserError
+from cxrlt_cli.sources.table import TableColumns, read_table_source
+
+COLUMNS = TableColumns("image_id", "", "patient_id", "", "", "", "", "", ("Mass", "Edema"))
+ROWS = {
+    "image_id": ["007", "b", "c"],
+    "path": ["x/1.png", "x/2.png", "x/none.png"],
+    "patient_id": ["01", "1", "p"],
+    "Mass": ["1", "0", "-1"],
+    "Edema": ["1.0", "", "0.0"],
+    "age": ["61", "", "x"],
+    "fold": ["train", "validation", "TEST"],
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "x").mkdir()
+    for name in ("1", "2"):
+        Image.new("L", (8, 8)).save(tmp_path / f"x/{name}.png")
+    return tmp_path
+
+
+def _csv(folder: Path, **changed: list[str]) -> Path:
+    pd.DataFrame({**ROWS, **changed}).to_csv(folder / "labels.csv", index=False)
+    return folder / "labels.csv"
+
+
+def test_values_are_read_as_text_and_labels_kept_apart(folder: Path) -> None:
+    source = read_table_source(_csv(folder), None, COLUMNS).source
+    assert source.table["image_id"].tolist() == ["007", "b", "c"], "leading zeros stay"
+    assert source.table["patient_id"].tolist() == ["01", "1", "p"]
+    assert source.labels.tolist() == [[1, 1], [0, BLANK], [-1, 0]]
+    assert source.table["file"].isna().tolist() == [False, False, True]
+    assert source.table["age"].fillna(-1).tolist() == [61, -1, -1]
+
+
+def test_parquet_is_read_alike(folder: Path) -> None:
+    table = pd.DataFrame({**ROWS, "Mass": [1, 0, -1], "Edema": [1.0, None, 0.0]})
+    table.to_parquet(folder / "labels.parquet")
+    source = read_table_source(folder / "labels.parquet", None, COLUMNS).source
+    assert source.labels.tolist() == [[1, 1], [0, BLANK], [-1, 0]]
+
+
+def test_columns_are_named_by_options(folder: Path) -> None:
+    table = pd.DataFrame(ROWS).rename(columns={"image_id": "dicom", "patient_id": "subject", "path": "file name"})
+    table.to_csv(folder / "labels.csv", index=False)
+    columns = replace(COLUMNS, image="dicom", patient="subject", path="file name", split="fold")
+    source = read_table_source(folder / "labels.csv", None, columns).source
+    assert source.table["official_split"].tolist() == ["train", "val", "test"]
+    assert source.table["patient_id"].tolist() == ["01", "1", "p"]
+
+
+def test_paths_count_from_another_folder(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    listing = read_table_source(_csv(tmp_path / "tables"), folder, COLUMNS)
+    assert listing.source.table["file"].notna().sum() == 2
+    assert listing.root == folder
+
+
+@pytest.mark.parametrize(
+    ("changed", "columns", "says"),
+    [
+        ({"Mass": ["1", "0", "2"]}, COLUMNS, "column 'Mass', row 3: '2' is not a label"),
+        ({"Mass": ["1", "yes", "0"]}, COLUMNS, "row 2: 'yes' is not a label"),
+        ({"image_id": ["a", "a", "b"]}, COLUMNS, "more than once: a"),
+        ({"image_id": ["a", "", "b"]}, COLUMNS, "'image_id' is empty in 1 rows"),
+        ({"patient_id": ["a", "b", ""]}, COLUMNS, "'patient_id' is empty"),
+        ({}, replace(COLUMNS, labels=("Mass", "Oedema")), "no column Oedema"),
+        ({}, replace(COLUMNS, patient="PatientID"), "no column PatientID"),
+        ({}, replace(COLUMNS, labels=()), "which columns are labels"),
+        ({"fold": ["a", "test", "train"]}, replace(COLUMNS, split="fold"), "a is no split"),
+    ],
+)
+def test_bad_input(changed: dict[str, list[str]], columns: TableColumns, says: str, folder: Path) -> None:
+    with pytest.raises(UserError, match=says):
+        read_table_source(_csv(folder, **changed), None, columns)
+
+
+def test_missing_label_columns_are_suggested(folder: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        read_table_source(_csv(folder), None, replace(COLUMNS, labels=()))
+    assert '--label-columns "Mass,Edema"' in caught.value.hint
+
+
+@pytest.mark.parametrize("content", [b"", b"image_id,path\n", b"\xff\xfe\x00binary\x00,\n1,2\n"])
+def test_files_that_are_no_table(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_bytes(content)
+    with pytest.raises(UserError, match=r"labels\.csv"):
+        read_table_source(tmp_path / "labels.csv", None, COLUMNS)
