@@ -1,0 +1,44 @@
+"""Head, medium and tail: classes by their share of positives among the known training labels."""
+
+from typing import Literal
+
+import numpy as np
+
+Group = Literal["head", "medium", "tail"]
+GROUPS: tuple[Group, Group, Group] = ("head", "medium", "tail")
+
+#: Shares above which a class is head, and above which it is medium. Authors draw the lines differently: print the `rule`.
+BOUNDS = (0.10, 0.01)
+
+
+def assign(train_prevalence: np.ndarray, bounds: tuple[float, float] = BOUNDS) -> list[Group]:
+    """The group of each class; of a class without a training positive always tail.
+
+    Args:
+        train_prevalence: (C,) positives among the known training labels, within 0 … 1 (0 where none is known).
+        bounds: high and low: head above high, medium above low, tail else.
+
+    Raises:
+        ValueError: a share outside 0 … 1, or bounds that are not 0 <= low < high < 1.
+    """
+    high, low = _checked(bounds)
+    if not ((train_prevalence >= 0) & (train_prevalence <= 1)).all():
+        raise ValueError(f"shares lie within 0 … 1: {train_prevalence}")
+    return ["head" if share > high else "medium" if share > low else "tail" for share in train_prevalence.tolist()]
+
+
+def rule(bounds: tuple[float, float] = BOUNDS) -> str:
+    """What `assign` does with these bounds, for the reader of its result.
+
+    Raises:
+        ValueError: bounds that are not 0 <= low < high < 1.
+    """
+    high, low = (f"{100 * bound:g}%" for bound in _checked(bounds))
+    return f"head > {high}, medium > {low}, tail <= {low} of the known training labels positive"
+
+
+def _checked(bounds: tuple[float, float]) -> tuple[float, float]:
+    high, low = bounds
+    if not 0 <= low < high < 1:
+        raise ValueError(f"bounds are high and low with 0 <= low < high < 1, not {bounds}")
+    return high, low

@@ -1,0 +1,180 @@
+"""Average precision and AUROC as scikit-learn defines them, ties included, from one sort a class.
+
+With N(s) images scored s or higher and TP(s) positives among them:
+
+- AP = 1/P * sum over positives of TP(s) / N(s), which is scikit-learn's sum of precision times gain in recall over distinct
+  scores (`average_precision_score`: no interpolation; tied images enter together).
+- AUROC = 1/(P M) * sum over positives of (negatives below + half of the negatives that tie), the Mann-Whitney form of the
+  area (Hanley & McNeil, Radiology 1982; `roc_auc_score`), P positives and M negatives.
+
+Both need only the positives' places in the sorted scores: a sort of plain numbers, and two searches for the distinct scores of
+positives, of which a long tail has few.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class PerClass:
+    """How well each class is ranked, over the images whose label of it is known.
+
+    Attributes:
+        ap: (C,) float64 within 0 … 1, NaN without a positive.
+        auroc: (C,) float64 within 0 … 1, NaN without a positive or without a negative.
+        positives: (C,) int64.
+        negatives: (C,) int64.
+        unknown: (C,) int64 images left out.
+    """
+
+    ap: np.ndarray
+    auroc: np.ndarray
+    positives: np.ndarray
+    negatives: np.ndarray
+    unknown: np.ndarray
+
+    @property
+    def prevalence(self) -> np.ndarray:
+        """(C,) positives among known labels, which is the AP of a ranking by chance; NaN without a known label."""
+        known = self.positives + self.negatives
+        return np.where(known > 0, self.positives / np.maximum(known, 1), np.nan)
+
+
+def average_precision(scores: np.ndarray, targets: np.ndarray) -> float:
+    """Average precision of one class.
+
+    Args:
+        scores: (N,) finite, higher means more likely; logits and probabilities of the same order give the same.
+        targets: (N,) 1 or 0, or bool.
+
+    Returns:
+        Within 0 … 1, NaN without a positive.
+
+    Raises:
+        ValueError: other shapes, a score that is not finite, or a target that is neither 1 nor 0.
+    """
+    return _ap(_tally(scores, _checked_one(scores, targets)))
+
+
+def auroc(scores: np.ndarray, targets: np.ndarray) -> float:
+    """Area under the ROC curve of one class.
+
+    Args:
+        scores: (N,) finite, higher means more likely.
+        targets: (N,) 1 or 0, or bool.
+
+    Returns:
+        Within 0 … 1, NaN without a positive or without a negative.
+
+    Raises:
+        ValueError: other shapes, a score that is not finite, or a target that is neither 1 nor 0.
+    """
+    return _auroc(_tally(scores, _checked_one(scores, targets)))
+
+
+def per_class(scores: np.ndarray, targets: np.ndarray, known: np.ndarray) -> PerClass:
+    """Average precision, AUROC and counts of every class, each without the images whose label of it is unknown.
+
+    Args:
+        scores: (N, C) finite, higher means more likely.
+        targets: (N, C) 1 or 0, or bool; whatever stands where `known` is false is not looked at.
+        known: (N, C) bool.
+
+    Raises:
+        ValueError: other shapes, a score that is not finite, or a known target that is neither 1 nor 0.
+    """
+    if scores.ndim != 2:
+        raise ValueError(f"scores are (N, C), not {scores.shape}")
+    positive = _checked(scores, targets, known)
+    columns = np.ascontiguousarray(scores.T)
+    tallies = []
+    for column, is_positive, is_known in zip(columns, positive.T.copy(), known.T.copy(), strict=True):
+        whole = is_known.all()
+        tallies.append(_tally(column, is_positive) if whole else _tally(column[is_known], is_positive[is_known]))
+    count = np.array([[tally.positives, tally.negatives] for tally in tallies], dtype=np.int64).reshape(-1, 2)
+    return PerClass(
+        ap=np.array([_ap(tally) for tally in tallies], dtype=np.float64),
+        auroc=np.array([_auroc(tally) for tally in tallies], dtype=np.float64),
+        positives=count[:, 0],
+        negatives=count[:, 1],
+        unknown=len(scores) - count.sum(axis=1),
+    )
+
+
+def mean_of_defined(values: np.ndarray) -> float:
+    """The mean of the values that are not NaN: an undefined class is left out, not counted as 0. NaN where none is left."""
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if len(defined) else float("nan")
+
+
+@dataclass(frozen=True)
+class _Tally:
+    """What lies at or above each of the U distinct scores of positives, ascending.
+
+    Attributes:
+        positives: in all.
+        negatives: in all.
+        here: (U,) positives with that score.
+        true: (U,) positives with that score or a higher one.
+        false: (U,) negatives with that score or a higher one.
+        false_above: (U,) negatives with a higher score.
+    """
+
+    positives: int
+    negatives: int
+    here: np.ndarray
+    true: np.ndarray
+    false: np.ndarray
+    false_above: np.ndarray
+
+
+def _tally(scores: np.ndarray, positive: np.ndarray) -> _Tally:
+    of_positives = np.sort(scores[positive])
+    ordered = np.sort(scores)
+    count = len(of_positives)
+    begins = np.flatnonzero(np.append(count > 0, of_positives[1:] != of_positives[:-1]))
+    ends = np.append(begins[1:], count)[: len(begins)]
+    distinct = of_positives[begins]
+    true, true_above = count - begins, count - ends
+    return _Tally(
+        positives=count,
+        negatives=len(ordered) - count,
+        here=ends - begins,
+        true=true,
+        false=len(ordered) - np.searchsorted(ordered, distinct, "left") - true,
+        false_above=len(ordered) - np.searchsorted(ordered, distinct, "right") - true_above,
+    )
+
+
+def _ap(tally: _Tally) -> float:
+    if not tally.positives:
+        return float("nan")
+    return float((tally.here * (tally.true / (tally.true + tally.false))).sum() / tally.positives)
+
+
+def _auroc(tally: _Tally) -> float:
+    if not tally.positives or not tally.negatives:
+        return float("nan")
+    twice_below = 2 * tally.negatives - tally.false - tally.false_above  # integers: the sum is exact
+    return float((tally.here * twice_below).sum() / (2 * tally.positives * tally.negatives))
+
+
+def _checked_one(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    if scores.ndim != 1:
+        raise ValueError(f"scores of one class are (N,), not {scores.shape}")
+    return _checked(scores, targets, np.ones(scores.shape, dtype=bool))
+
+
+def _checked(scores: np.ndarray, targets: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Where the targets are known to be positive, bool of the same shape. Raises ValueError for what cannot be ranked."""
+    if not scores.shape == targets.shape == known.shape:
+        raise ValueError(f"scores {scores.shape}, targets {targets.shape} and known {known.shape} differ in shape")
+    if known.dtype != np.bool_:
+        raise ValueError(f"known is bool, not {known.dtype}")
+    if not np.isfinite(scores).all():
+        raise ValueError(f"{int((~np.isfinite(scores)).sum())} scores are not finite")
+    positive: np.ndarray = known & (targets == 1)
+    if (known & ~positive & (targets != 0)).any():
+        raise ValueError("known targets are 1 or 0")
+    return positive

@@ -1,0 +1,398 @@
+"""`cxrlt evaluate`, run as a user runs it: what it prints, what it leaves on disk, what it refuses."""
+
+import csv
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from cxrlt_cli.artifacts.dataset import COLUMNS, Dataset, write_dataset
+from cxrlt_cli.artifacts.files import fingerprint
+from cxrlt_cli.artifacts.predictions import Predictions, write_predictions
+
+CLASSES = ["Effusion", "Enlarged Cardiomediastinum", "Hernia", "Fibrosis", "Never seen"]
+SHARES = [0.4, 0.15, 0.05, 0.02, 0.0]
+IMAGES = {"train": 400, "val": 60, "test": 200}
+EXACT = 1e-12
+
+
+def evaluate(folder: Path, *arguments: object) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "cxrlt_cli", "evaluate", *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def metrics_of(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / "metrics.json").read_text())
+    return content
+
+
+def make_dataset(path: Path, seed: int = 0, order: np.ndarray | None = None) -> Dataset:
+    """A dataset of three splits with unknown labels, two images a patient; its rows in another order where one is given."""
+    draws = np.random.default_rng(seed)
+    split = [name for name, count in IMAGES.items() for _ in range(count)]
+    count = len(split)
+    frame = pd.DataFrame({name: [None] * count for name in COLUMNS}, dtype=object)
+    frame["image_id"] = [f"i{n:04}" for n in range(count)]
+    frame["patient_id"] = [f"p{n // 2:04}" for n in range(count)]
+    frame["split"], frame["source"], frame["cache"], frame["row"] = split, "made-up", "images/made-up.h5", range(count)
+    targets = (draws.random((count, len(CLASSES))) < SHARES).astype(np.uint8)
+    known = draws.random(targets.shape) < [1.0, 0.8, 1.0, 1.0, 1.0]
+    rows = np.arange(count) if order is None else order
+    table = frame.iloc[rows].reset_index(drop=True)
+    dataset = Dataset(table, CLASSES, (targets * known)[rows], known[rows], {"size": 8}, {}, path)
+    write_dataset(dataset)
+    return dataset
+
+
+def rows_of_split(dataset: Dataset, split: str) -> np.ndarray:
+    return np.flatnonzero(dataset.table["split"] == split)
+
+
+def make_predictions(path: Path, dataset: Dataset, split: str = "test", order: np.ndarray | None = None) -> Predictions:
+    """Scores of a split that lean towards the labels, on a few levels so that they tie."""
+    draws = np.random.default_rng(7)
+    rows = rows_of_split(dataset, split)
+    logits = np.round(draws.normal(size=(len(rows), len(CLASSES))) + dataset.targets[rows], 1).astype(np.float32)
+    ids = dataset.table["image_id"].to_numpy()[rows]
+    there = np.arange(len(rows)) if order is None else order
+    header = {"runs": ["base"], "split": split, "views": 8, "merge": "geomean"}
+    header["provenance"] = {"inputs": [fingerprint(dataset.path)]}
+    predictions = Predictions(list(ids[there]), list(CLASSES), logits[there], header)
+    write_predictions(path, predictions)
+    return predictions
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """A workspace with a dataset and predictions of its test split."""
+    dataset = make_dataset(tmp_path / "dataset.parquet")
+    make_predictions(tmp_path / "predictions" / "base-test.parquet", dataset)
+    return tmp_path
+
+
+def reference(dataset: Dataset, predictions: Predictions, split: str) -> dict[str, tuple[float, float]]:
+    """Class -> AP and AUROC by scikit-learn over the known labels, of the classes with a positive."""
+    rows = rows_of_split(dataset, split)
+    found = {}
+    for c, name in enumerate(CLASSES):
+        known, targets = dataset.known[rows, c], dataset.targets[rows, c]
+        if targets[known].any():
+            given = targets[known], predictions.logits[known, c]
+            found[name] = average_precision_score(*given), roc_auc_score(*given)
+    return found
+
+
+def test_figures_equal_scikit_learn_and_are_all_on_disk(workspace: Path) -> None:
+    dataset = make_dataset(workspace / "dataset.parquet")
+    predictions = make_predictions(workspace / "predictions" / "base-test.parquet", dataset)
+    wanted = reference(dataset, predictions, "test")
+    ended = evaluate(workspace)
+    assert ended.returncode == 0, ended.stderr
+    folder = workspace / "evaluations" / "base-test"
+    assert sorted(path.name for path in folder.iterdir()) == ["metrics.json", "per_class.csv"]
+    metrics = metrics_of(folder)
+    assert (metrics["split"], metrics["images"], metrics["patients"]) == ("test", 200, 100)
+    assert (metrics["classes"], metrics["defined"], metrics["undefined"]) == (5, 4, ["Never seen"])
+    assert metrics["mAP"] == pytest.approx(np.mean([ap for ap, _ in wanted.values()]), abs=EXACT)
+    assert metrics["mean_auroc"] == pytest.approx(np.mean([area for _, area in wanted.values()]), abs=EXACT)
+    for row in metrics["per_class"]:
+        assert (row["ap"], row["auroc"]) == pytest.approx(wanted.get(row["class"], (None, None)), abs=EXACT)
+    assert metrics["predictions"] == {"name": "base-test", "runs": ["base"], "split": "test", "views": 8, "merge": "geomean"}
+    assert [Path(file["path"]).name for file in metrics["provenance"]["inputs"]] == ["base-test.parquet", "dataset.parquet"]
+    assert metrics["provenance"]["inputs"][1]["sha256"] == fingerprint(workspace / "dataset.parquet")["sha256"]
+    check_counts_groups_and_micro(metrics, dataset, predictions)
+    check_csv(folder / "per_class.csv", metrics)
+    check_table(ended.stdout, metrics)
+    assert "evaluations/base-test" in ended.stderr
+    assert "warning" not in ended.stderr
+
+
+def check_counts_groups_and_micro(metrics: dict[str, Any], dataset: Dataset, predictions: Predictions) -> None:
+    rows, train = rows_of_split(dataset, "test"), rows_of_split(dataset, "train")
+    for row in metrics["per_class"]:
+        c = CLASSES.index(row["class"])
+        known, targets = dataset.known[rows, c], dataset.targets[rows, c]
+        assert row["unknown"] == (~known).sum()
+        assert (row["positives"], row["positives"] + row["negatives"]) == (targets.sum(), known.sum())
+        assert row["prevalence"] == pytest.approx(targets[known].mean())
+        assert row["train_positives"] == dataset.targets[train, c].sum()
+        share = dataset.targets[train, c][dataset.known[train, c]].mean()
+        assert row["group"] == ("head" if share > 0.1 else "medium" if share > 0.01 else "tail")
+    shares = [row["train_prevalence"] for row in metrics["per_class"]]
+    assert shares == sorted(shares, reverse=True)
+    for name, group in metrics["groups"].items():
+        of_group = [row for row in metrics["per_class"] if row["group"] == name]
+        defined = [row["ap"] for row in of_group if row["ap"] is not None]
+        assert (group["classes"], group["defined"]) == (len(of_group), len(defined))
+        assert group["mAP"] == (pytest.approx(np.mean(defined), abs=EXACT) if defined else None)
+    prevalences = [row["prevalence"] for row in metrics["per_class"] if row["ap"] is not None]
+    assert metrics["mean_prevalence"] == pytest.approx(np.mean(prevalences))
+    pooled = dataset.known[rows]
+    micro = average_precision_score(dataset.targets[rows][pooled], predictions.logits[pooled])
+    assert metrics["micro_ap"] == pytest.approx(micro, abs=EXACT)
+
+
+def check_csv(path: Path, metrics: dict[str, Any]) -> None:
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    first = ["class", "group", "ap", "auroc", "positives", "negatives", "unknown", "prevalence", "ap_over_prevalence"]
+    assert list(rows[0]) == [*first, "train_positives", "train_prevalence"]
+    for row, saved in zip(rows, metrics["per_class"], strict=True):
+        assert {name: str(value) if value is not None else "" for name, value in saved.items()} == row
+        if saved["ap"] is not None:
+            assert math.isclose(saved["ap_over_prevalence"], saved["ap"] / saved["prevalence"])
+
+
+def check_table(text: str, metrics: dict[str, Any]) -> None:
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert lines[0].split("  ")[0] == "class"
+    for row, line in zip(metrics["per_class"], lines[2:], strict=False):
+        assert line.startswith(row["class"])
+        if row["ap"] is not None:
+            assert f"  {row['ap']:.4f}  {row['auroc']:.4f}  " in line
+    assert f"  {metrics['mAP']:.4f}  " in next(line for line in lines if line.startswith("all "))
+    assert [sum(line.startswith(f"{group} ") for line in lines) for group in ("head", "medium", "tail")] == [1, 1, 1]
+    assert "head > 10%, medium > 1%, tail <= 1%" in text
+    assert "1 without a positive, AP and AUROC are undefined and left out of the means: Never seen" in text
+
+
+def test_neither_the_order_of_rows_nor_of_classes_matters(workspace: Path) -> None:
+    before = json.loads(evaluate(workspace, "--json").stdout)
+    draws = np.random.default_rng(3)
+    dataset = make_dataset(workspace / "dataset.parquet")
+    predictions = make_predictions(workspace / "plain.parquet", dataset)
+    make_dataset(workspace / "shuffled.parquet", order=draws.permutation(sum(IMAGES.values())))
+    rows, columns = draws.permutation(IMAGES["test"]), [3, 0, 4, 1, 2]
+    ids, names = [predictions.image_ids[row] for row in rows], [CLASSES[c] for c in columns]
+    logits = predictions.logits[rows][:, columns]
+    write_predictions(workspace / "shuffled-test.parquet", Predictions(ids, names, logits, predictions.header))
+    ended = evaluate(workspace, "shuffled-test.parquet", "--dataset", "shuffled.parquet", "--json")
+    assert ended.returncode == 0, ended.stderr
+    after = json.loads(ended.stdout)
+    assert "shuffled.parquet is not the dataset that was scored" in ended.stderr
+    for content in (before, after):
+        del content["provenance"], content["predictions"]
+    assert before == after
+
+
+def test_options_name_other_places_bounds_and_splits(workspace: Path) -> None:
+    dataset = make_dataset(workspace / "dataset.parquet")
+    everywhere = Dataset(dataset.table.assign(split="test"), *list(vars(dataset).values())[1:])
+    make_predictions(workspace / "all.parquet", everywhere)
+    options = ["--split", "all", "--name", "whole", "--output", "elsewhere", "--groups", "0.5,0.1"]
+    ended = evaluate(workspace, "all.parquet", *options)
+    assert ended.returncode == 0, ended.stderr
+    metrics = metrics_of(workspace / "elsewhere" / "whole")
+    assert (metrics["split"], metrics["images"]) == ("all", sum(IMAGES.values()))
+    assert [metrics["groups"][group]["classes"] for group in ("head", "medium", "tail")] == [0, 2, 3]
+    assert "head > 50%, medium > 10%, tail <= 10%" in ended.stdout
+    assert not (workspace / "evaluations").exists()
+
+
+def test_the_newest_predictions_are_taken_and_the_split_is_theirs(workspace: Path) -> None:
+    dataset = make_dataset(workspace / "dataset.parquet")
+    make_predictions(workspace / "predictions" / "a-val.parquet", dataset, "val")
+    ended = evaluate(workspace, "--json")
+    assert ended.returncode == 0, ended.stderr
+    printed = json.loads(ended.stdout)
+    assert (printed["split"], printed["images"], printed["predictions"]["name"]) == ("val", 60, "a-val")
+    assert printed == metrics_of(workspace / "evaluations" / "a-val")
+
+
+def test_without_a_train_split_there_are_no_groups(workspace: Path) -> None:
+    dataset = make_dataset(workspace / "dataset.parquet")
+    rows = rows_of_split(dataset, "test")
+    table = dataset.table.iloc[rows].reset_index(drop=True)
+    part = Dataset(table, CLASSES, dataset.targets[rows], dataset.known[rows], dataset.settings, {}, dataset.path)
+    write_dataset(part)
+    ended = evaluate(workspace)
+    assert ended.returncode == 0, ended.stderr
+    metrics = metrics_of(workspace / "evaluations" / "base-test")
+    assert {row["group"] for row in metrics["per_class"]} == {None}
+    assert metrics["defined"] == 4
+    assert "groups: none, the dataset has no train split" in ended.stdout
+
+
+def test_overwrite_replaces(workspace: Path) -> None:
+    assert evaluate(workspace).returncode == 0
+    ended = evaluate(workspace, "base-test", "--overwrite", "--groups", "0.3,0.2")
+    assert ended.returncode == 0, ended.stderr
+    assert metrics_of(workspace / "evaluations" / "base-test")["group_rule"].startswith("head > 30%")
+
+
+def test_real_networks_scores(real_data: Path, tmp_path: Path) -> None:
+    """A DenseNet-121 on NIH's official test list, 25,596 images: the same figures as scikit-learn's."""
+    content = np.load(real_data / "logits" / "densenet121_seed0.npz")
+    logits, targets = content["test_logits"], content["test_labels"].astype(np.uint8)
+    names = [
+        "Atelectasis",
+        "Cardiomegaly",
+        "Effusion",
+        "Infiltration",
+        "Mass",
+        "Nodule",
+        "Pneumonia",
+        "Pneumothorax",
+        "Consolidation",
+        "Edema",
+        "Emphysema",
+        "Fibrosis",
+        "Pleural_Thickening",
+        "Hernia",
+    ]
+    ids = np.array([f"image-{n:05}" for n in range(len(logits))])
+    frame = pd.DataFrame({name: [None] * len(ids) for name in COLUMNS}, dtype=object)
+    frame["image_id"], frame["patient_id"], frame["split"] = ids, content["test_patient"].astype(str), "test"
+    frame["source"], frame["cache"], frame["row"] = "nih", "images/nih.h5", np.arange(len(ids))
+    known = np.ones(targets.shape, dtype=bool)
+    write_dataset(Dataset(frame, names, targets, known, {}, {}, tmp_path / "dataset.parquet"))
+    order = np.random.default_rng(0).permutation(len(ids))
+    header = {"split": "test", "runs": ["densenet121"]}
+    write_predictions(tmp_path / "real.parquet", Predictions(list(ids[order]), names, logits[order], header))
+    ended = evaluate(tmp_path, "real.parquet", "--json")
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(ended.stdout)
+    assert found["patients"] == len(np.unique(content["test_patient"]))
+    assert abs(found["mAP"] - average_precision_score(targets, logits, average="macro")) <= 1e-9
+    assert abs(found["mean_auroc"] - roc_auc_score(targets, logits, average="macro")) <= 1e-9
+    assert abs(found["micro_ap"] - average_precision_score(targets, logits, average="micro")) <= 1e-9
+
+
+def no_predictions(folder: Path) -> list[object]:
+    (folder / "predictions" / "base-test.parquet").unlink()
+    return []
+
+
+def mistyped_name(folder: Path) -> list[object]:
+    return ["base-tset"]
+
+
+def truncated(folder: Path) -> list[object]:
+    path = folder / "predictions" / "base-test.parquet"
+    path.write_bytes(path.read_bytes()[:-200])
+    return []
+
+
+def foreign(folder: Path) -> list[object]:
+    pq.write_table(pa.table({"image_id": ["i0600"], "Effusion": [0.5]}), folder / "predictions" / "foreign.parquet")
+    return ["foreign"]
+
+
+def rewrite(folder: Path, change: Callable[[pa.Table], pa.Table]) -> list[object]:
+    """Predictions that our own writer would not write, under its header."""
+    path = folder / "predictions" / "base-test.parquet"
+    table = pq.read_table(path)
+    pq.write_table(change(table).replace_schema_metadata(table.schema.metadata), path)
+    return []
+
+
+def not_a_number(folder: Path) -> list[object]:
+    def change(table: pa.Table) -> pa.Table:
+        values = table["logit:Hernia"].to_numpy().copy()
+        values[5] = np.nan
+        return table.set_column(table.column_names.index("logit:Hernia"), "logit:Hernia", pa.array(values))
+
+    return rewrite(folder, change)
+
+
+def missing_ids(folder: Path) -> list[object]:
+    return rewrite(folder, lambda table: table.slice(3))
+
+
+def duplicate_ids(folder: Path) -> list[object]:
+    return rewrite(folder, lambda table: pa.concat_tables([table, table.slice(0, 1)]))
+
+
+def other_classes(folder: Path) -> list[object]:
+    names = ["Effusions", *CLASSES[1:]]
+    logits = np.zeros((200, 5), dtype=np.float32)
+    ids = [f"i{n:04}" for n in range(460, 660)]
+    write_predictions(folder / "predictions" / "other.parquet", Predictions(ids, names, logits, {"split": "test"}))
+    return ["other"]
+
+
+def other_split(folder: Path) -> list[object]:
+    return ["base-test", "--split", "val"]
+
+
+def unsaid_split(folder: Path) -> list[object]:
+    predictions = Predictions(["a.png"], CLASSES, np.zeros((1, 5), dtype=np.float32), {"split": ""})
+    write_predictions(folder / "predictions" / "folder.parquet", predictions)
+    return ["folder"]
+
+
+def no_dataset(folder: Path) -> list[object]:
+    return ["--dataset", "nowhere.parquet"]
+
+
+def predictions_as_dataset(folder: Path) -> list[object]:
+    return ["--dataset", "predictions/base-test.parquet"]
+
+
+def existing_output(folder: Path) -> list[object]:
+    (folder / "evaluations" / "base-test").mkdir(parents=True)
+    (folder / "evaluations" / "base-test" / "metrics.json").write_text("precious")
+    return []
+
+
+def unwritable_output(folder: Path) -> list[object]:
+    (folder / "evaluations").write_text("a file, not a folder")
+    return []
+
+
+def swapped_bounds(folder: Path) -> list[object]:
+    return ["--groups", "0.01,0.10"]
+
+
+def name_with_a_folder(folder: Path) -> list[object]:
+    return ["--name", "../outside"]
+
+
+BAD: dict[Callable[[Path], list[object]], list[str]] = {
+    no_predictions: ["predictions holds no predictions", "cxrlt predict"],
+    mistyped_name: ["'base-tset'", "nearest is 'base-test'"],
+    truncated: ["base-test.parquet cannot be read as Parquet", "cxrlt predict"],
+    foreign: ["foreign.parquet is a Parquet file of another origin"],
+    not_a_number: ["1 scores are not finite", "i0465, Hernia"],
+    missing_ids: ["no scores for 3 of 200 images: i0460, i0461, i0462"],
+    duplicate_ids: ["has an image twice"],
+    other_classes: ["no scores for Effusion", "Effusions; nearest is 'Effusion'"],
+    other_split: ["200 of the 200 images", "not in the val split of dataset.parquet (200 in test)", "--split"],
+    unsaid_split: ["does not say which split it scores", "--split"],
+    no_dataset: ["nowhere.parquet is not there", "cxrlt merge"],
+    predictions_as_dataset: ["is cxrlt predictions, not cxrlt dataset"],
+    existing_output: ["evaluations/base-test exists", "--overwrite"],
+    unwritable_output: ["cannot write evaluations/base-test/per_class.csv"],
+    swapped_bounds: ["--groups '0.01,0.10'", "0.10,0.01"],
+    name_with_a_folder: ["'../outside' cannot be an artifact's name"],
+}
+
+
+def everything(folder: Path) -> dict[str, bytes | None]:
+    return {str(path): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("spoil", BAD, ids=lambda spoil: spoil.__name__)
+def test_bad_input_is_one_message_and_a_hint_and_nothing_is_written(
+    workspace: Path, spoil: Callable[[Path], list[object]]
+) -> None:
+    arguments = spoil(workspace)
+    before = everything(workspace)
+    ended = evaluate(workspace, *arguments)
+    assert ended.returncode == 2, ended.stderr
+    assert [line.split(":")[0] for line in ended.stderr.splitlines()] == ["error", "hint"]
+    for words in BAD[spoil]:
+        assert words in ended.stderr
+    assert ended.stdout == ""
+    assert everything(workspace) == before

@@ -1,0 +1,147 @@
+"""`cxrlt predict` as a command."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import CLASSES, TRAIN, Run
+
+from cxrlt_cli.artifacts.dataset import read_dataset
+from cxrlt_cli.artifacts.predictions import read_predictions
+from cxrlt_cli.inference.merging import merge_logits
+
+
+@pytest.fixture
+def runs(cxrlt: Run, dataset: Path, tmp_path: Path) -> Path:
+    """Two finished runs, `a` and `b`; the workspace."""
+    for name, seed in (("a", 0), ("b", 1)):
+        assert cxrlt(*TRAIN, "--epochs", "1", "--name", name, "--seed", seed).code == 0
+    return tmp_path
+
+
+def _logits(workspace: Path, name: str) -> np.ndarray:
+    return read_predictions(workspace / f"predictions/{name}.parquet").logits
+
+
+def test_one_view_of_validation_is_what_training_saw(cxrlt: Run, runs: Path) -> None:
+    ended = cxrlt("predict", "a", "--split", "val")
+    assert ended.code == 0, ended.err
+    seen = read_predictions(runs / "runs/a/validation.parquet")
+    found = read_predictions(runs / "predictions/a-val.parquet")
+    assert found.image_ids == seen.image_ids
+    assert np.allclose(found.logits, seen.logits, atol=1e-5)
+
+
+def test_the_newest_finished_run_and_the_test_split_are_the_default(cxrlt: Run, runs: Path) -> None:
+    assert cxrlt("predict", "--tta", "8", "--merge", "geomean").code == 0
+    found = read_predictions(runs / "predictions/b-test-tta8.parquet")
+    assert found.image_ids == read_dataset(runs / "dataset.parquet").split("test").table["image_id"].tolist()
+    assert found.classes == CLASSES
+    assert (found.header["runs"], found.header["views"], found.header["merge"]) == (["b"], 8, "geomean")
+
+
+@pytest.mark.parametrize("merge", ["geomean", "mean"])
+def test_an_ensemble_is_the_merge_of_its_members(merge: str, cxrlt: Run, runs: Path) -> None:
+    for names in (["a"], ["b"], ["a", "b"]):
+        assert cxrlt("predict", *names, "--merge", merge, "--name", "".join(names)).code == 0
+    expected = merge_logits(np.stack([_logits(runs, "a"), _logits(runs, "b")]), merge)
+    assert np.allclose(_logits(runs, "ab"), expected, atol=1e-5)
+
+
+def test_views_change_the_scores_and_the_batch_size_does_not(cxrlt: Run, runs: Path) -> None:
+    for name, more in (("one", []), ("eight", ["--tta", "8"]), ("small", ["--tta", "8", "--batch-size", "5"])):
+        assert cxrlt("predict", "a", "--name", name, *more).code == 0
+    assert np.abs(_logits(runs, "eight") - _logits(runs, "one")).max() > 1e-3
+    assert np.allclose(_logits(runs, "eight"), _logits(runs, "small"), atol=1e-5)
+
+
+def test_a_folder_of_images_scores_as_the_cache_did(cxrlt: Run, runs: Path) -> None:
+    (runs / "source/pictures/broken.png").write_bytes(b"no picture")
+    ended = cxrlt("predict", "a", "--images", runs / "source", "--name", "folder")
+    assert ended.code == 0, ended.err
+    assert "1 images cannot be read" in ended.err
+    assert "broken.png" in (runs / "predictions/folder.failed.csv").read_text()
+    assert cxrlt("predict", "a", "--split", "train", "--name", "train").code == 0
+    folder, split = (read_predictions(runs / f"predictions/{name}.parquet") for name in ("folder", "train"))
+    assert len(folder.image_ids) == 96
+    row = {name: index for index, name in enumerate(folder.image_ids)}
+    rows = [row[f"pictures/{name[1:]}.png"] for name in split.image_ids]
+    assert np.allclose(folder.logits[rows], split.logits, atol=1e-5)
+
+
+def test_the_challenges_csv(cxrlt: Run, runs: Path) -> None:
+    assert cxrlt("predict", "a", "--submission", runs / "out/submission.csv").code == 0
+    table = pd.read_csv(runs / "out/submission.csv")
+    assert table.columns.tolist() == ["dicom_id", *CLASSES]
+    found = read_predictions(runs / "predictions/a-test.parquet")
+    assert table["dicom_id"].tolist() == found.image_ids
+    assert np.allclose(table[CLASSES].to_numpy(), 1 / (1 + np.exp(-found.logits.astype(float))), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["c"], "'c' is no run"),
+        (["a", "a"], "named twice"),
+        (["a", "--tta", "17"], "--tta 17"),
+        (["a", "--images", "none"], "none is not a folder"),
+        (["a", "--images", "runs"], "has no PNG or JPEG"),
+        (["a", "--dataset", "none.parquet"], "none.parquet is not there"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], says: str, cxrlt: Run, runs: Path) -> None:
+    ended = cxrlt("predict", *arguments)
+    assert ended.code == 2
+    assert says in ended.err
+    assert not list(runs.glob("predictions/*"))
+
+
+def test_checkpoints_that_cannot_be_used(cxrlt: Run, runs: Path) -> None:
+    best = runs / "runs/a/best.pt"
+    whole = best.read_bytes()
+    content = torch.load(best, weights_only=True)
+    broken = {**content, "model": {**content["model"], "classifier.bias": torch.zeros(7)}}
+    others = {**content, "classes": ["Mass", "Nodule", "Edema"]}
+    pixels = {**content, "pixels": {**content["pixels"], "size": 64}}
+    cases = [
+        ("cannot be read as a checkpoint", lambda: best.write_bytes(whole[: len(whole) // 2])),
+        ("is not a checkpoint of cxrlt", lambda: torch.save({"w": torch.zeros(1)}, best)),
+        ("do not fit", lambda: torch.save(broken, best)),
+        ("are of other classes", lambda: torch.save(others, best)),
+        ("learned from pixels", lambda: torch.save(pixels, best)),
+    ]
+    for says, harm in cases:
+        harm()
+        ended = cxrlt("predict", "b", "a")
+        assert ended.code == 2
+        assert says in ended.err
+    assert not list(runs.glob("predictions/*"))
+
+
+def test_scores_that_are_not_finite_are_never_written(cxrlt: Run, runs: Path) -> None:
+    best = runs / "runs/a/best.pt"
+    content = torch.load(best, weights_only=True)
+    content["model"]["classifier.bias"][1] = float("nan")
+    torch.save(content, best)
+    ended = cxrlt("predict", "a")
+    assert ended.code == 2
+    assert "not finite" in ended.err
+    assert "Effusion" in ended.err
+    assert not list(runs.glob("predictions/*"))
+
+
+def test_another_dataset_is_pointed_out_and_existing_predictions_kept(cxrlt: Run, runs: Path) -> None:
+    assert cxrlt("merge", "--label-space", runs / "classes.txt", "--seed", "9", "--overwrite").code == 0
+    ended = cxrlt("predict", "a")
+    assert ended.code == 0
+    assert "is not the dataset of a's training" in ended.err
+    ended = cxrlt("predict", "a")
+    assert ended.code == 2
+    assert "--overwrite" in ended.err
+    shutil.rmtree(runs / "images")
+    ended = cxrlt("predict", "b")
+    assert ended.code == 2
+    assert "pictures.h5 is not there" in ended.err

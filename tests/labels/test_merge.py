@@ -1,0 +1,170 @@
+"""`cxrlt merge` as a command."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import CACHE, Run, write_pictures
+
+from cxrlt_cli.artifacts.dataset import read_dataset
+from cxrlt_cli.artifacts.images import ImageReader
+
+
+def _cache(cxrlt: Run, folder: Path, name: str, *more: object) -> None:
+    ended = cxrlt(*CACHE, "--source", f"table={folder / 'labels.csv'}", "--name", name, *more)
+    assert ended.code == 0, ended.err
+
+
+@pytest.fixture
+def two(cxrlt: Run, tmp_path: Path) -> Path:
+    """Two cached sources, the second with other ids and without Hernia."""
+    write_pictures(tmp_path / "a", 64, seed=1)
+    write_pictures(tmp_path / "b", 40, seed=2)
+    table = pd.read_csv(tmp_path / "b/labels.csv").rename(columns={"Effusion": "Pleural Effusion"})
+    table["image_id"] = "b" + table["image_id"]
+    table.drop(columns="Hernia").to_csv(tmp_path / "b/labels.csv", index=False)
+    _cache(cxrlt, tmp_path / "a", "a")
+    _cache(cxrlt, tmp_path / "b", "b", "--label-columns", "Cardiomegaly,Pleural Effusion")
+    return tmp_path
+
+
+def test_two_sources_in_one_label_space(cxrlt: Run, two: Path) -> None:
+    ended = cxrlt("merge", "--label-space", "chestxray14")
+    assert ended.code == 0, ended.err
+    assert "Pleural Effusion -> Effusion" in ended.err
+    dataset = read_dataset(two / "dataset.parquet")
+    assert len(dataset.classes) == 14
+    assert len(dataset.table) == 104
+    assert dataset.known.all(), "missing labels are absent, as in the paper"
+    effusion, hernia = dataset.classes.index("Effusion"), dataset.classes.index("Hernia")
+    of_b = (dataset.table["source"] == "b").to_numpy()
+    assert dataset.targets[of_b, effusion].sum() == 14
+    assert dataset.targets[of_b, hernia].sum() == 0 < dataset.targets[~of_b, hernia].sum()
+    per_patient = dataset.table.groupby("patient_id")["split"].nunique()
+    assert (per_patient == 1).all()
+    assert len(per_patient) == 32 + 20, "patients of two tables are not the same by having the same number"
+    for name, rows in dataset.table.groupby("cache"):
+        reader = ImageReader(two / str(name))
+        assert [reader.layout.ids[row] for row in rows["row"]] == rows["image_id"].tolist()
+    assert dataset.header["provenance"]["inputs"][0]["path"].endswith("a.parquet")
+
+
+def test_missing_labels_can_be_unknown(cxrlt: Run, two: Path) -> None:
+    assert cxrlt("merge", "--label-space", "chestxray14", "--missing", "ignore").code == 0
+    dataset = read_dataset(two / "dataset.parquet")
+    of_b = (dataset.table["source"] == "b").to_numpy()
+    hernia, mass = dataset.classes.index("Hernia"), dataset.classes.index("Mass")
+    assert not dataset.known[of_b, hernia].any()
+    assert dataset.known[~of_b, hernia].all()
+    assert not dataset.known[:, mass].any()
+
+
+def test_the_result_does_not_depend_on_the_order_of_sources(cxrlt: Run, two: Path) -> None:
+    tables = []
+    for order in (["a", "b"], ["b", "a"]):
+        options = [part for name in order for part in ("--source", name)]
+        assert cxrlt("merge", "--label-space", "chestxray14", "--overwrite", *options).code == 0
+        tables.append(read_dataset(two / "dataset.parquet").table)
+    pd.testing.assert_frame_equal(*tables)
+
+
+def test_official_lists_and_train_only(cxrlt: Run, tmp_path: Path) -> None:
+    for name, shift in (("a", 0), ("b", 1)):
+        write_pictures(tmp_path / name, 40, seed=shift)
+        table = pd.read_csv(tmp_path / name / "labels.csv")
+        table["image_id"] = name + table["image_id"]
+        table["split"] = np.where(table.index >= 30, "test", "train")
+        table.to_csv(tmp_path / name / "labels.csv", index=False)
+        _cache(cxrlt, tmp_path / name, name)
+    ended = cxrlt("merge", "--label-space", "chestxray14", "--train-only", "b")
+    assert ended.code == 0, ended.err
+    assert "10 official test images of b are left out" in ended.err
+    table = read_dataset(tmp_path / "dataset.parquet").table
+    assert set(table["split"][table["source"] == "b"]) == {"train"}
+    of_a = table[table["source"] == "a"]
+    assert set(of_a["image_id"][of_a["split"] == "test"]) == {f"ai{number:04}" for number in range(30, 40)}
+    assert (of_a["split"] == "val").any(), "a part of the official training list validates"
+
+
+def test_duplicate_ids(cxrlt: Run, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_pictures(tmp_path / name, 20)
+        _cache(cxrlt, tmp_path / name, name)
+    merge = ["merge", "--label-space", "chestxray14"]
+    ended = cxrlt(*merge)
+    assert ended.code == 2
+    assert "20 image ids stand in more than one source: i0000" in ended.err
+    assert not (tmp_path / "dataset.parquet").exists()
+    assert cxrlt(*merge, "--duplicate-ids", "first").code == 0
+    assert set(read_dataset(tmp_path / "dataset.parquet").table["source"]) == {"a"}
+    assert cxrlt(*merge, "--duplicate-ids", "prefix", "--overwrite").code == 0
+    assert len(read_dataset(tmp_path / "dataset.parquet").table) == 40
+
+
+def test_a_patient_in_two_official_splits(cxrlt: Run, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "a", 20)
+    table = pd.read_csv(tmp_path / "a/labels.csv")
+    table["split"] = ["train", "test"] * 10
+    table.to_csv(tmp_path / "a/labels.csv", index=False)
+    _cache(cxrlt, tmp_path / "a", "a")
+    ended = cxrlt("merge", "--label-space", "chestxray14")
+    assert ended.code == 2
+    assert "10 patients stand in two official splits" in ended.err
+
+
+def test_an_unknown_class_names_the_nearest_and_map_mends_it(cxrlt: Run, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "a", 20)
+    table = pd.read_csv(tmp_path / "a/labels.csv").rename(columns={"Hernia": "Herniaa"})
+    table.to_csv(tmp_path / "a/labels.csv", index=False)
+    _cache(cxrlt, tmp_path / "a", "a", "--label-columns", "Cardiomegaly,Effusion,Herniaa")
+    ended = cxrlt("merge", "--label-space", "chestxray14")
+    assert ended.code == 2
+    assert "Herniaa" in ended.err
+    assert "Hernia'" in ended.err
+    assert cxrlt("merge", "--label-space", "chestxray14", "--map", "Herniaa=Hernia").code == 0
+    dataset = read_dataset(tmp_path / "dataset.parquet")
+    assert dataset.targets[:, dataset.classes.index("Hernia")].sum() == table["Herniaa"].sum()
+
+
+def test_pixels_that_are_not_there_or_made_otherwise(cxrlt: Run, two: Path) -> None:
+    content = (two / "images/a.h5").read_bytes()
+    (two / "images/a.h5").write_bytes(content[:-2000])
+    ended = cxrlt("merge", "--label-space", "chestxray14")
+    assert ended.code == 2
+    assert "a.h5" in ended.err
+    reader_done = ImageReader(two / "images/b.h5").layout.done
+    (two / "images/a.h5").write_bytes(content)
+    with (two / "images/b.h5").open("rb+") as file:
+        file.seek(reader_done + 3)
+        file.write(b"\0")
+    ended = cxrlt("merge", "--label-space", "chestxray14")
+    assert ended.code == 2
+    assert "1 images of b have no pixels" in ended.err
+    write_pictures(two / "c", 10)
+    _cache(cxrlt, two / "c", "c", "--size", "24")
+    ended = cxrlt("merge", "--source", "a", "--source", "c", "--label-space", "chestxray14")
+    assert ended.code == 2
+    assert "pixels were made differently" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--source", "aa"], "'aa' is no cached source"),
+        (["--label-space", "chestxray15"], "chestxray14"),
+        (["--split", "70,20"], "three percentages"),
+        (["--map", "x"], "--map"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], says: str, cxrlt: Run, two: Path) -> None:
+    ended = cxrlt("merge", *arguments)
+    assert ended.code == 2
+    assert says in ended.err
+    assert not (two / "dataset.parquet").exists()
+
+
+def test_an_empty_workspace_names_the_command(cxrlt: Run) -> None:
+    ended = cxrlt("merge")
+    assert ended.code == 2
+    assert "cxrlt cache" in ended.err

@@ -1,0 +1,217 @@
+"""`cxrlt cache` as a command: what is left on disk, after success, bad input and kills."""
+
+import csv
+import signal
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import CACHE, CLASSES, Run, start, write_pictures
+from PIL import Image
+
+from cxrlt_cli.artifacts.images import ImageReader
+from cxrlt_cli.artifacts.source_table import read_source_table
+from cxrlt_cli.pixels.square import to_square
+
+
+def _cache(folder: Path) -> list[object]:
+    return [*CACHE, "--source", f"table={folder / 'labels.csv'}", "--name", "pictures"]
+
+
+def test_pixels_table_and_nothing_else(cxrlt: Run, pictures: Path, tmp_path: Path) -> None:
+    ended = cxrlt(*_cache(pictures))
+    assert ended.code == 0, ended.err
+    assert sorted(path.name for path in (tmp_path / "images").iterdir()) == ["pictures.h5", "pictures.parquet"]
+    source = read_source_table(tmp_path / "images/pictures.parquet")
+    assert source.classes == CLASSES
+    reader = ImageReader(tmp_path / "images/pictures.h5")
+    stored = reader.read(source.table["row"].to_numpy())
+    for row, file in enumerate(source.table["file"]):
+        with Image.open(pictures / file) as image:
+            assert (stored[row] == to_square(image, 32, "pad")).all()
+    published = pd.read_csv(pictures / "labels.csv")
+    assert (source.labels == published[CLASSES].to_numpy()).all()
+    assert source.header["provenance"]["config"]["size"] == 32
+
+
+def test_bad_images_are_listed_and_never_replaced(cxrlt: Run, pictures: Path, tmp_path: Path) -> None:
+    whole = (pictures / "pictures/0003.png").read_bytes()
+    (pictures / "pictures/0003.png").write_bytes(whole[:-40])
+    (pictures / "pictures/0005.png").write_bytes(b"")
+    (pictures / "pictures/0007.png").write_bytes(b"no picture")
+    ended = cxrlt(*_cache(pictures))
+    assert ended.code == 0, ended.err
+    assert "3 images cannot be read" in ended.err
+    with (tmp_path / "images/pictures.failed.csv").open() as file:
+        failed = {row["image_id"]: row["reason"] for row in csv.DictReader(file)}
+    assert set(failed) == {"i0003", "i0005", "i0007"}
+    assert "truncated" in failed["i0003"]
+    table = read_source_table(tmp_path / "images/pictures.parquet").table
+    assert len(table) == 93
+    assert not set(failed) & set(table["image_id"])
+    reader = ImageReader(tmp_path / "images/pictures.h5")
+    for image, row in zip(table["image_id"], table["row"], strict=True):
+        assert reader.layout.ids[row] == image
+
+    (pictures / "pictures/0003.png").write_bytes(whole)  # mended: --resume takes it in, and leaves the rest
+    ended = cxrlt(*_cache(pictures), "--resume")
+    assert ended.code == 0, ended.err
+    assert "i0003" in set(read_source_table(tmp_path / "images/pictures.parquet").table["image_id"])
+    assert "i0003" not in (tmp_path / "images/pictures.failed.csv").read_text()
+
+
+def test_missing_images_are_an_error_with_counts_unless_meant(cxrlt: Run, pictures: Path, tmp_path: Path) -> None:
+    for number in range(90, 96):
+        (pictures / f"pictures/00{number}.png").unlink()
+    ended = cxrlt(*_cache(pictures))
+    assert ended.code == 2
+    assert "lists 96 images, 6 of them are not" in ended.err
+    assert "--allow-missing" in ended.err
+    assert not (tmp_path / "images").exists()
+    assert cxrlt(*_cache(pictures), "--allow-missing").code == 0
+    assert (tmp_path / "images/pictures.failed.csv").read_text().count("missing") == 6
+    with h5py.File(tmp_path / "images/pictures.h5") as file:
+        assert file["images"].shape == (90, 32, 32)
+
+
+def test_an_existing_cache_is_refused_resumed_or_overwritten(cxrlt: Run, pictures: Path, tmp_path: Path) -> None:
+    cxrlt(*_cache(pictures))
+    before = (tmp_path / "images/pictures.h5").read_bytes()
+    ended = cxrlt(*_cache(pictures))
+    assert ended.code == 2
+    assert "--overwrite" in ended.err
+    assert (tmp_path / "images/pictures.h5").read_bytes() == before
+    assert cxrlt(*_cache(pictures), "--resume").code == 0
+    assert (tmp_path / "images/pictures.h5").read_bytes() == before
+    ended = cxrlt(*_cache(pictures), "--resume", "--fit", "crop")
+    assert ended.code == 2
+    assert "fit: 'pad' then, 'crop' now" in ended.err
+    assert cxrlt(*_cache(pictures), "--overwrite", "--fit", "crop").code == 0
+    assert (tmp_path / "images/pictures.h5").read_bytes() != before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--source", "nih=x"], "'nih' is no kind of source"),
+        (["--source", "x"], "is not KIND=PATH"),
+        (["--source", "table=none.csv"], "none.csv is not there"),
+        (["--source", "chestxray14=none"], "only for --source table"),
+        (["--source", "table=none.csv", "--size", "4"], "--size 4"),
+        (["--source", "table=none.csv", "--resume", "--overwrite"], "exclude each other"),
+        (["--source", "table=none.csv", "--name", "../x"], "cannot be an artifact's name"),
+    ],
+)
+def test_wrong_usage_is_one_message_with_a_hint(arguments: list[str], says: str, cxrlt: Run, tmp_path: Path) -> None:
+    ended = cxrlt(*CACHE, *arguments)
+    assert ended.code == 2
+    assert says in ended.err
+    assert ended.err.count("error:") == ended.err.count("hint:") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_workspace_that_cannot_be_written_is_one_message(cxrlt: Run, pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "images").write_text("a file where the folder would be")
+    ended = cxrlt(*_cache(pictures))
+    assert ended.code == 2
+    assert "cannot" in ended.err
+    assert "Traceback" not in ended.err
+
+
+def _until(seconds: float, happened: object) -> None:
+    end = time.monotonic() + seconds
+    while not happened():  # type: ignore[operator]
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Enough pictures that a kill comes in the middle of the work."""
+    folder = tmp_path_factory.mktemp("many")
+    write_pictures(folder, 600)
+    return folder
+
+
+def _bytes(workspace: Path) -> tuple[bytes, pd.DataFrame]:
+    source = read_source_table(workspace / "images/pictures.parquet")
+    return (workspace / "images/pictures.h5").read_bytes(), source.table
+
+
+@pytest.fixture(scope="module")
+def undisturbed(many: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    workspace = tmp_path_factory.mktemp("undisturbed")
+    process = start(*_cache(many), cwd=workspace)
+    assert process.wait(60) == 0, process.communicate()
+    return workspace
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.05, 0.15, 0.3])
+def test_after_a_kill_the_same_command_ends_with_the_same_bytes(
+    delay: float, many: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    process = start(*_cache(many), cwd=tmp_path)
+    _until(30, (tmp_path / "images/pictures.h5.part").exists)
+    time.sleep(delay)
+    process.kill()
+    process.wait()
+    again = start(*_cache(many), "--resume", cwd=tmp_path)
+    _, err = again.communicate(timeout=60)
+    assert again.returncode == 0, err
+    pixels, table = _bytes(tmp_path)
+    expected_pixels, expected_table = _bytes(undisturbed)
+    assert pixels == expected_pixels
+    pd.testing.assert_frame_equal(table, expected_table)
+    assert sorted(path.name for path in (tmp_path / "images").iterdir()) == ["pictures.h5", "pictures.parquet"]
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGUSR1, 75)])
+def test_a_signal_keeps_what_is_done_and_says_how_to_go_on(sent: signal.Signals, code: int, many: Path, tmp_path: Path) -> None:
+    process = start(*_cache(many), cwd=tmp_path)
+    part = tmp_path / "images/pictures.h5.part"
+    _until(30, part.exists)
+    time.sleep(0.4)
+    process.send_signal(sent)
+    _, err = process.communicate(timeout=30)
+    if process.returncode == 0:
+        pytest.skip("the work was done before the signal came")
+    assert process.returncode == code, err
+    assert "--resume" in err
+    again = start(*_cache(many), "--resume", cwd=tmp_path)
+    assert again.wait(60) == 0
+
+
+def test_workers_end_with_their_parent(many: Path, tmp_path: Path) -> None:
+    process = start(*_cache(many), cwd=tmp_path)
+    _until(30, (tmp_path / "images/pictures.h5.part").exists)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    process.kill()
+    process.wait()
+    _until(10, lambda: not any(_alive(int(child)) for child in children))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return "zombie" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_half_written_parts_are_marked_so(many: Path, tmp_path: Path) -> None:
+    """What is not marked done has no pixels to trust: after a kill, marked rows hold their picture."""
+    process = start(*_cache(many), cwd=tmp_path)
+    part = tmp_path / "images/pictures.h5.part"
+    _until(30, part.exists)
+    time.sleep(0.5)
+    process.kill()
+    process.wait()
+    if not part.exists():
+        pytest.skip("the work was done before the kill")
+    reader = ImageReader(part)
+    table = pd.read_csv(many / "labels.csv")
+    for row in np.flatnonzero(reader.done)[::20]:
+        with Image.open(many / table["path"][row]) as image:
+            assert (reader.read(np.array([row]))[0] == to_square(image, 32, "pad")).all()

@@ -1,0 +1,79 @@
+"""The rooms of the code: who may import whom."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "cxrlt_cli"
+FILES = sorted(PACKAGE.rglob("*.py"))
+TOP = {"options", "errors", "console", "workspace", "signals", "app", "__init__", "__main__"}
+
+#: Room -> the rooms it may import beside itself. Top-level modules are open to all but `tricks` and `metrics`.
+MAY_IMPORT: dict[str, set[str]] = {
+    "artifacts": set(),
+    "config": set(),
+    "tricks": set(),
+    "metrics": set(),
+    "labels": {"artifacts", "config"},
+    "sources": {"artifacts", "config"},
+    "pixels": {"artifacts", "config", "sources"},
+    "text": {"artifacts", "config", "labels", "model"},
+    "data": {"artifacts"},
+    "model": set(),
+    "training": {"artifacts", "config", "data", "labels", "metrics", "model", "tricks"},
+    "inference": {"artifacts", "config", "data", "labels", "metrics", "model", "pixels", "training"},
+    "demo": {"config"},
+    "commands": {"config", "pixels", "labels", "text", "training", "inference", "demo"},
+}
+
+
+def _imports(path: Path) -> set[str]:
+    """Dotted names of the modules that a file imports, at its top or inside functions."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            found.add(node.module or "")
+    return found
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_one_way(path: Path) -> None:
+    room = _room(path)
+    ours = {name.split(".")[1] for name in _imports(path) if name.startswith("cxrlt_cli.")}
+    if room in TOP:
+        allowed = TOP | {"commands", "config"} if room in ("app", "__main__") else TOP
+    elif room in ("tricks", "metrics"):
+        allowed = {room}
+    else:
+        allowed = TOP - {"app"} | MAY_IMPORT[room] | {room}
+    assert ours <= allowed, f"{room} imports {sorted(ours - allowed)}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_artifacts_know_the_file_formats(path: Path) -> None:
+    packages = {name.split(".")[0] for name in _imports(path)}
+    if _room(path) != "artifacts":
+        assert not packages & {"h5py", "pyarrow"}
+    assert not packages & {"click", "pickle"} - ({"pickle"} if "UnpicklingError" in path.read_text() else set())
+    if _room(path) == "tricks":
+        assert packages <= {"torch", "math", "collections", "dataclasses"}
+    if _room(path) == "metrics":
+        assert packages <= {"numpy", "math", "collections", "dataclasses", "cxrlt_cli"}
+
+
+def test_the_plan_names_every_room_and_no_other() -> None:
+    assert {path.parent.name for path in PACKAGE.glob("*/__init__.py")} == set(MAY_IMPORT)
+    assert not list(PACKAGE.rglob("utils*"))
+
+
+def test_files_are_short() -> None:
+    long = {str(path): count for path in FILES if (count := len(path.read_text().splitlines())) > 300}
+    assert not long
