@@ -71,6 +71,7 @@ def _allocate(file: h5py.File, name: str, shape: tuple[int, ...], dtype: Any) ->
     plist.set_layout(h5py.h5d.CONTIGUOUS)
     plist.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     plist.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    plist.set_obj_track_times(False)
     h5py.h5d.create(file.id, name.encode(), dtype, h5py.h5s.create_simple(shape), plist)
 
 

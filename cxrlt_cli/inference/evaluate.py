@@ -56,7 +56,7 @@ def evaluate(config: EvaluateConfig, workspace: Workspace) -> None:
     write_evaluation(folder, metrics, rows)
     content = read_evaluation(folder)
     data(json.dumps(content, indent=1) if config.json else as_text(content))
-    say(f"\n{path} against {dataset.path}: {folder}/metrics.json and per_class.csv")
+    say(f"{path} against {dataset.path}: {folder}/metrics.json and per_class.csv")
 
 
 def _find(given: str, folder: Path) -> Path:

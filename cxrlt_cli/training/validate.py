@@ -9,7 +9,7 @@ from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.data.augment import normalise, to_unit
 from cxrlt_cli.data.batches import batches, rows_in_order
 from cxrlt_cli.data.images import DatasetImages
-from cxrlt_cli.metrics.ranking import per_class
+from cxrlt_cli.metrics.ranking import mean_of_defined, per_class
 from cxrlt_cli.model.network import Network
 from cxrlt_cli.tricks.bce import bce
 from cxrlt_cli.tricks.masked_mean import masked_mean
@@ -32,7 +32,7 @@ class Validation:
     @property
     def mean_ap(self) -> float:
         """Mean over the classes that have an AP."""
-        return float(np.nanmean(self.ap))
+        return mean_of_defined(self.ap)
 
 
 def validate(network: Network, dataset: Dataset, images: DatasetImages, batch_size: int, device: torch.device) -> Validation:

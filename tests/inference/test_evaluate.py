@@ -3,9 +3,11 @@
 import csv
 import json
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +26,16 @@ CLASSES = ["Effusion", "Enlarged Cardiomediastinum", "Hernia", "Fibrosis", "Neve
 SHARES = [0.4, 0.15, 0.05, 0.02, 0.0]
 IMAGES = {"train": 400, "val": 60, "test": 200}
 EXACT = 1e-12
+NIH_CLASSES = [
+    "Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax", "Consolidation",
+    "Edema", "Emphysema", "Fibrosis", "Pleural_Thickening", "Hernia",
+]  # fmt: skip
 
 
 def evaluate(folder: Path, *arguments: object) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "cxrlt_cli", "evaluate", *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("CXRLT_")}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 def metrics_of(folder: Path) -> dict[str, Any]:
@@ -188,7 +195,7 @@ def test_neither_the_order_of_rows_nor_of_classes_matters(workspace: Path) -> No
 
 def test_options_name_other_places_bounds_and_splits(workspace: Path) -> None:
     dataset = make_dataset(workspace / "dataset.parquet")
-    everywhere = Dataset(dataset.table.assign(split="test"), *list(vars(dataset).values())[1:])
+    everywhere = replace(dataset, table=dataset.table.assign(split="test"))
     make_predictions(workspace / "all.parquet", everywhere)
     options = ["--split", "all", "--name", "whole", "--output", "elsewhere", "--groups", "0.5,0.1"]
     ended = evaluate(workspace, "all.parquet", *options)
@@ -214,8 +221,7 @@ def test_without_a_train_split_there_are_no_groups(workspace: Path) -> None:
     dataset = make_dataset(workspace / "dataset.parquet")
     rows = rows_of_split(dataset, "test")
     table = dataset.table.iloc[rows].reset_index(drop=True)
-    part = Dataset(table, CLASSES, dataset.targets[rows], dataset.known[rows], dataset.settings, {}, dataset.path)
-    write_dataset(part)
+    write_dataset(replace(dataset, table=table, targets=dataset.targets[rows], known=dataset.known[rows]))
     ended = evaluate(workspace)
     assert ended.returncode == 0, ended.stderr
     metrics = metrics_of(workspace / "evaluations" / "base-test")
@@ -225,7 +231,7 @@ def test_without_a_train_split_there_are_no_groups(workspace: Path) -> None:
 
 
 def test_overwrite_replaces(workspace: Path) -> None:
-    assert evaluate(workspace).returncode == 0
+    existing_output(workspace)
     ended = evaluate(workspace, "base-test", "--overwrite", "--groups", "0.3,0.2")
     assert ended.returncode == 0, ended.stderr
     assert metrics_of(workspace / "evaluations" / "base-test")["group_rule"].startswith("head > 30%")
@@ -235,31 +241,15 @@ def test_real_networks_scores(real_data: Path, tmp_path: Path) -> None:
     """A DenseNet-121 on NIH's official test list, 25,596 images: the same figures as scikit-learn's."""
     content = np.load(real_data / "logits" / "densenet121_seed0.npz")
     logits, targets = content["test_logits"], content["test_labels"].astype(np.uint8)
-    names = [
-        "Atelectasis",
-        "Cardiomegaly",
-        "Effusion",
-        "Infiltration",
-        "Mass",
-        "Nodule",
-        "Pneumonia",
-        "Pneumothorax",
-        "Consolidation",
-        "Edema",
-        "Emphysema",
-        "Fibrosis",
-        "Pleural_Thickening",
-        "Hernia",
-    ]
     ids = np.array([f"image-{n:05}" for n in range(len(logits))])
     frame = pd.DataFrame({name: [None] * len(ids) for name in COLUMNS}, dtype=object)
     frame["image_id"], frame["patient_id"], frame["split"] = ids, content["test_patient"].astype(str), "test"
     frame["source"], frame["cache"], frame["row"] = "nih", "images/nih.h5", np.arange(len(ids))
     known = np.ones(targets.shape, dtype=bool)
-    write_dataset(Dataset(frame, names, targets, known, {}, {}, tmp_path / "dataset.parquet"))
+    write_dataset(Dataset(frame, NIH_CLASSES, targets, known, {}, {}, tmp_path / "dataset.parquet"))
     order = np.random.default_rng(0).permutation(len(ids))
     header = {"split": "test", "runs": ["densenet121"]}
-    write_predictions(tmp_path / "real.parquet", Predictions(list(ids[order]), names, logits[order], header))
+    write_predictions(tmp_path / "real.parquet", Predictions(list(ids[order]), NIH_CLASSES, logits[order], header))
     ended = evaluate(tmp_path, "real.parquet", "--json")
     assert ended.returncode == 0, ended.stderr
     found = json.loads(ended.stdout)

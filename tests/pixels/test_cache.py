@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import CACHE, CLASSES, Run, start, write_pictures
+from conftest import CACHE, CLASSES, Run, start
 from PIL import Image
 
 from cxrlt_cli.artifacts.images import ImageReader
@@ -132,7 +132,11 @@ def _until(seconds: float, happened: object) -> None:
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Enough pictures that a kill comes in the middle of the work."""
     folder = tmp_path_factory.mktemp("many")
-    write_pictures(folder, 600)
+    draws = np.random.default_rng(0)
+    for number in range(8):
+        Image.fromarray(draws.integers(0, 255, (900, 800), np.uint8)).save(folder / f"{number}.png", compress_level=1)
+    rows = [[f"i{row:04}", f"{row % 8}.png", f"p{row}", 1, 0, 0] for row in range(240)]
+    pd.DataFrame(rows, columns=["image_id", "path", "patient_id", *CLASSES]).to_csv(folder / "labels.csv", index=False)
     return folder
 
 
@@ -149,7 +153,7 @@ def undisturbed(many: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return workspace
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.05, 0.15, 0.3])
+@pytest.mark.parametrize("delay", [0.0, 0.4, 0.8, 1.2])
 def test_after_a_kill_the_same_command_ends_with_the_same_bytes(
     delay: float, many: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
@@ -173,11 +177,9 @@ def test_a_signal_keeps_what_is_done_and_says_how_to_go_on(sent: signal.Signals,
     process = start(*_cache(many), cwd=tmp_path)
     part = tmp_path / "images/pictures.h5.part"
     _until(30, part.exists)
-    time.sleep(0.4)
+    time.sleep(0.5)
     process.send_signal(sent)
     _, err = process.communicate(timeout=30)
-    if process.returncode == 0:
-        pytest.skip("the work was done before the signal came")
     assert process.returncode == code, err
     assert "--resume" in err
     again = start(*_cache(many), "--resume", cwd=tmp_path)
@@ -208,8 +210,6 @@ def test_half_written_parts_are_marked_so(many: Path, tmp_path: Path) -> None:
     time.sleep(0.5)
     process.kill()
     process.wait()
-    if not part.exists():
-        pytest.skip("the work was done before the kill")
     reader = ImageReader(part)
     table = pd.read_csv(many / "labels.csv")
     for row in np.flatnonzero(reader.done)[::20]:

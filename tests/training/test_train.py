@@ -70,7 +70,7 @@ def test_it_learns(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
     history = _history(tmp_path / "runs/resnet18")
     val = read_dataset(dataset).split("val")
     assert max(epoch["mAP"] for epoch in history) > 2 * val.targets.mean()
-    assert history[-1]["train_loss"] < 0.6 * history[0]["train_loss"]
+    assert history[-1]["train_loss"] < 0.75 * history[0]["train_loss"]
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
