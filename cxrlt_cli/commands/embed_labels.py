@@ -1,0 +1,14 @@
+"""`cxrlt embed-labels`."""
+
+from cxrlt_cli.config.embed_labels import EmbedLabelsConfig
+from cxrlt_cli.workspace import Workspace
+
+
+def embed_labels(config: EmbedLabelsConfig, workspace: Workspace) -> None:
+    """Encode what each label means, as the queries of the network: label_embeddings.parquet, a vector a class.
+
+    Nothing is downloaded: `cxrlt fetch --encoder NAME` gets an encoder's files on a machine with internet.
+    """
+    from cxrlt_cli.text.embed import embed_label_texts
+
+    embed_label_texts(config, workspace)

@@ -1,0 +1,113 @@
+"""Label spaces, and which names mean the same."""
+
+import re
+import tomllib
+from functools import cache
+from pathlib import Path
+
+from cxrlt_cli.errors import UserError, listed, nearest
+
+_HERE = Path(__file__).parent
+
+
+@cache
+def built_in_spaces() -> dict[str, list[str]]:
+    """Name -> classes of the label spaces that cxrlt brings along."""
+    return tomllib.loads((_HERE / "spaces.toml").read_text())
+
+
+@cache
+def _meanings() -> dict[str, str]:
+    """Plain name -> plain first name of its group of synonyms."""
+    groups = tomllib.loads((_HERE / "synonyms.toml").read_text())["groups"]
+    return {_plain(name): _plain(group[0]) for group in groups for name in group}
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_\-]+", " ", name).strip().casefold()
+
+
+def canonical(name: str) -> str:
+    """A key that is the same for two names if and only if they mean the same finding."""
+    plain = _plain(name)
+    return _meanings().get(plain, plain)
+
+
+def all_classes() -> list[str]:
+    """The classes of all built-in spaces, each spelling once."""
+    return list(dict.fromkeys(name for space in built_in_spaces().values() for name in space))
+
+
+def known_names() -> list[str]:
+    """Every name that some vocabulary knows: classes and their synonyms."""
+    groups = tomllib.loads((_HERE / "synonyms.toml").read_text())["groups"]
+    return list(dict.fromkeys([*all_classes(), *(name for group in groups for name in group)]))
+
+
+def read_space(name: str) -> list[str]:
+    """The classes of a label space.
+
+    Args:
+        name: of a built-in space, or the path of a text file with a class a line (`#` begins a comment).
+
+    Raises:
+        UserError: no such space or file, no class in it, or one finding twice.
+    """
+    if name in built_in_spaces():
+        return list(built_in_spaces()[name])
+    path = Path(name)
+    there = f"built in: {', '.join(built_in_spaces())}; or a text file with a class a line"
+    if not path.is_file():
+        raise UserError(f"{name!r} is neither a label space nor a file{nearest(name, built_in_spaces())}", there)
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as text: {error}", there) from error
+    classes = [line.partition("#")[0].strip() for line in lines]
+    return _checked([name for name in classes if name], path)
+
+
+def _checked(classes: list[str], path: Path) -> list[str]:
+    if not classes:
+        raise UserError(f"{path} names no class", "write a class a line")
+    seen: dict[str, str] = {}
+    for name in classes:
+        if canonical(name) in seen:
+            raise UserError(
+                f"{path} names {seen[canonical(name)]!r} and {name!r}, which mean the same", "a finding is one class"
+            )
+        seen[canonical(name)] = name
+    return classes
+
+
+def map_labels(source_classes: list[str], space: list[str], renamed: dict[str, str]) -> dict[str, str | None]:
+    """Which class of a label space each label of a source is.
+
+    Args:
+        source_classes: label names as published.
+        space: classes.
+        renamed: what the user said: label -> other name, empty to leave it out.
+
+    Returns:
+        Label -> class, None for a label that the space does not have.
+
+    Raises:
+        UserError: a label that no vocabulary knows, naming the nearest, or two labels that are one class.
+    """
+    class_of = {canonical(name): name for name in space}
+    known = {canonical(name) for name in known_names()}
+    mapping: dict[str, str | None] = {}
+    for name in source_classes:
+        meant = renamed.get(name, name)
+        if meant and canonical(meant) not in class_of and canonical(meant) not in known:
+            raise UserError(
+                f"no label space knows {meant!r}{nearest(meant, [*space, *known_names()])}",
+                f'say what it is: --map "{name}=CLASS", or leave it out: --map "{name}="',
+            )
+        mapping[name] = class_of.get(canonical(meant)) if meant else None
+    targets = [target for target in mapping.values() if target]
+    twice = {target for target in targets if targets.count(target) > 1}
+    if twice:
+        both = [name for name, target in mapping.items() if target in twice]
+        raise UserError(f"{listed(both)} are one class: {listed(sorted(twice))}", f'leave out one of them: --map "{both[-1]}="')
+    return mapping

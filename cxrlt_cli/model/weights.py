@@ -1,0 +1,54 @@
+"""ImageNet weights of torchvision's networks, from torch's local cache."""
+
+from pathlib import Path
+from urllib.parse import urlparse
+
+from cxrlt_cli.errors import UserError, reason
+
+#: The weights that torchvision's networks are usually started from.
+_NAMES = {
+    "resnet18": "ResNet18_Weights.IMAGENET1K_V1",
+    "resnet50": "ResNet50_Weights.IMAGENET1K_V2",
+    "densenet121": "DenseNet121_Weights.IMAGENET1K_V1",
+}
+
+
+def _url(name: str) -> str:
+    import torchvision
+
+    return str(torchvision.models.get_weight(_NAMES[name]).url)
+
+
+def _cached(url: str) -> Path:
+    import torch
+
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name
+
+
+def imagenet_file(name: str) -> Path:
+    """The local file of a network's ImageNet weights. Raises UserError where it was not fetched."""
+    path = _cached(_url(name))
+    if not path.is_file():
+        raise UserError(
+            f"the ImageNet weights of {name} are not on this machine ({path})",
+            f"on a machine with internet: cxrlt fetch --backbone {name}; or start from nothing: --weights none",
+        )
+    return path
+
+
+def fetch_imagenet(name: str) -> Path:
+    """Downloads a network's ImageNet weights to torch's cache, checked by the hash in their name.
+
+    Raises:
+        UserError: the network cannot be reached, or the file is not what it should be.
+    """
+    import torch
+
+    url = _url(name)
+    try:
+        torch.hub.load_state_dict_from_url(url, progress=False, check_hash=True, weights_only=True)
+    except (OSError, RuntimeError) as error:
+        raise UserError(
+            f"{name}'s weights cannot be fetched: {reason(error)}", f"run this where {url} can be reached"
+        ) from error
+    return _cached(url)

@@ -1,0 +1,40 @@
+"""The stage `fetch`: the only one that touches the network."""
+
+from pathlib import Path
+
+from cxrlt_cli.config.fetch import FetchConfig
+from cxrlt_cli.console import say
+from cxrlt_cli.errors import UserError, reason
+from cxrlt_cli.model.weights import fetch_imagenet
+from cxrlt_cli.text.encoders import HUB_NAMES
+
+_FILES = ["*.json", "*.txt", "*.model"]
+
+
+def fetch_files(config: FetchConfig) -> None:
+    """Downloads what the options name.
+
+    Raises:
+        UserError: the network cannot be reached, or there is no such repository.
+    """
+    for name in config.encoder:
+        if name == "ngram":
+            say("ngram is built in: nothing to fetch")
+            continue
+        say(f"{name}: {_fetch_encoder(HUB_NAMES.get(name, name))} (HF_HOME moves it)")
+    for backbone in config.backbone:
+        say(f"{backbone}: {fetch_imagenet(backbone)} (TORCH_HOME moves it)")
+
+
+def _fetch_encoder(hub_name: str) -> Path:
+    """Configuration, tokenizer and one form of the weights: safetensors where the repository has them."""
+    from huggingface_hub import HfApi, snapshot_download
+
+    try:
+        names = [file.rfilename for file in HfApi().model_info(hub_name, timeout=20).siblings or []]
+        weights = ["*.safetensors"] if any(name.endswith(".safetensors") for name in names) else ["pytorch_model*.bin"]
+        return Path(snapshot_download(hub_name, allow_patterns=[*_FILES, *weights], etag_timeout=20))
+    except Exception as error:
+        raise UserError(
+            f"{hub_name} cannot be fetched: {reason(error)}", "run this where the Hugging Face hub can be reached"
+        ) from error

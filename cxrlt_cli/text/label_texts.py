@@ -1,0 +1,74 @@
+"""The texts that are encoded for each label: data that a user can replace by a file."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.labels.spaces import canonical
+
+BUILT_IN = Path(__file__).with_name("label_texts.csv")
+_COLUMNS = ("class", "prompt", "description")
+
+Use = Literal["both", "prompt", "description"]
+
+
+@dataclass(frozen=True)
+class LabelText:
+    """A class's prompt (a noun phrase) and description (a sentence on how it looks)."""
+
+    name: str
+    prompt: str
+    description: str
+
+    def text(self, use: Use) -> str:
+        """What is encoded: the prompt, the description, or `prompt. description`."""
+        return f"{self.prompt}. {self.description}" if use == "both" else getattr(self, use)
+
+
+def read_label_texts(path: Path) -> list[LabelText]:
+    """Reads a CSV with the columns class, prompt and description.
+
+    Raises:
+        UserError: not there, not UTF-8 text, a column lacking, an empty cell, or a class twice; with file and line.
+    """
+    hint = f"a CSV in UTF-8 with the columns {','.join(_COLUMNS)}, a row a class"
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, strict=True)
+            absent = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
+            if absent:
+                raise UserError(f"{path} has no column {listed(absent)}", hint)
+            texts = [_row(path, reader.line_num, row) for row in reader]
+    except (OSError, ValueError, csv.Error) as error:
+        raise UserError(f"{path} cannot be read: {error}", hint) from error
+    names = [text.name for text in texts]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice or not names:
+        raise UserError(f"{path} {'lists ' + listed(twice) + ' twice' if twice else 'has no rows'}", hint)
+    return texts
+
+
+def _row(path: Path, line: int, row: dict[str, str]) -> LabelText:
+    values = [(row[name] or "").strip() for name in _COLUMNS]
+    if not all(values):
+        raise UserError(f"{path}, line {line}: an empty cell", "each class has a prompt and a description")
+    return LabelText(*values)
+
+
+def texts_for(classes: list[str], texts: list[LabelText], path: Path) -> list[LabelText]:
+    """The text of each class, by its own name or else by a name that means the same.
+
+    Raises:
+        UserError: a class has no text.
+    """
+    own = {text.name: text for text in texts}
+    same = {canonical(text.name): text for text in texts}
+    absent = [name for name in classes if name not in own and canonical(name) not in same]
+    if absent:
+        raise UserError(
+            f"{path} has no text for {listed(absent)}",
+            f"give them in a CSV with the columns {','.join(_COLUMNS)}: --texts FILE",
+        )
+    return [own.get(name) or same[canonical(name)] for name in classes]
