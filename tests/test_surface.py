@@ -74,4 +74,4 @@ def test_version(cxrlt) -> None:  # type: ignore[no-untyped-def]
 
 
 if __name__ == "__main__":
-    print(_surface(), end="")
+    sys.stdout.write(_surface())

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from cxrlt_cli.config.demo import DemoConfig
 from cxrlt_cli.console import say
-from cxrlt_cli.demo.sources import HOSPITAL_B_CLASSES, write_sources
+from cxrlt_cli.demo.sources import HOSPITAL_B_NAMES, write_sources
 from cxrlt_cli.errors import USAGE, UserError, reported_os_errors
+from cxrlt_cli.machine import cores
 from cxrlt_cli.workspace import Workspace
 
 _MARK = ".cxrlt-demo"  # only a folder that a demonstration made is ever removed by one
@@ -28,7 +29,7 @@ def run_demo(config: DemoConfig, workspace: Workspace) -> None:
     folder = config.folder or workspace.root / "cxrlt-demo"
     _make_folder(folder, config.overwrite)
     say(f"drawing {config.phantoms} phantoms of two made-up hospitals in {folder / 'sources'}")
-    write_sources(folder / "sources", config.phantoms, _DRAWN, config.seed)
+    write_sources(folder / "sources", config.phantoms, _DRAWN, config.seed, cores())
     for command in _commands(config):
         _run(command, folder)
     say(f"\nThe whole took {(time.monotonic() - began) / 60:.1f} minutes. Look next at, in {folder}:")
@@ -48,7 +49,7 @@ _LOOK_NEXT = (
 def _commands(config: DemoConfig) -> list[list[str]]:
     train = ["train", "--encoder", "resnet18", "--epochs", str(config.epochs), "--batch-size", "32", "--lr", "5e-4"]
     train += ["--decoder-layers", "2", "--decoder-width", "256", "--decoder-feedforward", "512", "--seed", str(config.seed)]
-    labels = ",".join(HOSPITAL_B_CLASSES)
+    labels = ",".join(HOSPITAL_B_NAMES.values())
     size = ["--size", str(_CACHED)]
     return [
         ["cache", "--source", "chestxray14=sources/hospital-a", "--name", "hospital-a", *size],

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from cxrlt_cli.errors import UserError
+from cxrlt_cli.machine import cores
 from cxrlt_cli.pixels.gray import UnreadableImageError
 from cxrlt_cli.pixels.settings import PixelSettings, read_square
-from cxrlt_cli.pixels.workers import cores
 
 _SUFFIXES = {".png", ".jpg", ".jpeg"}
 

@@ -59,30 +59,30 @@ def _order(ids: pd.Index, seed: int) -> np.ndarray:
 
 
 def _stratify(counts: np.ndarray, images: np.ndarray, allowed: np.ndarray, shares: np.ndarray, rank: np.ndarray) -> np.ndarray:
-    """Iterative stratification (Sechidis et al., ECML PKDD 2011) with patients as the units.
+    """Greedy stratification with patients as the units.
 
-    The rarest class is dealt out first: each patient that has it goes to the split that lacks most of it. Fixed patients
-    count from the start, so that the free ones even out what official lists leave uneven.
+    Patients are dealt out one by one, those with the rarest class first (as Sechidis et al., ECML PKDD 2011, deal out images),
+    the larger before the smaller. Each goes where it lowers most, or raises least, the chi-square distance
+    sum((have - wanted)^2 / wanted) over all classes and the number of images. Fixed patients count from the start, so that
+    the free ones even out what official lists leave uneven.
     """
-    wanted = shares[:, None] * counts.sum(axis=0)[None]  # (3, C) positives that a split still lacks
-    room = shares * images.sum()  # (3,) images that a split still lacks
+    amounts = np.column_stack([counts, images]).astype(np.float64)  # (P, C + 1)
+    wanted = np.maximum(shares[:, None] * amounts.sum(axis=0), 1e-9)  # (3, C + 1)
+    have = np.zeros_like(wanted)
     assigned = np.full(len(counts), -1)
-
-    def assign(patient: int, split: int) -> None:
-        assigned[patient] = split
-        wanted[split] -= counts[patient]
-        room[split] -= images[patient]
-
-    for patient in np.flatnonzero(allowed.sum(axis=1) == 1):
-        assign(int(patient), int(allowed[patient].argmax()))
-    closed = ~allowed | (shares == 0)[None]  # a split without a share takes only patients that a list puts there
+    for split in range(3):
+        fixed = (allowed.sum(axis=1) == 1) & allowed[:, split]
+        assigned[fixed] = split
+        have[split] = amounts[fixed].sum(axis=0)
+    closed = ~allowed | (shares == 0)  # a split without a share takes only patients that a list puts there
     closed[closed.all(axis=1)] = ~allowed[closed.all(axis=1)]
-    for column in np.argsort((counts > 0).sum(axis=0), kind="stable"):
-        having = np.flatnonzero((counts[:, column] > 0) & (assigned < 0))
-        for patient in having[np.lexsort((rank[having], -counts[having, column]))]:
-            lack = np.where(closed[patient], -np.inf, wanted[:, column])
-            assign(patient, int(np.lexsort((-room, -lack))[0]))
-    rest = np.flatnonzero(assigned < 0)
-    for patient in rest[np.argsort(rank[rest])]:
-        assign(patient, int(np.where(closed[patient], -np.inf, room).argmax()))
+    rarity = np.argsort(np.argsort((counts > 0).sum(axis=0), kind="stable"))  # 0: the class of the fewest patients
+    first = np.where(counts > 0, rarity, len(rarity)).min(axis=1, initial=len(rarity))
+    for patient in np.lexsort((rank, -images, first)):
+        if assigned[patient] < 0:
+            amount = amounts[patient]
+            change = ((2 * (have - wanted) * amount + amount**2) / wanted).sum(axis=1)
+            split = int(np.where(closed[patient], np.inf, change).argmin())
+            assigned[patient] = split
+            have[split] += amount
     return assigned

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cxrlt_cli.artifacts.images import Layout, PixelWriter
 from cxrlt_cli.errors import UserError
+from cxrlt_cli.machine import cores
 from cxrlt_cli.pixels.gray import UnreadableImageError
 from cxrlt_cli.pixels.settings import PixelSettings, read_square
 
@@ -25,11 +26,6 @@ class Decoded:
 
     row: int
     error: str
-
-
-def cores() -> int:
-    """The cores that this process may use, which on a cluster are fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def decode_rows(layout: Layout, settings: PixelSettings, files: dict[int, Path], workers: int) -> Generator[list[Decoded]]:

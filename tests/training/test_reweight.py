@@ -49,9 +49,14 @@ def test_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [("name,weight\nMass,1\n", "no columns"), ("class,weight\nMass,x\n", "cannot be read"), ("class,weight\nMass,-1\n", "negative"),
-     ("class,weight\nMas,1\n", "nearest is 'Mass'"), ("class,weight\nMass,1\nMass,2\n", "twice")],
-)  # fmt: skip
+    [
+        ("name,weight\nMass,1\n", "no columns"),
+        ("class,weight\nMass,x\n", "cannot be read"),
+        ("class,weight\nMass,-1\n", "negative"),
+        ("class,weight\nMas,1\n", "nearest is 'Mass'"),
+        ("class,weight\nMass,1\nMass,2\n", "twice"),
+    ],
+)
 def test_a_bad_file(content: str, says: str, tmp_path: Path) -> None:
     (tmp_path / "weights.csv").write_text(content)
     with pytest.raises(UserError, match=says):

@@ -1,0 +1,61 @@
+"""Who the made-up patients are and what they have: a long tail, with findings that come together."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+#: Findings, the frequent first. As a main finding each is about three quarters as frequent as the one before.
+FINDINGS = (
+    "Infiltration", "Effusion", "Atelectasis", "Cardiomegaly", "Nodule", "Mass", "Pneumothorax", "Consolidation",
+    "Edema", "Pneumonia", "Emphysema", "Pleural_Thickening", "Fibrosis", "Hernia",
+)  # fmt: skip
+_RATIO = 0.76
+
+#: Main finding -> what comes with it, and how often.
+_COMPANIONS = {
+    "Edema": {"Effusion": 0.6, "Cardiomegaly": 0.6},
+    "Cardiomegaly": {"Effusion": 0.3, "Edema": 0.1},
+    "Pneumonia": {"Infiltration": 0.3, "Consolidation": 0.3},
+    "Consolidation": {"Effusion": 0.25},
+    "Atelectasis": {"Effusion": 0.35},
+    "Emphysema": {"Pneumothorax": 0.25},
+    "Mass": {"Nodule": 0.3},
+    "Fibrosis": {"Pleural_Thickening": 0.3},
+}
+_HEALTHY, _STAYS, _COMES = 0.40, 0.85, 0.04
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One picture of a patient."""
+
+    patient: int
+    number: int
+    findings: tuple[str, ...]
+
+
+def visits(images: int, rng: np.random.Generator) -> list[Visit]:
+    """Draws patients with 1 to 4 pictures each, `images` in all. Most findings stay from picture to picture."""
+    found: list[Visit] = []
+    patient = 0
+    while len(found) < images:
+        patient += 1
+        chronic = _patient(rng)
+        for number in range(min(int(rng.integers(1, 5)), images - len(found))):
+            now = {name for name in chronic if number == 0 or rng.random() < _STAYS}
+            if rng.random() < _COMES:
+                now.add(_main(rng))
+            found.append(Visit(patient, number, tuple(name for name in FINDINGS if name in now)))
+    return found
+
+
+def _main(rng: np.random.Generator) -> str:
+    weights = _RATIO ** np.arange(len(FINDINGS))
+    return FINDINGS[int(rng.choice(len(FINDINGS), p=weights / weights.sum()))]
+
+
+def _patient(rng: np.random.Generator) -> set[str]:
+    if rng.random() < _HEALTHY:
+        return set()
+    main = _main(rng)
+    return {main, *(name for name, share in _COMPANIONS.get(main, {}).items() if rng.random() < share)}

@@ -1,0 +1,133 @@
+"""Two made-up hospitals on disk: one in NIH's layout, one as a table of its own with other names and fewer labels."""
+
+import csv
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from cxrlt_cli.demo.anatomy import new_patient, new_position
+from cxrlt_cli.demo.findings import draw
+from cxrlt_cli.demo.population import Visit, visits
+
+#: What hospital B calls the findings that it labels; it says nothing of the others, which its pictures show all the same.
+HOSPITAL_B_NAMES = {
+    "Cardiomegaly": "Cardiomegaly", "Effusion": "Pleural Effusion", "Edema": "Edema", "Pneumonia": "Pneumonia",
+    "Atelectasis": "Atelectasis", "Pneumothorax": "Pneumothorax", "Consolidation": "Consolidation", "Mass": "Lung Mass",
+    "Pleural_Thickening": "Pleural Thickening",
+}  # fmt: skip
+_NIH_COLUMNS = [
+    "Image Index",
+    "Finding Labels",
+    "Follow-up #",
+    "Patient ID",
+    "Patient Age",
+    "Patient Gender",
+    "View Position",
+    "OriginalImage[Width",
+    "Height]",
+    "OriginalImagePixelSpacing[x",
+    "y]",
+]
+_SHARE_OF_A, _SHARE_OF_TEST = 0.6, 0.25
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture to draw: its file, how it is stored, whose chest and what is in it."""
+
+    path: Path
+    form: str
+    visit: Visit
+    seed: tuple[int, ...]
+
+
+def write_sources(folder: Path, images: int, size: int, seed: int, workers: int) -> None:
+    """Writes `hospital-a` and `hospital-b`; the same seed gives the same bytes.
+
+    Hospital A has NIH's layout with official lists; its first pictures are of odd modes, and one is cut off in the middle.
+    """
+    rng = np.random.default_rng(seed)
+    of_a = visits(round(images * _SHARE_OF_A), rng)
+    of_b = visits(images - len(of_a), rng)
+    pictures = [*_hospital_a(folder / "hospital-a", of_a, rng, seed), *_hospital_b(folder / "hospital-b", of_b, rng, seed)]
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        list(pool.map(partial(_write, size=size), pictures, chunksize=16))
+    cut = pictures[len(_ODD_FORMS)].path
+    cut.write_bytes(cut.read_bytes()[:2000])
+
+
+#: How the first pictures of hospital A are stored; the others are gray PNG.
+_ODD_FORMS = ("16-bit", "RGBA", "palette", "RGB")
+
+
+def _hospital_a(folder: Path, found: list[Visit], rng: np.random.Generator, seed: int) -> list[Picture]:
+    (folder / "images").mkdir(parents=True)
+    rows, pictures = [], []
+    lists: dict[str, list[str]] = {"train_val_list.txt": [], "test_list.txt": []}
+    people = {patient: (int(rng.integers(20, 90)), rng.choice(["M", "F"])) for patient in {visit.patient for visit in found}}
+    testing = {patient for patient in sorted(people) if rng.random() < _SHARE_OF_TEST and patient > len(_ODD_FORMS) + 1}
+    for index, visit in enumerate(found):
+        name = f"{visit.patient:08}_{visit.number:03}.png"
+        age, sex = people[visit.patient]
+        labels = "|".join(sorted(visit.findings)) or "No Finding"
+        rows.append([name, labels, visit.number, visit.patient, age, sex, "PA", 2500, 2500, 0.14, 0.14])
+        lists["test_list.txt" if visit.patient in testing else "train_val_list.txt"].append(name)
+        form = _ODD_FORMS[index] if index < len(_ODD_FORMS) else "PNG"
+        pictures.append(Picture(folder / "images" / name, form, visit, (seed, 0, visit.patient)))
+    _write_csv(folder / "Data_Entry_2017.csv", _NIH_COLUMNS, rows)
+    for name, images in lists.items():
+        (folder / name).write_text("\n".join(images) + "\n")
+    return pictures
+
+
+def _hospital_b(folder: Path, found: list[Visit], rng: np.random.Generator, seed: int) -> list[Picture]:
+    (folder / "images").mkdir(parents=True)
+    rows, pictures = [], []
+    people = {patient: (int(rng.integers(20, 90)), rng.choice(["M", "F"])) for patient in {visit.patient for visit in found}}
+    for index, visit in enumerate(found):
+        image = f"p{visit.patient:04}_s{visit.number}"
+        form = ("JPEG", "PNG", "JPEG", "CMYK", "EXIF")[index] if index < 5 else ("JPEG", "PNG")[index % 2]
+        path = f"images/{image}.{'png' if form == 'PNG' else 'jpg'}"
+        age, sex = people[visit.patient]
+        labels = [int(name in visit.findings) for name in HOSPITAL_B_NAMES]
+        rows.append([image, path, f"p{visit.patient:04}", f"p{visit.patient:04}_s{visit.number}", "AP", sex, age, *labels])
+        pictures.append(Picture(folder / path, form, visit, (seed, 1, visit.patient)))
+    columns = ["image_id", "path", "patient_id", "study_id", "view", "sex", "age", *HOSPITAL_B_NAMES.values()]
+    _write_csv(folder / "labels.csv", columns, rows)
+    return pictures
+
+
+def _write_csv(path: Path, columns: list[str], rows: list[list[object]]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def _write(picture: Picture, size: int) -> None:
+    patient = new_patient(np.random.default_rng(picture.seed))
+    rng = np.random.default_rng((*picture.seed, picture.visit.number))
+    pixels = draw(picture.visit.findings, new_position(patient, rng), rng, size)
+    _save(Image.fromarray(pixels), picture.path, picture.form)
+
+
+def _save(image: Image.Image, path: Path, form: str) -> None:
+    if form == "16-bit":
+        Image.fromarray(np.asarray(image).astype(np.uint16) * 257).save(path)
+    elif form in ("RGBA", "RGB"):
+        image.convert(form).save(path)
+    elif form == "palette":
+        image.quantize(256).save(path)
+    elif form == "CMYK":
+        image.convert("CMYK").save(path, quality=90)
+    elif form == "EXIF":  # stored lying on its side, with the mark that says so
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        image.transpose(Image.Transpose.ROTATE_90).save(path, quality=90, exif=exif)
+    else:
+        image.save(path, quality=90, compress_level=1)  # each format takes its own of the two

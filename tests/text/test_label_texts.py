@@ -1,0 +1,50 @@
+"""Label texts."""
+
+from pathlib import Path
+
+import pytest
+
+from cxrlt_cli.errors import UserError
+from cxrlt_cli.labels.spaces import all_classes
+from cxrlt_cli.text.label_texts import BUILT_IN, read_label_texts, texts_for
+
+
+def test_every_built_in_class_has_a_prompt_and_a_sentence() -> None:
+    texts = texts_for(all_classes(), read_label_texts(BUILT_IN), BUILT_IN)
+    assert [text.name for text in texts] == all_classes()
+    assert all(len(text.description) > 40 and text.description.endswith(".") for text in texts)
+    assert texts[0].text("both") == f"{texts[0].prompt}. {texts[0].description}"
+    assert texts[0].text("prompt") == "atelectasis"
+
+
+def test_a_users_file_and_names_that_mean_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "texts.csv"
+    path.write_text("class,prompt,description\nPleural Effusion,water,Water in the chest.\n", encoding="utf-8-sig")
+    assert texts_for(["Effusion"], read_label_texts(path), path)[0].prompt == "water"
+    with pytest.raises(UserError, match="no text for Hernia") as caught:
+        texts_for(["Effusion", "Hernia"], read_label_texts(path), path)
+    assert "--texts" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "no column class, prompt, description"),
+        (b"class,prompt\nMass,mass\n", "no column description"),
+        (b"class,prompt,description\n", "has no rows"),
+        (b"class,prompt,description\nMass,mass,\n", "line 2: an empty cell"),
+        (b"class,prompt,description\nMass,mass\n", "line 2: an empty cell"),
+        (b"class,prompt,description\nMass,m,d\nMass,m,d\n", "lists Mass twice"),
+        (b"class,prompt,description\nMass,\xff\xfe,d\n", "cannot be read"),
+        (b'class,prompt,description\nMass,"m,d\n', "cannot be read"),
+    ],
+)
+def test_bad_files(content: bytes, says: str, tmp_path: Path) -> None:
+    (tmp_path / "texts.csv").write_bytes(content)
+    with pytest.raises(UserError, match=says):
+        read_label_texts(tmp_path / "texts.csv")
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"none\.csv cannot be read"):
+        read_label_texts(tmp_path / "none.csv")
