@@ -12,7 +12,7 @@ class DemoConfig:
     """Where the demonstration goes and how large it is."""
 
     folder: Path | None = flag(None, "Folder to make [default: cxrlt-demo]", metavar="DIR", argument=True)
-    phantoms: int = flag(2400, "Made-up radiographs.")
+    phantoms: int = flag(1800, "Made-up radiographs.")
     epochs: int = flag(5, "Passes over the training images, in each of two runs.")
     seed: int = flag(0, "Decides everything that is drawn.")
     overwrite: bool = flag(False, "Replace an earlier demonstration.", name="--overwrite")

@@ -85,7 +85,7 @@ def soft_step(value: np.ndarray, edge: float) -> np.ndarray:
 
 def blob(x: np.ndarray, y: np.ndarray, centre: tuple[float, float], radius: tuple[float, float]) -> np.ndarray:
     """A Gaussian spot of height 1."""
-    return np.exp(-(((x - centre[0]) / radius[0]) ** 2 + ((y - centre[1]) / radius[1]) ** 2))
+    return np.asarray(np.exp(-(((x - centre[0]) / radius[0]) ** 2 + ((y - centre[1]) / radius[1]) ** 2)))
 
 
 def disc(x: np.ndarray, y: np.ndarray, centre: tuple[float, float], radius: tuple[float, float], edge: float) -> np.ndarray:
@@ -132,18 +132,18 @@ def _vessels(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Brighter towards the hila, with streaks that fan out from them."""
     away = np.hypot(np.abs(x) - 0.14, y + 0.05)
     angle = np.arctan2(y + 0.05, np.abs(x) - 0.14)
-    return (0.16 + 0.10 * np.cos(17 * angle + 9 * away) ** 4) * np.exp(-3.2 * away)
+    return np.asarray((0.16 + 0.10 * np.cos(17 * angle + 9 * away) ** 4) * np.exp(-3.2 * away))
 
 
 def _bones(x: np.ndarray, y: np.ndarray, anatomy: Anatomy) -> np.ndarray:
     arch = 13 * y - 7 * (np.abs(x) - 0.2) ** 2 + 2.5 * np.abs(x)
     ribs = 0.075 * np.cos(arch + anatomy.ribs).clip(0, None) ** 3 * soft_step(np.abs(x) - 0.12, 0.1) * soft_step(0.5 - y, 0.3)
     clavicles = 0.14 * np.exp(-(((y + 0.74 + 0.18 * np.abs(x)) / 0.028) ** 2)) * soft_step(np.abs(x) - 0.08, 0.05)
-    return ribs + clavicles
+    return np.asarray(ribs + clavicles)
 
 
 def expose(chest: Chest, rng: np.random.Generator) -> np.ndarray:
     """(S, S) uint8: exposure, grain and the film's range."""
     grain = rng.standard_normal(chest.density.shape, dtype=np.float32)
     picture = (chest.density * rng.uniform(0.92, 1.08) + rng.normal(0, 0.015)) + 0.022 * grain
-    return (255 * np.clip(picture, 0, 1) ** rng.uniform(0.85, 1.05)).astype(np.uint8)
+    return np.asarray(255 * np.clip(picture, 0, 1) ** rng.uniform(0.85, 1.05), dtype=np.uint8)

@@ -16,7 +16,7 @@ from cxrlt_cli.machine import cores
 from cxrlt_cli.workspace import Workspace
 
 _MARK = ".cxrlt-demo"  # only a folder that a demonstration made is ever removed by one
-_DRAWN, _CACHED = 192, 80  # px
+_DRAWN, _CACHED = 192, 72  # px
 
 
 def run_demo(config: DemoConfig, workspace: Workspace) -> None:

@@ -21,18 +21,9 @@ HOSPITAL_B_NAMES = {
     "Pleural_Thickening": "Pleural Thickening",
 }  # fmt: skip
 _NIH_COLUMNS = [
-    "Image Index",
-    "Finding Labels",
-    "Follow-up #",
-    "Patient ID",
-    "Patient Age",
-    "Patient Gender",
-    "View Position",
-    "OriginalImage[Width",
-    "Height]",
-    "OriginalImagePixelSpacing[x",
-    "y]",
-]
+    "Image Index", "Finding Labels", "Follow-up #", "Patient ID", "Patient Age", "Patient Gender", "View Position",
+    "OriginalImage[Width", "Height]", "OriginalImagePixelSpacing[x", "y]",
+]  # fmt: skip
 _SHARE_OF_A, _SHARE_OF_TEST = 0.6, 0.25
 
 

@@ -71,8 +71,7 @@ def load_members(runs: list[Run], device: torch.device) -> list[Member]:
     members: list[Member] = []
     for run in runs:
         content = read_checkpoint(run.best, ["model", "spec", "classes", "pixels", "described"])
-        network = network_from(content, run.best)
-        network = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        network = network_from(content, run.best).place(device, int(content["pixels"]["size"])).eval()
         classes: list[str] = content["classes"]
         first = members[0] if members else None
         if first and set(first.classes) != set(classes):
@@ -102,7 +101,7 @@ def score(members: list[Member], images: Tensor, views: tuple[View, ...], merge:
     """
     unit = to_unit(images)
     with torch.inference_mode():
-        looks = [normalise(look(unit, view)).contiguous(memory_format=torch.channels_last) for view in views]
+        looks = [normalise(look(unit, view)) for view in views]
         logits = [member.network(image).float().cpu().numpy()[:, member.order] for member in members for image in looks]
     if len(logits) == 1:
         single: np.ndarray = logits[0]

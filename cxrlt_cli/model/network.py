@@ -35,10 +35,20 @@ class Network(nn.Module):
         self.encoder = VisualEncoder(spec.encoder)
         self.decoder = LabelQueryDecoder(self.encoder.channels, queries, spec.decoder)
         self.classifier = SeparateClassifiers(spec.classes, spec.decoder.width)
+        self.layout = torch.contiguous_format
+
+    def place(self, device: torch.device, size: int) -> "Network":
+        """Moves the network to a device, in the memory layout that is fastest there for images of `size` px.
+
+        Channels-last is faster on GPUs, and on CPUs for large images; for small ones the plain layout is (ResNet-18, two
+        cores, training: 0.8 of its images/s at 64 px, the same at 96 px, 1.15 of them at 128 px).
+        """
+        self.layout = torch.channels_last if device.type == "cuda" or size >= 112 else torch.contiguous_format
+        return self.to(device, memory_format=self.layout)  # type: ignore[call-overload,no-any-return]
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 1, S, S) normalised images to (B, C) logits."""
-        logits: Tensor = self.classifier(self.decoder(self.encoder(images)))
+        logits: Tensor = self.classifier(self.decoder(self.encoder(images.contiguous(memory_format=self.layout))))
         return logits
 
 

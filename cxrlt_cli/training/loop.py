@@ -86,7 +86,7 @@ def _step(training: Training, state: State, inputs: Tensor, targets: Tensor, kno
         group["lr"] = rate
     state.optimizer.zero_grad(set_to_none=True)
     with torch.autocast(training.device.type, training.precision, enabled=training.precision != torch.float32):
-        logits = state.network(inputs.contiguous(memory_format=torch.channels_last))
+        logits = state.network(inputs)
     loss = training.recipe.loss(logits, targets, known)
     value = float(loss.detach())
     if math.isfinite(value):

@@ -62,7 +62,7 @@ def train_run(config: TrainConfig, workspace: Workspace) -> None:
             say(f"{run.folder} is finished: nothing to do")
             return
     network, spec = make_network(config, sources.queries)
-    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.place(device, int(sources.train.settings["size"]))
     state = State(network, make_optimizer(config, network), torch.amp.GradScaler(device.type, enabled=False))
     precision = choose_precision(config.precision, device)
     state.scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)

@@ -41,7 +41,7 @@ def validate(network: Network, dataset: Dataset, images: DatasetImages, batch_si
     logits = np.empty((len(dataset.table), len(dataset.classes)), dtype=np.float32)
     with torch.inference_mode():
         for batch in batches(dataset, images, rows_in_order(len(dataset.table), batch_size)):
-            inputs = normalise(to_unit(batch.to(device).images)).contiguous(memory_format=torch.channels_last)
+            inputs = normalise(to_unit(batch.to(device).images))
             logits[batch.rows] = network(inputs).float().cpu().numpy()
     targets = torch.from_numpy(dataset.targets.astype(np.float32))
     loss = float(masked_mean(bce(torch.from_numpy(logits), targets), torch.from_numpy(dataset.known)))

@@ -19,8 +19,8 @@ def test_built_in_spaces() -> None:
 
 @pytest.mark.parametrize(
     ("first", "second"),
-    [("Effusion", "pleural effusion"), ("Pleural_Thickening", "Pleural Thickening"), ("Normal", "No Finding"), ("Oedema", "EDEMA"),
-     ("Hiatal hernia", "Hernia"), ("Mass", "lung  mass"), ("Lung-Opacity", "Lung Opacity")],
+    [("Effusion", "pleural effusion"), ("Pleural_Thickening", "Pleural Thickening"), ("Normal", "No Finding"),
+     ("Oedema", "EDEMA"), ("Hiatal hernia", "Hernia"), ("Mass", "lung  mass"), ("Lung-Opacity", "Lung Opacity")],
 )  # fmt: skip
 def test_names_that_mean_the_same(first: str, second: str) -> None:
     assert canonical(first) == canonical(second)
