@@ -1,32 +1,39 @@
 """The command line as a user meets it. `surface.txt` is the frozen list of flags: a change of it is a visible diff."""
 
+import inspect
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import get_args
 
 import pytest
-import typer.main
+from conftest import Run
 
 from cxrlt_cli.app import app
 
 SURFACE = Path(__file__).with_name("surface.txt")
-COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+COMMANDS = {str(command.name): command.callback for command in app.registered_commands}
 HEAVY = {"torch", "torchvision", "pandas", "numpy", "h5py", "pyarrow", "transformers", "PIL"}
 
 
+def _parameters(command: str) -> list[inspect.Parameter]:
+    callback = COMMANDS[command]
+    assert callback is not None
+    return list(inspect.signature(callback).parameters.values())
+
+
 def _surface() -> str:
-    """A line for each parameter of each command: names, type, default."""
+    """A line for each parameter of each command: flag, type, default."""
     lines = []
-    for name in COMMANDS:
-        command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
+    for name in sorted(COMMANDS):
         lines.append(name)
-        for parameter in command.params:
-            flags = "/".join([*parameter.opts, *parameter.secondary_opts])
-            kind = " ".join(str(getattr(parameter.type, "choices", parameter.type.name)).split())
-            many = " ..." if parameter.multiple or parameter.nargs == -1 else ""
-            lines.append(f"    {flags} {kind}{many} = {parameter.default!r}")
-    return "\n".join(lines) + "\n"
+        for parameter in _parameters(name):
+            kind, info = get_args(parameter.annotation)
+            flag = info.default if isinstance(info.default, str) else parameter.name.upper()  # Typer keeps the flag there
+            text = kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind)
+            lines.append(f"    {flag} {text} = {str(parameter.default)!r}")
+    return "\n".join(lines).replace("pathlib.", "").replace("typing.", "") + "\n"
 
 
 def test_the_list_of_flags_is_frozen() -> None:
@@ -34,15 +41,16 @@ def test_the_list_of_flags_is_frozen() -> None:
     assert _surface() == SURFACE.read_text()
 
 
-@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=lambda command: " ".join(command) or "cxrlt")
-def test_help_comes_within_half_a_second_and_imports_nothing_heavy(command: list[str]) -> None:
+@pytest.mark.parametrize("command", ["", *COMMANDS], ids=lambda command: command or "cxrlt")
+def test_help_comes_within_half_a_second_and_imports_nothing_heavy(command: str) -> None:
     code = "import sys; sys.argv[0] = 'cxrlt'\n"
     code += "from cxrlt_cli.app import main\ntry: main()\nexcept SystemExit: pass\n"
     code += f"print('HEAVY', sorted(set(sys.modules) & {HEAVY!r}))"
     seconds = []
-    for _ in range(3):  # the best of three: the machine may be busy
+    for _ in range(5):  # the best of some: the machine may be busy
         began = time.perf_counter()
-        ended = subprocess.run([sys.executable, "-c", code, *command, "--help"], capture_output=True, text=True, check=True)
+        arguments = [sys.executable, "-c", code, *filter(None, [command]), "--help"]
+        ended = subprocess.run(arguments, capture_output=True, text=True, check=True)
         seconds.append(time.perf_counter() - began)
         if seconds[-1] < 0.5:
             break
@@ -53,21 +61,28 @@ def test_help_comes_within_half_a_second_and_imports_nothing_heavy(command: list
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_and_option_has_a_help_text(command: str) -> None:
-    found = typer.main.get_command(app).commands[command]  # type: ignore[attr-defined]
-    assert found.help
-    assert all(parameter.help for parameter in found.params)
+    assert (COMMANDS[command].__doc__ or "").strip()
+    for parameter in _parameters(command):
+        assert get_args(parameter.annotation)[1].help, parameter.name
 
 
 @pytest.mark.parametrize(
-    "arguments", [["cache", "--siez", "64"], ["nonsense"], ["train", "--encoder", "resnet19"], ["train", "--epochs", "x"]]
+    ("arguments", "says"),
+    [
+        (["cache", "--siez", "64"], "--siez"),
+        (["nonsense"], "nonsense"),
+        (["train", "--encoder", "resnet19"], "resnet19"),
+        (["train", "--epochs", "x"], "--epochs"),
+        (["cache", "--resume=no"], "--resume"),
+    ],
 )
-def test_typos_are_errors(arguments: list[str], cxrlt) -> None:  # type: ignore[no-untyped-def]
+def test_typos_are_errors(arguments: list[str], says: str, cxrlt: Run) -> None:
     ended = cxrlt(*arguments)
     assert ended.code == 2
-    assert arguments[-1] in ended.err or arguments[1] in ended.err
+    assert says in ended.err
 
 
-def test_version(cxrlt) -> None:  # type: ignore[no-untyped-def]
+def test_version(cxrlt: Run) -> None:
     ended = cxrlt("--version")
     assert ended.code == 0
     assert ended.out.startswith("cxrlt 0.")

@@ -125,7 +125,7 @@ def _lung(x: np.ndarray, y: np.ndarray, anatomy: Anatomy, side: int) -> np.ndarr
     middle = (anatomy.lung_top + anatomy.domes[side]) / 2
     length = (anatomy.domes[side] - anatomy.lung_top) / 2 + 0.22
     outline = disc(x, y, (centre, middle + 0.22), (half, length), 0.04)
-    return outline * soft_step(dome + 0.16 - y, 0.03)
+    return np.asarray(outline * soft_step(dome + 0.16 - y, 0.03))
 
 
 def _vessels(x: np.ndarray, y: np.ndarray) -> np.ndarray:

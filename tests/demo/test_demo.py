@@ -42,9 +42,8 @@ def test_odd_modes_and_one_file_that_is_cut(sources: Path) -> None:
 
 def test_no_patient_is_in_both_official_lists(sources: Path) -> None:
     folder = sources / "hospital-a"
-    train, test = (
-        {name.split("_")[0] for name in (folder / f"{part}_list.txt").read_text().split()} for part in ("train_val", "test")
-    )
+    lists = [(folder / f"{part}_list.txt").read_text().split() for part in ("train_val", "test")]
+    train, test = ({name.split("_")[0] for name in names} for names in lists)
     assert train
     assert test
     assert not train & test
