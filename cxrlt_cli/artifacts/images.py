@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import h5py
 import numpy as np
@@ -176,11 +176,11 @@ class ImageReader:
         """Checks the file. Raises UserError as `read_layout` does."""
         self.layout = read_layout(path)
         self.done = read_done(self.layout)
-        self._handle = -1
+        self._file: BinaryIO | None = None  # closed with the reader
         self._process = -1
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_handle": -1, "_process": -1}
+        return {**self.__dict__, "_file": None, "_process": -1}
 
     def read_into(self, rows: np.ndarray, out: np.ndarray, at: np.ndarray) -> None:
         """Reads images `rows` to `out[at]`.
@@ -211,8 +211,8 @@ class ImageReader:
         return out
 
     def _open(self) -> int:
-        if self._process != os.getpid():
+        if self._file is None or self._process != os.getpid():
             with reported_os_errors(f"cannot read {self.layout.path}"):
-                self._handle = os.open(self.layout.path, os.O_RDONLY)
+                self._file = cast("BinaryIO", self.layout.path.open("rb", buffering=0))
             self._process = os.getpid()
-        return self._handle
+        return self._file.fileno()

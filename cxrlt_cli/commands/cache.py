@@ -5,9 +5,10 @@ from cxrlt_cli.workspace import Workspace
 
 
 def cache(config: CacheConfig, workspace: Workspace) -> None:
-    """Read a source's image files once and keep them as gray squares in images/NAME.h5, with its table beside.
+    """Decode image files once, to gray squares in HDF5.
 
-    Images that cannot be read are listed in images/NAME.failed.csv with the reason; no other picture stands in for them.
+    Pixels go to images/NAME.h5, the source's own table to images/NAME.parquet. Images that cannot be read are listed in
+    images/NAME.failed.csv with the reason; no other picture stands in for them.
     """
     from cxrlt_cli.pixels.cache import cache_source
 

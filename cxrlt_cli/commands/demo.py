@@ -5,9 +5,10 @@ from cxrlt_cli.workspace import Workspace
 
 
 def demo(config: DemoConfig, workspace: Workspace) -> None:
-    """Run the whole pipeline on made-up radiographs with a long tail: a few minutes on two cores, nothing is downloaded.
+    """Run every stage on made-up radiographs.
 
-    Every stage is the command that you would type for your own images; each is shown before it runs.
+    A few minutes on two cores; nothing is downloaded. Every stage is the command that you would type for your own images,
+    and is shown before it runs.
     """
     from cxrlt_cli.demo.run import run_demo
 

@@ -5,9 +5,10 @@ from cxrlt_cli.workspace import Workspace
 
 
 def embed_labels(config: EmbedLabelsConfig, workspace: Workspace) -> None:
-    """Encode what each label means, as the queries of the network: label_embeddings.parquet, a vector a class.
+    """Encode label texts, the network's queries, to Parquet.
 
-    Nothing is downloaded: `cxrlt fetch --encoder NAME` gets an encoder's files on a machine with internet.
+    A vector a class goes to label_embeddings.parquet. Nothing is downloaded: `cxrlt fetch --encoder NAME` gets an encoder's
+    files on a machine with internet.
     """
     from cxrlt_cli.text.embed import embed_label_texts
 

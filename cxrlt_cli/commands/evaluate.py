@@ -5,7 +5,7 @@ from cxrlt_cli.workspace import Workspace
 
 
 def evaluate(config: EvaluateConfig, workspace: Workspace) -> None:
-    """Hold predictions against labels: evaluations/NAME/ with metrics.json and per_class.csv, and a table.
+    """Score predictions: each class's AP and AUROC, and mAP.
 
     Average precision and AUROC of each class as scikit-learn defines them, their means over all classes and over head,
     medium and tail. Unknown labels are left out class by class; a class without a positive is undefined, left out of the

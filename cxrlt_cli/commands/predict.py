@@ -5,9 +5,10 @@ from cxrlt_cli.workspace import Workspace
 
 
 def predict(config: PredictConfig, workspace: Workspace) -> None:
-    """Score a split, or a folder of new images, with one run or an ensemble: predictions/NAME.parquet, a logit a class.
+    """Score images with one run or an ensemble.
 
-    Each image is read once; every view of it is made from the pixels in memory and scored by every run.
+    A split, or a folder of new images, to predictions/NAME.parquet: a logit a class. Each image is read once; every view of
+    it is made from the pixels in memory and scored by every run.
     """
     from cxrlt_cli.inference.predict import predict_images
 

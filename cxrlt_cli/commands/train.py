@@ -5,10 +5,11 @@ from cxrlt_cli.workspace import Workspace
 
 
 def train(config: TrainConfig, workspace: Workspace) -> None:
-    """Train a network on dataset.parquet with label_embeddings.parquet as queries, into runs/NAME.
+    """Train a network, validated by each class's AP.
 
-    After each epoch it is validated: history.jsonl holds each class's AP, best.pt the weights of the highest mean.
-    SIGTERM and SIGUSR1 save and stop; the same command with --resume goes on.
+    It learns from dataset.parquet, with label_embeddings.parquet as queries, into runs/NAME: history.jsonl holds each
+    class's AP, best.pt the weights of the highest mean. SIGTERM and SIGUSR1 save and stop; the same command with --resume
+    goes on.
     """
     from cxrlt_cli.training.train import train_run
 

@@ -61,6 +61,10 @@ def decode_rows(layout: Layout, settings: PixelSettings, files: dict[int, Path],
     except BrokenProcessPool as error:
         hint = "most often memory ran out: give fewer --workers, and --resume to go on"
         raise UserError("a decoding process was killed", hint) from error
+    except OSError as error:
+        raise UserError(
+            f"pixels cannot be written to {layout.path}: {error}", "see whether the disk is full; --resume goes on"
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 

