@@ -118,6 +118,20 @@ def test_the_encoder_of_a_t5_with_its_own_weights(tiny_t5: Path, cxrlt: Run, tmp
         assert np.allclose(hidden[0].mean(dim=0).numpy(), vector, atol=1e-5)
 
 
+def test_files_in_the_hubs_cache_are_found_offline(
+    tiny_t5: Path, cxrlt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The layout that `cxrlt fetch` leaves: a revision's name points to a snapshot."""
+    repository = tmp_path / "cache/models--luqh--ClinicalT5-base"
+    shutil.copytree(tiny_t5, repository / "snapshots/0123abcd")
+    (repository / "refs").mkdir()
+    (repository / "refs/main").write_text("0123abcd")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    embeddings = _embedded(cxrlt, tmp_path, "--encoder", "clinical-t5")
+    assert embeddings.encoder["source"] == "luqh/ClinicalT5-base"
+    assert embeddings.vectors.shape[1] == 16
+
+
 def _copied(source: Path, folder: Path) -> Path:
     return Path(shutil.copytree(source, folder))
 

@@ -1,0 +1,53 @@
+"""What a reader sees: aligned tables, a bar on a terminal, dated lines elsewhere."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import CACHE, write_pictures
+
+from cxrlt_cli import console
+
+
+def test_tables_are_aligned() -> None:
+    text = console.table(["class", "AP"], [["Mass", "0.1"], ["Hernia", "0.25"]])
+    assert text.splitlines() == ["class     AP", "------  ----", "Mass     0.1", "Hernia  0.25"]
+
+
+def test_dated_lines_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(console, "SECONDS_BETWEEN_LINES", 0.0)
+    with console.progress("cache x", 10) as bar:
+        bar.advance(4)
+        bar.advance(6, "loss 0.5")
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d cache x: 10/10 images, [\d.]+/s, loss 0\.5", lines[1])
+
+
+def test_nothing_within_the_first_minute(capsys: pytest.CaptureFixture[str]) -> None:
+    with console.progress("cache x", 10) as bar:
+        bar.advance(10)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_bar_on_a_terminal(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "source", 60)
+    command = [sys.executable, "-m", "cxrlt_cli", *CACHE, "--source", f"table={tmp_path / 'source/labels.csv'}"]
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=theirs, stdout=theirs, env={**os.environ, "TERM": "xterm"})
+    os.close(theirs)
+    seen = b""
+    try:
+        while part := os.read(ours, 4096):
+            seen += part
+    except OSError:  # the terminal closes with the process
+        pass
+    assert process.wait(30) == 0
+    text = seen.decode()
+    assert "cache labels" in text
+    assert re.search(r"/60", text)
+    assert "60 images of 32 px" in text

@@ -1,0 +1,81 @@
+"""Options declared once: flag, saved form, resume check."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from conftest import Run
+
+from cxrlt_cli.config.cache import CacheConfig
+from cxrlt_cli.errors import UserError, listed, nearest, reported_os_errors
+from cxrlt_cli.options import flag, refuse_changed, saved
+from cxrlt_cli.workspace import checked_name, newest
+
+
+@dataclass(frozen=True)
+class _Config:
+    rate: float = flag(0.1, "A rate.")
+    where: Path | None = flag(Path("x"), "A path.")
+    names: tuple[str, ...] = flag(("a", "b"), "Names.")
+    workers: int = flag(1, "Free.", free=True)
+
+
+def test_the_saved_form_is_plain() -> None:
+    assert saved(_Config()) == {"rate": 0.1, "where": "x", "names": ["a", "b"], "workers": 1}
+
+
+def test_a_resumed_run_may_change_what_is_free_and_nothing_else() -> None:
+    before = saved(_Config())
+    refuse_changed(_Config(workers=9), before, Path("runs/a"))
+    with pytest.raises(UserError, match=r"--rate: 0\.1 then, 0\.2 now") as caught:
+        refuse_changed(_Config(rate=0.2), before, Path("runs/a"))
+    assert "--overwrite" in caught.value.hint
+    with pytest.raises(UserError, match="--names: 'not there' then"):
+        refuse_changed(_Config(), {"rate": 0.1, "where": "x"}, Path("runs/a"))
+
+
+def test_options_are_frozen() -> None:
+    config = CacheConfig(source="table=x.csv")
+    with pytest.raises(AttributeError):
+        config.size = 3  # type: ignore[misc]
+
+
+def test_the_workspace_from_the_environment(cxrlt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXRLT_WORKSPACE", str(tmp_path / "elsewhere"))
+    assert cxrlt("embed-labels", "--encoder", "ngram").code == 0
+    assert (tmp_path / "elsewhere/label_embeddings.parquet").is_file()
+    assert cxrlt("embed-labels", "--encoder", "ngram", "--workspace", tmp_path / "here").code == 0
+    assert (tmp_path / "here/label_embeddings.parquet").is_file()
+
+
+@pytest.mark.parametrize("name", ["", ".x", "a/b", "../x", "a\\b"])
+def test_names_that_would_leave_their_folder(name: str) -> None:
+    with pytest.raises(UserError, match="cannot be an artifact's name"):
+        checked_name(name)
+
+
+def test_the_newest_file(tmp_path: Path) -> None:
+    assert newest([]) is None
+    paths = [tmp_path / name for name in ("b", "a")]
+    for path in paths:
+        path.touch()
+    os.utime(paths[0], (5, 5))
+    assert newest(paths) == paths[1]
+
+
+def test_words_of_messages() -> None:
+    assert listed("abcdefg", 3) == "a, b, c and 4 more"
+    assert nearest("Herna", ["Hernia", "Mass"]) == "; nearest is 'Hernia'"
+    assert nearest("zzz", ["Hernia"]) == ""
+    with pytest.raises(UserError, match="doing it: No such file"), reported_os_errors("doing it"):
+        Path("/does/not/exist").read_text()
+
+
+def test_a_defect_of_ours_keeps_its_traceback(cxrlt: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr("cxrlt_cli.text.embed.embed_label_texts", broken)
+    with pytest.raises(ZeroDivisionError):
+        cxrlt("embed-labels")
