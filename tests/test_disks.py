@@ -27,7 +27,7 @@ def workspace(cxrlt: Run, tmp_path: Path) -> Iterator[Path]:
             assert ended.code == 0, ended.err
         yield folder
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def _stages(tmp_path: Path, name: str) -> list[list[object]]:

@@ -90,9 +90,11 @@ def exclusive(path: Path) -> Iterator[None]:
             pass  # a file system without locks: nothing to hold
         if not path.exists() or path.stat().st_ino != os.fstat(handle).st_ino:  # its last holder removed it just now
             raise UserError(f"another process was writing this a moment ago ({path})", "try again")
-        yield
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
     finally:
         os.close(handle)
 

@@ -102,7 +102,7 @@ def map_labels(source_classes: list[str], space: list[str], renamed: dict[str, s
         if meant and canonical(meant) not in class_of and canonical(meant) not in known:
             raise UserError(
                 f"no label space knows {meant!r}{nearest(meant, [*space, *known_names()])}",
-                f'say what it is: --map "{name}=CLASS", or leave it out: --map "{name}="',
+                f'say what it is: --map "{name}=CLASS", or --map "{name}=" leaves it out; or --label-space FILE with your own',
             )
         mapping[name] = class_of.get(canonical(meant)) if meant else None
     targets = [target for target in mapping.values() if target]

@@ -157,6 +157,7 @@ def _finish(config: CacheConfig, files: _Files, layout: Layout, outcome: _Outcom
     done = read_done(layout)
     if not done.any():
         reasons = listed(sorted(set(outcome.failures.values())))
+        files.part.unlink(missing_ok=True)
         raise UserError(f"none of the {len(done)} images can be read: {reasons}", "see --source and --images")
     provenance = record(saved(config), outcome.listing.tables)
     header: dict[str, Any] = {"images": files.images.name, "settings": layout.settings, "provenance": provenance}

@@ -215,3 +215,12 @@ def test_half_written_parts_are_marked_so(many: Path, tmp_path: Path) -> None:
     for row in np.flatnonzero(reader.done)[::20]:
         with Image.open(many / table["path"][row]) as image:
             assert (reader.read(np.array([row]))[0] == to_square(image, 32, "pad")).all()
+
+
+def test_when_nothing_can_be_read_nothing_is_left(cxrlt: Run, pictures: Path, tmp_path: Path) -> None:
+    for path in (pictures / "pictures").iterdir():
+        path.write_bytes(b"no picture")
+    ended = cxrlt(*_cache(pictures))
+    assert ended.code == 2
+    assert "none of the 96 images can be read: neither PNG nor JPEG" in ended.err
+    assert not list((tmp_path / "images").iterdir())
