@@ -36,7 +36,11 @@ class CacheConfig:
     sex_column: str = flag("", "table: column of the sex [default: sex where there]")
     age_column: str = flag("", "table: column of the age in years [default: age where there]")
     split_column: str = flag("", "table: column of the official split: train, val, test [default: split where there]")
-    label_columns: str = flag("", "table: the label columns, separated by commas; values 1, 0, -1, blank.", metavar="A,B,C")
+    label_columns: str = flag(
+        "",
+        "table: the label columns, separated by commas, or the name of a label space; values 1, 0, -1, blank.",
+        metavar="A,B,C",
+    )
     workers: int = flag(0, "Processes that decode [default: one for each core this process may use]", free=True)
     resume: bool = flag(
         False, "Go on with an unfinished cache where there is one; retry what failed.", name="--resume", free=True

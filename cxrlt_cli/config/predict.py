@@ -20,6 +20,10 @@ class PredictConfig:
     )
     split: Literal["train", "val", "test"] = flag("test", "Split of the dataset to score.")
     images: Path | None = flag(None, "Score the PNG and JPEG files of this folder instead of a split.", metavar="FOLDER")
+    only: Path | None = flag(
+        None, "Only these images of the folder: a CSV or Parquet with an id and a path column.", metavar="TABLE", name="--list"
+    )
+    path_column: str = flag("path", "Column of --list with paths from the folder; its ids are in --id-column.")
     tta: int = flag(1, f"Test-time augmentation: the first N of {VIEW_COUNT} views; 1 is the image as it is.", metavar="N")
     merge: Literal["geomean", "mean"] = flag(
         "geomean", "Views and runs are merged by the geometric or the arithmetic mean of probabilities."
@@ -27,7 +31,7 @@ class PredictConfig:
     dataset: Path | None = flag(None, "The dataset [default: dataset.parquet]")
     name: str = flag("", "Name of the predictions: predictions/NAME.parquet [default: from runs, split and views]")
     submission: Path | None = flag(None, "Also write the challenge's CSV: an id and a probability a class.", metavar="FILE.csv")
-    id_column: str = flag("dicom_id", "Name of the id column of that CSV.")
+    id_column: str = flag("dicom_id", "Name of the id column, in that CSV and in --list.")
     batch_size: int = flag(64, "Images a forward pass.")
     device: Literal["auto", "cpu", "cuda"] = flag("auto", "Where to compute; auto takes a GPU where there is one.")
     workers: int = flag(0, "Processes that decode a folder's images [default: one for each core]")
@@ -36,6 +40,8 @@ class PredictConfig:
     def __post_init__(self) -> None:
         if not 1 <= self.tta <= VIEW_COUNT:
             raise UserError(f"--tta {self.tta} is not within 1 … {VIEW_COUNT}", "8 takes the first eight views")
+        if self.only and not self.images:
+            raise UserError("--list needs --images", "its paths count from that folder: --images FOLDER --list TABLE")
         if self.batch_size < 1 or self.workers < 0:
             raise UserError("--batch-size is at least 1 and --workers at least 0", "see cxrlt predict --help")
         if self.name:
@@ -45,7 +51,7 @@ class PredictConfig:
         """The name under `predictions/`."""
         if self.name:
             return self.name
-        what = self.images.resolve().name if self.images else self.split
+        what = (self.only.name.split(".")[0] if self.only else self.images.resolve().name) if self.images else self.split
         views = f"-tta{self.tta}" if self.tta > 1 else ""
         means = f"-{self.merge}" if self.merge != "geomean" and (self.tta > 1 or len(runs) > 1) else ""
         return f"{'+'.join(runs)}-{what}{views}{means}"

@@ -10,12 +10,13 @@ from cxrlt_cli.errors import UserError
 from cxrlt_cli.machine import cores
 from cxrlt_cli.pixels.gray import UnreadableImageError
 from cxrlt_cli.pixels.settings import PixelSettings, read_square
+from cxrlt_cli.sources.listing import read_text_table, refuse_blank, refuse_duplicates, require
 
 _SUFFIXES = {".png", ".jpg", ".jpeg"}
 
 
-def image_files(folder: Path) -> list[str]:
-    """The paths of the PNG and JPEG files below a folder, from there, sorted: their image ids.
+def image_files(folder: Path) -> dict[str, str]:
+    """The PNG and JPEG files below a folder, sorted: image id -> path from there. The path is the id.
 
     Raises:
         UserError: no such folder, or none in it.
@@ -25,21 +26,38 @@ def image_files(folder: Path) -> list[str]:
     found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
     if not found:
         raise UserError(f"{folder} has no PNG or JPEG", "--images names a folder of PNG or JPEG files")
-    return found
+    return {name: name for name in found}
+
+
+def listed_files(folder: Path, table: Path, id_column: str, path_column: str) -> dict[str, str]:
+    """The images that a table names: image id -> path from the folder, in the order of the table.
+
+    Raises:
+        UserError: no such folder, table or column, an id twice, or an empty cell.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder", "--images names the folder from which the paths of --list count")
+    rows = read_text_table(table)
+    require(rows, [id_column, path_column], table, "name its columns: --id-column, --path-column")
+    for name in (id_column, path_column):
+        refuse_blank(rows[name], table)
+    refuse_duplicates(rows[id_column], table)
+    return dict(zip(rows[id_column].astype(str), rows[path_column].astype(str), strict=True))
 
 
 def read_folder(
-    folder: Path, names: list[str], settings: PixelSettings, batch_size: int, workers: int
+    folder: Path, files: dict[str, str], settings: PixelSettings, batch_size: int, workers: int
 ) -> Iterator[tuple[list[str], np.ndarray, dict[str, str]]]:
     """Decodes images, the next batch while one is in use. Threads: Pillow lets go of Python's lock while it decodes.
 
     Yields:
-        The names of a batch that can be read, their pixels (B, S, S) uint8, and name -> reason for the others.
+        The ids of a batch that can be read, their pixels (B, S, S) uint8, and id -> reason for the others.
     """
+    names = list(files)
 
     def read(name: str) -> np.ndarray | str:
         try:
-            return read_square(folder / name, settings)
+            return read_square(folder / files[name], settings)
         except UnreadableImageError as error:
             return str(error)
 

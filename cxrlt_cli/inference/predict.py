@@ -17,7 +17,7 @@ from cxrlt_cli.console import progress, say, warn
 from cxrlt_cli.data.batches import batches, rows_in_order
 from cxrlt_cli.data.images import DatasetImages
 from cxrlt_cli.errors import UserError, listed
-from cxrlt_cli.inference.folder import image_files, read_folder
+from cxrlt_cli.inference.folder import image_files, listed_files, read_folder
 from cxrlt_cli.inference.forward import Member, find_runs, load_members, score
 from cxrlt_cli.inference.views import VIEWS
 from cxrlt_cli.options import saved
@@ -45,8 +45,7 @@ def predict_images(config: PredictConfig, workspace: Workspace) -> None:
     failures: dict[str, str] = {}
     inputs = [member.path for member in members]
     if config.images:
-        names = image_files(config.images)
-        scored = _score_folder(config, members, names, failures, device)
+        scored = _score_folder(config, members, _files(config, config.images), failures, device)
     else:
         dataset_path = config.dataset or workspace.dataset
         dataset = read_dataset(dataset_path)
@@ -86,19 +85,24 @@ def _score_split(config: PredictConfig, members: list[Member], dataset: Dataset,
             bar.advance(len(batch.rows))
 
 
+def _files(config: PredictConfig, folder: Path) -> dict[str, str]:
+    """Image id -> path from the folder."""
+    return listed_files(folder, config.only, config.id_column, config.path_column) if config.only else image_files(folder)
+
+
 def _score_folder(
-    config: PredictConfig, members: list[Member], names: list[str], failures: dict[str, str], device: torch.device
+    config: PredictConfig, members: list[Member], files: dict[str, str], failures: dict[str, str], device: torch.device
 ) -> Scored:
     assert config.images is not None
     settings = settings_from(members[0].pixels, members[0].path)
-    with progress("predict", len(names)) as bar:
-        for ids, pixels, reasons in read_folder(config.images, names, settings, config.batch_size, config.workers):
+    with progress("predict", len(files)) as bar:
+        for ids, pixels, reasons in read_folder(config.images, files, settings, config.batch_size, config.workers):
             failures.update(reasons)
             if ids:
                 yield ids, score(members, torch.from_numpy(pixels).to(device), VIEWS[: config.tta], config.merge)
             bar.advance(len(ids) + len(reasons))
-    if len(failures) == len(names):
-        raise UserError(f"none of the {len(names)} images of {config.images} can be read: {listed(set(failures.values()))}")
+    if len(failures) == len(files):
+        raise UserError(f"none of the {len(files)} images of {config.images} can be read: {listed(set(failures.values()))}")
 
 
 def _header(config: PredictConfig, members: list[Member], inputs: list[Path]) -> dict[str, Any]:

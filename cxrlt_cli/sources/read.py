@@ -1,6 +1,9 @@
 """Chooses the reader of a source."""
 
+from pathlib import Path
+
 from cxrlt_cli.config.cache import CacheConfig
+from cxrlt_cli.labels.spaces import built_in_spaces, read_space
 from cxrlt_cli.sources.chestxray14 import read_chestxray14
 from cxrlt_cli.sources.listing import Listing
 from cxrlt_cli.sources.table import TableColumns, read_table_source
@@ -23,5 +26,12 @@ def _columns(config: CacheConfig) -> TableColumns:
         sex=config.sex_column,
         age=config.age_column,
         split=config.split_column,
-        labels=tuple(name.strip() for name in config.label_columns.split(",") if name.strip()),
+        labels=_label_columns(config.label_columns),
     )
+
+
+def _label_columns(text: str) -> tuple[str, ...]:
+    """Column names as given one by one, or all classes of a label space."""
+    if text in built_in_spaces() or Path(text).is_file():
+        return tuple(read_space(text))
+    return tuple(name.strip() for name in text.split(",") if name.strip())

@@ -72,6 +72,20 @@ def test_a_folder_of_images_scores_as_the_cache_did(cxrlt: Run, runs: Path) -> N
     assert np.allclose(folder.logits[rows], split.logits, atol=1e-5)
 
 
+def test_a_list_of_images_gives_ids_of_its_own(cxrlt: Run, runs: Path) -> None:
+    table = pd.read_csv(runs / "source/labels.csv").rename(columns={"image_id": "dicom_id"})
+    table.iloc[[7, 3]].to_csv(runs / "two.csv", index=False)
+    assert (
+        cxrlt("predict", "a", "--images", runs / "source", "--list", runs / "two.csv", "--submission", runs / "s.csv").code == 0
+    )
+    assert pd.read_csv(runs / "s.csv")["dicom_id"].tolist() == ["i0007", "i0003"]
+    assert read_predictions(runs / "predictions/a-two.parquet").image_ids == ["i0007", "i0003"]
+    ended = cxrlt("predict", "a", "--images", runs / "source", "--list", runs / "two.csv", "--id-column", "id")
+    assert ended.code == 2
+    assert "has no column id" in ended.err
+    assert cxrlt("predict", "a", "--list", runs / "two.csv").code == 2
+
+
 def test_the_challenges_csv(cxrlt: Run, runs: Path) -> None:
     assert cxrlt("predict", "a", "--submission", runs / "out/submission.csv").code == 0
     table = pd.read_csv(runs / "out/submission.csv")

@@ -14,6 +14,7 @@ from PIL import Image
 
 from cxrlt_cli.artifacts.images import ImageReader
 from cxrlt_cli.artifacts.source_table import read_source_table
+from cxrlt_cli.labels.spaces import read_space
 from cxrlt_cli.pixels.square import to_square
 
 
@@ -35,6 +36,15 @@ def test_pixels_table_and_nothing_else(cxrlt: Run, pictures: Path, tmp_path: Pat
     published = pd.read_csv(pictures / "labels.csv")
     assert (source.labels == published[CLASSES].to_numpy()).all()
     assert source.header["provenance"]["config"]["size"] == 32
+
+
+def test_label_columns_by_the_name_of_a_label_space(cxrlt: Run, pictures: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(pictures / "labels.csv")
+    for name in read_space("cxr-lt-2023"):
+        table[name] = 0
+    table.to_csv(pictures / "labels.csv", index=False)
+    assert cxrlt(*_cache(pictures), "--label-columns", "cxr-lt-2023").code == 0
+    assert read_source_table(tmp_path / "images/pictures.parquet").classes == read_space("cxr-lt-2023")
 
 
 def test_bad_images_are_listed_and_never_replaced(cxrlt: Run, pictures: Path, tmp_path: Path) -> None:
