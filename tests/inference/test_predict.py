@@ -80,7 +80,7 @@ def test_a_list_of_images_gives_ids_of_its_own(cxrlt: Run, runs: Path) -> None:
     )
     assert pd.read_csv(runs / "s.csv")["dicom_id"].tolist() == ["i0007", "i0003"]
     assert read_predictions(runs / "predictions/a-two.parquet").image_ids == ["i0007", "i0003"]
-    ended = cxrlt("predict", "a", "--images", runs / "source", "--list", runs / "two.csv", "--id-column", "id")
+    ended = cxrlt("predict", "a", "--images", runs / "source", "--list", runs / "two.csv", "--id-column", "id", "--name", "x")
     assert ended.code == 2
     assert "has no column id" in ended.err
     assert cxrlt("predict", "a", "--list", runs / "two.csv").code == 2
