@@ -191,7 +191,7 @@ def _write_failures(path: Path, outcome: _Outcome) -> None:
 
 def _report(files: _Files, layout: Layout, failures: dict[int, str], seconds: float) -> None:
     done = int(read_done(read_layout(files.images)).sum())
-    say(f"{done} images of {layout.size} px in {files.images} ({seconds:.1f} s, {done / max(seconds, 1e-9):.0f}/s)")
+    say(f"{done} images of {layout.size} px in {files.images} after {seconds:.1f} s")
     if failures:
         warn(f"{len(failures)} images cannot be read: {listed(sorted(set(failures.values())), 3)}")
     if files.failed.exists():
