@@ -63,9 +63,9 @@ def train_run(config: TrainConfig, workspace: Workspace) -> None:
             return
     network, spec = make_network(config, sources.queries)
     network.place(device, int(sources.train.settings["size"]))
-    state = State(network, make_optimizer(config, network), torch.amp.GradScaler(device.type, enabled=False))
     precision = choose_precision(config.precision, device)
-    state.scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
+    scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
+    state = State(network, make_optimizer(config, network), scaler)
     weights = np.array([described["class_weights"][name] for name in sources.train.classes])
     recipe = make_recipe(config, weights, device)
     training = Training(config, recipe, sources.train, DatasetImages(sources.train), device, precision)
@@ -111,6 +111,8 @@ def _describe(config: TrainConfig, workspace: Workspace, sources: _Sources) -> d
 
 
 def _refuse_changed(config: TrainConfig, described: dict[str, Any], run: Run, sources: _Sources) -> None:
+    if {"options", "class_weights", "provenance"} - set(described):
+        raise UserError(f"{run.config} was not written by cxrlt train", "begin again with --overwrite, or give another --name")
     refuse_changed(config, described["options"], run.folder)
     now = record({}, sources.inputs)["inputs"]
     before = described["provenance"]["inputs"]
