@@ -48,7 +48,7 @@ class CacheConfig:
     overwrite: bool = flag(False, "Replace an existing cache.", name="--overwrite", free=True)
 
     def __post_init__(self) -> None:
-        if "=" not in self.source:
+        if "=" not in self.source or not self.source.partition("=")[2]:
             raise UserError(f"--source {self.source!r} is not KIND=PATH", f"KIND is one of: {', '.join(KINDS)}")
         if self.kind not in KINDS:
             near = nearest(self.kind, KINDS)

@@ -1,5 +1,6 @@
 """What a source says before any pixel is read, and the reading of its tables."""
 
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,15 +44,28 @@ def read_text_table(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise UserError(f"{path} is not there", "name the label table: --labels FILE, or --source table=FILE")
     try:
-        if path.suffix in (".parquet", ".pq"):
-            table = pd.read_parquet(path)
-        else:
-            table = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig")
+        table = pd.read_parquet(path) if path.suffix in (".parquet", ".pq") else _read_csv(path)
     except (OSError, ValueError, EOFError) as error:  # pandas' and pyarrow's own errors are ValueErrors
         raise UserError(f"{path} cannot be read as a table: {reason(error)}", "see whether it was downloaded whole") from error
     if table.empty:
         raise UserError(f"{path} has no rows", "see whether it was downloaded whole")
     return table
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Reads a CSV strictly: a row longer than the header, or a name that stands in it twice, is an error, not a guess."""
+    header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False, encoding="utf-8-sig").iloc[0]
+    twice = sorted(set(header[header.duplicated() & (header != "")]))
+    if twice:
+        raise UserError(f"{path} has two columns {listed(twice)}", "give each column a name of its own")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            return pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig", index_col=False)
+        except pd.errors.ParserWarning as error:
+            raise UserError(
+                f"{path} has rows with more cells than its header", "see whether it is separated by commas"
+            ) from error
 
 
 def require(table: pd.DataFrame, names: Iterable[str], path: Path, hint: str = "") -> None:

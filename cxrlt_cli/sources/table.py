@@ -63,6 +63,8 @@ def read_table_source(file: Path, images: Path | None, columns: TableColumns) ->
     table = read_text_table(file)
     if not columns.labels:
         raise UserError(f"{file}: which columns are labels?", f"name them: --label-columns {_label_like(table)}")
+    if len(set(columns.labels)) < len(columns.labels):
+        raise UserError(f"--label-columns names a column twice: {listed(columns.labels)}", "name each label once")
     columns = _with_usual_names(columns, table)
     used = [columns.image, columns.patient, columns.path, columns.study, columns.view, columns.sex, columns.age, columns.split]
     require(table, [name for name in (*used, *columns.labels) if name], file)

@@ -93,6 +93,26 @@ def test_missing_label_columns_are_suggested(folder: Path) -> None:
     assert '--label-columns "Mass,Edema"' in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ("image_id,path,patient_id,Mass,Mass\na,x/1.png,p,1,0\n", "two columns Mass"),
+        ("image_id,path,patient_id,Mass\na,x/1.png,p,1,0,1\nb,x/2.png,p,1,0,1\n", "more cells than its header"),
+        ("image_id,path,patient_id,Mass\na,x/1.png,p,1\nb,x/2.png,p,1,0,1\n", "cannot be read as a table"),
+        ("image_id;path;patient_id;Mass\na;x/1.png;p;1\n", "no column image_id"),
+    ],
+)
+def test_a_csv_is_never_guessed_at(row: str, says: str, folder: Path) -> None:
+    (folder / "labels.csv").write_text(row)
+    with pytest.raises(UserError, match=says):
+        read_table_source(folder / "labels.csv", None, replace(COLUMNS, labels=("Mass",)))
+
+
+def test_a_label_named_twice(folder: Path) -> None:
+    with pytest.raises(UserError, match="names a column twice"):
+        read_table_source(_csv(folder), None, replace(COLUMNS, labels=("Mass", "Mass")))
+
+
 @pytest.mark.parametrize("content", [b"", b"image_id,path\n", b"\xff\xfe\x00binary\x00,\n1,2\n"])
 def test_files_that_are_no_table(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_bytes(content)
