@@ -1,5 +1,6 @@
 """Options of `cxrlt train`."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -74,14 +75,14 @@ class TrainConfig:
 
     def _check_ranges(self) -> None:
         for name in _POSITIVE:
-            if not getattr(self, name) > 0:
+            if not 0 < getattr(self, name) < math.inf:
                 flag_name = "lr" if name == "rate" else name.replace("_", "-")
-                raise UserError(f"--{flag_name} {getattr(self, name)} is not above 0", "see cxrlt train --help")
+                raise UserError(f"--{flag_name} {getattr(self, name)} is not a number above 0", "see cxrlt train --help")
         for name in _SHARES:
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"--{name.replace('_', '-')} {getattr(self, name)} is not a share of 0 … 1", "as in 0.1")
-        if self.mixup < 0 or self.weight_decay < 0:
-            raise UserError("--mixup and --weight-decay cannot be negative", "0 turns them off")
+        if not (0 <= self.mixup < math.inf and 0 <= self.weight_decay < math.inf):
+            raise UserError("--mixup and --weight-decay are numbers of 0 or more", "0 turns them off")
 
     @property
     def run_name(self) -> str:

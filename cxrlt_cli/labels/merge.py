@@ -190,8 +190,11 @@ def _report(dataset: Dataset) -> None:
     images = [str(int((split == name).sum())) for name in SPLITS]
     patients = [str(dataset.table["patient_id"][split == name].nunique()) for name in SPLITS]
     data(table(["positives", *SPLITS, "unknown"], [*rows, ["images", *images, ""], ["patients", *patients, ""]]))
+    nowhere = [dataset.classes[c] for c in order if not counts[:, c].any()]
+    if nowhere:
+        warn(f"no positive anywhere: {', '.join(nowhere)}")
     for index, name in enumerate(SPLITS):
-        without = [dataset.classes[c] for c in order if counts[index, c] == 0]
+        without = [dataset.classes[c] for c in order if counts[index, c] == 0 and counts[:, c].any()]
         if without and int(images[index]):
             warn(f"no positive in {name}: {', '.join(without)}")
     say(f"{len(dataset.table)} images, {dataset.table['patient_id'].nunique()} patients in {dataset.path}")

@@ -19,7 +19,7 @@ from cxrlt_cli.artifacts.run import Run, read_json, write_checkpoint, write_hist
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import dated, say, warn
 from cxrlt_cli.data.images import DatasetImages
-from cxrlt_cli.errors import Stopped, UserError, reported_os_errors
+from cxrlt_cli.errors import Stopped, UserError, listed, reported_os_errors
 from cxrlt_cli.model.network import NetworkSpec
 from cxrlt_cli.options import refuse_changed, saved
 from cxrlt_cli.signals import StopRequest, stop_requests
@@ -85,7 +85,7 @@ def _read_sources(config: TrainConfig, workspace: Workspace) -> _Sources:
         if len(without) == len(dataset.classes):
             raise UserError(f"{dataset_path}: the {name} split has no positive of any class", "see: cxrlt merge --split, --map")
         if without:
-            warn(f"no positive in {name}: {', '.join(without)}")
+            warn(f"no positive in {name}: {listed(without, 12)}")
     return _Sources(train, val, queries, [dataset_path, embeddings_path])
 
 

@@ -185,6 +185,9 @@ def test_a_run_that_diverges_fails_with_the_images_named(cxrlt: Run, dataset: Pa
     assert ended.code == 2
     assert "the loss is" in ended.err
     assert "images i0" in ended.err
+    ended = cxrlt(*TRAIN, "--lr", "1e30", "--batch-size", "64", "--name", "one-step")  # it shows in validation first
+    assert ended.code == 2
+    assert "validation scores are not finite: i0" in ended.err
     assert json.loads((tmp_path / "runs/resnet18/status.json").read_text())["state"] == "failed"
 
 
@@ -193,6 +196,8 @@ def test_a_run_that_diverges_fails_with_the_images_named(cxrlt: Run, dataset: Pa
     [
         (["--epochs", "0"], "--epochs 0"),
         (["--lr", "0"], "--lr 0"),
+        (["--lr", "inf"], "--lr inf"),
+        (["--mixup", "nan"], "--mixup"),
         (["--mixup", "-1"], "--mixup"),
         (["--decoder-width", "30", "--decoder-heads", "4"], "--decoder-width 30"),
         (["--weights", "none.pth"], "none.pth"),
