@@ -1,5 +1,8 @@
 """ImageNet weights of torchvision's networks, from torch's local cache."""
 
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -45,10 +48,25 @@ def fetch_imagenet(name: str) -> Path:
     import torch
 
     url = _url(name)
+    path = _cached(url)
     try:
-        torch.hub.load_state_dict_from_url(url, progress=False, check_hash=True, weights_only=True)
-    except (OSError, RuntimeError) as error:
+        with _impatient():
+            torch.hub.load_state_dict_from_url(url, map_location="cpu", progress=False, check_hash=True, weights_only=True)
+    except Exception as error:
+        if path.exists():  # torch takes a file that is there unseen: its name's hash is checked on the way in alone
+            raise UserError(f"{path} is damaged: {reason(error)}", "delete it and run this again") from error
         raise UserError(
             f"{name}'s weights cannot be fetched: {reason(error)}", f"run this where {url} can be reached"
         ) from error
-    return _cached(url)
+    return path
+
+
+@contextmanager
+def _impatient(seconds: float = 20) -> Iterator[None]:
+    """Connections that are silent for so long end: torch's download itself would wait for ever."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -1,10 +1,11 @@
 """The stage `fetch`: the only one that touches the network."""
 
+from fnmatch import fnmatch
 from pathlib import Path
 
 from cxrlt_cli.config.fetch import FetchConfig
 from cxrlt_cli.console import say
-from cxrlt_cli.errors import UserError, reason
+from cxrlt_cli.errors import UserError, listed, reason
 from cxrlt_cli.model.weights import fetch_imagenet
 from cxrlt_cli.text.encoders import HUB_NAMES
 
@@ -27,14 +28,32 @@ def fetch_files(config: FetchConfig) -> None:
 
 
 def _fetch_encoder(hub_name: str) -> Path:
-    """Configuration, tokenizer and one form of the weights: safetensors where the repository has them."""
+    """Configuration, tokenizer and one form of the weights."""
     from huggingface_hub import HfApi, snapshot_download
 
+    hint = "run this where the Hugging Face hub can be reached"
     try:
         names = [file.rfilename for file in HfApi().model_info(hub_name, timeout=20).siblings or []]
-        weights = ["*.safetensors"] if any(name.endswith(".safetensors") for name in names) else ["pytorch_model*.bin"]
-        return Path(snapshot_download(hub_name, allow_patterns=[*_FILES, *weights], etag_timeout=20))
     except Exception as error:
-        raise UserError(
-            f"{hub_name} cannot be fetched: {reason(error)}", "run this where the Hugging Face hub can be reached"
-        ) from error
+        raise UserError(f"{hub_name} cannot be fetched: {reason(error)}", hint) from error
+    weights = _weights(hub_name, names)
+    try:
+        return Path(snapshot_download(hub_name, allow_patterns=[*_FILES, weights], etag_timeout=20))
+    except Exception as error:
+        raise UserError(f"{hub_name} cannot be fetched: {reason(error)}", hint) from error
+
+
+def _weights(hub_name: str, names: list[str]) -> str:
+    """The pattern of the weights: safetensors where the repository has them.
+
+    Raises:
+        UserError: it has none that torch reads; fetching the rest would help nobody.
+    """
+    for pattern in ("*.safetensors", "pytorch_model*.bin"):
+        if any(fnmatch(name, pattern) for name in names):
+            return pattern
+    others = [name for name in names if name.endswith((".msgpack", ".h5", ".onnx", ".bin"))]
+    raise UserError(
+        f"{hub_name} has no weights for PyTorch (it has {listed(others) or 'none at all'})",
+        "name a local folder with model.safetensors or pytorch_model.bin instead: cxrlt embed-labels --encoder FOLDER",
+    )

@@ -14,6 +14,7 @@ from torch import Tensor
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed, reason
 
+_AGAIN = "get the files again, or name another encoder"
 _ENDINGS = ("safetensors", "bin", "json", "txt", "model")
 
 
@@ -32,13 +33,15 @@ def embed_with_transformer(texts: list[str], folder: Path, batch_size: int = 16)
         (N, D) float32, D the width of the model.
 
     Raises:
-        UserError: files that cannot be read, a model whose encoder has weights that the file does not hold, or a tokenizer
-            that needs another package.
+        UserError: files that cannot be read, a model whose encoder has weights that the file does not hold, a tokenizer
+            that needs another package, does not know a text's words, or is of another model.
     """
     with _quiet():
         tokenizer, model = _load(folder)
+        ids = tokenizer(texts)["input_ids"]
+    _refuse_another_tokenizer(texts, ids, tokenizer, model, folder)
     longest = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 1 << 30))
-    _warn_of_cut_texts(texts, tokenizer, longest)
+    _warn_of_cut_texts(texts, ids, longest)
     vectors = []
     with torch.inference_mode():
         for start in range(0, len(texts), batch_size):
@@ -68,29 +71,51 @@ def files_hash(folder: Path) -> str:
 def _load(folder: Path) -> tuple[Any, Any]:
     from transformers import AutoModelForTextEncoding, AutoTokenizer
 
-    hint = "get the files again, or name another encoder"
+    _require_tokenizer_packages(folder)
+    only_here: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}  # unsaid, transformers asks to run code
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **only_here)
         model, info = AutoModelForTextEncoding.from_pretrained(
-            folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
+            folder, output_loading_info=True, dtype=torch.float32, **only_here
         )
     except ImportError as error:
         raise UserError(f"{folder}: {reason(error)}", "pip install 'cxrlt[t5]'") from error
     except Exception as error:
-        if "sentencepiece" in str(error).casefold():
-            raise UserError(f"{folder}: its tokenizer needs sentencepiece", "pip install 'cxrlt[t5]'") from error
-        raise UserError(f"{folder} cannot be loaded as a text encoder: {reason(error)}", hint) from error
+        raise UserError(f"{folder} cannot be loaded as a text encoder: {reason(error)}", _AGAIN) from error
     absent = sorted(key for key in info["missing_keys"] if "pooler" not in key)
     if absent or info["mismatched_keys"]:
-        raise UserError(f"{folder}: its weights are of another model, they lack {listed(absent, 3)}", hint)
+        raise UserError(f"{folder}: its weights are of another model, they lack {listed(absent, 3)}", _AGAIN)
     return tokenizer, model.eval()
 
 
-def _warn_of_cut_texts(texts: list[str], tokenizer: Any, longest: int) -> None:
-    lengths = [len(tokens) for tokens in tokenizer(texts)["input_ids"]]
-    cut = [text for text, length in zip(texts, lengths, strict=True) if length > longest]
-    if cut:
-        warn(f"{len(cut)} texts are longer than the encoder's {longest} tokens and are cut: {listed([t[:40] for t in cut], 3)}")
+def _require_tokenizer_packages(folder: Path) -> None:
+    """A tokenizer that is a SentencePiece model alone is read by packages that other tokenizers do not need."""
+    from transformers.utils.import_utils import is_protobuf_available, is_sentencepiece_available
+
+    if (folder / "tokenizer.json").is_file() or not any(folder.glob("*.model")):
+        return
+    there = {"sentencepiece": is_sentencepiece_available(), "protobuf": is_protobuf_available()}
+    absent = [name for name, is_there in there.items() if not is_there]
+    if absent:
+        hint = f"pip install 'cxrlt[t5]'; or: pip install {' '.join(absent)}"
+        raise UserError(f"{folder}: its tokenizer needs {listed(absent)}", hint)
+
+
+def _refuse_another_tokenizer(texts: list[str], ids: list[list[int]], tokenizer: Any, model: Any, folder: Path) -> None:
+    """Without its vocabulary a tokenizer reads each word as unknown, and all labels would have nearly one vector."""
+    read = [tokenizer.decode(tokens, skip_special_tokens=True) for tokens in ids]
+    unread = [text[:40] for text, known in zip(texts, read, strict=True) if not any(mark.isalnum() for mark in known)]
+    if unread:
+        raise UserError(f"{folder}: its tokenizer knows no word of {listed(unread, 3)}", f"is its vocabulary there? {_AGAIN}")
+    if max(map(max, ids)) >= model.get_input_embeddings().num_embeddings:
+        raise UserError(f"{folder}: its tokenizer is of another model, it has tokens that the weights lack", _AGAIN)
+
+
+def _warn_of_cut_texts(texts: list[str], ids: list[list[int]], longest: int) -> None:
+    beyond = [(text, len(tokens) - longest) for text, tokens in zip(texts, ids, strict=True) if len(tokens) > longest]
+    if beyond:
+        cut = [f"{text[:40]}… ({count} tokens cut)" for text, count in beyond]
+        warn(f"{len(cut)} texts are longer than the encoder's {longest} tokens: {listed(cut, 3)}")
 
 
 @contextlib.contextmanager

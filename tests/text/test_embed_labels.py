@@ -1,6 +1,7 @@
 """`cxrlt embed-labels` with real MiniLM weights, with a T5 built on the spot, and with files that are no encoder."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from conftest import Run
 
 from cxrlt_cli.artifacts.embeddings import LabelEmbeddings, read_embeddings
 from cxrlt_cli.labels.spaces import all_classes, canonical, read_space
+from cxrlt_cli.text.label_texts import BUILT_IN, read_label_texts
 from cxrlt_cli.text.transformer import embed_with_transformer, masked_mean
 
 
@@ -89,19 +91,15 @@ def tiny_t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
     folder = tmp_path_factory.mktemp("t5")
-    words = {
-        "<pad>": 0,
-        "</s>": 1,
-        "<unk>": 2,
-        **{word: i + 3 for i, word in enumerate(["lung", "pleural", "mass", "effusion"])},
-    }
+    known = sorted({word for text in read_label_texts(BUILT_IN) for word in re.findall(r"\w+|[^\w\s]+", text.text("both"))})
+    words = {word: index for index, word in enumerate(["<pad>", "</s>", "<unk>", *known])}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>").save_pretrained(
         folder
     )
     torch.manual_seed(0)
-    config = T5Config(vocab_size=8, d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2, decoder_start_token_id=0)
+    config = T5Config(vocab_size=len(words), d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2, decoder_start_token_id=0)
     T5ForConditionalGeneration(config).save_pretrained(folder)
     return folder
 
