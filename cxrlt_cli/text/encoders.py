@@ -35,6 +35,8 @@ def find_encoder(name: str) -> EncoderFiles:
     """
     if Path(name).is_dir():
         return EncoderFiles(_complete(Path(name), "name a folder that transformers' save_pretrained wrote"), str(Path(name)))
+    if name.startswith((".", "/", "~")) or name.count("/") > 1:  # no repository is called so
+        raise UserError(f"{name} is not a folder", "name one that transformers' save_pretrained wrote, or a name on the hub")
     hub_name = HUB_NAMES.get(name, name)
     folder = _hub_folder(hub_name)
     if folder is not None:
