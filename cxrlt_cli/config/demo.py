@@ -18,6 +18,8 @@ class DemoConfig:
     overwrite: bool = flag(False, "Replace an earlier demonstration.", name="--overwrite")
 
     def __post_init__(self) -> None:
+        if not 0 <= self.seed < 1 << 63:
+            raise UserError(f"--seed {self.seed} is not within 0 … 2^63 - 1", "any whole number of that range will do")
         if self.phantoms < 100 or self.epochs < 1:
             raise UserError(
                 "--phantoms is at least 100 and --epochs at least 1", "the default takes a few minutes on two cores"

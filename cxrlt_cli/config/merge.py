@@ -42,6 +42,8 @@ class MergeConfig:
     overwrite: bool = flag(False, "Replace an existing dataset.", name="--overwrite", free=True)
 
     def __post_init__(self) -> None:
+        if not 0 <= self.seed < 1 << 63:
+            raise UserError(f"--seed {self.seed} is not within 0 … 2^63 - 1", "any whole number of that range will do")
         if any("=" not in pair or not pair.partition("=")[0].strip() for pair in self.map):
             raise UserError(f"--map {self.map} is not OLD=NEW", 'as in --map "Heart enlarged=Cardiomegaly", or --map "Code 7="')
         self.shares  # noqa: B018 - checked before any work
@@ -62,6 +64,8 @@ class MergeConfig:
             train, val, test = (float(part) / 100 for part in self.split.split(","))
         except ValueError:
             train, val, test = -1.0, 0.0, 0.0
-        if train <= 0 or val < 0 or test < 0 or abs(train + val + test - 1) > 1e-9:
-            raise UserError(f"--split {self.split!r} is not three percentages that make 100", "as in --split 70,10,20")
+        if not (train > 0 <= min(val, test) and abs(train + val + test - 1) <= 1e-9):
+            raise UserError(
+                f"--split {self.split!r} is not three percentages that make 100, the first above 0", "as in --split 70,10,20"
+            )
         return train, val, test

@@ -61,6 +61,8 @@ class TrainConfig:
     overwrite: bool = flag(False, "Replace an existing run.", name="--overwrite", free=True)
 
     def __post_init__(self) -> None:
+        if not 0 <= self.seed < 1 << 63:
+            raise UserError(f"--seed {self.seed} is not within 0 … 2^63 - 1", "any whole number of that range will do")
         if self.resume and self.overwrite:
             raise UserError("--resume and --overwrite exclude each other", "--resume goes on, --overwrite begins again")
         self._check_ranges()

@@ -84,7 +84,7 @@ def _open(config: CacheConfig, files: _Files, source: SourceTable) -> tuple[Layo
     """The image file to fill: a new one, or the one to go on with. The rows of the source get their row numbers."""
     source.table["row"] = np.arange(len(source.table))
     settings = PixelSettings(config.size, config.fit)
-    identity = {"kind": source.kind, "rows_sha256": _rows_hash(source.table)}
+    identity = {"kind": source.kind, "rows_sha256": _rows_hash(source.table), "labels_sha256": _labels_hash(source)}
     existing = next((path for path in (files.part, files.images) if path.exists()), None)
     if not config.resume or existing is None:
         if config.resume:
@@ -100,6 +100,12 @@ def _rows_hash(table: pd.DataFrame) -> str:
     """Identifies the list of images: ids and files, in order."""
     rows = table[["image_id", "file"]].to_numpy().tolist()
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def _labels_hash(source: SourceTable) -> str:
+    """Identifies what the table says of the images: patients, classes and labels."""
+    said = json.dumps([source.classes, source.table["patient_id"].tolist()]).encode()
+    return hashlib.sha256(said + source.labels.tobytes()).hexdigest()
 
 
 def _refuse_other(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None:

@@ -28,6 +28,8 @@ def read_gray(path: Path) -> Image.Image:
     Raises:
         UnreadableImageError: missing, empty, cut short, of another format, or with values beyond 16 bit.
     """
+    if path.exists() and not path.is_file():  # a pipe would be waited for, for ever
+        raise UnreadableImageError("not a file")
     try:
         with Image.open(path, formats=FORMATS) as image:
             image.load()

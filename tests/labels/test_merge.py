@@ -154,6 +154,8 @@ def test_pixels_that_are_not_there_or_made_otherwise(cxrlt: Run, two: Path) -> N
         (["--source", "aa"], "'aa' is no cached source"),
         (["--label-space", "chestxray15"], "chestxray14"),
         (["--split", "70,20"], "three percentages"),
+        (["--split", "nan,50,50"], "three percentages"),
+        (["--seed", "-1"], "--seed -1"),
         (["--map", "x"], "--map"),
     ],
 )

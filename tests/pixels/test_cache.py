@@ -234,3 +234,11 @@ def test_when_nothing_can_be_read_nothing_is_left(cxrlt: Run, pictures: Path, tm
     assert ended.code == 2
     assert "none of the 96 images can be read: neither PNG nor JPEG" in ended.err
     assert not list((tmp_path / "images").iterdir())
+
+
+def test_resume_refuses_another_label_table(cxrlt: Run, pictures: Path, tmp_path: Path) -> None:
+    assert cxrlt(*_cache(pictures)).code == 0
+    ended = cxrlt(*_cache(pictures), "--label-columns", "Hernia", "--resume")
+    assert ended.code == 2
+    assert "labels_sha256" in ended.err
+    assert read_source_table(tmp_path / "images/pictures.parquet").classes == CLASSES

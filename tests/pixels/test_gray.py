@@ -1,5 +1,6 @@
 """The gray values of a file: a table of cases is the specification."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -123,3 +124,10 @@ def test_real_radiographs_of_every_mode_are_read(real_data: Path) -> None:
         gray = read_gray(path)
         assert gray.size in (shape, shape[::-1])
         assert np.asarray(gray).std() > 10, f"{path.name} has no contrast"
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "image.png")
+    with pytest.raises(UnreadableImageError, match="not a file"):
+        read_gray(tmp_path / "image.png")

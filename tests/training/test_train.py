@@ -196,6 +196,7 @@ def test_a_run_that_diverges_fails_with_the_images_named(cxrlt: Run, dataset: Pa
     [
         (["--epochs", "0"], "--epochs 0"),
         (["--lr", "0"], "--lr 0"),
+        (["--seed", "-1"], "--seed -1"),
         (["--lr", "inf"], "--lr inf"),
         (["--mixup", "nan"], "--mixup"),
         (["--mixup", "-1"], "--mixup"),
