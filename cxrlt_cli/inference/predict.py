@@ -124,7 +124,7 @@ def _write_failures(path: Path, failures: dict[str, str]) -> None:
         return
     with replacing(path) as aside, aside.open("w", newline="") as file:
         csv.writer(file).writerows([("image_id", "reason"), *sorted(failures.items())])
-    warn(f"{len(failures)} images cannot be read and have no scores: {path}")
+    warn(f"{len(failures)} images cannot be read: no scores, and no row in a submission: {path}")
 
 
 def _write(config: PredictConfig, path: Path, predictions: Predictions) -> None:

@@ -1,5 +1,7 @@
 """What a source says before any pixel is read, and the reading of its tables."""
 
+import csv
+import gzip
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -58,6 +60,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
     twice = sorted(set(header[header.duplicated() & (header != "")]))
     if twice:
         raise UserError(f"{path} has two columns {listed(twice)}", "give each column a name of its own")
+    _refuse_short_rows(path, len(header))
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         try:
@@ -66,6 +69,17 @@ def _read_csv(path: Path) -> pd.DataFrame:
             raise UserError(
                 f"{path} has rows with more cells than its header", "see whether it is separated by commas"
             ) from error
+
+
+def _refuse_short_rows(path: Path, width: int) -> None:
+    """A row with fewer cells than the header was cut: what it lacks must not pass for blank."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
+        for number, row in enumerate(csv.reader(file), 1):
+            if 0 < len(row) < width:
+                raise UserError(
+                    f"{path}, row {number}: {len(row)} cells where the header has {width}", "see whether it was cut off"
+                )
 
 
 def require(table: pd.DataFrame, names: Iterable[str], path: Path, hint: str = "") -> None:
