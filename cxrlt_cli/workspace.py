@@ -43,7 +43,7 @@ def checked_name(name: str) -> str:
     Raises:
         UserError: it would leave its folder or hide in it.
     """
-    if not name or name.startswith(".") or any(mark in name for mark in "/\\\0"):
+    if not name or name.startswith(".") or any(mark in name for mark in "/\\\0") or len(name.encode()) > 200:
         raise UserError(
             f"{name!r} cannot be an artifact's name", "use letters, digits, '-', '_' and '.', not beginning with '.'"
         )

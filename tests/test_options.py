@@ -49,7 +49,7 @@ def test_the_workspace_from_the_environment(cxrlt: Run, tmp_path: Path, monkeypa
     assert (tmp_path / "here/label_embeddings.parquet").is_file()
 
 
-@pytest.mark.parametrize("name", ["", ".x", "a/b", "../x", "a\\b"])
+@pytest.mark.parametrize("name", ["", ".x", "a/b", "../x", "a\\b", "n" * 300])
 def test_names_that_would_leave_their_folder(name: str) -> None:
     with pytest.raises(UserError, match="cannot be an artifact's name"):
         checked_name(name)

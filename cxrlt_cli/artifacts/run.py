@@ -92,7 +92,15 @@ def read_history(run: Run) -> list[dict[str, Any]]:
 def finished_runs(runs: Path) -> list[Run]:
     """The runs of a folder whose status says done."""
     found = [Run(status.parent) for status in sorted(runs.glob("*/status.json"))]
-    return [run for run in found if read_json(run.status).get("state") == "done"]
+    return [run for run in found if _is_done(run)]
+
+
+def _is_done(run: Run) -> bool:
+    """Whether a run's status says done; a damaged status of one run does not hide the others."""
+    try:
+        return read_json(run.status).get("state") == "done"
+    except UserError:
+        return False
 
 
 def newest_finished_run(runs: Path) -> Run | None:
