@@ -12,6 +12,7 @@ from cxrlt_cli.commands.demo import demo
 from cxrlt_cli.commands.embed_labels import embed_labels
 from cxrlt_cli.commands.evaluate import evaluate
 from cxrlt_cli.commands.fetch import fetch
+from cxrlt_cli.commands.join import join
 from cxrlt_cli.commands.merge import merge
 from cxrlt_cli.commands.predict import predict
 from cxrlt_cli.commands.train import train
@@ -20,6 +21,7 @@ from cxrlt_cli.config.demo import DemoConfig
 from cxrlt_cli.config.embed_labels import EmbedLabelsConfig
 from cxrlt_cli.config.evaluate import EvaluateConfig
 from cxrlt_cli.config.fetch import FetchConfig
+from cxrlt_cli.config.join import JoinConfig
 from cxrlt_cli.config.merge import MergeConfig
 from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.config.train import TrainConfig
@@ -39,6 +41,7 @@ app = typer.Typer(
 add_command(app, "demo", DemoConfig, demo)
 add_command(app, "fetch", FetchConfig, fetch)
 add_command(app, "cache", CacheConfig, cache)
+add_command(app, "join", JoinConfig, join)
 add_command(app, "embed-labels", EmbedLabelsConfig, embed_labels)
 add_command(app, "merge", MergeConfig, merge)
 add_command(app, "train", TrainConfig, train)

@@ -12,9 +12,9 @@ from cxrlt_cli.artifacts.tables import matrix, nullable_int8, read_table, requir
 
 FORMAT, VERSION = "cxrlt source table", 1
 
-#: What is known of an image beside its labels; null where the source does not say. All text but `age` (years, float) and
-#: `row` (its row in the image file).
-COLUMNS = ["image_id", "patient_id", "study_id", "view", "sex", "age", "official_split", "file", "row"]
+#: What is known of an image beside its labels; null where the source does not say. All text but `age` (years, float),
+#: `inverted` (bool: the file shows dense tissue dark, and was turned round) and `row` (its row in the image file).
+COLUMNS = ["image_id", "patient_id", "study_id", "view", "sex", "age", "official_split", "file", "inverted", "row"]
 
 #: A label that the source leaves blank for an image, in `SourceTable.labels`.
 BLANK = -2
@@ -68,4 +68,4 @@ def read_source_table(path: Path) -> SourceTable:
 
 
 def _type(name: str) -> pa.DataType:
-    return {"age": pa.float32(), "row": pa.int64()}.get(name, pa.string())
+    return {"age": pa.float32(), "inverted": pa.bool_(), "row": pa.int64()}.get(name, pa.string())

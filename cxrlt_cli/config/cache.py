@@ -1,5 +1,6 @@
 """Options of `cxrlt cache`."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,7 +12,7 @@ from cxrlt_cli.workspace import checked_name
 KINDS = ("chestxray14", "table")
 _TABLE_ONLY = (
     "images", "image_column", "path_column", "patient_column", "study_column", "view_column", "sex_column", "age_column",
-    "split_column", "label_columns",
+    "split_column", "invert_column", "label_columns",
 )  # fmt: skip
 
 
@@ -25,6 +26,14 @@ class CacheConfig:
     labels: Path | None = flag(None, "Label table of a published source that does not stand beside its images.")
     size: int = flag(512, "Side of the cached square, px.")
     fit: Literal["pad", "crop", "stretch"] = flag("pad", "How a picture that is no square becomes one.")
+    resample: Literal["area", "lanczos"] = flag(
+        "area", "area, with JPEGs decoded no finer than it needs, or lanczos from every pixel (3 times slower)."
+    )
+    window: str = flag("", "Percentiles of a picture's gray values that become black and white.", metavar="LOW,HIGH")
+    clahe: float = flag(0.0, "Clip limit of an adaptive histogram equalization; 2 is usual, 0 leaves it out.", metavar="CLIP")
+    shard: str = flag(
+        "", "Cache part i (from 0) of n, a file of its own; slurm takes both from the job array. See: cxrlt join", metavar="i/n"
+    )
     name: str = flag("", "Name of the artifact: images/NAME.h5 [default: the kind, or the table's name]")
     allow_missing: bool = flag(False, "The table lists images that are not there, and that is meant.", name="--allow-missing")
     images: Path | None = flag(None, "table: folder from which the paths count [default: the table's own]")
@@ -36,6 +45,7 @@ class CacheConfig:
     sex_column: str = flag("", "table: column of the sex [default: sex where there]")
     age_column: str = flag("", "table: column of the age in years [default: age where there]")
     split_column: str = flag("", "table: column of the official split: train, val, test [default: split where there]")
+    invert_column: str = flag("", "table: column that says 1 or MONOCHROME1 where a picture shows dense tissue dark.")
     label_columns: str = flag(
         "",
         "table: the label columns, separated by commas, or the name of a label space; values 1, 0, -1, blank.",
@@ -55,10 +65,9 @@ class CacheConfig:
             raise UserError(f"--source: {self.kind!r} is no kind of source{near}", f"KIND is one of: {', '.join(KINDS)}")
         if self.resume and self.overwrite:
             raise UserError("--resume and --overwrite exclude each other", "--resume goes on, --overwrite begins again")
-        if not 8 <= self.size <= 4096:
-            raise UserError(f"--size {self.size} is not within 8 … 4096", "224, 512 and 1024 px are usual")
         if self.workers < 0:
             raise UserError(f"--workers {self.workers} is negative", "0 takes one for each core")
+        self.part  # noqa: B018 - checked before any work
         checked_name(self.artifact_name)
         self._refuse_options_of_the_other_kind()
 
@@ -85,4 +94,37 @@ class CacheConfig:
     @property
     def artifact_name(self) -> str:
         """The name under `images/`."""
-        return self.name or (self.path.name.split(".")[0] if self.kind == "table" else self.kind)
+        name = self.name or (self.path.name.split(".")[0] if self.kind == "table" else self.kind)
+        return shard_name(name, *self.part) if self.shard else name
+
+    @property
+    def part(self) -> tuple[int, int]:
+        """(i, n) of the shard, (0, 1) without one.
+
+        Raises:
+            UserError: not i/n with 0 <= i < n, or `slurm` outside of a job array.
+        """
+        if not self.shard:
+            return 0, 1
+        return _slurm_part() if self.shard == "slurm" else _part(self.shard)
+
+
+def shard_name(name: str, index: int, count: int) -> str:
+    """The name of one shard of an artifact."""
+    return f"{name}.shard-{index:05}-of-{count:05}"
+
+
+def _part(text: str) -> tuple[int, int]:
+    index, _, count = text.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and int(index) < int(count) <= 99_999):
+        raise UserError(f"--shard {text!r} is not i/n with i from 0 to n - 1", "as in --shard 3/64, the fourth of 64")
+    return int(index), int(count)
+
+
+def _slurm_part() -> tuple[int, int]:
+    """The task of a Slurm job array, counted from the array's first."""
+    names = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_COUNT")
+    if not all(name in os.environ for name in names):
+        raise UserError("--shard slurm: this is no task of a Slurm job array", "sbatch --array=0-63 …, or say --shard i/n")
+    task, first, count = (int(os.environ[name]) for name in names)
+    return _part(f"{task - first}/{count}")

@@ -8,24 +8,24 @@ import numpy as np
 
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.machine import cores
-from cxrlt_cli.pixels.gray import UnreadableImageError
 from cxrlt_cli.pixels.settings import PixelSettings, read_square
+from cxrlt_cli.pixels.unreadable import UnreadableImageError
 from cxrlt_cli.sources.listing import read_text_table, refuse_blank, refuse_duplicates, require
 
-_SUFFIXES = {".png", ".jpg", ".jpeg"}
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".dcm", ".dicom"}
 
 
 def image_files(folder: Path) -> dict[str, str]:
-    """The PNG and JPEG files below a folder, sorted: image id -> path from there. The path is the id.
+    """The PNG, JPEG and DICOM files below a folder, sorted: image id -> path from there. The path is the id.
 
     Raises:
         UserError: no such folder, or none in it.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder} is not a folder", "--images names a folder of PNG or JPEG files")
+        raise UserError(f"{folder} is not a folder", "--images names a folder of PNG, JPEG or DICOM files")
     found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
     if not found:
-        raise UserError(f"{folder} has no PNG or JPEG", "--images names a folder of PNG or JPEG files")
+        raise UserError(f"{folder} has no PNG, JPEG or DICOM file", "--images names a folder of PNG, JPEG or DICOM files")
     return {name: name for name in found}
 
 

@@ -1,6 +1,5 @@
 """The stage `predict`: runs and images go in, a logit a class comes out."""
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,8 @@ import numpy as np
 import torch
 
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
-from cxrlt_cli.artifacts.files import check_writable, fingerprint, refuse_existing, replacing
+from cxrlt_cli.artifacts.failures import write_failures
+from cxrlt_cli.artifacts.files import check_writable, fingerprint, refuse_existing
 from cxrlt_cli.artifacts.predictions import Predictions, write_predictions, write_submission
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.config.predict import PredictConfig
@@ -53,7 +53,10 @@ def predict_images(config: PredictConfig, workspace: Workspace) -> None:
         inputs.append(dataset_path)
         scored = _score_split(config, members, dataset.split(config.split), device)
     parts = list(scored)
-    _write_failures(path.with_suffix(".failed.csv"), failures)
+    failed = path.with_suffix(".failed.csv")
+    write_failures(failed, ("image_id", "reason"), sorted(failures.items()))
+    if failures:
+        warn(f"{len(failures)} images cannot be read: no scores, and no row in a submission: {failed}")
     predictions = Predictions(
         [name for ids, _ in parts for name in ids],
         members[0].classes,
@@ -115,16 +118,6 @@ def _header(config: PredictConfig, members: list[Member], inputs: list[Path]) ->
         "pixels": members[0].pixels,
         "provenance": record(saved(config), inputs),
     }
-
-
-def _write_failures(path: Path, failures: dict[str, str]) -> None:
-    """`NAME.failed.csv`: the images of a folder that could not be read, and why."""
-    if not failures:
-        path.unlink(missing_ok=True)
-        return
-    with replacing(path) as aside, aside.open("w", newline="") as file:
-        csv.writer(file).writerows([("image_id", "reason"), *sorted(failures.items())])
-    warn(f"{len(failures)} images cannot be read: no scores, and no row in a submission: {path}")
 
 
 def _write(config: PredictConfig, path: Path, predictions: Predictions) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from cxrlt_cli.artifacts.dataset import Dataset, write_dataset
 from cxrlt_cli.artifacts.files import refuse_existing
-from cxrlt_cli.artifacts.images import read_attributes, read_done, read_layout
+from cxrlt_cli.artifacts.image_layout import read_attributes, read_done, read_layout
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.source_table import BLANK, SourceTable, read_source_table
 from cxrlt_cli.config.merge import MergeConfig
@@ -66,7 +66,11 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> None:
 
 def _names(config: MergeConfig, workspace: Workspace) -> list[str]:
     """The sources, by name: the result does not depend on the order in which they are given."""
-    there = sorted(path.stem for path in workspace.images.glob("*.parquet"))
+    shards = sorted({path.name.partition(".shard-")[0] for path in workspace.images.glob("*.shard-*.parquet")})
+    there = sorted(path.stem for path in workspace.images.glob("*.parquet") if ".shard-" not in path.name)
+    unjoined = [name for name in shards if name not in there]
+    if unjoined and not config.source:
+        warn(f"shards that are not joined are not merged: {listed(unjoined)} (cxrlt join NAME)")
     unfinished = sorted(path.name for path in workspace.images.glob("*.h5.part"))
     if unfinished and not config.source:
         warn(f"unfinished caches are not merged: {listed(unfinished)} (cxrlt cache --resume)")
@@ -85,7 +89,8 @@ def _read(folder: Path, name: str) -> _Source:
     images = folder / f"{name}.h5"
     layout = read_layout(images)
     again = f"make the cache again: cxrlt cache --name {name} --overwrite"
-    if read_attributes(images, "source").get("rows_sha256") != source.header.get("rows_sha256"):
+    identity = read_attributes(images, "source")
+    if any(source.header.get(key) != value for key, value in identity.items()):
         raise UserError(f"{images} and {folder / name}.parquet are of two different runs of cache", again)
     done = read_done(layout)
     rows = source.table["row"].to_numpy()

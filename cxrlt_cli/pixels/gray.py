@@ -1,64 +1,102 @@
 """The gray values of an image file: one function decides them for every format and mode."""
 
+import io
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-#: The formats that are read. A file is told by its content, not its name.
-FORMATS = ("PNG", "JPEG")
+from cxrlt_cli.errors import reason
+from cxrlt_cli.pixels.jpeg import JPEG_START, decode_jpeg
+from cxrlt_cli.pixels.png import PNG_START, decode_png
+from cxrlt_cli.pixels.unreadable import UnreadableImageError
+
+#: From (width, height) of a picture, px, to the source pixels along one output pixel: finer detail need not be decoded.
+Span = Callable[[int, int], float]
+
+#: A picture with more pixels is taken for a bomb: the largest detectors have 20 million.
+MOST_PIXELS = 150_000_000
 
 
-class UnreadableImageError(Exception):
-    """An image file that cannot be turned into gray values; the message is the reason."""
+def full(width: int, height: int) -> float:  # noqa: ARG001 - a Span
+    """The span that asks for every pixel."""
+    return 1.0
 
 
-def read_gray(path: Path) -> Image.Image:
-    """Reads a radiograph as 8-bit gray, upright.
+def read_gray(path: Path, span: Span = full) -> np.ndarray:
+    """Reads a radiograph as gray values, upright, bright being dense.
 
-    16-bit values are scaled by the range of their type (v * 255 / 65535, rounded), colours by ITU-R 601 luma (equal
-    channels keep their value), transparency lies over black, and EXIF orientation is applied.
+    A file is told by its content, not its name. Colours become gray by ITU-R 601 luma (equal channels keep their value),
+    transparency lies over black, EXIF orientation is applied; DICOM goes through `pixels.dicom`.
 
     Args:
-        path: a PNG or JPEG of any mode: 1, L, LA, P, PA, RGB, RGBA, I;16, I (16-bit PNG in Pillow's older form), CMYK.
+        path: a PNG or JPEG of any mode (1, L, LA, P, PA, RGB, RGBA, I;16, CMYK …) or a DICOM file.
+        span: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size where an output pixel covers that many of its pixels.
 
     Returns:
-        An image of mode L.
+        (H, W) uint8; uint16 of the range 0 … 65535 for a picture of 16 bit.
 
     Raises:
-        UnreadableImageError: missing, empty, cut short, of another format, or with values beyond 16 bit.
+        UnreadableImageError: missing, empty, cut short, of another format, too large, or with values beyond 16 bit.
+        UserError: a DICOM file, and the extra that reads it is not installed.
     """
+    content = _content(path)
+    if content[128:132] == b"DICM":
+        from cxrlt_cli.pixels.dicom import read_dicom  # an extra, and slow to import
+
+        return np.asarray(read_dicom(path))
+    found = None
+    if content.startswith(JPEG_START):
+        found = decode_jpeg(content, span)
+    elif content.startswith(PNG_START):
+        found = decode_png(content)
+    return _decode_any(content) if found is None else found
+
+
+def _content(path: Path) -> bytes:
     if path.exists() and not path.is_file():  # a pipe would be waited for, for ever
         raise UnreadableImageError("not a file")
     try:
-        with Image.open(path, formats=FORMATS) as image:
-            image.load()
-            return _to_gray(ImageOps.exif_transpose(image))
+        content = path.read_bytes()
     except FileNotFoundError:
         raise UnreadableImageError("missing") from None
+    except OSError as error:
+        raise UnreadableImageError(reason(error)) from error
+    if not content:
+        raise UnreadableImageError("empty")
+    return content
+
+
+def _decode_any(content: bytes) -> np.ndarray:
+    """Pillow's reading, which knows every mode and says what is wrong with a damaged file."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the limit is ours; odd metadata does not change the pixels
+            with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as image:
+                if image.width * image.height > MOST_PIXELS:
+                    raise UnreadableImageError(f"{image.width} x {image.height} px are too many")
+                image.load()
+                return _to_gray(ImageOps.exif_transpose(image))
     except UnidentifiedImageError:
-        raise UnreadableImageError("empty" if _is_empty(path) else "neither PNG nor JPEG") from None
+        raise UnreadableImageError("neither PNG, JPEG nor DICOM") from None
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise UnreadableImageError(str(error) or type(error).__name__) from error
 
 
-def _is_empty(path: Path) -> bool:
-    return path.stat().st_size == 0
-
-
-def _to_gray(image: Image.Image) -> Image.Image:
+def _to_gray(image: Image.Image) -> np.ndarray:
     if image.mode == "L" and "transparency" not in image.info:
-        return image
+        return np.asarray(image)
     if image.mode.startswith("I"):
-        return _from_16_bit(np.asarray(image))
+        return _of_16_bit(np.asarray(image))
     if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
         over_black = Image.new("RGBA", image.size, (0, 0, 0, 255))
-        return Image.alpha_composite(over_black, image.convert("RGBA")).convert("L")
-    return image.convert("RGB").convert("L") if image.mode == "CMYK" else image.convert("L")
+        image = Image.alpha_composite(over_black, image.convert("RGBA"))
+    return np.asarray((image.convert("RGB") if image.mode == "CMYK" else image).convert("L"))
 
 
-def _from_16_bit(values: np.ndarray) -> Image.Image:
+def _of_16_bit(values: np.ndarray) -> np.ndarray:
     if values.min() < 0 or values.max() > 65535:
         raise UnreadableImageError(f"values from {values.min()} to {values.max()} are beyond 16 bit")
-    wide = values.astype(np.uint32)
-    return Image.fromarray(((wide * 255 + 32767) // 65535).astype(np.uint8))
+    return values.astype(np.uint16)

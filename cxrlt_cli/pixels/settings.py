@@ -1,14 +1,15 @@
 """How pixels are made, and what of it an artifact keeps so that the same is done to new images."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.pixels.gray import read_gray
-from cxrlt_cli.pixels.square import Fit, to_square
+from cxrlt_cli.pixels.contrast import equalize, to_8_bit
+from cxrlt_cli.pixels.gray import full, read_gray
+from cxrlt_cli.pixels.square import Fit, Resample, in_square, middle, resize, shape_in, span_of
 
 
 @dataclass(frozen=True)
@@ -17,13 +18,39 @@ class PixelSettings:
 
     Attributes:
         size: side of the square, px.
-        fit: see `pixels.square.to_square`.
-        resample: the filter.
+        fit: `pad` keeps the whole picture and its proportions, in the middle of black; `crop` keeps the proportions and the
+            middle; `stretch` keeps the whole picture and gives up the proportions.
+        resample: the filter; `lanczos` also decodes every pixel of a JPEG first.
+        window: "LOW,HIGH", the percentiles that become black and white; empty for none.
+        clahe: the clip limit of the adaptive histogram equalization; 0 for none.
     """
 
     size: int
-    fit: Fit
-    resample: str = "lanczos"
+    fit: Fit = "pad"
+    resample: Resample = "area"
+    window: str = ""
+    clahe: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Raises UserError where a value is outside its range."""
+        if not 8 <= self.size <= 4096:
+            raise UserError(f"--size {self.size} is not within 8 … 4096", "224, 512 and 1024 px are usual")
+        if not 0 <= self.clahe <= 40:
+            raise UserError(f"--clahe {self.clahe} is not within 0 … 40", "2 is usual, 0 leaves it out")
+        self.percentiles  # noqa: B018 - checked before any work
+
+    @property
+    def percentiles(self) -> tuple[float, float] | None:
+        """The window as numbers. Raises UserError where it is none."""
+        if not self.window:
+            return None
+        try:
+            low, high = (float(part) for part in self.window.split(","))
+        except ValueError:
+            low, high = 0.0, 0.0
+        if not 0 <= low < high <= 100:
+            raise UserError(f"--window {self.window!r} is not LOW,HIGH with 0 <= LOW < HIGH <= 100", "as in --window 1,99")
+        return low, high
 
     def saved(self) -> dict[str, Any]:
         """The plain values that an artifact keeps."""
@@ -36,14 +63,40 @@ def settings_from(saved: dict[str, Any], where: Path) -> PixelSettings:
     Raises:
         UserError: they name something that this version does not do.
     """
-    ours = PixelSettings(size=int(saved.get("size", 0)), fit=saved.get("fit", "pad"))
-    if saved != ours.saved() or ours.size < 1 or ours.fit not in get_args(Fit):
+    known = {field.name for field in fields(PixelSettings)}
+    sound = set(saved) == known and saved["fit"] in get_args(Fit) and saved["resample"] in get_args(Resample)
+    if not sound:
         raise UserError(
             f"{where}: pixels were made in a way that this cxrlt does not know: {saved}", "use the version it names"
         )
-    return ours
+    return PixelSettings(**saved)
 
 
-def read_square(path: Path, settings: PixelSettings) -> np.ndarray:
-    """(size, size) uint8 of an image file. Raises UnreadableImageError where it cannot be read."""
-    return to_square(read_gray(path), settings.size, settings.fit)
+def read_square(path: Path, settings: PixelSettings, inverted: bool = False) -> np.ndarray:
+    """The square of an image file.
+
+    Args:
+        path: see `pixels.gray.read_gray`.
+        settings: how the square is made.
+        inverted: the file shows dense tissue dark, and its gray values are turned round.
+
+    Returns:
+        (size, size) uint8.
+
+    Raises:
+        UnreadableImageError: the file gives no gray values.
+    """
+
+    def span(width: int, height: int) -> float:
+        return span_of(width, height, settings.size, settings.fit)
+
+    picture = to_8_bit(read_gray(path, full if settings.resample == "lanczos" else span), settings.percentiles)
+    if inverted:
+        picture = 255 - picture
+    if settings.fit == "crop":
+        picture = middle(picture)
+    height, width = picture.shape
+    picture = resize(picture, shape_in(width, height, settings.size, settings.fit), settings.resample)
+    if settings.clahe:
+        picture = equalize(picture, settings.clahe)
+    return in_square(picture, settings.size)

@@ -11,13 +11,25 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
-from cxrlt_cli.artifacts.images import Layout, PixelWriter
+import cv2
+
+from cxrlt_cli.artifacts.image_layout import Layout
+from cxrlt_cli.artifacts.images import PixelWriter
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.machine import cores
-from cxrlt_cli.pixels.gray import UnreadableImageError
+from cxrlt_cli.pixels.hashes import hashes_of
 from cxrlt_cli.pixels.settings import PixelSettings, read_square
+from cxrlt_cli.pixels.unreadable import UnreadableImageError
 
 _BLOCK = 16  # images a task: long enough to hide the queue, short enough to share out evenly
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """A picture to be decoded; `inverted` as in `pixels.settings.read_square`."""
+
+    path: Path
+    inverted: bool = False
 
 
 @dataclass(frozen=True)
@@ -28,7 +40,7 @@ class Decoded:
     error: str
 
 
-def decode_rows(layout: Layout, settings: PixelSettings, files: dict[int, Path], workers: int) -> Generator[list[Decoded]]:
+def decode_rows(layout: Layout, settings: PixelSettings, files: dict[int, ImageFile], workers: int) -> Generator[list[Decoded]]:
     """Decodes image files into their rows of an allocated image file.
 
     Args:
@@ -78,6 +90,7 @@ def _start(layout: Layout, settings: PixelSettings, parent: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):  # these reach the whole group; the parent decides
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    cv2.setNumThreads(1)  # the processes share the cores
     _writer, _settings = PixelWriter(layout), settings
 
 
@@ -88,14 +101,14 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def _decode(block: list[tuple[int, Path]]) -> list[Decoded]:
-    return [Decoded(row, _decode_one(row, path)) for row, path in block]
+def _decode(block: list[tuple[int, ImageFile]]) -> list[Decoded]:
+    return [Decoded(row, _decode_one(row, file)) for row, file in block]
 
 
-def _decode_one(row: int, path: Path) -> str:
+def _decode_one(row: int, file: ImageFile) -> str:
     try:
-        pixels = read_square(path, _settings)
+        pixels = read_square(file.path, _settings, file.inverted)
     except UnreadableImageError as error:
         return str(error)
-    _writer.write(row, pixels)
+    _writer.write(row, pixels, hashes_of(pixels))
     return ""

@@ -8,19 +8,21 @@ import h5py
 import numpy as np
 import pytest
 
-from cxrlt_cli.artifacts.images import ImageReader, Layout, PixelWriter, create_images, read_done, read_layout
+from cxrlt_cli.artifacts.image_layout import Layout, create_images, read_done, read_layout
+from cxrlt_cli.artifacts.images import ImageReader, PixelWriter
 from cxrlt_cli.errors import UserError
 
 IDS = ["a", "bb", "ümlaut"]
 SETTINGS = {"size": 8, "fit": "pad", "resample": "lanczos"}
 PIXELS = np.random.default_rng(0).integers(0, 255, (3, 8, 8), np.uint8)
+HASHES = np.arange(15, dtype=np.uint64).reshape(3, 5)
 
 
 def _made(path: Path, done: tuple[int, ...] = (0, 1, 2)) -> Layout:
     layout = create_images(path, IDS, 8, SETTINGS, {"kind": "table"})
     writer = PixelWriter(layout)
     for row in done:
-        writer.write(row, PIXELS[row])
+        writer.write(row, PIXELS[row], HASHES[row])
     writer.mark_done(list(done))
     writer.close()
     return layout
@@ -89,7 +91,7 @@ def test_a_file_that_is_cut_while_it_is_read_is_refused(tmp_path: Path) -> None:
     layout = _made(tmp_path / "x.h5")
     reader = ImageReader(tmp_path / "x.h5")
     with (tmp_path / "x.h5").open("rb+") as file:
-        file.truncate(layout.images + 70)
+        file.truncate(layout.parts[0].offset + 70)
     with pytest.raises(UserError, match="cut short"):
         reader.read(np.array([1]))
 
@@ -115,9 +117,9 @@ def test_altered_datasets_are_refused(tmp_path: Path) -> None:
 def test_pixels_of_another_shape_are_a_defect_of_ours(tmp_path: Path) -> None:
     writer = PixelWriter(_made(tmp_path / "x.h5"))
     with pytest.raises(ValueError, match="row 0"):
-        writer.write(0, PIXELS[0, :4])
+        writer.write(0, PIXELS[0, :4], HASHES[0])
     with pytest.raises(ValueError, match="row 0"):
-        writer.write(0, PIXELS[0].astype(np.int16))
+        writer.write(0, PIXELS[0].astype(np.int16), HASHES[0])
 
 
 def test_a_full_disk_is_said_before_any_pixel_is_decoded(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_embeddings_come_back_by_name(tmp_path: Path) -> None:
 
 
 def test_labels_as_published_come_back(tmp_path: Path) -> None:
-    table = pd.DataFrame({name: [None, None] for name in ("study_id", "view", "sex", "age", "official_split")})
+    table = pd.DataFrame({name: [None, None] for name in ("study_id", "view", "sex", "age", "official_split", "inverted")})
     table = table.assign(image_id=["a", "b"], patient_id=["1", "2"], file=["a.png", "b.png"], row=[0, 1])
     labels = np.array([[1, -1], [0, BLANK]], np.int8)
     write_source_table(tmp_path / "s.parquet", SourceTable("table", table, CLASSES, labels, {}), {"listed": 2})

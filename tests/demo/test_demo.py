@@ -10,7 +10,8 @@ from PIL import Image
 
 from cxrlt_cli.artifacts.dataset import read_dataset
 from cxrlt_cli.demo.sources import HOSPITAL_B_NAMES, write_sources
-from cxrlt_cli.pixels.gray import UnreadableImageError, read_gray
+from cxrlt_cli.pixels.gray import read_gray
+from cxrlt_cli.pixels.unreadable import UnreadableImageError
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def test_odd_modes_and_one_file_that_is_cut(sources: Path) -> None:
         with Image.open(path) as image:
             modes.add((image.format, image.mode))
         try:
-            assert read_gray(path).size == (64, 64)
+            assert read_gray(path).shape == (64, 64)
         except UnreadableImageError:
             bad.append(path)
     assert {("PNG", mode) for mode in ("L", "P", "RGB", "RGBA", "I;16")} | {("JPEG", "CMYK"), ("JPEG", "L")} <= modes

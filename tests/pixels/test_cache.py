@@ -1,21 +1,17 @@
 """`cxrlt cache` as a command: what is left on disk, after success, bad input and kills."""
 
 import csv
-import signal
-import time
 from pathlib import Path
 
 import h5py
-import numpy as np
 import pandas as pd
 import pytest
-from conftest import CACHE, CLASSES, Run, start
-from PIL import Image
+from conftest import CACHE, CLASSES, Run
 
 from cxrlt_cli.artifacts.images import ImageReader
 from cxrlt_cli.artifacts.source_table import read_source_table
 from cxrlt_cli.labels.spaces import read_space
-from cxrlt_cli.pixels.square import to_square
+from cxrlt_cli.pixels.settings import PixelSettings, read_square
 
 
 def _cache(folder: Path) -> list[object]:
@@ -31,8 +27,7 @@ def test_pixels_table_and_nothing_else(cxrlt: Run, pictures: Path, tmp_path: Pat
     reader = ImageReader(tmp_path / "images/pictures.h5")
     stored = reader.read(source.table["row"].to_numpy())
     for row, file in enumerate(source.table["file"]):
-        with Image.open(pictures / file) as image:
-            assert (stored[row] == to_square(image, 32, "pad")).all()
+        assert (stored[row] == read_square(pictures / file, PixelSettings(32))).all()
     published = pd.read_csv(pictures / "labels.csv")
     assert (source.labels == published[CLASSES].to_numpy()).all()
     assert source.header["provenance"]["config"]["size"] == 32
@@ -131,108 +126,12 @@ def test_a_workspace_that_cannot_be_written_is_one_message(cxrlt: Run, pictures:
     assert "Traceback" not in ended.err
 
 
-def _until(seconds: float, happened: object) -> None:
-    end = time.monotonic() + seconds
-    while not happened():  # type: ignore[operator]
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
-
-
-@pytest.fixture(scope="module")
-def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Enough pictures that a kill comes in the middle of the work."""
-    folder = tmp_path_factory.mktemp("many")
-    draws = np.random.default_rng(0)
-    for number in range(8):
-        Image.fromarray(draws.integers(0, 255, (900, 800), np.uint8)).save(folder / f"{number}.png", compress_level=1)
-    rows = [[f"i{row:04}", f"{row % 8}.png", f"p{row}", 1, 0, 0] for row in range(240)]
-    pd.DataFrame(rows, columns=["image_id", "path", "patient_id", *CLASSES]).to_csv(folder / "labels.csv", index=False)
-    return folder
-
-
-def _bytes(workspace: Path) -> tuple[bytes, pd.DataFrame]:
-    source = read_source_table(workspace / "images/pictures.parquet")
-    return (workspace / "images/pictures.h5").read_bytes(), source.table
-
-
-@pytest.fixture(scope="module")
-def undisturbed(many: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    workspace = tmp_path_factory.mktemp("undisturbed")
-    process = start(*_cache(many), cwd=workspace)
-    assert process.wait(60) == 0, process.communicate()
-    return workspace
-
-
-@pytest.mark.parametrize("delay", [0.0, 0.4, 0.8, 1.2])
-def test_after_a_kill_the_same_command_ends_with_the_same_bytes(
-    delay: float, many: Path, undisturbed: Path, tmp_path: Path
-) -> None:
-    process = start(*_cache(many), cwd=tmp_path)
-    _until(30, (tmp_path / "images/pictures.h5.part").exists)
-    time.sleep(delay)
-    process.kill()
-    process.wait()
-    again = start(*_cache(many), "--resume", cwd=tmp_path)
-    _, err = again.communicate(timeout=60)
-    assert again.returncode == 0, err
-    pixels, table = _bytes(tmp_path)
-    expected_pixels, expected_table = _bytes(undisturbed)
-    assert pixels == expected_pixels
-    pd.testing.assert_frame_equal(table, expected_table)
-    assert sorted(path.name for path in (tmp_path / "images").iterdir()) == ["pictures.h5", "pictures.parquet"]
-
-
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGUSR1, 75)])
-def test_a_signal_keeps_what_is_done_and_says_how_to_go_on(sent: signal.Signals, code: int, many: Path, tmp_path: Path) -> None:
-    process = start(*_cache(many), cwd=tmp_path)
-    part = tmp_path / "images/pictures.h5.part"
-    _until(30, part.exists)
-    time.sleep(0.5)
-    process.send_signal(sent)
-    _, err = process.communicate(timeout=30)
-    assert process.returncode == code, err
-    assert "--resume" in err
-    again = start(*_cache(many), "--resume", cwd=tmp_path)
-    assert again.wait(60) == 0
-
-
-def test_workers_end_with_their_parent(many: Path, tmp_path: Path) -> None:
-    process = start(*_cache(many), cwd=tmp_path)
-    _until(30, (tmp_path / "images/pictures.h5.part").exists)
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    process.kill()
-    process.wait()
-    _until(10, lambda: not any(_alive(int(child)) for child in children))
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return "zombie" not in Path(f"/proc/{pid}/status").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def test_half_written_parts_are_marked_so(many: Path, tmp_path: Path) -> None:
-    """What is not marked done has no pixels to trust: after a kill, marked rows hold their picture."""
-    process = start(*_cache(many), cwd=tmp_path)
-    part = tmp_path / "images/pictures.h5.part"
-    _until(30, part.exists)
-    time.sleep(0.5)
-    process.kill()
-    process.wait()
-    reader = ImageReader(part)
-    table = pd.read_csv(many / "labels.csv")
-    for row in np.flatnonzero(reader.done)[::20]:
-        with Image.open(many / table["path"][row]) as image:
-            assert (reader.read(np.array([row]))[0] == to_square(image, 32, "pad")).all()
-
-
 def test_when_nothing_can_be_read_nothing_is_left(cxrlt: Run, pictures: Path, tmp_path: Path) -> None:
     for path in (pictures / "pictures").iterdir():
         path.write_bytes(b"no picture")
     ended = cxrlt(*_cache(pictures))
     assert ended.code == 2
-    assert "none of the 96 images can be read: neither PNG nor JPEG" in ended.err
+    assert "none of the 96 images can be read: neither PNG, JPEG nor DICOM" in ended.err
     assert not list((tmp_path / "images").iterdir())
 
 
@@ -240,5 +139,5 @@ def test_resume_refuses_another_label_table(cxrlt: Run, pictures: Path, tmp_path
     assert cxrlt(*_cache(pictures)).code == 0
     ended = cxrlt(*_cache(pictures), "--label-columns", "Hernia", "--resume")
     assert ended.code == 2
-    assert "labels_sha256" in ended.err
+    assert "the labels or patients changed" in ended.err
     assert read_source_table(tmp_path / "images/pictures.parquet").classes == CLASSES

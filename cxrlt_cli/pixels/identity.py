@@ -1,0 +1,41 @@
+"""What a cache was begun with: work that goes on must go on with the same."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from cxrlt_cli.artifacts.source_table import SourceTable
+from cxrlt_cli.errors import UserError
+
+_HINT = "repeat the command of the start, or begin again with --overwrite, or give another --name"
+
+
+def identity_of(source: SourceTable, part: tuple[int, int]) -> dict[str, Any]:
+    """Identifies a whole source, whichever shard of it is cached: its kind, its images and what it says of them."""
+    columns = source.table[["image_id", "file", "inverted"]]
+    images = columns.astype(object).where(columns.notna(), None).to_numpy().tolist()
+    said = json.dumps([source.classes, source.table["patient_id"].tolist()]).encode()
+    identity = {
+        "kind": source.kind,
+        "images_sha256": hashlib.sha256(json.dumps(images).encode()).hexdigest(),
+        "labels_sha256": hashlib.sha256(said + source.labels.tobytes()).hexdigest(),
+    }
+    return identity | ({"shard": f"{part[0]}/{part[1]}"} if part[1] > 1 else {})
+
+
+def refuse_other_pixels(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Raises UserError where pixels would be made otherwise than those in the file."""
+    changed = [f"--{key}: {before.get(key)!r} then, {now[key]!r} now" for key in now if before.get(key) != now[key]]
+    if changed:
+        raise UserError(f"{path} was begun otherwise: {'; '.join(changed)}", _HINT)
+
+
+def refuse_other_source(path: Path, before: dict[str, Any], now: dict[str, Any], same_ids: bool) -> None:
+    """Raises UserError where a file was begun from another list of images or other labels."""
+    names = {"kind": "the kind of source", "images_sha256": "the list of images", "labels_sha256": "the labels or patients"}
+    changed = [what for key, what in names.items() if before.get(key) != now[key]]
+    if not changed and not same_ids:
+        changed = ["which of the images are there"]
+    if changed:
+        raise UserError(f"{path} was begun from something else: {' and '.join(changed)} changed since", _HINT)

@@ -1,0 +1,141 @@
+"""The stage `join`: the shards of a cache become one."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cxrlt_cli.artifacts.failures import read_failures, write_failures
+from cxrlt_cli.artifacts.files import exclusive, refuse_existing, sync_folder
+from cxrlt_cli.artifacts.image_layout import (
+    Layout,
+    create_images,
+    join_images,
+    read_attributes,
+    read_done,
+    read_hashes,
+    read_layout,
+)
+from cxrlt_cli.artifacts.images import ImageReader, PixelWriter
+from cxrlt_cli.artifacts.provenance import record
+from cxrlt_cli.artifacts.source_table import SourceTable, read_source_table, write_source_table
+from cxrlt_cli.config.cache import shard_name
+from cxrlt_cli.config.join import JoinConfig
+from cxrlt_cli.console import progress, say
+from cxrlt_cli.errors import UserError, listed, reported_os_errors
+from cxrlt_cli.options import saved
+from cxrlt_cli.pixels.identity import refuse_other_pixels, refuse_other_source
+from cxrlt_cli.workspace import Workspace
+
+_BLOCK = 64  # images copied at once
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """One shard, checked."""
+
+    layout: Layout
+    identity: dict[str, Any]
+    table: SourceTable
+    table_path: Path
+
+
+def join_shards(config: JoinConfig, workspace: Workspace) -> None:
+    """Joins the shards of a cache.
+
+    Raises:
+        UserError: no shards, one that is missing, unfinished or of another source or other pixels; an existing output.
+    """
+    folder = workspace.images
+    target = folder / f"{config.name}.h5"
+    refuse_existing(target, config.overwrite)
+    with exclusive(folder / f".{config.name}.lock"):
+        shards = [_read(folder / f"{name}.h5") for name in _names(folder, config.name)]
+        for shard in shards[1:]:
+            refuse_other_pixels(shard.layout.path, shards[0].layout.settings, shard.layout.settings)
+            refuse_other_source(shard.layout.path, shards[0].identity, shard.identity, same_ids=True)
+        part = target.with_name(f"{target.name}.part")
+        if config.copy:
+            _copy(part, shards)
+        else:
+            join_images(part, [shard.layout for shard in shards], shards[0].identity)
+        _write_table(config, folder, shards)
+        with reported_os_errors(f"cannot write {target}"):
+            os.replace(part, target)
+            sync_folder(folder)
+    layout = read_layout(target)
+    how = "copied" if config.copy else "pointed to: keep them beside it"
+    say(f"{int(read_done(layout).sum())} images of {len(shards)} shards in {target} ({how})")
+
+
+def _names(folder: Path, name: str) -> list[str]:
+    """The names of all shards, in order. Raises UserError where there are none, or some are missing or unfinished."""
+    pattern = re.compile(re.escape(name) + r"\.shard-(\d{5})-of-(\d{5})\.h5(\.part)?")
+    found = [match for path in folder.glob("*.h5*") if (match := pattern.fullmatch(path.name))]
+    if not found:
+        raise UserError(f"{folder} has no shards of {name}", f"make them with: cxrlt cache --name {name} --shard i/n …")
+    counts = {int(match[2]) for match in found}
+    if len(counts) > 1:
+        raise UserError(f"{folder} has shards of {name} of {listed(sorted(counts))} parts", "remove those that are not meant")
+    (count,) = counts
+    there = {int(match[1]) for match in found if not match[3]}
+    unfinished = sorted({int(match[1]) for match in found} - there)
+    missing = [index for index in range(count) if index not in there]
+    if missing:
+        said = f" ({listed(unfinished)} begun, not finished)" if unfinished else ""
+        raise UserError(
+            f"{name}: {len(missing)} of {count} shards are missing: {listed(missing)}{said}",
+            f"make them: cxrlt cache … --shard {missing[0]}/{count} --resume",
+        )
+    return [shard_name(name, index, count) for index in range(count)]
+
+
+def _read(path: Path) -> _Shard:
+    table = path.with_suffix(".parquet")
+    identity = {key: value for key, value in read_attributes(path, "source").items() if key != "shard"}
+    return _Shard(read_layout(path), identity, read_source_table(table), table)
+
+
+def _copy(path: Path, shards: list[_Shard]) -> None:
+    """Writes one file with the pixels of all shards."""
+    first = shards[0].layout
+    ids = [name for shard in shards for name in shard.layout.ids]
+    target = create_images(path, ids, first.size, first.settings, shards[0].identity)
+    writer = PixelWriter(target)
+    start = 0
+    with progress("join", len(ids)) as bar:
+        for shard in shards:
+            reader, hashes = ImageReader(shard.layout.path), read_hashes(shard.layout)
+            rows = np.flatnonzero(reader.done)
+            for block in np.split(rows, range(_BLOCK, len(rows), _BLOCK)):
+                for row, pixels in zip(block, reader.read(block), strict=True):
+                    writer.write(start + int(row), pixels, hashes[row])
+            writer.mark_done((start + rows).tolist())
+            start += len(shard.layout.ids)
+            bar.advance(len(shard.layout.ids))
+    writer.close()
+
+
+def _write_table(config: JoinConfig, folder: Path, shards: list[_Shard]) -> None:
+    starts = np.cumsum([0, *(len(shard.layout.ids) for shard in shards)])[:-1]
+    tables = [
+        shard.table.table.assign(row=shard.table.table["row"] + start) for shard, start in zip(shards, starts, strict=True)
+    ]
+    first = shards[0].table
+    table = pd.concat(tables, ignore_index=True)
+    labels = np.concatenate([shard.table.labels for shard in shards])
+    header = {
+        "images": f"{config.name}.h5",
+        "settings": shards[0].layout.settings,
+        "provenance": record(saved(config), [shard.table_path for shard in shards]),
+        "listed": sum(shard.table.header["listed"] for shard in shards),
+        "unreadable": sum(shard.table.header["unreadable"] for shard in shards),
+        **shards[0].identity,
+    }
+    failed = [row for shard in shards for row in read_failures(shard.table_path.with_suffix(".failed.csv"))]
+    write_failures(folder / f"{config.name}.failed.csv", ("image_id", "file", "reason"), failed)
+    write_source_table(folder / f"{config.name}.parquet", SourceTable(first.kind, table, first.classes, labels, {}), header)
