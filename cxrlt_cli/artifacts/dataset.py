@@ -30,6 +30,8 @@ class Dataset:
         settings: how the pixels were made; one for all.
         header: policies, counts, provenance.
         path: the file it was read from.
+        soft: (N, C) float32, training targets of labels that are not known, NaN where there is none; None without any. They
+            count in no metric.
     """
 
     table: pd.DataFrame
@@ -39,6 +41,7 @@ class Dataset:
     settings: dict[str, Any]
     header: dict[str, Any]
     path: Path
+    soft: np.ndarray | None = None
 
     def split(self, name: str) -> "Dataset":
         """The rows of one split.
@@ -51,22 +54,30 @@ class Dataset:
             there = ", ".join(sorted(self.table["split"].unique()))
             raise UserError(f"{self.path} has no {name} split (it has: {there})", "see the fractions of: cxrlt merge --split")
         table = self.table[keep].reset_index(drop=True)
-        return Dataset(table, self.classes, self.targets[keep], self.known[keep], self.settings, self.header, self.path)
+        soft = None if self.soft is None else self.soft[keep]
+        return Dataset(table, self.classes, self.targets[keep], self.known[keep], self.settings, self.header, self.path, soft)
 
 
 def write_dataset(dataset: Dataset) -> None:
     """Writes a dataset to its path."""
     columns: dict[str, Any] = {}
     for name in COLUMNS:
-        column = pa.array(dataset.table[name], from_pandas=True, type=_TYPES.get(name, pa.string()))
-        columns[name] = column.dictionary_encode() if name in ("source", "split", "view", "sex", "cache") else column
+        values = dataset.table[name]
+        if isinstance(values.dtype, pd.CategoricalDtype):
+            columns[name] = pa.array(values)
+        else:
+            column = pa.array(values, from_pandas=True, type=_TYPES.get(name, pa.string()))
+            columns[name] = column.dictionary_encode() if name in _FEW else column
     for index, name in enumerate(dataset.classes):
         columns[f"label:{name}"] = nullable_int8(dataset.targets[:, index], dataset.known[:, index])
+        if dataset.soft is not None and np.isfinite(dataset.soft[:, index]).any():
+            columns[f"soft:{name}"] = pa.array(dataset.soft[:, index], from_pandas=True)
     header = {"classes": dataset.classes, "settings": dataset.settings, **dataset.header}
     write_table(dataset.path, pa.table(columns), FORMAT, VERSION, header)
 
 
 _TYPES = {"row": pa.int64(), "age": pa.float32()}
+_FEW = ("source", "split", "view", "sex", "cache")  # columns of few values
 
 
 def read_dataset(path: Path) -> Dataset:
@@ -90,7 +101,20 @@ def read_dataset(path: Path) -> Dataset:
     strange = sorted(set(frame["split"]) - set(SPLITS))
     if strange:
         raise UserError(f"{path} has unknown splits: {listed(strange)}", f"make it again with: {again}")
-    return Dataset(frame, classes, np.where(known, values, 0).astype(np.uint8), known, header["settings"], header, path)
+    targets = (values == 1).astype(np.uint8)
+    return Dataset(frame, classes, targets, known, header["settings"], header, path, _soft(path, table, classes))
+
+
+def _soft(path: Path, table: pa.Table, classes: list[str]) -> np.ndarray | None:
+    there = [index for index, name in enumerate(classes) if f"soft:{name}" in table.column_names]
+    if not there:
+        return None
+    soft = np.full((table.num_rows, len(classes)), np.nan, dtype=np.float32)
+    for index in there:
+        soft[:, index] = table[f"soft:{classes[index]}"].to_numpy()
+    if ((soft < 0) | (soft > 1)).any():
+        raise UserError(f"{path} has soft targets outside of 0 … 1", "make it again with: cxrlt merge --overwrite")
+    return soft
 
 
 def _plain(column: pa.ChunkedArray) -> Any:

@@ -186,7 +186,7 @@ def read_layout(path: Path) -> Layout:
         types = images.dtype == np.uint8 == done.dtype and hashes.dtype == np.uint64
         if not (shapes and types) or (count and None in offsets):
             raise UserError(f"{path} was altered: its datasets do not have the shapes and types of {FORMAT}", _AGAIN)
-        names = [identifier.decode() for identifier in ids[:]]
+        names = b"\0".join(ids[:].tolist()).decode().split("\0") if count else []
         settings = _attributes(file, "settings")
     if sources is None:
         if count and (first is None or path.stat().st_size < first + count * size * size):

@@ -22,7 +22,9 @@ def write_table(path: Path, table: pa.Table, format: str, version: int, header: 
     """
     text = json.dumps({"format": format, "version": version, **header}, sort_keys=True)
     with replacing(path) as aside:
-        pq.write_table(table.replace_schema_metadata({_KEY: text.encode()}), aside, compression="zstd")
+        few = [field.name for field in table.schema if pa.types.is_dictionary(field.type)]  # other columns gain nothing by it
+        table = table.replace_schema_metadata({_KEY: text.encode()})
+        pq.write_table(table, aside, compression="zstd", use_dictionary=few, write_statistics=False)
 
 
 def read_header(path: Path, format: str, version: int, made_by: str) -> dict[str, Any]:

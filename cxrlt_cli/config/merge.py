@@ -1,11 +1,16 @@
 """Options of `cxrlt merge`."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cxrlt_cli.errors import UserError
+from cxrlt_cli.errors import UserError, nearest
 from cxrlt_cli.options import flag
+
+_MISSING = ("absent", "ignore", "pseudo")
+_UNCERTAIN = ("ignore", "negative", "positive", "soft:LOW-HIGH")
 
 
 @dataclass(frozen=True)
@@ -17,14 +22,33 @@ class MergeConfig:
     )
     label_space: str = flag(
         "",
-        "chestxray14 (14), cxr-lt-2023 (26) or a file with a class a line "
+        "chestxray14 (14), chexpert (14), cxr-lt-2023 (26), cxr-lt-2024 (40), cxr-lt-2026 (30) … or a file with a class a line "
         "[default: chestxray14 where every source is of that kind, else cxr-lt-2023]",
     )
-    missing: Literal["absent", "ignore"] = flag(
-        "absent",
-        "A label that a source lacks or leaves blank: absent (0, as in the paper) or ignore (out of loss and metrics).",
+    missing: tuple[str, ...] = flag(
+        (),
+        "Labels that a source lacks: absent (0, as in the paper), ignore (out of loss and metrics) or pseudo (scores of an "
+        "earlier run, in training only); SOURCE=… for one source; may be repeated [default: absent]",
+        metavar="POLICY",
     )
-    uncertain: Literal["ignore", "negative", "positive"] = flag("ignore", "What a label of -1 becomes: unknown, 0 or 1.")
+    blank: tuple[str, ...] = flag(
+        (),
+        "Labels that a source has but leaves blank for an image: the same policies [default: as --missing]",
+        metavar="POLICY",
+    )
+    uncertain: tuple[str, ...] = flag(
+        (),
+        "Labels of -1: ignore, negative, positive, or soft:LOW-HIGH (a training target drawn from that range); SOURCE=… for "
+        "one source; may be repeated [default: ignore]",
+        metavar="POLICY",
+    )
+    pseudo: Path | None = flag(None, "Predictions of the training images, for the policy pseudo.", metavar="FILE")
+    pseudo_threshold: str = flag(
+        "",
+        "Probabilities up to LOW become 0, from HIGH on 1, between them unknown [default: taken as they are]",
+        metavar="LOW,HIGH",
+    )
+    hierarchy: bool = flag(False, "A positive finding makes those positive that it is a kind of.", name="--hierarchy")
     map: tuple[str, ...] = flag(
         (), 'A label by another name: "OLD=NEW", or "OLD=" to leave it out; may be repeated.', metavar="OLD=NEW"
     )
@@ -37,6 +61,9 @@ class MergeConfig:
     duplicate_ids: Literal["refuse", "first", "prefix"] = flag(
         "refuse", "An image id in two sources: an error, only the first source's (by name), or SOURCE/ before every id."
     )
+    same_picture: Literal["refuse", "first", "keep"] = flag(
+        "refuse", "The same picture under two patients: an error where these are in two splits, only the first's, or both."
+    )
     seed: int = flag(0, "Decides which patients go where.")
     output: Path | None = flag(None, "The dataset to write [default: dataset.parquet]")
     overwrite: bool = flag(False, "Replace an existing dataset.", name="--overwrite", free=True)
@@ -46,12 +73,53 @@ class MergeConfig:
             raise UserError(f"--seed {self.seed} is not within 0 … 2^63 - 1", "any whole number of that range will do")
         if any("=" not in pair or not pair.partition("=")[0].strip() for pair in self.map):
             raise UserError(f"--map {self.map} is not OLD=NEW", 'as in --map "Heart enlarged=Cardiomegaly", or --map "Code 7="')
-        self.shares  # noqa: B018 - checked before any work
+        for name in ("missing", "blank", "uncertain"):
+            _refuse_unknown_policies(name, getattr(self, name))
+        self._refuse_pseudo_without_scores()
+        self.shares, self.threshold  # noqa: B018 - checked before any work
+
+    def _refuse_pseudo_without_scores(self) -> None:
+        wanted = any(given.rpartition("=")[2] == "pseudo" for given in (*self.missing, *self.blank))
+        if wanted and self.pseudo is None:
+            raise UserError(
+                "the policy pseudo needs the scores of an earlier run: --pseudo FILE", "make them: cxrlt predict --split train"
+            )
+        if self.pseudo is not None and not wanted:
+            raise UserError("--pseudo is given, but no label is to be filled with it", "say --missing pseudo or --blank pseudo")
+
+    def policy(self, source: str, what: str) -> str:
+        """The policy of a source for `missing`, `blank` or `uncertain` labels."""
+        given: tuple[str, ...] = getattr(self, what)
+        own = [text.partition("=")[2] for text in given if text.partition("=")[0] == source and "=" in text]
+        common = [text for text in given if "=" not in text]
+        if own or common:
+            return (own or common)[-1]
+        return {"missing": "absent", "uncertain": "ignore"}[what] if what != "blank" else self.policy(source, "missing")
+
+    @property
+    def named_sources(self) -> list[str]:
+        """The sources that policies name."""
+        return [text.partition("=")[0] for text in (*self.missing, *self.blank, *self.uncertain) if "=" in text]
 
     @property
     def renamed(self) -> dict[str, str]:
         """Old name -> new name, empty to leave it out."""
         return {old.strip(): new.strip() for old, _, new in (pair.partition("=") for pair in self.map)}
+
+    @property
+    def threshold(self) -> tuple[float, float] | None:
+        """LOW and HIGH of the pseudo-labels. Raises UserError where they are none."""
+        if not self.pseudo_threshold:
+            return None
+        try:
+            low, high = (float(part) for part in self.pseudo_threshold.split(","))
+        except ValueError:
+            low, high = 1.0, 0.0
+        if not 0 <= low <= high <= 1:
+            raise UserError(
+                f"--pseudo-threshold {self.pseudo_threshold!r} is not LOW,HIGH with 0 <= LOW <= HIGH <= 1", "as in 0.1,0.9"
+            )
+        return low, high
 
     @property
     def shares(self) -> tuple[float, float, float]:
@@ -69,3 +137,19 @@ class MergeConfig:
                 f"--split {self.split!r} is not three percentages that make 100, the first above 0", "as in --split 70,10,20"
             )
         return train, val, test
+
+
+def _refuse_unknown_policies(name: str, given: Sequence[str]) -> None:
+    known = _UNCERTAIN if name == "uncertain" else _MISSING
+    for text in given:
+        policy = text.rpartition("=")[2]
+        if policy not in known[:3] and not (name == "uncertain" and _is_soft(policy)):
+            raise UserError(
+                f"--{name} {text!r} is no policy{nearest(policy, known)}", f"one of {', '.join(known)}, or SOURCE=…"
+            )
+
+
+def _is_soft(policy: str) -> bool:
+    number = r"(0(?:\.\d+)?|1(?:\.0+)?)"
+    match = re.fullmatch(f"soft:{number}-{number}", policy)
+    return match is not None and float(match[1]) <= float(match[2])

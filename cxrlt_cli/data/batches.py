@@ -20,8 +20,8 @@ class Batch:
     Attributes:
         rows: (B,) row numbers in the split.
         images: (B, S, S) uint8.
-        targets: (B, C) float32, 1 or 0; 0 where unknown.
-        known: (B, C) bool.
+        targets: (B, C) float32, 1 or 0, or a soft target between them; 0 where unknown.
+        known: (B, C) bool; true for soft targets.
     """
 
     rows: np.ndarray
@@ -58,8 +58,11 @@ def batches(dataset: Dataset, images: DatasetImages, rows: Iterable[np.ndarray])
     """Reads batches, one ahead of the one in use: reading lets go of Python's lock while the network computes."""
 
     def read(chosen: np.ndarray) -> Batch:
-        targets = torch.from_numpy(dataset.targets[chosen].astype(np.float32))
-        return Batch(chosen, torch.from_numpy(images.read(chosen)), targets, torch.from_numpy(dataset.known[chosen]))
+        targets, known = dataset.targets[chosen].astype(np.float32), dataset.known[chosen]
+        if dataset.soft is not None:
+            soft = dataset.soft[chosen]
+            targets, known = np.where(np.isnan(soft), targets, soft), known | ~np.isnan(soft)
+        return Batch(chosen, torch.from_numpy(images.read(chosen)), torch.from_numpy(targets), torch.from_numpy(known))
 
     with ThreadPoolExecutor(1, thread_name_prefix="read-batch") as reader:
         ahead = None

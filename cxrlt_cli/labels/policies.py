@@ -1,4 +1,8 @@
-"""What uncertain, blank and lacking labels become: afterwards a label is 1, 0 or unknown."""
+"""What uncertain, blank and lacking labels become: afterwards a label is 1, 0 or unknown, or a soft target for training."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -7,23 +11,92 @@ from cxrlt_cli.artifacts.source_table import BLANK
 UNCERTAIN = -1
 
 
-def to_targets(labels: np.ndarray, missing: str, uncertain: str) -> tuple[np.ndarray, np.ndarray]:
-    """Applies the policies to labels as published.
+@dataclass(frozen=True)
+class Policy:
+    """What becomes of a source's labels that say neither 1 nor 0.
+
+    Attributes:
+        missing: of a class that the source does not label: `absent` makes it 0 (what the paper does), `ignore` unknown,
+            `pseudo` unknown but for training, where scores of an earlier run stand in.
+        blank: of a class that it labels but leaves blank for an image: the same.
+        uncertain: of -1: `positive` makes it 1, `negative` 0, `ignore` unknown, `soft:LOW-HIGH` unknown but for training, where
+            the target is drawn from that range.
+    """
+
+    missing: str
+    blank: str
+    uncertain: str
+
+    @property
+    def soft_range(self) -> tuple[float, float] | None:
+        """LOW and HIGH of a soft policy."""
+        if not self.uncertain.startswith("soft:"):
+            return None
+        low, _, high = self.uncertain.removeprefix("soft:").partition("-")
+        return float(low), float(high)
+
+    @property
+    def wants_scores(self) -> bool:
+        """Whether an earlier run is to fill what is unknown."""
+        return "pseudo" in (self.missing, self.blank)
+
+
+def to_targets(labels: np.ndarray, lacking: np.ndarray, policy: Policy) -> tuple[np.ndarray, np.ndarray]:
+    """Applies a source's policy to its labels as published.
 
     Args:
-        labels: (N, C) int8: 1, 0, -1 (uncertain) or BLANK; a class that the source lacks is BLANK throughout.
-        missing: `absent` makes BLANK 0 (what the paper does), `ignore` unknown.
-        uncertain: `positive` makes -1 1, `negative` 0, `ignore` unknown.
+        labels: (N, C) int8: 1, 0, -1 (uncertain) or BLANK.
+        lacking: (C,) bool: the classes that the source does not label; BLANK throughout.
+        policy: what -1 and BLANK become.
 
     Returns:
-        targets (N, C) uint8 and known (N, C) bool.
+        targets (N, C) uint8, 0 where unknown, and known (N, C) bool.
     """
-    positive = labels == 1
-    known = labels >= 0
-    if uncertain != "ignore":
-        known = known | (labels == UNCERTAIN)
-    if uncertain == "positive":
-        positive = positive | (labels == UNCERTAIN)
-    if missing == "absent":
-        known = known | (labels == BLANK)
-    return positive.astype(np.uint8), known
+    value = np.array([0, policy.uncertain == "positive", 0, 1], dtype=np.uint8)  # of BLANK, -1, 0, 1
+    known = np.array([policy.blank == "absent", policy.uncertain in ("positive", "negative"), True, True])
+    place = labels - np.int8(BLANK)
+    targets, sure = value[place], known[place]
+    sure[:, lacking] = policy.missing == "absent"
+    return targets, sure
+
+
+def soft_targets(
+    labels: np.ndarray, image_ids: Sequence[str], classes: Sequence[str], limits: tuple[float, float], seed: int
+) -> np.ndarray:
+    """Targets of uncertain labels, drawn uniformly (label smoothing regularization: Pham et al., Neurocomputing 2021).
+
+    Each is a function of the seed, the image id and the class alone: neither the order of the images nor that of the sources
+    changes it.
+
+    Args:
+        labels: (N, C) int8, -1 being uncertain.
+        image_ids: (N,) ids.
+        classes: (C,) names.
+        limits: the range; 0.55 to 0.85 is theirs for uncertain taken as positive, 0 to 0.3 as negative.
+        seed: decides the draws.
+
+    Returns:
+        (N, C) float32, NaN where the label is not uncertain.
+    """
+    found = np.full(labels.shape, np.nan, dtype=np.float32)
+    rows, columns = np.nonzero(labels == UNCERTAIN)
+    of_image = {row: _key(f"{seed}:{image_ids[row]}") for row in np.unique(rows).tolist()}
+    of_class = np.array([_key(name) for name in classes], dtype=np.uint64)
+    keys = np.array([of_image[row] for row in rows.tolist()], dtype=np.uint64) ^ of_class[columns]
+    low, high = limits
+    found[rows, columns] = low + (high - low) * _uniform(keys)
+    return found
+
+
+def _key(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+def _uniform(keys: np.ndarray) -> np.ndarray:
+    """(K,) uint64 to [0, 1): SplitMix64's mixing (Steele, Lea and Flood, OOPSLA 2014)."""
+    with np.errstate(over="ignore"):
+        mixed = keys + np.uint64(0x9E3779B97F4A7C15)
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        mixed = mixed ^ (mixed >> np.uint64(31))
+    return (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53

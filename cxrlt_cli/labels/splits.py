@@ -1,6 +1,7 @@
 """Patients to train, val and test: official lists are kept, the rest is stratified for rare classes."""
 
 import hashlib
+import math
 
 import numpy as np
 import pandas as pd
@@ -28,34 +29,42 @@ def split_patients(
     Raises:
         UserError: a patient stands in two official splits.
     """
-    codes, ids = pd.factorize(patients, sort=True)
+    codes, ids = pd.factorize(patients)
     allowed = _allowed(codes, ids, official)
-    counts = np.zeros((len(ids), positive.shape[1]), dtype=np.int64)
-    np.add.at(counts, codes, positive)
-    assigned = _stratify(counts, np.bincount(codes, minlength=len(ids)), allowed, np.array(shares), _order(ids, seed))
-    return assigned[codes]
+    classes = positive.shape[1]
+    cells = np.flatnonzero(positive)  # a dense sum over patients would mostly add zeros
+    keys = codes[cells // classes] * classes + cells % classes
+    counts = np.bincount(keys, minlength=len(ids) * classes).reshape(len(ids), classes)
+    return _stratify(counts, np.bincount(codes, minlength=len(ids)), allowed, np.array(shares), _order(ids, seed))[codes]
 
 
 def _allowed(codes: np.ndarray, ids: pd.Index, official: pd.Series) -> np.ndarray:
     """(P, 3) bool: the splits that official lists leave a patient. An unlisted image follows its patient's others."""
     may = {"train": (1, 0, 0), "val": (0, 1, 0), "test": (0, 0, 1), "train_val": (1, 1, 0)}
     allowed = np.ones((len(ids), 3), dtype=bool)
+    if official.isna().all():
+        return allowed
     for name, columns in may.items():
-        rows = codes[(official == name).to_numpy()]
+        rows = codes[(official == name).to_numpy(dtype=bool, na_value=False)]
         allowed[rows] &= np.array(columns, dtype=bool)
     torn = ids[np.flatnonzero(~allowed.any(axis=1))]
     if len(torn):
         raise UserError(
-            f"{len(torn)} patients stand in two official splits: {listed(torn)}",
+            f"{len(torn)} patients stand in two official splits: {listed(sorted(torn))}",
             "their images would leak from training into the test: correct the lists",
         )
     return allowed
 
 
 def _order(ids: pd.Index, seed: int) -> np.ndarray:
-    """(P,) a rank for each patient that depends on nothing but its id and the seed."""
-    keys = [hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=8).digest() for name in ids]
-    return np.argsort(np.argsort(np.array([int.from_bytes(key, "big") for key in keys], dtype=np.uint64)))
+    """(P,) a key for each patient that depends on nothing but its id and the seed."""
+    start = hashlib.blake2b(f"{seed}:".encode(), digest_size=8)
+    keys = bytearray()
+    for name in ids.tolist():
+        state = start.copy()
+        state.update(name.encode())
+        keys += state.digest()
+    return np.frombuffer(bytes(keys), dtype=np.uint64)
 
 
 def _stratify(counts: np.ndarray, images: np.ndarray, allowed: np.ndarray, shares: np.ndarray, rank: np.ndarray) -> np.ndarray:
@@ -64,25 +73,71 @@ def _stratify(counts: np.ndarray, images: np.ndarray, allowed: np.ndarray, share
     Patients are dealt out one by one, those with the rarest class first (as Sechidis et al., ECML PKDD 2011, deal out images),
     the larger before the smaller. Each goes where it lowers most, or raises least, the chi-square distance
     sum((have - wanted)^2 / wanted) over all classes and the number of images. Fixed patients count from the start, so that
-    the free ones even out what official lists leave uneven.
+    the free ones even out what official lists leave uneven. Patients with the same labels are dealt out together, which gives
+    the same and is many times faster.
     """
-    amounts = np.column_stack([counts, images]).astype(np.float64)  # (P, C + 1)
-    wanted = np.maximum(shares[:, None] * amounts.sum(axis=0), 1e-9)  # (3, C + 1)
-    have = np.zeros_like(wanted)
+    amounts = np.column_stack([counts, images])  # (P, C + 1)
     assigned = np.full(len(counts), -1)
-    for split in range(3):
-        fixed = (allowed.sum(axis=1) == 1) & allowed[:, split]
-        assigned[fixed] = split
-        have[split] = amounts[fixed].sum(axis=0)
+    fixed = allowed.sum(axis=1) == 1
+    assigned[fixed] = allowed[fixed].argmax(axis=1)
+    have = np.stack([amounts[assigned == split].sum(axis=0) for split in range(3)]).astype(np.float64)
+    wanted = np.maximum(shares[:, None] * amounts.sum(axis=0), 1e-9)
     closed = ~allowed | (shares == 0)  # a split without a share takes only patients that a list puts there
     closed[closed.all(axis=1)] = ~allowed[closed.all(axis=1)]
     rarity = np.argsort(np.argsort((counts > 0).sum(axis=0), kind="stable"))  # 0: the class of the fewest patients
     first = np.where(counts > 0, rarity, len(rarity)).min(axis=1, initial=len(rarity))
-    for patient in np.lexsort((rank, -images, first)):
-        if assigned[patient] < 0:
-            amount = amounts[patient]
-            change = ((2 * (have - wanted) * amount + amount**2) / wanted).sum(axis=1)
-            split = int(np.where(closed[patient], np.inf, change).argmin())
-            assigned[patient] = split
-            have[split] += amount
+    free = np.flatnonzero(~fixed)
+    like = _alike(np.column_stack([first, -images, counts, closed])[free])
+    order = free[np.lexsort((rank[free], like))]
+    sizes = np.bincount(like)
+    kinds = order[np.cumsum(sizes) - sizes]  # one patient of each kind
+    assigned[order] = _dealt_out(amounts[kinds], closed[kinds], sizes.tolist(), have, wanted)
+    return assigned
+
+
+def _alike(rows: np.ndarray) -> np.ndarray:
+    """(P,) the rank of each row of integers among the distinct rows: the inverse of `np.unique(axis=0)`, but fast."""
+    wide = np.ascontiguousarray(rows.astype(">i4") ^ np.int32(-(2**31)))  # bytes that sort as the numbers do
+    return np.unique(wide.view(f"V{4 * rows.shape[1]}").ravel(), return_inverse=True)[1]
+
+
+def _dealt_out(amounts: np.ndarray, closed: np.ndarray, sizes: list[int], have: np.ndarray, wanted: np.ndarray) -> list[int]:
+    """The split of each patient, kind after kind.
+
+    Plain Python on the few classes that a kind has: arrays this small would cost more than the sums.
+
+    Args:
+        amounts: (K, C + 1) positives of each class, and images, of a patient of each kind.
+        closed: (K, 3) bool.
+        sizes: (K,) patients of each kind.
+        have: (3, C + 1) what the splits have from the start.
+        wanted: (3, C + 1) what they should have in the end.
+    """
+    slopes = (2 * (have - wanted) / wanted).tolist()  # of the distance, by what is added
+    weights = (1 / wanted).tolist()
+    rows, columns = np.nonzero(amounts)
+    parts = list(zip(columns.tolist(), amounts[rows, columns].tolist(), strict=True))
+    ends = np.searchsorted(rows, np.arange(len(amounts)), side="right").tolist()
+    assigned: list[int] = []
+    start = 0
+    for end, shut, size in zip(ends, closed.tolist(), sizes, strict=True):
+        own, start = parts[start:end], end
+        changes, growths = [], []  # of the distance, if the next patient goes to a split, and how that grows with each
+        for slope, weight, no in zip(slopes, weights, shut, strict=True):
+            rise = square = 0.0
+            for column, count in own:
+                rise += count * slope[column]
+                square += count * count * weight[column]
+            changes.append(math.inf if no else rise + square)
+            growths.append(2 * square)
+        taken = [0, 0, 0]
+        for _ in range(size):
+            split = changes.index(min(changes))
+            assigned.append(split)
+            taken[split] += 1
+            changes[split] += growths[split]
+        for slope, weight, count_of in zip(slopes, weights, taken, strict=True):
+            if count_of:
+                for column, count in own:
+                    slope[column] += 2 * count * count_of * weight[column]
     return assigned

@@ -42,7 +42,7 @@ def decode_png(content: bytes) -> np.ndarray | None:
     if len(lines) != length:
         return None
     unpacked = b"".join((PNG_START, _chunk(b"IHDR", header), _chunk(b"IDAT", b"".join(_stored(lines))), _END))
-    return cv2.imdecode(np.frombuffer(unpacked, np.uint8), cv2.IMREAD_GRAYSCALE)  # type: ignore[no-any-return]
+    return cv2.imdecode(np.frombuffer(unpacked, np.uint8), cv2.IMREAD_GRAYSCALE)
 
 
 def _plain_gray(content: bytes) -> tuple[bytes, bytes]:

@@ -32,7 +32,8 @@ def two(cxrlt: Run, tmp_path: Path) -> Path:
 def test_two_sources_in_one_label_space(cxrlt: Run, two: Path) -> None:
     ended = cxrlt("merge", "--label-space", "chestxray14")
     assert ended.code == 0, ended.err
-    assert "Pleural Effusion -> Effusion" in ended.err
+    row = next(line.split() for line in ended.out.splitlines() if line.startswith("Pleural Effusion"))
+    assert row == ["Pleural", "Effusion", "Effusion", "14", "26", "0", "0"], "label, class, 1, 0, -1, blank"
     dataset = read_dataset(two / "dataset.parquet")
     assert len(dataset.classes) == 14
     assert len(dataset.table) == 104
@@ -98,7 +99,10 @@ def test_duplicate_ids(cxrlt: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "dataset.parquet").exists()
     assert cxrlt(*merge, "--duplicate-ids", "first").code == 0
     assert set(read_dataset(tmp_path / "dataset.parquet").table["source"]) == {"a"}
-    assert cxrlt(*merge, "--duplicate-ids", "prefix", "--overwrite").code == 0
+    ended = cxrlt(*merge, "--duplicate-ids", "prefix", "--overwrite")
+    assert ended.code == 2, "the pictures are the same: of two patients, in two splits"
+    assert "stand in two splits" in ended.err
+    assert cxrlt(*merge, "--duplicate-ids", "prefix", "--same-picture", "keep", "--overwrite").code == 0
     assert len(read_dataset(tmp_path / "dataset.parquet").table) == 40
 
 
@@ -157,6 +161,12 @@ def test_pixels_that_are_not_there_or_made_otherwise(cxrlt: Run, two: Path) -> N
         (["--split", "nan,50,50"], "three percentages"),
         (["--seed", "-1"], "--seed -1"),
         (["--map", "x"], "--map"),
+        (["--map", "Hernya=Hernia"], "no source has a label 'Hernya'"),
+        (["--missing", "abstent"], "--missing 'abstent' is no policy"),
+        (["--uncertain", "c=positive"], "'c' has a policy, but is not merged"),
+        (["--uncertain", "soft:0.9-0.1"], "--uncertain"),
+        (["--missing", "pseudo"], "--pseudo FILE"),
+        (["--pseudo-threshold", "0.9,0.1"], "--pseudo-threshold"),
     ],
 )
 def test_wrong_usage(arguments: list[str], says: str, cxrlt: Run, two: Path) -> None:

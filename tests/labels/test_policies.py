@@ -4,23 +4,53 @@ import numpy as np
 import pytest
 
 from cxrlt_cli.artifacts.source_table import BLANK
-from cxrlt_cli.labels.policies import to_targets
+from cxrlt_cli.config.merge import MergeConfig
+from cxrlt_cli.labels.policies import Policy, soft_targets, to_targets
 
-PUBLISHED = np.array([[1, 0, -1, BLANK]], dtype=np.int8)
+#: Labelled 1, labelled 0, uncertain, blank, and a class that the source does not label.
+PUBLISHED = np.array([[1, 0, -1, BLANK, BLANK]], dtype=np.int8)
+LACKING = np.array([False, False, False, False, True])
 
 
 @pytest.mark.parametrize(
-    ("missing", "uncertain", "targets", "known"),
+    ("missing", "blank", "uncertain", "targets", "known"),
     [
-        ("absent", "ignore", [1, 0, 0, 0], [True, True, False, True]),
-        ("absent", "positive", [1, 0, 1, 0], [True, True, True, True]),
-        ("absent", "negative", [1, 0, 0, 0], [True, True, True, True]),
-        ("ignore", "ignore", [1, 0, 0, 0], [True, True, False, False]),
-        ("ignore", "positive", [1, 0, 1, 0], [True, True, True, False]),
+        ("absent", "absent", "ignore", [1, 0, 0, 0, 0], [1, 1, 0, 1, 1]),
+        ("absent", "absent", "positive", [1, 0, 1, 0, 0], [1, 1, 1, 1, 1]),
+        ("absent", "absent", "negative", [1, 0, 0, 0, 0], [1, 1, 1, 1, 1]),
+        ("ignore", "ignore", "ignore", [1, 0, 0, 0, 0], [1, 1, 0, 0, 0]),
+        ("ignore", "absent", "ignore", [1, 0, 0, 0, 0], [1, 1, 0, 1, 0]),
+        ("absent", "ignore", "positive", [1, 0, 1, 0, 0], [1, 1, 1, 0, 1]),
+        ("pseudo", "absent", "soft:0.55-0.85", [1, 0, 0, 0, 0], [1, 1, 0, 1, 0]),
     ],
 )
-def test_policies(missing: str, uncertain: str, targets: list[int], known: list[bool]) -> None:
-    found, sure = to_targets(PUBLISHED, missing, uncertain)
+def test_policies(missing: str, blank: str, uncertain: str, targets: list[int], known: list[int]) -> None:
+    found, sure = to_targets(PUBLISHED, LACKING, Policy(missing, blank, uncertain))
     assert found.tolist() == [targets]
-    assert sure.tolist() == [known]
+    assert sure.tolist() == [[bool(value) for value in known]]
     assert found.dtype == np.uint8
+
+
+def test_soft_targets_lie_in_their_range_and_belong_to_their_image() -> None:
+    labels = np.full((2000, 2), -1, dtype=np.int8)
+    labels[:, 1] = 1
+    ids = [f"i{number}" for number in range(2000)]
+    soft = soft_targets(labels, ids, ["Edema", "Mass"], (0.55, 0.85), seed=3)
+    assert np.isnan(soft[:, 1]).all()
+    drawn = soft[:, 0]
+    assert drawn.min() >= 0.55
+    assert drawn.max() <= 0.85
+    assert abs(drawn.mean() - 0.7) < 0.01
+    assert np.histogram(drawn, 6, (0.55, 0.85))[0].min() > 250, "uniform: 333 of each sixth"
+    order = np.random.default_rng(0).permutation(2000)
+    again = soft_targets(labels[order], [ids[i] for i in order], ["Edema", "Mass"], (0.55, 0.85), seed=3)
+    assert (again[:, 0] == drawn[order]).all()
+    assert (soft_targets(labels, ids, ["Edema", "Mass"], (0.55, 0.85), seed=4)[:, 0] != drawn).mean() > 0.9
+
+
+def test_policies_by_source() -> None:
+    config = MergeConfig(missing=("ignore", "nih=absent"), uncertain=("chexpert=soft:0.1-0.3",), blank=("chexpert=absent",))
+    said = {name: [config.policy(name, what) for what in ("missing", "blank", "uncertain")] for name in ("nih", "chexpert")}
+    assert said["nih"] == ["absent", "absent", "ignore"]
+    assert said["chexpert"] == ["ignore", "absent", "soft:0.1-0.3"]
+    assert MergeConfig().policy("x", "missing") == "absent"

@@ -1,0 +1,85 @@
+"""One source's labels in the label space of the dataset, and what its policies made of them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cxrlt_cli.artifacts.source_table import BLANK
+from cxrlt_cli.console import data, say, table
+from cxrlt_cli.labels.cached_sources import CachedSource
+from cxrlt_cli.labels.policies import UNCERTAIN, Policy, soft_targets, to_targets
+from cxrlt_cli.labels.spaces import map_labels
+
+
+@dataclass(frozen=True)
+class Harmonized:
+    """A source's labels in the label space.
+
+    Attributes:
+        targets: (N, C) uint8, 0 where unknown.
+        known: (N, C) bool.
+        soft: (N, C) float32, NaN where there is no soft target; None where no policy makes one.
+        effect: how many labels each policy decided, for the record.
+    """
+
+    targets: np.ndarray
+    known: np.ndarray
+    soft: np.ndarray | None
+    effect: dict[str, Any]
+
+
+def harmonize(source: CachedSource, classes: list[str], renamed: dict[str, str], policy: Policy, seed: int) -> Harmonized:
+    """Maps a source's labels and applies its policy; prints every mapping with its counts.
+
+    Raises:
+        UserError: a label that no vocabulary knows, or two that are one class.
+    """
+    published = source.table
+    mapping = map_labels(published.classes, classes, renamed)
+    labels = np.full((len(published.labels), len(classes)), BLANK, dtype=np.int8)
+    for column, target in enumerate(mapping.values()):
+        if target is not None:
+            labels[:, classes.index(target)] = published.labels[:, column]
+    lacking = np.array([name not in mapping.values() for name in classes])
+    targets, known = to_targets(labels, lacking, policy)
+    soft = None
+    if policy.soft_range:
+        soft = soft_targets(labels, published.table["image_id"].tolist(), classes, policy.soft_range, seed)
+    effect = {
+        "missing": {"policy": policy.missing, "classes": [c for c, no in zip(classes, lacking, strict=True) if no]},
+        "blank": {"policy": policy.blank, "labels": int((labels[:, ~lacking] == BLANK).sum())},
+        "uncertain": {"policy": policy.uncertain, "labels": int((labels == UNCERTAIN).sum())},
+    }
+    _report(source, mapping, effect)
+    return Harmonized(targets, known, soft, effect)
+
+
+_BECOMES = {
+    "absent": "0",
+    "ignore": "unknown",
+    "pseudo": "unknown, pseudo-labels in training",
+    "positive": "1",
+    "negative": "0",
+}
+
+
+def _report(source: CachedSource, mapping: dict[str, str | None], effect: dict[str, Any]) -> None:
+    labels = source.table.labels
+    counts = [(labels == value).sum(axis=0) for value in (1, 0, UNCERTAIN, BLANK)]
+    rows = [
+        [name, "left out" if target is None else target, *(str(count[index]) for count in counts)]
+        for index, (name, target) in enumerate(mapping.items())
+    ]
+    data(table([f"{source.name}: {len(labels)} images", "class", "1", "0", "-1", "blank"], rows))
+    left_out = [name for name, target in mapping.items() if target is None]
+    if left_out:
+        say(f"{source.name}: not in the label space, left out: {', '.join(left_out)}")
+    for what in ("uncertain", "blank"):
+        if effect[what]["labels"]:
+            policy = effect[what]["policy"]
+            say(f"{source.name}: {effect[what]['labels']} {what} labels become {_BECOMES.get(policy, policy)}")
+    lacking = effect["missing"]["classes"]
+    if lacking:
+        what = _BECOMES[effect["missing"]["policy"]]
+        say(f"{source.name}: {len(lacking)} classes that it does not label are {what}: {', '.join(lacking)}")

@@ -1,0 +1,75 @@
+"""The same picture in two splits is refused, or left out once."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cxrlt_cli.artifacts.images import ImageReader
+from cxrlt_cli.console import say, warn
+from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.labels.duplicates import Pair, same_pictures
+
+_SHOWN = 20
+
+
+def without_same_pictures(rows: pd.DataFrame, hashes: np.ndarray, split: np.ndarray, folder: Path, policy: str) -> np.ndarray:
+    """Looks for pictures that stand under two patients.
+
+    Args:
+        rows: image_id, patient_id, cache and row of each image.
+        hashes: (N, 5) uint64 of their pixels.
+        split: (N,) the split of each.
+        folder: from which `cache` counts.
+        policy: `refuse`, `first` (leave out the later ones) or `keep`.
+
+    Returns:
+        (N,) bool: the rows to keep.
+
+    Raises:
+        UserError: a picture stands in two splits and the policy is `refuse`; the pairs are listed.
+    """
+    keep = np.ones(len(rows), dtype=bool)
+    pairs = same_pictures(hashes, pd.factorize(rows["patient_id"])[0], _Pictures(rows, folder))
+    if not pairs:
+        return keep
+    names = rows["image_id"].to_numpy()
+    torn = [pair for pair in pairs if split[pair.first] != split[pair.second]]
+    if policy == "first":
+        keep[[pair.second for pair in pairs]] = False
+        warn(f"{int((~keep).sum())} images show the picture of another patient's image and are left out: {_said(pairs, names)}")
+    elif policy == "refuse" and torn:
+        raise UserError(
+            f"{len(torn)} pictures stand in two splits, under two patients: {_said(torn, names)}",
+            "give both the same patient, or leave out copies: --same-picture first (keep takes both, and the test leaks)",
+        )
+    elif torn:
+        warn(f"{len(torn)} pictures stand in two splits (--same-picture keep): {_said(torn, names)}")
+    else:
+        say(f"{len(pairs)} pictures stand under two patients, in the same split: {_said(pairs, names)}")
+    return keep
+
+
+def _said(pairs: list[Pair], names: np.ndarray) -> str:
+    return listed((f"{names[p.first]} {'=' if p.exact else '~'} {names[p.second]}" for p in pairs), _SHOWN)
+
+
+class _Pictures:
+    """Reads the pixels of rows of the dataset from whichever image file they stand in."""
+
+    def __init__(self, rows: pd.DataFrame, folder: Path) -> None:
+        self._codes, files = pd.factorize(rows["cache"])
+        self._paths = [folder / str(name) for name in files]
+        self._places = rows["row"].to_numpy()
+        self._readers: dict[int, ImageReader] = {}
+
+    def __call__(self, chosen: np.ndarray) -> np.ndarray:
+        """(B, S, S) uint8 of (B,) rows."""
+        return np.concatenate(
+            [self._reader(code).read(self._places[[row]]) for row, code in zip(chosen, self._codes[chosen], strict=True)]
+        )
+
+    def _reader(self, code: int) -> ImageReader:
+        if code not in self._readers:
+            self._readers[code] = ImageReader(self._paths[code])
+        return self._readers[code]

@@ -1,0 +1,39 @@
+"""What a merge tells of its result."""
+
+import numpy as np
+import pandas as pd
+
+from cxrlt_cli.artifacts.dataset import Dataset
+from cxrlt_cli.console import data, say, table, warn
+from cxrlt_cli.labels.hierarchy import Implied
+from cxrlt_cli.labels.splits import SPLITS
+
+
+def report_dataset(dataset: Dataset) -> None:
+    """Prints positives by class and split, images and patients; names the classes without a positive."""
+    inside = [(dataset.table["split"] == name).to_numpy() for name in SPLITS]
+    counts = np.stack([dataset.targets[rows].sum(axis=0, dtype=np.int64) for rows in inside])
+    order = np.argsort(-counts.sum(axis=0), kind="stable")
+    unknown = (~dataset.known).mean(axis=0)
+    rows = [[dataset.classes[c], *(str(n) for n in counts[:, c]), f"{unknown[c]:.1%}"] for c in order]
+    images = [str(int(rows_in.sum())) for rows_in in inside]
+    codes = pd.factorize(dataset.table["patient_id"])[0]
+    patients = [str(len(np.unique(codes[rows_in]))) for rows_in in inside]
+    data(table(["positives", *SPLITS, "unknown"], [*rows, ["images", *images, ""], ["patients", *patients, ""]]))
+    nowhere = [dataset.classes[c] for c in order if not counts[:, c].any()]
+    if nowhere:
+        warn(f"no positive anywhere: {', '.join(nowhere)}")
+    for index, name in enumerate(SPLITS):
+        without = [dataset.classes[c] for c in order if counts[index, c] == 0 and counts[:, c].any()]
+        if without and int(images[index]):
+            warn(f"no positive in {name}: {', '.join(without)}")
+    if dataset.soft is not None:
+        say(f"{int(np.isfinite(dataset.soft).sum())} soft targets in training, none of them in any metric")
+    say(f"{len(dataset.table)} images, {codes.max() + 1} patients in {dataset.path}")
+
+
+def report_implied(implied: list[Implied]) -> None:
+    """Prints how many labels the hierarchy made positive."""
+    for entry in implied:
+        before = f"{entry.from_absent} were 0, {entry.from_unknown} unknown"
+        say(f"hierarchy: {entry.child} is a kind of {entry.parent}: {before}, now 1")
