@@ -51,6 +51,12 @@ class _Work:
     identity: dict[str, Any]
     settings: PixelSettings
 
+    def files(self, rows: np.ndarray) -> list[ImageFile]:
+        """The files of some rows."""
+        chosen = self.source.table.iloc[rows]
+        pairs = zip(chosen["file"], chosen["inverted"], strict=True)
+        return [ImageFile(self.listing.root / file, inverted is True) for file, inverted in pairs]
+
 
 def cache_source(config: CacheConfig, workspace: Workspace) -> None:
     """Caches one source, or one shard of it.
@@ -94,20 +100,15 @@ def _open(config: CacheConfig, files: _Files, work: _Work) -> Layout:
 def _decode(layout: Layout, work: _Work, config: CacheConfig, stop: StopRequest) -> dict[int, str]:
     """Fills the rows that have no pixels yet; returns row -> reason of those that cannot be read."""
     done = read_done(layout)
-    columns = (work.source.table[name] for name in ("row", "file", "inverted"))
-    files = {
-        int(row): ImageFile(work.listing.root / file, inverted is True)
-        for row, file, inverted in zip(*columns, strict=True)
-        if not done[row]
-    }
+    rows = np.flatnonzero(~done)
     if done.any():
-        say(f"{int(done.sum())} of {len(done)} images are done, {len(files)} to do")
+        say(f"{int(done.sum())} of {len(done)} images are done, {len(rows)} to do")
     failures: dict[int, str] = {}
-    if not files:
+    if not len(rows):
         return failures
-    blocks = decode_rows(layout, work.settings, files, config.workers)
+    blocks = decode_rows(layout, work.settings, (rows, work.files), config.workers)
     label = f"cache {config.artifact_name}"
-    with closing(PixelWriter(layout)) as writer, closing(blocks), progress(label, len(files)) as bar:
+    with closing(PixelWriter(layout)) as writer, closing(blocks), progress(label, len(rows)) as bar:
         fresh: list[int] = []
         marked = time.monotonic()
         try:

@@ -5,22 +5,25 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cxrlt_cli.artifacts.source_table import SourceTable
 from cxrlt_cli.errors import UserError
 
+_BLOCK = 4096  # rows hashed at once
 _HINT = "repeat the command of the start, or begin again with --overwrite, or give another --name"
 
 
 def identity_of(source: SourceTable, part: tuple[int, int]) -> dict[str, Any]:
     """Identifies a whole source, whichever shard of it is cached: its kind, its images and what it says of them."""
-    columns = source.table[["image_id", "file", "inverted"]]
-    images = columns.astype(object).where(columns.notna(), None).to_numpy().tolist()
-    said = json.dumps([source.classes, source.table["patient_id"].tolist()]).encode()
-    identity = {
-        "kind": source.kind,
-        "images_sha256": hashlib.sha256(json.dumps(images).encode()).hexdigest(),
-        "labels_sha256": hashlib.sha256(said + source.labels.tobytes()).hexdigest(),
-    }
+    images, labels = hashlib.sha256(), hashlib.sha256(json.dumps(source.classes).encode())
+    for start in range(0, len(source.table), _BLOCK):
+        rows = source.table.iloc[start : start + _BLOCK]
+        columns = rows[["image_id", "file", "inverted"]]
+        images.update(json.dumps(columns.astype(object).where(columns.notna(), None).to_numpy().tolist()).encode())
+        labels.update(json.dumps(rows["patient_id"].tolist()).encode())
+    labels.update(np.ascontiguousarray(source.labels).data)
+    identity = {"kind": source.kind, "images_sha256": images.hexdigest(), "labels_sha256": labels.hexdigest()}
     return identity | ({"shard": f"{part[0]}/{part[1]}"} if part[1] > 1 else {})
 
 

@@ -8,6 +8,7 @@ from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.sources.listing import Listing
 
+_BLOCK = 256
 _THREADS = 16  # the file systems of clusters answer slowly, but many at once
 
 
@@ -31,10 +32,16 @@ def rows_present(listing: Listing, part: tuple[int, int], allow_missing: bool) -
     Raises:
         UserError: a file is missing and that is not allowed, or all are.
     """
-    own = rows_of_part(len(listing.source.table), part)
+    own, root = rows_of_part(len(listing.source.table), part), listing.root
     files = listing.source.table["file"].iloc[own]
+    there = np.zeros(len(files), dtype=bool)
+
+    def look(start: int) -> None:  # many at once: a task for each of a million files would weigh more than their names
+        for place, file in enumerate(files.iloc[start : start + _BLOCK], start):
+            there[place] = isinstance(file, str) and (root / file).exists()
+
     with ThreadPoolExecutor(_THREADS) as pool:
-        there = np.fromiter(pool.map(lambda file: isinstance(file, str) and (listing.root / file).exists(), files), dtype=bool)
+        list(pool.map(look, range(0, len(files), _BLOCK)))
     if listing.unlisted:
         warn(f"{listing.unlisted} image files are named by no row of {listing.tables[0]}: left out")
     count, total = int(there.sum()), len(there)

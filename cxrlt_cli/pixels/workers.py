@@ -5,13 +5,14 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from cxrlt_cli.artifacts.image_layout import Layout
 from cxrlt_cli.artifacts.images import PixelWriter
@@ -32,6 +33,10 @@ class ImageFile:
     inverted: bool = False
 
 
+#: Row numbers, and the files of any of them: a million paths are not made before they are needed.
+Work = tuple[np.ndarray, Callable[[np.ndarray], list[ImageFile]]]
+
+
 @dataclass(frozen=True)
 class Decoded:
     """What became of one row: `error` is the reason why it has no pixels, empty where it has."""
@@ -40,13 +45,13 @@ class Decoded:
     error: str
 
 
-def decode_rows(layout: Layout, settings: PixelSettings, files: dict[int, ImageFile], workers: int) -> Generator[list[Decoded]]:
+def decode_rows(layout: Layout, settings: PixelSettings, work: Work, workers: int) -> Generator[list[Decoded]]:
     """Decodes image files into their rows of an allocated image file.
 
     Args:
         layout: the image file.
         settings: how pixels are made.
-        files: row -> image file.
+        work: the rows to fill, and what gives the files of some of them.
         workers: processes; 0 for one a core.
 
     Yields:
@@ -55,8 +60,9 @@ def decode_rows(layout: Layout, settings: PixelSettings, files: dict[int, ImageF
     Raises:
         UserError: a process was killed, or the pixels cannot be written.
     """
-    rows = sorted(files)
-    blocks = ([(row, files[row]) for row in rows[start : start + _BLOCK]] for start in range(0, len(rows), _BLOCK))
+    rows, files_of = work
+    parts = (rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK))
+    blocks = (list(zip(part.tolist(), files_of(part), strict=True)) for part in parts)
     count = min(workers or cores(), -(-len(rows) // _BLOCK)) or 1
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(count, context, initializer=_start, initargs=(layout, settings, os.getpid()))
