@@ -1,11 +1,14 @@
 """Talk goes to stderr, data to stdout. A bar on a terminal, a dated line a minute where output is kept in a file."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Protocol
+
+from cxrlt_cli.errors import UserError
 
 SECONDS_BETWEEN_LINES = 60.0
 
@@ -27,7 +30,13 @@ def dated(text: str) -> str:
 
 def data(text: str) -> None:
     """A result, for the eye or for the next program of a pipe."""
-    print(text, flush=True)
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # `| head` has seen enough: the artifact is written all the same
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter fails at its end
+        raise UserError(f"cannot write to standard output: {error.strerror}", "see where it is directed") from error
 
 
 class Progress(Protocol):

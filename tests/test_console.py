@@ -51,3 +51,15 @@ def test_a_bar_on_a_terminal(tmp_path: Path) -> None:
     assert "cache labels" in text
     assert re.search(r"/60", text)
     assert "60 images of 32 px" in text
+
+
+@pytest.mark.parametrize(("target", "code"), [("| head -n 1", 0), ("> /dev/full", 2)])
+def test_results_that_nobody_takes(target: str, code: int, tmp_path: Path) -> None:
+    script = "from cxrlt_cli.console import data\nfrom cxrlt_cli import app\n"
+    script += "app.app = lambda: [data('x' * 100_000) for _ in range(3)]\napp.main()\n"
+    (tmp_path / "run.py").write_text(script)
+    shell = f"set -o pipefail; {sys.executable} run.py {target}"
+    ended = subprocess.run(["bash", "-c", shell], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == code, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert ("cannot write to standard output" in ended.stderr) == (code == 2)

@@ -46,11 +46,10 @@ class ImageReader:
 
     def __init__(self, path: Path) -> None:
         """Checks the file. Raises UserError as `read_layout` does."""
+        self._process, self._handles = -1, list[int]()  # closed with the reader
         self.layout = read_layout(path)
         self.done = read_done(self.layout)
         self._ends = np.array([part.first + part.count for part in self.layout.parts])
-        self._handles: list[int] = []  # closed with the process
-        self._process = -1
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_handles": [], "_process": -1}

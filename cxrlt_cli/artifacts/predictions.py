@@ -88,6 +88,15 @@ def write_submission(path: Path, predictions: Predictions, id_column: str) -> No
         frame.to_csv(aside, index=False)
 
 
+def refuse_other_submission(path: Path, id_column: str) -> None:
+    """Raises UserError where a file that is to be overwritten does not begin as a submission does."""
+    if path.is_file():
+        with path.open("rb") as file:
+            first = file.readline(4096).decode(errors="replace").strip()
+        if first.partition(",")[0] != id_column:
+            raise UserError(f"{path} is no submission (its first column is not {id_column}): not replaced", "name another file")
+
+
 def rows_of(path: Path, predictions: Predictions, image_ids: list[str]) -> np.ndarray:
     """(len(image_ids),) row numbers of ids in the predictions, joined by id.
 

@@ -52,6 +52,11 @@ class Run:
     def validation(self) -> Path:
         return self.folder / "validation.parquet"
 
+    @property
+    def files(self) -> list[Path]:
+        """All files of a run."""
+        return [self.config, self.status, self.history, self.log, self.last, self.best, self.validation]
+
 
 def write_json(path: Path, content: Any) -> None:
     """Writes JSON; the file appears when it is whole."""

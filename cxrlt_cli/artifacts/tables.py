@@ -48,10 +48,23 @@ def read_table(path: Path, format: str, version: int, made_by: str) -> tuple[pa.
     return table, header
 
 
+def refuse_other_table(path: Path, format: str) -> None:
+    """Raises UserError where a file that is to be overwritten is not of the same kind: it was named by mistake."""
+    if not path.is_file():
+        return
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+        found = json.loads(metadata.get(_KEY, b"{}")).get("format")
+    except (pa.ArrowException, OSError, ValueError):
+        found = None
+    if found != format:
+        raise UserError(f"{path} is {found or 'a file of another origin'}, not {format}: not replaced", "name another file")
+
+
 def _header(path: Path, read: Any, format: str, version: int, made_by: str) -> tuple[Any, dict[str, Any]]:
     hint = f"make it with: {made_by}"
     if not path.is_file():
-        raise UserError(f"{path} is not there", hint)
+        raise UserError(f"{path} is not there", hint.removesuffix(" --overwrite"))
     try:
         content = read(path)
     except (pa.ArrowException, OSError) as error:

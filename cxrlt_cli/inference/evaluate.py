@@ -8,7 +8,7 @@ import numpy as np
 
 from cxrlt_cli.artifacts.dataset import SPLITS, Dataset, read_dataset
 from cxrlt_cli.artifacts.evaluation import read_evaluation, write_evaluation
-from cxrlt_cli.artifacts.files import refuse_existing
+from cxrlt_cli.artifacts.files import exclusive, refuse_existing
 from cxrlt_cli.artifacts.predictions import Predictions, read_predictions, rows_of
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.config.evaluate import EvaluateConfig
@@ -53,7 +53,9 @@ def evaluate(config: EvaluateConfig, workspace: Workspace) -> None:
         "predictions": {"name": path.stem, **{key: predictions.header.get(key) for key in ("runs", "split", "views", "merge")}},
         "provenance": provenance,
     }
-    write_evaluation(folder, metrics, rows)
+    with exclusive(folder.with_name(f".{folder.name}.lock")):
+        refuse_existing(folder, config.overwrite)  # another may have written it meanwhile
+        write_evaluation(folder, metrics, rows)
     content = read_evaluation(folder)
     data(json.dumps(content, indent=1) if config.json else as_text(content))
     say(f"{path} against {dataset.path}: {folder}/metrics.json and per_class.csv")

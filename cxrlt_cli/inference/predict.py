@@ -9,9 +9,11 @@ import torch
 
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
 from cxrlt_cli.artifacts.failures import write_failures
-from cxrlt_cli.artifacts.files import check_writable, fingerprint, refuse_existing
-from cxrlt_cli.artifacts.predictions import Predictions, write_predictions, write_submission
+from cxrlt_cli.artifacts.files import check_writable, exclusive, fingerprint, refuse_existing
+from cxrlt_cli.artifacts.predictions import FORMAT, Predictions, refuse_other_submission, write_predictions, write_submission
 from cxrlt_cli.artifacts.provenance import record
+from cxrlt_cli.artifacts.run import Run
+from cxrlt_cli.artifacts.tables import refuse_other_table
 from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.console import progress, say, warn
 from cxrlt_cli.data.batches import batches, rows_in_order
@@ -37,8 +39,15 @@ def predict_images(config: PredictConfig, workspace: Workspace) -> None:
     runs = find_runs(config.runs, workspace.runs)
     path = workspace.predictions / f"{config.artifact_name([run.folder.name for run in runs])}.parquet"
     refuse_existing(path, config.overwrite)
+    refuse_other_table(path, FORMAT)
     if config.submission:
         refuse_existing(config.submission, config.overwrite)
+        refuse_other_submission(config.submission, config.id_column)
+    with exclusive(path.with_name(f".{path.name}.lock")):
+        _predict(config, workspace, runs, path)
+
+
+def _predict(config: PredictConfig, workspace: Workspace, runs: list[Run], path: Path) -> None:
     device = choose_device(config.device)
     members = load_members(runs, device)
     check_writable(path.parent)

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cxrlt_cli.artifacts.dataset import Dataset, write_dataset
+from cxrlt_cli.artifacts.dataset import FORMAT, Dataset, write_dataset
 from cxrlt_cli.artifacts.files import exclusive, refuse_existing
 from cxrlt_cli.artifacts.provenance import record
+from cxrlt_cli.artifacts.tables import refuse_other_table
 from cxrlt_cli.config.merge import MergeConfig
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed, nearest
@@ -60,6 +61,7 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> None:
     """
     path = config.output or workspace.dataset
     refuse_existing(path, config.overwrite)
+    refuse_other_table(path, FORMAT)
     with exclusive(path.with_name(f".{path.name}.lock")):
         sources = read_sources(config, workspace)
         _refuse_idle_names(config, sources)

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 
 from cxrlt_cli.artifacts.dataset import read_dataset
-from cxrlt_cli.artifacts.embeddings import LabelEmbeddings, write_embeddings
+from cxrlt_cli.artifacts.embeddings import FORMAT, LabelEmbeddings, write_embeddings
 from cxrlt_cli.artifacts.files import refuse_existing
 from cxrlt_cli.artifacts.provenance import record
+from cxrlt_cli.artifacts.tables import refuse_other_table
 from cxrlt_cli.config.embed_labels import EmbedLabelsConfig
 from cxrlt_cli.console import say
 from cxrlt_cli.errors import UserError
@@ -27,6 +28,7 @@ def embed_label_texts(config: EmbedLabelsConfig, workspace: Workspace) -> None:
     """
     path = config.output or workspace.label_embeddings
     refuse_existing(path, config.overwrite)
+    refuse_other_table(path, FORMAT)
     classes = _classes(config.label_space, workspace)
     source = config.texts or BUILT_IN
     prompts = [text.text(config.text) for text in texts_for(classes, read_label_texts(source), source)]

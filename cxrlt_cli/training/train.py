@@ -1,7 +1,7 @@
 """The stage `train`: from a dataset and label embeddings to a run."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from cxrlt_cli.artifacts.embeddings import read_embeddings
 from cxrlt_cli.artifacts.files import check_writable, exclusive, refuse_existing
 from cxrlt_cli.artifacts.predictions import Predictions, write_predictions
 from cxrlt_cli.artifacts.provenance import record
+from cxrlt_cli.artifacts.replaced import replaced
 from cxrlt_cli.artifacts.run import Run, read_json, write_checkpoint, write_history, write_json, write_status
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import dated, say, warn
@@ -70,9 +71,10 @@ def train_run(config: TrainConfig, workspace: Workspace) -> None:
     recipe = make_recipe(config, weights, device)
     training = Training(config, recipe, sources.train, DatasetImages(sources.train), device, precision)
     check_writable(run.folder)
-    with exclusive(run.folder / ".lock"):
+    validator = _Validator(sources.val, DatasetImages(sources.val), spec, config, described)
+    with exclusive(run.folder / ".lock"), nullcontext() if begun else replaced(run.folder, run.files, run.last):
         _prepare(run, begun, described, state)
-        _train(run, training, state, _Validator(sources.val, DatasetImages(sources.val), spec, config, described))
+        _train(run, training, state, validator)
 
 
 def _read_sources(config: TrainConfig, workspace: Workspace) -> _Sources:
@@ -129,8 +131,6 @@ def _prepare(run: Run, begun: bool, described: dict[str, Any], state: State) -> 
         load_state(state, run.last)
         _log(run, f"going on after {state.step} steps, in epoch {state.epoch + 1}")
         return
-    for path in (run.status, run.history, run.log, run.last, run.best, run.validation):
-        path.unlink(missing_ok=True)
     write_json(run.config, described)
 
 

@@ -363,7 +363,7 @@ BAD: dict[Callable[[Path], list[object]], list[str]] = {
     no_dataset: ["nowhere.parquet is not there", "cxrlt merge"],
     predictions_as_dataset: ["is cxrlt predictions, not cxrlt dataset"],
     existing_output: ["evaluations/base-test exists", "--overwrite"],
-    unwritable_output: ["cannot write evaluations/base-test/per_class.csv"],
+    unwritable_output: ["cannot write evaluations/"],
     swapped_bounds: ["--groups '0.01,0.10'", "0.10,0.01"],
     name_with_a_folder: ["'../outside' cannot be an artifact's name"],
 }

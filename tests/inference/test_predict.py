@@ -102,7 +102,7 @@ def test_the_challenges_csv(cxrlt: Run, runs: Path) -> None:
         (["a", "a"], "named twice"),
         (["a", "--tta", "17"], "--tta 17"),
         (["a", "--images", "none"], "none is not a folder"),
-        (["a", "--images", "runs"], "has no PNG or JPEG"),
+        (["a", "--images", "runs"], "has no PNG, JPEG or DICOM"),
         (["a", "--dataset", "none.parquet"], "none.parquet is not there"),
     ],
 )

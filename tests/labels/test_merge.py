@@ -180,3 +180,25 @@ def test_an_empty_workspace_names_the_command(cxrlt: Run) -> None:
     ended = cxrlt("merge")
     assert ended.code == 2
     assert "cxrlt cache" in ended.err
+
+
+def test_a_file_of_another_kind_is_not_overwritten(cxrlt: Run, two: Path) -> None:
+    before = (two / "images/a.parquet").read_bytes()
+    ended = cxrlt("merge", "--label-space", "chestxray14", "--output", "images/a.parquet", "--overwrite")
+    assert ended.code == 2
+    assert "is cxrlt source table, not cxrlt dataset: not replaced" in ended.err
+    assert (two / "images/a.parquet").read_bytes() == before
+
+
+def test_hierarchy(cxrlt: Run, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "a", 40)
+    table = pd.read_csv(tmp_path / "a/labels.csv").rename(columns={"Effusion": "Enlarged Cardiomediastinum"})
+    table.to_csv(tmp_path / "a/labels.csv", index=False)
+    _cache(cxrlt, tmp_path / "a", "a", "--label-columns", "Cardiomegaly,Enlarged Cardiomediastinum")
+    ended = cxrlt("merge", "--label-space", "cxr-lt-2023", "--hierarchy")
+    assert ended.code == 0, ended.err
+    either = table["Cardiomegaly"] | table["Enlarged Cardiomediastinum"]
+    changed = int(either.sum() - table["Enlarged Cardiomediastinum"].sum())
+    assert f"Cardiomegaly is a kind of Enlarged Cardiomediastinum: {changed} were 0, 0 unknown" in ended.err
+    dataset = read_dataset(tmp_path / "dataset.parquet")
+    assert dataset.targets[:, dataset.classes.index("Enlarged Cardiomediastinum")].sum() == either.sum()

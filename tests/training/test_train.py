@@ -234,3 +234,28 @@ def test_a_harmed_image_file_is_refused_before_a_run_is_made(cxrlt: Run, dataset
     assert ended.code == 2
     assert "pictures.h5" in ended.err
     assert not (tmp_path / "runs").exists()
+
+
+def test_an_overwritten_run_is_kept_until_there_is_a_new_checkpoint(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
+    _train(cxrlt, "--epochs", "1")
+    folder = tmp_path / "runs/resnet18"
+    (folder / "notes.txt").write_text("mine")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    ended = cxrlt(*TRAIN, "--lr", "1e30", "--overwrite")
+    assert ended.code == 2
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    process = start(*TRAIN, "--epochs", "300", "--overwrite", cwd=tmp_path)
+    end = time.monotonic() + 60
+    while not (folder / ".replaced").exists():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    if not (folder / "last.pt").exists():  # else the kill came late
+        ended = cxrlt(*TRAIN, "--lr", "1e30", "--overwrite")
+        assert ended.code == 2
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    _train(cxrlt, "--epochs", "2", "--overwrite")
+    assert len(_history(folder)) == 2
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert not (folder / ".replaced").exists()
