@@ -1,5 +1,6 @@
 """The cached sources of a workspace, checked: their tables, and that the pixels are there."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,9 @@ def read_sources(config: MergeConfig, workspace: Workspace) -> list[CachedSource
     Raises:
         UserError: none, one that is not there, pixels that are not there or were made otherwise.
     """
-    sources = [_read(workspace.images, name) for name in _names(config, workspace)]
+    names = _names(config, workspace)
+    with ThreadPoolExecutor(len(names)) as pool:
+        sources = list(pool.map(lambda name: _read(workspace.images, name), names))
     first = sources[0]
     for source in sources[1:]:
         if source.settings != first.settings:

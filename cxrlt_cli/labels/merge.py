@@ -98,7 +98,7 @@ def _split(rows: _Rows, config: MergeConfig, folder: Path) -> _Rows:
     """The rows with a column `split`, without what the policy for equal pictures leaves out."""
     official = _official(rows.table, config)
     split = split_patients(rows.table["patient_id"], official, rows.targets == 1, config.shares, config.seed)
-    rows.table["split"] = pd.Categorical(np.array(SPLITS)[split], list(SPLITS))
+    rows.table["split"] = pd.Categorical.from_codes(split, pd.Index(SPLITS))
     return rows.only(without_same_pictures(rows.table, rows.hashes, split, folder, config.same_picture))
 
 

@@ -58,13 +58,8 @@ def _allowed(codes: np.ndarray, ids: pd.Index, official: pd.Series) -> np.ndarra
 
 def _order(ids: pd.Index, seed: int) -> np.ndarray:
     """(P,) a key for each patient that depends on nothing but its id and the seed."""
-    start = hashlib.blake2b(f"{seed}:".encode(), digest_size=8)
-    keys = bytearray()
-    for name in ids.tolist():
-        state = start.copy()
-        state.update(name.encode())
-        keys += state.digest()
-    return np.frombuffer(bytes(keys), dtype=np.uint64)
+    key = hashlib.blake2b(str(seed).encode(), digest_size=8).hexdigest()
+    return pd.util.hash_array(ids.to_numpy(dtype=object), hash_key=key)
 
 
 def _stratify(counts: np.ndarray, images: np.ndarray, allowed: np.ndarray, shares: np.ndarray, rank: np.ndarray) -> np.ndarray:
