@@ -19,11 +19,12 @@ class PredictConfig:
         (), "Runs, by name under runs/ or by folder; several are an ensemble [default: the newest finished run]", argument=True
     )
     split: Literal["train", "val", "test"] = flag("test", "Split of the dataset to score.")
-    images: Path | None = flag(None, "Score the PNG and JPEG files of this folder instead of a split.", metavar="FOLDER")
+    images: Path | None = flag(None, "Score the PNG, JPEG and DICOM files of this folder instead of a split.", metavar="FOLDER")
     only: Path | None = flag(
         None, "Only these images of the folder: a CSV or Parquet with an id and a path column.", metavar="TABLE", name="--list"
     )
     path_column: str = flag("path", "Column of --list with paths from the folder; its ids are in --id-column.")
+    invert_column: str = flag("", "Column of --list that says 1 or MONOCHROME1 where a picture shows dense tissue dark.")
     tta: int = flag(1, f"Test-time augmentation: the first N of {VIEW_COUNT} views; 1 is the image as it is.", metavar="N")
     merge: Literal["geomean", "mean"] = flag(
         "geomean", "Views and runs are merged by the geometric or the arithmetic mean of probabilities."
@@ -42,6 +43,8 @@ class PredictConfig:
             raise UserError(f"--tta {self.tta} is not within 1 … {VIEW_COUNT}", "8 takes the first eight views")
         if self.only and not self.images:
             raise UserError("--list needs --images", "its paths count from that folder: --images FOLDER --list TABLE")
+        if self.invert_column and not self.only:
+            raise UserError("--invert-column needs --list", "it is a column of that table")
         if self.batch_size < 1 or self.workers < 0:
             raise UserError("--batch-size is at least 1 and --workers at least 0", "see cxrlt predict --help")
         if self.name:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,15 @@ from cxrlt_cli.errors import UserError
 from cxrlt_cli.machine import cores
 from cxrlt_cli.pixels.settings import PixelSettings, read_square
 from cxrlt_cli.pixels.unreadable import UnreadableImageError
+from cxrlt_cli.pixels.workers import ImageFile
+from cxrlt_cli.sources.inverted import inverted_of
 from cxrlt_cli.sources.listing import read_text_table, refuse_blank, refuse_duplicates, require
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".dcm", ".dicom"}
 
 
-def image_files(folder: Path) -> dict[str, str]:
-    """The PNG, JPEG and DICOM files below a folder, sorted: image id -> path from there. The path is the id.
+def image_files(folder: Path) -> dict[str, ImageFile]:
+    """The PNG, JPEG and DICOM files below a folder, sorted: image id -> file. The path from the folder is the id.
 
     Raises:
         UserError: no such folder, or none in it.
@@ -26,29 +29,42 @@ def image_files(folder: Path) -> dict[str, str]:
     found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
     if not found:
         raise UserError(f"{folder} has no PNG, JPEG or DICOM file", "--images names a folder of PNG, JPEG or DICOM files")
-    return {name: name for name in found}
+    return {name: ImageFile(folder / name) for name in found}
 
 
-def listed_files(folder: Path, table: Path, id_column: str, path_column: str) -> dict[str, str]:
-    """The images that a table names: image id -> path from the folder, in the order of the table.
+@dataclass(frozen=True)
+class ListColumns:
+    """The columns of a table of images: id, path from the folder, and, where not empty, whether a picture is inverted."""
+
+    id: str
+    path: str
+    inverted: str = ""
+
+
+def listed_files(folder: Path, table: Path, columns: ListColumns) -> dict[str, ImageFile]:
+    """The images that a table names: image id -> file, in the order of the table.
 
     Raises:
-        UserError: no such folder, table or column, an id twice, or an empty cell.
+        UserError: no such folder, table or column, an id twice, an empty cell, or one that does not say whether a picture is
+            inverted.
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder", "--images names the folder from which the paths of --list count")
     rows = read_text_table(table)
-    require(rows, [id_column, path_column], table, "name its columns: --id-column, --path-column")
-    for name in (id_column, path_column):
+    required = [name for name in (columns.id, columns.path, columns.inverted) if name]
+    require(rows, required, table, "name its columns: --id-column, --path-column, --invert-column")
+    for name in (columns.id, columns.path):
         refuse_blank(rows[name], table)
-    refuse_duplicates(rows[id_column], table)
-    return dict(zip(rows[id_column].astype(str), rows[path_column].astype(str), strict=True))
+    refuse_duplicates(rows[columns.id], table)
+    inverted = inverted_of(rows[columns.inverted], table) if columns.inverted else np.zeros(len(rows), dtype=bool)
+    files = [ImageFile(folder / path, bool(turn)) for path, turn in zip(rows[columns.path].astype(str), inverted, strict=True)]
+    return dict(zip(rows[columns.id].astype(str), files, strict=True))
 
 
 def read_folder(
-    folder: Path, files: dict[str, str], settings: PixelSettings, batch_size: int, workers: int
+    files: dict[str, ImageFile], settings: PixelSettings, batch_size: int, workers: int
 ) -> Iterator[tuple[list[str], np.ndarray, dict[str, str]]]:
-    """Decodes images, the next batch while one is in use. Threads: Pillow lets go of Python's lock while it decodes.
+    """Decodes images, the next batch while one is in use. Threads: decoders let go of Python's lock.
 
     Yields:
         The ids of a batch that can be read, their pixels (B, S, S) uint8, and id -> reason for the others.
@@ -57,7 +73,7 @@ def read_folder(
 
     def read(name: str) -> np.ndarray | str:
         try:
-            return read_square(folder / files[name], settings)
+            return read_square(files[name].path, settings, files[name].inverted)
         except UnreadableImageError as error:
             return str(error)
 

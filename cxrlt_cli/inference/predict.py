@@ -19,11 +19,12 @@ from cxrlt_cli.console import progress, say, warn
 from cxrlt_cli.data.batches import batches, rows_in_order
 from cxrlt_cli.data.images import DatasetImages
 from cxrlt_cli.errors import UserError, listed
-from cxrlt_cli.inference.folder import image_files, listed_files, read_folder
+from cxrlt_cli.inference.folder import ListColumns, image_files, listed_files, read_folder
 from cxrlt_cli.inference.forward import Member, find_runs, load_members, score
 from cxrlt_cli.inference.views import VIEWS
 from cxrlt_cli.options import saved
 from cxrlt_cli.pixels.settings import settings_from
+from cxrlt_cli.pixels.workers import ImageFile
 from cxrlt_cli.training.recipe import choose_device
 from cxrlt_cli.workspace import Workspace
 
@@ -97,18 +98,20 @@ def _score_split(config: PredictConfig, members: list[Member], dataset: Dataset,
             bar.advance(len(batch.rows))
 
 
-def _files(config: PredictConfig, folder: Path) -> dict[str, str]:
-    """Image id -> path from the folder."""
-    return listed_files(folder, config.only, config.id_column, config.path_column) if config.only else image_files(folder)
+def _files(config: PredictConfig, folder: Path) -> dict[str, ImageFile]:
+    """Image id -> file."""
+    if config.only:
+        return listed_files(folder, config.only, ListColumns(config.id_column, config.path_column, config.invert_column))
+    return image_files(folder)
 
 
 def _score_folder(
-    config: PredictConfig, members: list[Member], files: dict[str, str], failures: dict[str, str], device: torch.device
+    config: PredictConfig, members: list[Member], files: dict[str, ImageFile], failures: dict[str, str], device: torch.device
 ) -> Scored:
     assert config.images is not None
     settings = settings_from(members[0].pixels, members[0].path)
     with progress("predict", len(files)) as bar:
-        for ids, pixels, reasons in read_folder(config.images, files, settings, config.batch_size, config.workers):
+        for ids, pixels, reasons in read_folder(files, settings, config.batch_size, config.workers):
             failures.update(reasons)
             if ids:
                 yield ids, score(members, torch.from_numpy(pixels).to(device), VIEWS[: config.tta], config.merge)
