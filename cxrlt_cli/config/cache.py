@@ -9,7 +9,7 @@ from cxrlt_cli.errors import UserError, nearest
 from cxrlt_cli.options import flag
 from cxrlt_cli.workspace import checked_name
 
-KINDS = ("chestxray14", "table")
+KINDS = ("mimic-cxr-lt", "chestxray14", "chexpert", "padchest-lt", "vindr-cxr", "table")
 _TABLE_ONLY = (
     "images", "image_column", "path_column", "patient_column", "study_column", "view_column", "sex_column", "age_column",
     "split_column", "invert_column", "label_columns",
@@ -21,9 +21,14 @@ class CacheConfig:
     """Which images become which pixels, and where they go."""
 
     source: str = flag(
-        "", "What to read: chestxray14=FOLDER (NIH's layout) or table=FILE (CSV or Parquet).", metavar="KIND=PATH"
+        "",
+        "What to read: mimic-cxr-lt=, chestxray14=, chexpert=, padchest-lt= or vindr-cxr=FOLDER as published, or table=FILE "
+        "(CSV or Parquet).",
+        metavar="KIND=PATH",
     )
-    labels: Path | None = flag(None, "Label table of a published source that does not stand beside its images.")
+    labels: Path | None = flag(
+        None, "Label table of a published source, or the folder of its tables, where they do not stand beside the images."
+    )
     size: int = flag(512, "Side of the cached square, px.")
     fit: Literal["pad", "crop", "stretch"] = flag("pad", "How a picture that is no square becomes one.")
     resample: Literal["area", "lanczos"] = flag(

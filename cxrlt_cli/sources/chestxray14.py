@@ -15,6 +15,9 @@ from cxrlt_cli.artifacts.source_table import SourceTable
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.sources.listing import (
     Listing,
+    ages,
+    only_table,
+    optional,
     read_text_table,
     refuse_blank,
     refuse_duplicates,
@@ -28,7 +31,6 @@ CLASSES = [
     "Consolidation", "Edema", "Emphysema", "Fibrosis", "Pleural_Thickening", "Hernia", "No Finding",
 ]  # fmt: skip
 _LISTS = {"train_val_list.txt": "train_val", "test_list.txt": "test"}
-_OLDEST = 120.0  # years; the 2017 table has ages up to 414
 
 
 def read_chestxray14(folder: Path, labels: Path | None) -> Listing:
@@ -36,7 +38,7 @@ def read_chestxray14(folder: Path, labels: Path | None) -> Listing:
 
     Args:
         folder: holds `images/` or `images_*/images/`.
-        labels: the label table, where it does not stand in `folder`.
+        labels: the label table or its folder, where it does not stand in `folder`.
 
     Raises:
         UserError: no images, no table or several, columns or findings that NIH does not publish, a file listed in both
@@ -44,7 +46,7 @@ def read_chestxray14(folder: Path, labels: Path | None) -> Listing:
     """
     require_folder(folder)
     files = _files(folder)
-    path = labels or _table(folder)
+    path = only_table(folder, labels, "Data_Entry_2017*")
     table = read_text_table(path)
     require(table, ["Image Index", "Finding Labels", "Patient ID"], path)
     refuse_blank(table["Image Index"], path)
@@ -68,14 +70,6 @@ def _files(folder: Path) -> dict[str, str]:
     return files
 
 
-def _table(folder: Path) -> Path:
-    found = sorted([*folder.glob("Data_Entry_2017*.csv"), *folder.glob("Data_Entry_2017*.csv.gz")])
-    if len(found) != 1:
-        what = f"has {listed(path.name for path in found)}" if found else "has no Data_Entry_2017*.csv or .csv.gz"
-        raise UserError(f"{folder} {what}", "name the label table: --labels FILE")
-    return found[0]
-
-
 def _official_splits(folders: list[Path]) -> tuple[dict[str, str], list[Path]]:
     """File name -> official split, from the lists that are there."""
     splits: dict[str, str] = {}
@@ -93,21 +87,16 @@ def _official_splits(folders: list[Path]) -> tuple[dict[str, str], list[Path]]:
 
 def _rows(table: pd.DataFrame, files: dict[str, str], splits: dict[str, str], path: Path) -> SourceTable:
     names = table["Image Index"]
-    age = pd.to_numeric(_optional(table, "Patient Age").str.rstrip("Y"), errors="coerce")
     columns = {
         "image_id": names,
         "patient_id": table["Patient ID"],
-        "view": _optional(table, "View Position"),
-        "sex": _optional(table, "Patient Gender"),
-        "age": age.where(age <= _OLDEST),
+        "view": optional(table, "View Position"),
+        "sex": optional(table, "Patient Gender"),
+        "age": ages(optional(table, "Patient Age").str.rstrip("Y")),
         "official_split": names.map(splits),
         "file": names.map(files),
     }
     return source_table("chestxray14", columns, CLASSES, _labels(table["Finding Labels"], path))
-
-
-def _optional(table: pd.DataFrame, name: str) -> pd.Series:
-    return table[name] if name in table else pd.Series(None, index=table.index, dtype=str)
 
 
 def _labels(findings: pd.Series, path: Path) -> np.ndarray:

@@ -3,7 +3,7 @@
 import csv
 import gzip
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +13,21 @@ import pandas as pd
 from cxrlt_cli.artifacts.source_table import BLANK, COLUMNS, SourceTable
 from cxrlt_cli.errors import UserError, listed, reason
 
+#: What an official split may be called, and what we call it.
+_SPLITS = {
+    "train": "train", "val": "val", "valid": "val", "validate": "val", "validation": "val", "dev": "val", "development": "val",
+    "test": "test",
+}  # fmt: skip
+_OLDEST = 120.0  # years; ChestX-ray14's first table has ages up to 414
+
 
 @dataclass(frozen=True)
 class Listing:
     """The images of a source.
 
     Attributes:
-        source: the rows of its table; `file` is the path from `root`.
+        source: the rows of its table; `file` is the path from `root` where an image is expected, whether or not it is
+            there; null only where the reader knows that there is none.
         root: the folder of the images.
         tables: the files that it was read from.
         unlisted: image files in the folder that no table names.
@@ -35,6 +43,55 @@ def require_folder(folder: Path) -> None:
     """Raises UserError where a folder is not there."""
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder", "--source KIND=PATH names where the source lies")
+
+
+def label_tables(folder: Path, labels: Path | None, names: Iterable[str]) -> list[Path]:
+    """The label tables of a source: the file `labels`, or those of some names (.csv or .csv.gz) in a folder.
+
+    Args:
+        folder: where they lie if `labels` is None.
+        labels: the table itself, or another folder.
+        names: without their ending.
+
+    Raises:
+        UserError: none is there, or one both plain and zipped.
+    """
+    if labels is not None and not labels.is_dir():
+        return [labels]
+    holder = labels or folder
+    names = list(names)
+    found = [[path for path in (holder / f"{name}.csv", holder / f"{name}.csv.gz") if path.is_file()] for name in names]
+    twice = next((paths for paths in found if len(paths) > 1), None)
+    if twice:
+        raise UserError(f"{holder} has both {twice[0].name} and {twice[1].name}", "name the one to read: --labels FILE")
+    if not any(found):
+        raise UserError(
+            f"{holder} has no label table ({', '.join(names)}: .csv or .csv.gz)", "name it: --labels FILE or FOLDER"
+        )
+    return [path for paths in found for path in paths]
+
+
+def only_table(folder: Path, labels: Path | None, pattern: str, but: str = "-") -> Path:
+    """The one label table of a source: the file `labels`, or the only .csv or .csv.gz in a folder that fits.
+
+    Args:
+        folder: where it lies if `labels` is None.
+        labels: the table itself, or another folder.
+        pattern: of its name without ending.
+        but: how the names of other tables begin.
+
+    Raises:
+        UserError: none fits, or several.
+    """
+    if labels is not None and not labels.is_dir():
+        return labels
+    holder = labels or folder
+    fitting = [path for end in (".csv", ".csv.gz") for path in holder.glob(pattern + end)]
+    found = sorted(path for path in fitting if not path.name.startswith(but))
+    if len(found) != 1:
+        what = f"has {listed(path.name for path in found)}" if found else f"has no label table ({pattern}.csv or .csv.gz)"
+        raise UserError(f"{holder} {what}", "name the label table: --labels FILE")
+    return found[0]
 
 
 def read_text_table(path: Path) -> pd.DataFrame:
@@ -90,6 +147,19 @@ def require(table: pd.DataFrame, names: Iterable[str], path: Path, hint: str = "
         raise UserError(f"{path} has no column {listed(absent)}", hint or f"its columns are: {there}")
 
 
+def label_columns(table: pd.DataFrame, others: Iterable[str], path: Path, hint: str) -> list[str]:
+    """The columns that are none of `others`, in their order; a column without a name (an index) is no label either.
+
+    Raises:
+        UserError: there is none.
+    """
+    known = set(others)
+    found = [str(name) for name in table.columns if name not in known and not str(name).startswith("Unnamed: ")]
+    if not found:
+        raise UserError(f"{path} has no label columns, only {', '.join(map(str, table.columns))}", hint)
+    return found
+
+
 def labels_of(table: pd.DataFrame, classes: list[str], path: Path) -> np.ndarray:
     """(N, C) int8 of label columns: 1, 0, -1 (uncertain) and BLANK, written as integers or as 1.0.
 
@@ -98,14 +168,16 @@ def labels_of(table: pd.DataFrame, classes: list[str], path: Path) -> np.ndarray
     """
     labels = np.empty((len(table), len(classes)), dtype=np.int8)
     for column, name in enumerate(classes):
-        blank = table[name].isna().to_numpy() | (table[name].astype(str).str.strip() == "").to_numpy()
-        numbers = pd.to_numeric(table[name].where(~blank), errors="coerce").to_numpy(dtype=float)
+        codes, distinct = pd.factorize(table[name], use_na_sentinel=False)  # a few values, however long the table
+        values = pd.Series(distinct)
+        blank = values.isna().to_numpy() | (values.astype(str).str.strip() == "").to_numpy()
+        numbers = pd.to_numeric(values.where(~blank), errors="coerce").to_numpy(dtype=float)
         wrong = ~blank & ~np.isin(numbers, (-1.0, 0.0, 1.0))
         if wrong.any():
-            row = int(np.flatnonzero(wrong)[0])
+            row = int(np.flatnonzero(wrong[codes])[0])
             value = table[name].iloc[row]
             raise UserError(f"{path}, column {name!r}, row {row + 1}: {value!r} is not a label", "labels are 1, 0, -1 or blank")
-        labels[:, column] = np.where(blank, BLANK, np.nan_to_num(numbers)).astype(np.int8)
+        labels[:, column] = np.where(blank, BLANK, np.nan_to_num(numbers)).astype(np.int8)[codes]
     return labels
 
 
@@ -116,6 +188,52 @@ def source_table(kind: str, columns: Mapping[str, object], classes: list[str], l
         if name not in table:
             table[name] = None
     return SourceTable(kind, table[COLUMNS], classes, labels, {})
+
+
+def joined(parts: Sequence[SourceTable], paths: Sequence[Path]) -> SourceTable:
+    """The rows of several tables of one source, their labels brought together by name.
+
+    Args:
+        parts: one or more.
+        paths: the file of each.
+
+    Raises:
+        UserError: an image twice, or different labels.
+    """
+    classes = parts[0].classes
+    for part, path in zip(parts, paths, strict=True):
+        refuse_duplicates(part.table["image_id"], path)
+        if set(part.classes) != set(classes):
+            apart = sorted(set(part.classes) ^ set(classes))
+            raise UserError(f"only one of {paths[0]} and {path} has {listed(apart)}", "read one of them: --labels FILE")
+    table = pd.concat([part.table for part in parts], ignore_index=True)
+    refuse_duplicates(table["image_id"], Path(" + ".join(map(str, paths))))
+    labels = np.concatenate([part.labels[:, [part.classes.index(name) for name in classes]] for part in parts])
+    return SourceTable(parts[0].kind, table, classes, labels, {})
+
+
+def optional(table: pd.DataFrame, name: str) -> pd.Series:
+    """A column, all null where the table does not have it."""
+    return table[name] if name in table else pd.Series(None, index=table.index, dtype=str)
+
+
+def ages(column: pd.Series) -> pd.Series:
+    """Ages in years from text; NaN where it is no number or nobody's age."""
+    years = pd.to_numeric(column, errors="coerce").astype(float)
+    return years.where((years >= 0) & (years <= _OLDEST))
+
+
+def splits_of(column: pd.Series, path: Path) -> pd.Series:
+    """Official splits under our names: train, val, test; blank is null.
+
+    Raises:
+        UserError: a name that is no split's.
+    """
+    names = column.astype(str).str.strip().str.lower().where(column.notna())
+    strange = sorted(set(names.dropna()) - set(_SPLITS))
+    if strange:
+        raise UserError(f"{path}, column {column.name!r}: {listed(strange)} is no split", "splits are train, val and test")
+    return names.map(_SPLITS)
 
 
 def refuse_duplicates(ids: pd.Series, path: Path) -> None:

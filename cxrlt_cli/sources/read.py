@@ -5,14 +5,26 @@ from pathlib import Path
 from cxrlt_cli.config.cache import CacheConfig
 from cxrlt_cli.labels.spaces import built_in_spaces, read_space
 from cxrlt_cli.sources.chestxray14 import read_chestxray14
+from cxrlt_cli.sources.chexpert import read_chexpert
 from cxrlt_cli.sources.listing import Listing
+from cxrlt_cli.sources.mimic_cxr_lt import read_mimic_cxr_lt
+from cxrlt_cli.sources.padchest_lt import read_padchest_lt
 from cxrlt_cli.sources.table import TableColumns, read_table_source
+from cxrlt_cli.sources.vindr_cxr import read_vindr_cxr
+
+_PUBLISHED = {
+    "mimic-cxr-lt": read_mimic_cxr_lt,
+    "chestxray14": read_chestxray14,
+    "chexpert": read_chexpert,
+    "padchest-lt": read_padchest_lt,
+    "vindr-cxr": read_vindr_cxr,
+}
 
 
 def read_source(config: CacheConfig) -> Listing:
     """Lists the images of the source that the options name. Raises UserError as its reader does."""
-    if config.kind == "chestxray14":
-        return read_chestxray14(config.path, config.labels)
+    if config.kind in _PUBLISHED:
+        return _PUBLISHED[config.kind](config.path, config.labels)
     return read_table_source(config.path, config.images, _columns(config))
 
 
@@ -26,6 +38,7 @@ def _columns(config: CacheConfig) -> TableColumns:
         sex=config.sex_column,
         age=config.age_column,
         split=config.split_column,
+        inverted=config.invert_column,
         labels=_label_columns(config.label_columns),
     )
 

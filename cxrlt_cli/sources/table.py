@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.sources.inverted import inverted_of
 from cxrlt_cli.sources.listing import (
     Listing,
     labels_of,
@@ -16,10 +16,8 @@ from cxrlt_cli.sources.listing import (
     refuse_duplicates,
     require,
     source_table,
+    splits_of,
 )
-
-#: What an official split may be called, and what we call it.
-_SPLITS = {"train": "train", "val": "val", "valid": "val", "validate": "val", "validation": "val", "dev": "val", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,7 @@ class TableColumns:
         sex: sex.
         age: age in years.
         split: official split: train, val (also valid, validation, dev) or test.
+        inverted: whether a picture shows dense tissue dark.
         labels: the label columns; values 1, 0, -1 and blank.
     """
 
@@ -46,6 +45,7 @@ class TableColumns:
     sex: str
     age: str
     split: str
+    inverted: str
     labels: tuple[str, ...]
 
 
@@ -66,8 +66,8 @@ def read_table_source(file: Path, images: Path | None, columns: TableColumns) ->
     if len(set(columns.labels)) < len(columns.labels):
         raise UserError(f"--label-columns names a column twice: {listed(columns.labels)}", "name each label once")
     columns = _with_usual_names(columns, table)
-    used = [columns.image, columns.patient, columns.path, columns.study, columns.view, columns.sex, columns.age, columns.split]
-    require(table, [name for name in (*used, *columns.labels) if name], file)
+    used = [name for field, name in vars(columns).items() if field != "labels" and name]
+    require(table, [*used, *columns.labels], file)
     for name in (columns.image, columns.patient):
         refuse_blank(table[name], file)
     refuse_duplicates(table[columns.image], file)
@@ -77,13 +77,15 @@ def read_table_source(file: Path, images: Path | None, columns: TableColumns) ->
     found = {
         "image_id": table[columns.image].astype(str),
         "patient_id": table[columns.patient].astype(str),
-        "file": _present(table[columns.path or columns.image].astype(str), root),
+        "file": table[columns.path or columns.image].astype(str),
         **{name: table[column] for name, column in _said(columns).items()},
     }
     if columns.age:
         found["age"] = pd.to_numeric(table[columns.age], errors="coerce")
     if columns.split:
-        found["official_split"] = _splits(table[columns.split], file)
+        found["official_split"] = splits_of(table[columns.split], file)
+    if columns.inverted:
+        found["inverted"] = inverted_of(table[columns.inverted], file)
     labels = labels_of(table, list(columns.labels), file)
     return Listing(source_table("table", found, list(columns.labels), labels), root, [file])
 
@@ -97,20 +99,6 @@ def _with_usual_names(columns: TableColumns, table: pd.DataFrame) -> TableColumn
 def _said(columns: TableColumns) -> dict[str, str]:
     names = {"study_id": columns.study, "view": columns.view, "sex": columns.sex}
     return {name: column for name, column in names.items() if column}
-
-
-def _present(paths: pd.Series, root: Path) -> pd.Series:
-    """The paths, null where no file is. Paths that leave the folder are kept: the table's author may mean them."""
-    there = np.array([(root / path).is_file() for path in paths])
-    return pd.Series(paths.where(there))
-
-
-def _splits(column: pd.Series, file: Path) -> pd.Series:
-    names = column.astype(str).str.strip().str.lower().where(column.notna())
-    strange = sorted(set(names.dropna()) - set(_SPLITS))
-    if strange:
-        raise UserError(f"{file}, column {column.name!r}: {listed(strange)} is no split", "splits are train, val and test")
-    return names.map(_SPLITS)
 
 
 def _label_like(table: pd.DataFrame) -> str:

@@ -141,3 +141,16 @@ def test_resume_refuses_another_label_table(cxrlt: Run, pictures: Path, tmp_path
     assert ended.code == 2
     assert "the labels or patients changed" in ended.err
     assert read_source_table(tmp_path / "images/pictures.parquet").classes == CLASSES
+
+
+def test_pictures_that_a_column_calls_inverted_are_turned_round(cxrlt: Run, pictures: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(pictures / "labels.csv")
+    table["photometric"] = ["MONOCHROME1", "MONOCHROME2"] * (len(table) // 2)
+    table.to_csv(pictures / "labels.csv", index=False)
+    assert cxrlt(*_cache(pictures), "--invert-column", "photometric", "--fit", "stretch").code == 0
+    source = read_source_table(tmp_path / "images/pictures.parquet")
+    assert source.table["inverted"].tolist() == [True, False] * 48
+    stored = ImageReader(tmp_path / "images/pictures.h5").read(np.arange(2))
+    plain = [read_square(pictures / file, PixelSettings(32, "stretch")) for file in source.table["file"][:2]]
+    assert np.abs(stored[0].astype(int) - (255 - plain[0].astype(int))).max() <= 1
+    assert (stored[1] == plain[1]).all()

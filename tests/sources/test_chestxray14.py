@@ -67,6 +67,8 @@ def test_a_label_table_elsewhere_and_images_that_are_not_there(tmp_path: Path) -
     listing = read_chestxray14(folder, table)
     assert listing.source.table["file"].isna().tolist() == [False, False, True]
     assert listing.unlisted == 1
+    renamed = table.rename(tmp_path / "Data_Entry_2017.csv")
+    assert read_chestxray14(folder, tmp_path).tables == [renamed], "its folder will do"
 
 
 @pytest.mark.parametrize(

@@ -41,8 +41,13 @@ def test_values_are_read_as_text_and_labels_kept_apart(folder: Path) -> None:
     assert source.table["image_id"].tolist() == ["007", "b", "c"], "leading zeros stay"
     assert source.table["patient_id"].tolist() == ["01", "1", "p"]
     assert source.labels.tolist() == [[1, 1], [0, BLANK], [-1, 0]]
-    assert source.table["file"].isna().tolist() == [False, False, True]
+    assert source.table["file"].tolist() == ["x/1.png", "x/2.png", "x/none.png"], "where it is expected"
     assert source.table["age"].fillna(-1).tolist() == [61, -1, -1]
+
+
+def test_a_blank_path_is_no_file(folder: Path) -> None:
+    source = read_table_source(_csv(folder, path=["x/1.png", "", "x/2.png"]), None, COLUMNS).source
+    assert source.table["file"].isna().tolist() == [False, True, False]
 
 
 def test_parquet_is_read_alike(folder: Path) -> None:
@@ -64,7 +69,7 @@ def test_columns_are_named_by_options(folder: Path) -> None:
 def test_paths_count_from_another_folder(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "tables").mkdir()
     listing = read_table_source(_csv(tmp_path / "tables"), folder, COLUMNS)
-    assert listing.source.table["file"].notna().sum() == 2
+    assert [(listing.root / file).is_file() for file in listing.source.table["file"]] == [True, True, False]
     assert listing.root == folder
 
 

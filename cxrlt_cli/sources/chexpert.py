@@ -1,0 +1,106 @@
+"""CheXpert (Irvin et al., AAAI 2019; 224,316 pictures of 65,240 patients), full (CheXpert-v1.0) and small.
+
+As published: train.csv (223,414 rows, labelled from reports) and valid.csv (234, by radiologists), each with `Path`
+(`CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg`), Sex, Age, Frontal/Lateral, AP/PA and 14 observations:
+1 present, 0 absent, -1 uncertain, blank not mentioned. All four are kept apart, also for `No Finding`, which is 1 or blank.
+Labels of the 500 studies of the test set were released later; the file is seen under the names test_labels.csv and test.csv,
+with `Path` beginning with `test/` and without Sex, Age and view. groundtruth.csv, a row a study, is not read.
+
+The image id is the path without the dataset's name and without .jpg, so that it is the same in full and small. The split is
+the path's own folder; `valid` is our val. The view of a frontal picture is AP/PA as published (AP, PA, 16 times LL and once
+RL), of a lateral one LATERAL. Ages above 90 are published as 90; 3 rows of train.csv have age 0, kept as it is. The folders
+of the full download's batches (`CheXpert-v1.0 batch 2 (train 1)` …) must have been brought together under `train/`.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cxrlt_cli.artifacts.source_table import SourceTable
+from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.sources.listing import (
+    Listing,
+    ages,
+    joined,
+    label_tables,
+    labels_of,
+    optional,
+    read_text_table,
+    refuse_blank,
+    require,
+    require_folder,
+    source_table,
+)
+
+CLASSES = [
+    "No Finding", "Enlarged Cardiomediastinum", "Cardiomegaly", "Lung Opacity", "Lung Lesion", "Edema", "Consolidation",
+    "Pneumonia", "Atelectasis", "Pneumothorax", "Pleural Effusion", "Pleural Other", "Fracture", "Support Devices",
+]  # fmt: skip
+_NAMES = ("train", "valid", "test", "test_labels")
+_PATH = (
+    r"(?:^|/)(?P<split>train|valid|test)/(?P<patient>patient\d+)/(?P<study>study\d+)/(?P<view>view\d+_(?:frontal|lateral))"
+    r"\.jpg$"
+)
+_SEXES = {"Female": "F", "Male": "M"}  # the one patient of sex Unknown is null
+
+
+def read_chexpert(folder: Path, labels: Path | None) -> Listing:
+    """Lists the images of CheXpert.
+
+    Args:
+        folder: holds `train/` and `valid/`, or the one CheXpert folder that does.
+        labels: a label table or the folder of several, where they do not stand beside the images.
+
+    Raises:
+        UserError: no table, or two CheXpert folders; a path that is not CheXpert's; a missing column; a value that is no label;
+            an image twice.
+    """
+    require_folder(folder)
+    root = _root(folder)
+    paths = label_tables(root, labels, _NAMES)
+    return Listing(joined([_rows(path) for path in paths], paths), root, paths)
+
+
+def _root(folder: Path) -> Path:
+    """The folder itself where it is CheXpert's, else the one in it that is."""
+    if _is_chexpert(folder):
+        return folder
+    inside = [path for path in sorted(folder.glob("CheXpert*")) if _is_chexpert(path)]
+    if len(inside) > 1:
+        raise UserError(f"{folder} holds {listed(path.name for path in inside)}", f"--source chexpert={inside[0]} names one")
+    return inside[0] if inside else folder
+
+
+def _is_chexpert(folder: Path) -> bool:
+    return any((folder / name).exists() for name in ("train", "valid", "test", "train.csv", "valid.csv"))
+
+
+def _rows(path: Path) -> SourceTable:
+    table = read_text_table(path)
+    require(table, ["Path", *CLASSES], path)
+    refuse_blank(table["Path"], path)
+    parts = table["Path"].str.extract(_PATH)
+    wrong = np.flatnonzero(parts["split"].isna())
+    if len(wrong):
+        raise UserError(
+            f"{path}, row {wrong[0] + 1}: {table['Path'].iloc[wrong[0]]!r} is no path of CheXpert",
+            "as in CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg; any other table: --source table=FILE",
+        )
+    study = parts["patient"] + "/" + parts["study"]
+    image = parts["split"] + "/" + study + "/" + parts["view"]
+    columns = {
+        "image_id": image,
+        "patient_id": parts["patient"],
+        "study_id": study,
+        "view": _views(table, parts["view"]),
+        "sex": optional(table, "Sex").map(_SEXES),
+        "age": ages(optional(table, "Age")),
+        "official_split": parts["split"].replace("valid", "val"),
+        "file": image + ".jpg",
+    }
+    return source_table("chexpert", columns, CLASSES, labels_of(table, CLASSES, path))
+
+
+def _views(table: pd.DataFrame, names: pd.Series) -> pd.Series:
+    return optional(table, "AP/PA").mask(names.str.endswith("_lateral"), "LATERAL")
