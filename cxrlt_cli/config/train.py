@@ -10,7 +10,7 @@ from cxrlt_cli.options import flag
 from cxrlt_cli.workspace import checked_name
 
 _POSITIVE = ("epochs", "batch_size", "rate", "decoder_layers", "decoder_heads", "decoder_width", "decoder_feedforward")
-_SHARES = ("warmup", "decoder_dropout")
+_SHARES = ("warmup", "decoder_dropout", "label_smoothing", "mosaic", "reweight_from")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,24 @@ class TrainConfig:
         metavar="TERMS",
     )
     hard_from: Path | None = flag(None, "Run or evaluation that says which classes are hard [default: the newest finished run]")
+    reweight_from: float = flag(
+        0.0, "Class weights count only after this share of the training (deferred re-weighting); 0 is from the start."
+    )
+    loss: str = flag(
+        "bce",
+        "bce, focal[:GAMMA], asl[:G-/G+/CLIP], ldam[:MARGIN/SCALE], db[:LAMBDA] or two-way[:T]; all leave out unknown labels.",
+        metavar="LOSS",
+    )
+    label_smoothing: float = flag(0.0, "Targets of 0 and 1 become E/2 and 1 - E/2; 0 is off.", metavar="E")
+    logit_adjustment: float = flag(
+        0.0, "Times this, the log-odds of each class's prior enter the loss; 0 is off.", metavar="TAU"
+    )
+    sampling: str = flag(
+        "none", "How often an image is drawn: none (once), repeat-factor[:T], class-balanced, square-root.", metavar="RULE"
+    )
     mixup: float = flag(0.0, "MixUp: images and labels are mixed with shares from Beta(A, A); 0 is off.", metavar="A")
+    cutmix: float = flag(0.0, "CutMix: a box of another image, of a share from Beta(A, A); 0 is off.", metavar="A")
+    mosaic: float = flag(0.0, "Mosaic: this share of the batches shows four images in one; 0 is off.", metavar="P")
     augment: Literal["standard", "none"] = flag(
         "standard", "standard: flip, small rotation, zoom, shift, contrast, brightness."
     )
@@ -54,7 +71,7 @@ class TrainConfig:
     )
     dataset: Path | None = flag(None, "Images and labels [default: dataset.parquet]")
     embeddings: Path | None = flag(None, "Label embeddings [default: label_embeddings.parquet]")
-    name: str = flag("", "Name of the run: runs/NAME [default: from encoder, reweight and seed]")
+    name: str = flag("", "Name of the run: runs/NAME [default: from encoder, reweight, loss, sampling and seed]")
     resume: bool = flag(
         False, "Go on with this run where it stopped; start it where there is none.", name="--resume", free=True
     )
@@ -83,13 +100,21 @@ class TrainConfig:
         for name in _SHARES:
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"--{name.replace('_', '-')} {getattr(self, name)} is not a share of 0 … 1", "as in 0.1")
-        if not (0 <= self.mixup < math.inf and 0 <= self.weight_decay < math.inf):
-            raise UserError("--mixup and --weight-decay are numbers of 0 or more", "0 turns them off")
+        for name in ("mixup", "cutmix", "weight_decay", "logit_adjustment"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UserError(
+                    f"--{name.replace('_', '-')} {getattr(self, name)} is not a number of 0 or more", "0 turns it off"
+                )
 
     @property
     def run_name(self) -> str:
         """The name under `runs/`."""
         if self.name:
             return self.name
-        terms = "".join(mark if mark.isalnum() or mark in ".-" else "x" if mark == ":" else "_" for mark in self.reweight)
-        return "-".join(part for part in (self.encoder, terms, f"seed{self.seed}" if self.seed else "") if part)
+        said = (self.reweight, self.loss if self.loss != "bce" else "", self.sampling if self.sampling != "none" else "")
+        terms = ["".join(_in_a_name(mark) for mark in text) for text in said]
+        return "-".join(part for part in (self.encoder, *terms, f"seed{self.seed}" if self.seed else "") if part)
+
+
+def _in_a_name(mark: str) -> str:
+    return mark if mark.isalnum() or mark in ".-" else "x" if mark == ":" else "_"

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.data.images import DatasetImages
-from cxrlt_cli.data.randomness import permutation
+from cxrlt_cli.data.randomness import Stream, permutation, uniform
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,15 @@ class Batch:
 
     Attributes:
         rows: (B,) row numbers in the split.
+        draws: (B,) numbers of which each stands once in an epoch: the row, and how often it was drawn before. They decide
+            what is drawn for an image, so that one that is drawn twice is not augmented the same way twice.
         images: (B, S, S) uint8.
         targets: (B, C) float32, 1 or 0, or a soft target between them; 0 where unknown.
         known: (B, C) bool; true for soft targets.
     """
 
     rows: np.ndarray
+    draws: np.ndarray
     images: Tensor
     targets: Tensor
     known: Tensor
@@ -34,19 +37,39 @@ class Batch:
         if device.type == "cpu":
             return self
         moved = (tensor.pin_memory().to(device, non_blocking=True) for tensor in (self.images, self.targets, self.known))
-        return Batch(self.rows, *moved)
+        return Batch(self.rows, self.draws, *moved)
 
 
-def epoch_rows(count: int, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
-    """The rows of each batch of a training epoch, shuffled.
+def epoch_draws(count: int, batch_size: int, seed: int, epoch: int, weights: np.ndarray | None = None) -> list[np.ndarray]:
+    """The draws of each batch of a training epoch, shuffled; `draw % count` is the row.
 
     The rest that does not fill a batch is left out of this epoch (another rest in each), so that batch normalisation never
     sees a very small batch; where all rows are fewer than a batch, they are one.
+
+    Args:
+        count: rows of the split.
+        batch_size: rows a batch.
+        seed: of the run.
+        epoch: from 0.
+        weights: (count,) how often each row is drawn, in proportion; None for once. An epoch has `count` draws all the same.
+            A row of weight w is drawn either floor or ceil of w / mean(w) times (systematic sampling).
     """
     order = permutation(seed, epoch, count)
+    if weights is not None:
+        order = _drawn(order, weights, seed, epoch)
     if count < batch_size:
         return [order]
     return np.split(order[: count - count % batch_size], count // batch_size)
+
+
+def _drawn(order: np.ndarray, weights: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    count = len(order)
+    ends = np.cumsum(weights[order])
+    start = uniform(seed, epoch, np.zeros(1, dtype=np.int64), Stream.SAMPLE)[0]
+    chosen = np.searchsorted(ends, (start + np.arange(count)) * (ends[-1] / count), side="right").clip(max=count - 1)
+    again = np.arange(count) - np.searchsorted(chosen, chosen)  # how often the same one stands before it
+    draws = order[chosen] + count * again
+    return np.asarray(draws[np.argsort(uniform(seed, epoch, draws, Stream.ORDER), kind="stable")])
 
 
 def rows_in_order(count: int, batch_size: int) -> list[np.ndarray]:
@@ -54,20 +77,21 @@ def rows_in_order(count: int, batch_size: int) -> list[np.ndarray]:
     return np.split(np.arange(count), range(batch_size, count, batch_size))
 
 
-def batches(dataset: Dataset, images: DatasetImages, rows: Iterable[np.ndarray]) -> Iterator[Batch]:
+def batches(dataset: Dataset, images: DatasetImages, draws: Iterable[np.ndarray]) -> Iterator[Batch]:
     """Reads batches, one ahead of the one in use: reading lets go of Python's lock while the network computes."""
 
-    def read(chosen: np.ndarray) -> Batch:
+    def read(drawn: np.ndarray) -> Batch:
+        chosen = drawn % len(dataset.table)
         targets, known = dataset.targets[chosen].astype(np.float32), dataset.known[chosen]
         if dataset.soft is not None:
             soft = dataset.soft[chosen]
             targets, known = np.where(np.isnan(soft), targets, soft), known | ~np.isnan(soft)
-        return Batch(chosen, torch.from_numpy(images.read(chosen)), torch.from_numpy(targets), torch.from_numpy(known))
+        return Batch(chosen, drawn, torch.from_numpy(images.read(chosen)), torch.from_numpy(targets), torch.from_numpy(known))
 
     with ThreadPoolExecutor(1, thread_name_prefix="read-batch") as reader:
         ahead = None
-        for chosen in rows:
-            following = reader.submit(read, chosen)
+        for drawn in draws:
+            following = reader.submit(read, drawn)
             if ahead is not None:
                 yield ahead.result()
             ahead = following

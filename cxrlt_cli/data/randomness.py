@@ -18,6 +18,14 @@ class Stream(IntEnum):
     BRIGHTNESS = 8
     BATCH = 9
     DROPOUT = 10
+    SAMPLE = 11
+    CUTMIX = 12
+    MOSAIC = 13
+    BLUR = 14
+    NOISE = 15
+    ERASE = 16
+    ERASE_X = 17
+    ERASE_Y = 18
 
 
 def uniform(seed: int, epoch: int, rows: np.ndarray, stream: Stream) -> np.ndarray:

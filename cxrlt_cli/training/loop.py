@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import progress
-from cxrlt_cli.data.batches import batches, epoch_rows
+from cxrlt_cli.data.batches import batches, epoch_draws
 from cxrlt_cli.data.images import DatasetImages
 from cxrlt_cli.data.randomness import step_seed
 from cxrlt_cli.errors import UserError, listed
@@ -31,6 +31,7 @@ class Training:
     images: DatasetImages
     device: torch.device
     precision: torch.dtype
+    sampling: np.ndarray | None = None
 
     @property
     def steps_an_epoch(self) -> int:
@@ -61,7 +62,8 @@ def train_epochs(training: Training, state: State, stop: StopRequest, finished: 
 def _train_epoch(training: Training, state: State, stop: StopRequest) -> None:
     """The rest of the epoch that the state is in."""
     config = training.config
-    rows = epoch_rows(len(training.dataset.table), config.batch_size, config.seed, state.epoch)
+    count = len(training.dataset.table)
+    rows = epoch_draws(count, config.batch_size, config.seed, state.epoch, training.sampling)
     state.network.train()
     label = f"epoch {state.epoch + 1}/{config.epochs}"
     with progress(label, len(rows) * len(rows[0])) as bar:
@@ -81,13 +83,14 @@ def _train_epoch(training: Training, state: State, stop: StopRequest) -> None:
 
 def _step(training: Training, state: State, inputs: Tensor, targets: Tensor, known: Tensor) -> float:
     """One step of the optimizer; returns the loss, and leaves the weights as they are where it is not finite."""
-    rate = rate_at(state.step, training.steps_an_epoch * training.config.epochs, training.config.rate, training.config.warmup)
+    steps = training.steps_an_epoch * training.config.epochs
+    rate = rate_at(state.step, steps, training.config.rate, training.config.warmup)
     for group in state.optimizer.param_groups:
         group["lr"] = rate
     state.optimizer.zero_grad(set_to_none=True)
     with torch.autocast(training.device.type, training.precision, enabled=training.precision != torch.float32):
         logits = state.network(inputs)
-    loss = training.recipe.loss(logits, targets, known)
+    loss = training.recipe.loss(logits, targets, known, state.step / steps)
     value = float(loss.detach())
     if math.isfinite(value):
         state.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]

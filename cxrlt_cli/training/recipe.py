@@ -6,22 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.data.augment import Amounts, augment, normalise, to_unit
 from cxrlt_cli.data.batches import Batch
-from cxrlt_cli.data.randomness import Stream, batch_generator
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.model.decoder import DecoderSize
 from cxrlt_cli.model.encoder import load_encoder
 from cxrlt_cli.model.network import Network, NetworkSpec
 from cxrlt_cli.model.weights import imagenet_file
-from cxrlt_cli.tricks.bce import bce
-from cxrlt_cli.tricks.masked_mean import masked_mean
-from cxrlt_cli.tricks.mixup import mixup
-
-Inputs = tuple[Tensor, Tensor, Tensor]
+from cxrlt_cli.training.losses import Counts, Loss, make_loss
+from cxrlt_cli.training.mixing import Inputs, make_mixing
 
 
 @dataclass(frozen=True)
@@ -30,32 +26,24 @@ class Recipe:
 
     Attributes:
         inputs: (batch, epoch, step) -> the network's images (B, 1, S, S), targets and known (B, C).
-        loss: (logits, targets, known) -> a number.
+        loss: (logits, targets, known, share of the training that is done) -> a number.
     """
 
     inputs: Callable[[Batch, int, int], Inputs]
-    loss: Callable[[Tensor, Tensor, Tensor], Tensor]
+    loss: Loss
 
 
-def make_recipe(config: TrainConfig, weights: np.ndarray, device: torch.device) -> Recipe:
-    """The recipe that the flags describe; `weights` are the (C,) class weights."""
-    class_weights = torch.from_numpy(weights.astype(np.float32)).to(device) if (weights != 1).any() else None
+def make_recipe(config: TrainConfig, counts: Counts, device: torch.device) -> Recipe:
+    """The recipe that the flags describe, on a device. Raises UserError where `--loss` is none."""
+    mix = make_mixing(config)
 
     def inputs(batch: Batch, epoch: int, step: int) -> Inputs:
         images = to_unit(batch.images)
         if config.augment == "standard":
-            images = augment(images, config.seed, epoch, batch.rows, Amounts())
-        images, targets, known = normalise(images), batch.targets, batch.known
-        if config.mixup > 0:
-            draws = batch_generator(config.seed, step, Stream.BATCH)
-            partner = torch.from_numpy(draws.permutation(len(images))).to(device)
-            images, targets, known = mixup(images, targets, known, draws.beta(config.mixup, config.mixup), partner)
-        return images, targets, known
+            images = augment(images, config.seed, epoch, batch.draws, Amounts())
+        return mix(normalise(images), batch.targets, batch.known, step)
 
-    def loss(logits: Tensor, targets: Tensor, known: Tensor) -> Tensor:
-        return masked_mean(bce(logits.float(), targets), known, class_weights)
-
-    return Recipe(inputs, loss)
+    return Recipe(inputs, make_loss(config, counts.to(device)))
 
 
 def make_network(config: TrainConfig, queries: np.ndarray) -> tuple[Network, NetworkSpec]:

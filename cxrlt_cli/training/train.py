@@ -26,8 +26,10 @@ from cxrlt_cli.options import refuse_changed, saved
 from cxrlt_cli.signals import StopRequest, stop_requests
 from cxrlt_cli.training.hard_classes import development_ap
 from cxrlt_cli.training.loop import Training, train_epochs
+from cxrlt_cli.training.losses import Counts
 from cxrlt_cli.training.recipe import choose_device, choose_precision, make_network, make_optimizer, make_recipe
 from cxrlt_cli.training.reweight import class_weights, hardest, parse_reweight
+from cxrlt_cli.training.sampling import sampling_weights
 from cxrlt_cli.training.state import State, load_state, save_state
 from cxrlt_cli.training.validate import Validation, validate
 from cxrlt_cli.workspace import Workspace
@@ -67,14 +69,20 @@ def train_run(config: TrainConfig, workspace: Workspace) -> None:
     precision = choose_precision(config.precision, device)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
     state = State(network, make_optimizer(config, network), scaler)
-    weights = np.array([described["class_weights"][name] for name in sources.train.classes])
-    recipe = make_recipe(config, weights, device)
-    training = Training(config, recipe, sources.train, DatasetImages(sources.train), device, precision)
+    recipe = make_recipe(config, _counts(sources.train, described), device)
+    sampling = sampling_weights(config.sampling, sources.train.targets)
+    training = Training(config, recipe, sources.train, DatasetImages(sources.train), device, precision, sampling)
     check_writable(run.folder)
     validator = _Validator(sources.val, DatasetImages(sources.val), spec, config, described)
     with exclusive(run.folder / ".lock"), nullcontext() if begun else replaced(run.folder, run.files, run.last):
         _prepare(run, begun, described, state)
         _train(run, training, state, validator)
+
+
+def _counts(train: Dataset, described: dict[str, Any]) -> Counts:
+    weights = [described["class_weights"][name] for name in train.classes]
+    positives, known = train.targets.sum(axis=0, dtype=np.int64), train.known.sum(axis=0)
+    return Counts(torch.from_numpy(positives), torch.from_numpy(known), torch.tensor(weights, dtype=torch.float64))
 
 
 def _read_sources(config: TrainConfig, workspace: Workspace) -> _Sources:

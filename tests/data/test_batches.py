@@ -7,20 +7,20 @@ from conftest import Run, write_pictures
 
 from cxrlt_cli.artifacts.dataset import read_dataset
 from cxrlt_cli.artifacts.images import ImageReader
-from cxrlt_cli.data.batches import batches, epoch_rows, rows_in_order
+from cxrlt_cli.data.batches import batches, epoch_draws, rows_in_order
 from cxrlt_cli.data.images import DatasetImages
 
 
 def test_an_epoch_has_whole_batches_and_every_row_at_most_once() -> None:
-    rows = epoch_rows(100, 16, seed=0, epoch=3)
+    rows = epoch_draws(100, 16, seed=0, epoch=3)
     assert [len(batch) for batch in rows] == [16] * 6
     assert len(set(np.concatenate(rows))) == 96
-    left_out = {frozenset(set(range(100)) - set(np.concatenate(epoch_rows(100, 16, 0, epoch)))) for epoch in range(5)}
+    left_out = {frozenset(set(range(100)) - set(np.concatenate(epoch_draws(100, 16, 0, epoch)))) for epoch in range(5)}
     assert len(left_out) == 5, "other rows are left out in each epoch"
 
 
 def test_fewer_rows_than_a_batch_are_one_batch() -> None:
-    assert [len(batch) for batch in epoch_rows(5, 16, 0, 0)] == [5]
+    assert [len(batch) for batch in epoch_draws(5, 16, 0, 0)] == [5]
 
 
 def test_validation_has_every_row_once_in_order() -> None:

@@ -1,0 +1,29 @@
+"""Two-way loss (Kobayashi, CVPR 2023): positives above negatives, among an image's labels and among a label's images."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def two_way(logits: Tensor, targets: Tensor, known: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """softplus( log sum over negatives e^x + T log sum over positives e^(-x / T) ), along each of the two ways.
+
+    Args:
+        logits: (B, C).
+        targets: (B, C); above 0.5 counts as positive.
+        known: (B, C) bool; an unknown label is neither.
+        temperature: T, 4 in the paper.
+
+    Returns:
+        (B + C,) losses: of the images, then of the labels; and (B + C,) bool, those that have a positive and a negative to
+        compare. The mean is to be taken over these, of each way alone, and both added.
+    """
+    present, absent = known & (targets > 0.5), known & (targets <= 0.5)
+    losses, sound = [], []
+    for way in (1, 0):
+        above = temperature * torch.logsumexp((-logits / temperature).masked_fill(~present, -torch.inf), dim=way)
+        below = torch.logsumexp(logits.masked_fill(~absent, -torch.inf), dim=way)
+        there = present.any(dim=way) & absent.any(dim=way)
+        losses.append(functional.softplus(torch.where(there, above + below, above.new_zeros(()))))
+        sound.append(there)
+    return torch.cat(losses), torch.cat(sound)
