@@ -74,7 +74,7 @@ def read_table_source(file: Path, images: Path | None, columns: TableColumns) ->
     root = images or file.parent
     if not root.is_dir():
         raise UserError(f"{root} is not a folder", "--images names the folder of the image files")
-    found = {
+    found: dict[str, Any] = {
         "image_id": table[columns.image].astype(str),
         "patient_id": table[columns.patient].astype(str),
         "file": table[columns.path or columns.image].astype(str),

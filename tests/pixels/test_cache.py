@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import CACHE, CLASSES, Run

@@ -11,7 +11,7 @@ from cxrlt_cli.artifacts.source_table import BLANK
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.sources.table import TableColumns, read_table_source
 
-COLUMNS = TableColumns("image_id", "", "patient_id", "", "", "", "", "", ("Mass", "Edema"))
+COLUMNS = TableColumns("image_id", "", "patient_id", "", "", "", "", "", "", ("Mass", "Edema"))
 ROWS = {
     "image_id": ["007", "b", "c"],
     "path": ["x/1.png", "x/2.png", "x/none.png"],
