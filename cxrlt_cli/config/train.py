@@ -54,6 +54,11 @@ class TrainConfig:
     augment: Literal["standard", "none"] = flag(
         "standard", "standard: flip, small rotation, zoom, shift, contrast, brightness."
     )
+    average: str = flag(
+        "none",
+        "Weights that are validated and kept: none (the last), ema[:DECAY] or swa[:SHARE] of the training.",
+        metavar="RULE",
+    )
     epochs: int = flag(20, "Passes over the training images.")
     batch_size: int = flag(64, "Images a step.")
     rate: float = flag(1e-4, "Peak learning rate of AdamW.", name="--lr")

@@ -16,6 +16,7 @@ from cxrlt_cli.data.images import DatasetImages
 from cxrlt_cli.data.randomness import step_seed
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.signals import StopRequest
+from cxrlt_cli.training.averaging import average_epoch, average_step
 from cxrlt_cli.training.recipe import Recipe
 from cxrlt_cli.training.schedule import rate_at
 from cxrlt_cli.training.state import State
@@ -54,6 +55,7 @@ def train_epochs(training: Training, state: State, stop: StopRequest, finished: 
             return
         mean_loss = state.loss_sum / training.steps_an_epoch
         state.epoch, state.position, state.loss_sum = state.epoch + 1, 0, 0.0
+        average_epoch(training.config, state)
         finished(mean_loss)
         if stop:
             return
@@ -74,6 +76,7 @@ def _train_epoch(training: Training, state: State, stop: StopRequest) -> None:
             loss = _step(training, state, inputs, targets, known)
             if not math.isfinite(loss):
                 _fail(training.dataset, batch.rows, loss, state.step)
+            average_step(config, state)
             state.loss_sum += loss
             state.step, state.position = state.step + 1, state.position + 1
             bar.advance(len(batch.rows), f"loss {state.loss_sum / state.position:.4f}")

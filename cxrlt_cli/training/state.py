@@ -19,6 +19,7 @@ class State:
         network: the network.
         optimizer: its optimizer.
         scaler: of the loss, for fp16.
+        average: a copy of the network that holds an average of its weights, in evaluation form; None without one.
         epoch: the epoch under way, from 0.
         step: steps done since the start.
         position: batches of the epoch that are done.
@@ -30,12 +31,18 @@ class State:
     network: Network
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
+    average: Network | None = None
     epoch: int = 0
     step: int = 0
     position: int = 0
     loss_sum: float = 0.0
     best: tuple[float, int] | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def judged(self) -> Network:
+        """The network that is validated and kept: the average where there is one."""
+        return self.network if self.average is None else self.average
 
 
 _PLAIN = ("epoch", "step", "position", "loss_sum", "best", "history")
@@ -49,6 +56,8 @@ def save_state(state: State, path: Path) -> None:
         "optimizer": state.optimizer.state_dict(),
         "scaler": state.scaler.state_dict(),
     }
+    if state.average is not None:
+        tensors["average"] = state.average.state_dict()
     write_checkpoint(path, {**tensors, **plain})
 
 
@@ -63,6 +72,8 @@ def load_state(state: State, path: Path) -> None:
         state.network.load_state_dict(content["model"])
         state.optimizer.load_state_dict(content["optimizer"])
         state.scaler.load_state_dict(content["scaler"])
+        if state.average is not None:
+            state.average.load_state_dict(content["average"])
     except (KeyError, ValueError, RuntimeError, TypeError) as error:
         raise UserError(
             f"{path} is of another network: {reason(error)}", "train again with --overwrite, or give another --name"

@@ -24,6 +24,7 @@ from cxrlt_cli.errors import Stopped, UserError, listed, reported_os_errors
 from cxrlt_cli.model.network import NetworkSpec
 from cxrlt_cli.options import refuse_changed, saved
 from cxrlt_cli.signals import StopRequest, stop_requests
+from cxrlt_cli.training.averaging import begin_average
 from cxrlt_cli.training.hard_classes import development_ap
 from cxrlt_cli.training.loop import Training, train_epochs
 from cxrlt_cli.training.losses import Counts
@@ -68,7 +69,7 @@ def train_run(config: TrainConfig, workspace: Workspace) -> None:
     network.place(device, int(sources.train.settings["size"]))
     precision = choose_precision(config.precision, device)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
-    state = State(network, make_optimizer(config, network), scaler)
+    state = State(network, make_optimizer(config, network), scaler, begin_average(config, network))
     recipe = make_recipe(config, _counts(sources.train, described), device)
     sampling = sampling_weights(config.sampling, sources.train.targets)
     training = Training(config, recipe, sources.train, DatasetImages(sources.train), device, precision, sampling)
@@ -203,7 +204,7 @@ def _status(run: Run, state: State) -> Iterator[None]:
 
 def _finish_epoch(run: Run, training: Training, state: State, validator: _Validator, loss: float) -> None:
     """Validates and saves; `last.pt` comes last: a kill before it repeats the epoch, and writes the same again."""
-    validation = validate(state.network, validator.dataset, validator.images, training.config.batch_size, training.device)
+    validation = validate(state.judged, validator.dataset, validator.images, training.config.batch_size, training.device)
     ap = {
         name: None if np.isnan(value) else float(value)
         for name, value in zip(validator.dataset.classes, validation.ap, strict=True)
@@ -224,7 +225,7 @@ def _finish_epoch(run: Run, training: Training, state: State, validator: _Valida
 def _save_best(run: Run, state: State, validator: _Validator, validation: Validation) -> None:
     dataset = validator.dataset
     content = {"spec": validator.spec.saved(), "classes": dataset.classes, "pixels": dataset.settings, "epoch": state.epoch}
-    model = {name: tensor.detach().cpu() for name, tensor in state.network.state_dict().items()}
+    model = {name: tensor.detach().cpu() for name, tensor in state.judged.state_dict().items()}
     write_checkpoint(run.best, {**content, "model": model, "described": validator.described})
     header = {"runs": [run.folder.name], "epoch": state.epoch, "split": "val", "views": 1, "merge": "none"}
     header["provenance"] = validator.described["provenance"]

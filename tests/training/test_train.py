@@ -34,8 +34,9 @@ def _weights(run: Path, which: str = "last.pt") -> dict[str, torch.Tensor]:
 
 
 def _same(first: Path, second: Path) -> bool:
-    a, b = _weights(first), _weights(second)
-    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+    a, b = (read_checkpoint(run / "last.pt", ["model"]) for run in (first, second))
+    pairs = [(a[key], b[key]) for key in ("model", "average") if key in a or key in b]
+    return all(one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one) for one, other in pairs)
 
 
 def test_what_a_run_leaves(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
@@ -134,11 +135,21 @@ def _wait_for(path: Path, seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGUSR1, 75)])
+TRICKS = ["--average", "ema:0.9", "--cutmix", "1", "--sampling", "class-balanced", "--loss", "ldam", "--reweight", "tail:2"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "code", "more"),
+    [
+        (signal.SIGKILL, -9, []),
+        (signal.SIGTERM, 143, [*TRICKS, "--reweight-from", "0.5"]),
+        (signal.SIGUSR1, 75, ["--average", "swa:0.5", "--mosaic", "0.5"]),
+    ],
+)
 def test_stopped_at_any_moment_and_resumed_it_ends_bit_equal(
-    sent: signal.Signals, code: int, cxrlt: Run, dataset: Path, tmp_path: Path
+    sent: signal.Signals, code: int, more: list[str], cxrlt: Run, dataset: Path, tmp_path: Path
 ) -> None:
-    command = [*TRAIN, "--epochs", "4", "--mixup", "0.4"]
+    command = [*TRAIN, "--epochs", "4", "--mixup", "0.4", *more]
     _train(cxrlt, *command[len(TRAIN) :], "--name", "undisturbed")
     process = start(*command, "--name", "stopped", cwd=tmp_path)
     _wait_for(tmp_path / "runs/stopped/last.pt")
