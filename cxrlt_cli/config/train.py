@@ -26,6 +26,15 @@ class TrainConfig:
         "Start of the encoder: none (random), imagenet (after `cxrlt fetch`) or a torchvision state dict.",
         metavar="none|imagenet|FILE",
     )
+    queries: Literal["text", "tuned", "learned", "none", "csra"] = flag(
+        "text",
+        "What asks the image for each label: its text embedding, kept or tuned; a learned vector; none (global pooling and "
+        "a linear layer); or class-specific residual attention.",
+    )
+    classifier: Literal["separate", "shared", "mlp"] = flag(
+        "separate", "One linear classifier for each label, one shared by all, or a small network for each."
+    )
+    label_attention: Literal["on", "off"] = flag("on", "Whether labels look at each other in the decoder.")
     reweight: str = flag(
         "",
         "Class weights, comma-separated terms that multiply: hardK:F (the K classes of lowest validation AP, times F), NAME:F, "
@@ -91,6 +100,11 @@ class TrainConfig:
         if self.decoder_width % self.decoder_heads:
             text = f"--decoder-width {self.decoder_width} cannot be shared among --decoder-heads {self.decoder_heads}"
             raise UserError(text, "the width is a multiple of the heads")
+        if self.queries in ("none", "csra") and (self.classifier != "separate" or self.label_attention != "on"):
+            raise UserError(
+                f"--queries {self.queries} has no decoder: --classifier and --label-attention mean nothing there",
+                "leave them out, or take --queries text or learned",
+            )
         if self.hard_from and "hard" not in self.reweight:
             raise UserError(
                 "--hard-from says which classes --reweight hardK:F takes, and there is none", "as in --reweight hard9:3"

@@ -6,6 +6,7 @@ KAD (Zhang et al., Nature Communications 2023), the nearest published relative: 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,20 +28,29 @@ class LabelQueryDecoder(nn.Module):
 
     queries: Tensor
 
-    def __init__(self, channels: int, queries: Tensor, size: DecoderSize) -> None:
+    def __init__(
+        self, channels: int, queries: Tensor, size: DecoderSize, kind: str = "text", self_attention: bool = True
+    ) -> None:
         """Builds the decoder.
 
         Args:
             channels: of the image features.
-            queries: (C, D) label embeddings, kept as they are.
+            queries: (C, D) label embeddings.
             size: of the transformer.
+            kind: `text` keeps the embeddings as they are, behind a learned projection; `tuned` learns them too, from there;
+                `learned` starts from noise instead (Query2Label; Liu et al., 2021), and takes from them only how many they are.
+            self_attention: whether the labels also look at each other, before they look at the image.
         """
         super().__init__()
         width = size.width
-        self.register_buffer("queries", queries)
-        self.project_queries = nn.Linear(queries.shape[1], width)
+        if kind == "learned":
+            self.register_parameter("queries", nn.Parameter(torch.randn(len(queries), width)))
+        else:
+            self._take(queries, tuned=kind == "tuned")
+            self.project_queries = nn.Linear(queries.shape[1], width)
         self.project_features = nn.Sequential(nn.Linear(channels, width), nn.ReLU(), nn.Linear(width, width))
-        layer = nn.TransformerDecoderLayer(
+        kind_of_layer = nn.TransformerDecoderLayer if self_attention else CrossAttentionLayer
+        layer = kind_of_layer(
             width, size.heads, size.feedforward, size.dropout, activation="relu", batch_first=True, norm_first=True
         )
         self.decoder = nn.TransformerDecoder(layer, size.layers, norm=nn.LayerNorm(width))
@@ -48,27 +58,40 @@ class LabelQueryDecoder(nn.Module):
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
 
+    def _take(self, queries: Tensor, tuned: bool) -> None:
+        if tuned:
+            self.register_parameter("queries", nn.Parameter(queries.clone()))
+        else:
+            self.register_buffer("queries", queries)
+
     def forward(self, features: Tensor) -> Tensor:
         """(B, channels, h, w) image features to (B, C, width) label features."""
         patches = self.project_features(features.flatten(2).transpose(1, 2))
-        scaled = (
-            nn.functional.normalize(self.queries, dim=1) * self.queries.shape[1] ** 0.5
-        )  # unit variance, whatever the encoder
-        queries = self.project_queries(scaled).expand(len(patches), -1, -1)
-        found: Tensor = self.decoder(queries, patches)
+        labels = self._projected().expand(len(patches), -1, -1)
+        for layer in self.decoder.layers:
+            labels = layer(labels, patches)
+        assert self.decoder.norm is not None
+        found: Tensor = self.decoder.norm(labels)
         return found
 
+    def _projected(self) -> Tensor:
+        """(C, width) queries."""
+        if not hasattr(self, "project_queries"):
+            return self.queries
+        unit = nn.functional.normalize(self.queries, dim=1)
+        projected: Tensor = self.project_queries(unit * self.queries.shape[1] ** 0.5)  # unit variance, whatever the encoder
+        return projected
 
-class SeparateClassifiers(nn.Module):
-    """A linear classifier for each label; all of them are one batched product."""
 
-    def __init__(self, classes: int, width: int) -> None:
-        """Builds one weight vector and bias a class."""
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(classes, width))
-        self.bias = nn.Parameter(torch.zeros(classes))
-        nn.init.trunc_normal_(self.weight, std=0.02)
+class CrossAttentionLayer(nn.TransformerDecoderLayer):
+    """A decoder layer in which labels look at the image and not at each other."""
 
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, C, width) label features to (B, C) logits: label c is judged by classifier c alone."""
-        return torch.einsum("bcw,cw->bc", features, self.weight) + self.bias
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """Builds the layer of `nn.TransformerDecoderLayer` and takes the attention among labels out."""
+        super().__init__(*args, **options)
+        del self.self_attn, self.norm1, self.dropout1
+
+    def forward(self, tgt: Tensor, memory: Tensor, **_: Any) -> Tensor:  # type: ignore[override]
+        """(B, C, width) labels and (B, P, width) patches to (B, C, width)."""
+        x = tgt + self._mha_block(self.norm2(tgt), memory, None, None)
+        return x + self._ff_block(self.norm3(x))

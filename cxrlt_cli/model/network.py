@@ -2,14 +2,24 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from cxrlt_cli.errors import UserError, reason
-from cxrlt_cli.model.decoder import DecoderSize, LabelQueryDecoder, SeparateClassifiers
+from cxrlt_cli.model.classifiers import (
+    ClassSpecificResidualAttention,
+    PooledLinear,
+    SeparateClassifiers,
+    SeparateMlps,
+    SharedClassifier,
+)
+from cxrlt_cli.model.decoder import DecoderSize, LabelQueryDecoder
 from cxrlt_cli.model.encoder import EncoderName, VisualEncoder
+
+Queries = Literal["text", "tuned", "learned", "none", "csra"]
+Classifier = Literal["separate", "shared", "mlp"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +30,9 @@ class NetworkSpec:
     classes: int
     embedding: int
     decoder: DecoderSize
+    queries: Queries = "text"
+    classifier: Classifier = "separate"
+    label_attention: bool = True
 
     def saved(self) -> dict[str, Any]:
         """As plain values."""
@@ -27,14 +40,20 @@ class NetworkSpec:
 
 
 class Network(nn.Module):
-    """Image to one logit a label: visual encoder, label-query decoder, separate classifiers."""
+    """Image to one logit a label: visual encoder, then label-query decoder and classifiers, or a head without queries."""
 
     def __init__(self, spec: NetworkSpec, queries: Tensor) -> None:
         """Builds the network with random weights; `queries` are the (C, D) label embeddings."""
         super().__init__()
         self.encoder = VisualEncoder(spec.encoder)
-        self.decoder = LabelQueryDecoder(self.encoder.channels, queries, spec.decoder)
-        self.classifier = SeparateClassifiers(spec.classes, spec.decoder.width)
+        self.decoder: nn.Module = nn.Identity()
+        if spec.queries in ("none", "csra"):
+            head = PooledLinear if spec.queries == "none" else ClassSpecificResidualAttention
+            self.classifier: nn.Module = head(self.encoder.channels, spec.classes)
+        else:
+            channels, size = self.encoder.channels, spec.decoder
+            self.decoder = LabelQueryDecoder(channels, queries, size, spec.queries, spec.label_attention)
+            self.classifier = _classifier(spec)
         self.layout = torch.contiguous_format
 
     def place(self, device: torch.device, size: int) -> "Network":
@@ -52,6 +71,13 @@ class Network(nn.Module):
         return logits
 
 
+def _classifier(spec: NetworkSpec) -> nn.Module:
+    width = spec.decoder.width
+    if spec.classifier == "shared":
+        return SharedClassifier(width)
+    return SeparateMlps(spec.classes, width) if spec.classifier == "mlp" else SeparateClassifiers(spec.classes, width)
+
+
 def network_from(checkpoint: dict[str, Any], path: Path) -> Network:
     """Builds the network of a checkpoint and loads its weights.
 
@@ -61,7 +87,7 @@ def network_from(checkpoint: dict[str, Any], path: Path) -> Network:
     hint = "the checkpoint is damaged or of another version of cxrlt: train it again"
     try:
         saved = checkpoint["spec"]
-        spec = NetworkSpec(saved["encoder"], saved["classes"], saved["embedding"], DecoderSize(**saved["decoder"]))
+        spec = NetworkSpec(**{**saved, "decoder": DecoderSize(**saved["decoder"])})
         if spec.encoder not in get_args(EncoderName) or spec.classes != len(checkpoint["classes"]):
             raise ValueError("unknown encoder, or another number of classes")
         network = Network(spec, torch.zeros(spec.classes, spec.embedding))

@@ -59,7 +59,9 @@ def make_network(config: TrainConfig, queries: np.ndarray) -> tuple[Network, Net
         feedforward=config.decoder_feedforward,
         dropout=config.decoder_dropout,
     )
-    spec = NetworkSpec(config.encoder, classes=queries.shape[0], embedding=queries.shape[1], decoder=size)
+    classes, embedding = queries.shape
+    kinds = config.queries, config.classifier, config.label_attention == "on"
+    spec = NetworkSpec(config.encoder, classes, embedding, size, *kinds)
     torch.manual_seed(config.seed)
     network = Network(spec, torch.from_numpy(queries))
     if config.weights != "none":

@@ -3,7 +3,8 @@
 import torch
 from torch.nn import functional
 
-from cxrlt_cli.model.decoder import DecoderSize, LabelQueryDecoder, SeparateClassifiers
+from cxrlt_cli.model.classifiers import SeparateClassifiers
+from cxrlt_cli.model.decoder import DecoderSize, LabelQueryDecoder
 
 SIZE = DecoderSize(layers=2, heads=2, width=16, feedforward=32)
 

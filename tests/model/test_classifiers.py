@@ -1,0 +1,89 @@
+"""Heads of the network."""
+
+import pytest
+import torch
+
+from cxrlt_cli.model.classifiers import (
+    ClassSpecificResidualAttention,
+    PooledLinear,
+    SeparateClassifiers,
+    SeparateMlps,
+    SharedClassifier,
+)
+from cxrlt_cli.model.decoder import DecoderSize
+from cxrlt_cli.model.network import Network, NetworkSpec
+
+SIZE = DecoderSize(layers=2, heads=2, width=16, feedforward=16)
+FEATURES = torch.randn(3, 4, 16, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("head", [SeparateClassifiers(4, 16), SeparateMlps(4, 16)])
+def test_separate_heads_judge_only_their_own_label(head: torch.nn.Module) -> None:
+    before = head(FEATURES)
+    with torch.no_grad():
+        for parameter in head.parameters():
+            parameter[2] += 1
+    assert (head(FEATURES) != before).any(dim=0).tolist() == [False, False, True, False]
+
+
+def test_separate_mlps_are_two_linear_layers_each() -> None:
+    head = SeparateMlps(4, 16)
+    torch.nn.init.normal_(head.bias)
+    for label in range(4):
+        hidden = torch.relu(FEATURES[:, label] @ head.weight[label] + head.bias[label])
+        torch.testing.assert_close(head(FEATURES)[:, label], hidden @ head.last.weight[label] + head.last.bias[label])
+
+
+def test_the_shared_head_judges_all_labels_alike() -> None:
+    same = FEATURES[:, :1].expand(-1, 4, -1)
+    logits = SharedClassifier(16)(same)
+    assert logits.shape == (3, 4)
+    torch.testing.assert_close(logits, logits[:, :1].expand(-1, 4))
+
+
+def test_pooling_is_a_mean() -> None:
+    features = torch.randn(2, 6, 3, 3)
+    head = PooledLinear(6, 4)
+    torch.testing.assert_close(head(features), head.linear(features.flatten(2).mean(2)))
+
+
+def test_csra_by_hand() -> None:
+    """One channel: scores are the features, 0 and ln 3, attended 1 : 3; their mean ln 3 / 2, plus 0.1 of 3/4 ln 3."""
+    head = ClassSpecificResidualAttention(1, 1)
+    torch.nn.init.constant_(head.scores.weight, 2.0)
+    ln3 = torch.tensor(3.0).log()
+    found = head(torch.tensor([[[[0.0, float(ln3)]]]]))
+    torch.testing.assert_close(found, (ln3 / 2 + 0.1 * 0.75 * ln3).view(1, 1))
+
+
+@pytest.mark.parametrize("label_attention", [True, False])
+@pytest.mark.parametrize("queries", ["text", "tuned", "learned", "none", "csra"])
+def test_a_prediction_does_not_depend_on_its_neighbours_in_the_batch(queries: str, label_attention: bool) -> None:
+    torch.manual_seed(0)
+    spec = NetworkSpec("resnet18", 4, 8, SIZE, queries, "separate", label_attention)  # type: ignore[arg-type]
+    network = Network(spec, torch.randn(4, 8)).eval()
+    images = torch.randn(3, 1, 64, 64)
+    with torch.no_grad():
+        together, alone = network(images), torch.cat([network(image[None]) for image in images])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_without_label_attention_a_label_does_not_see_the_others() -> None:
+    """Another query for label 0 changes the logits of all labels where they look at each other, and only its own otherwise."""
+    for label_attention, others in ((True, True), (False, False)):
+        torch.manual_seed(0)
+        spec = NetworkSpec("resnet18", 4, 8, SIZE, "text", "separate", label_attention)
+        network = Network(spec, torch.randn(4, 8)).eval()
+        images = torch.randn(2, 1, 64, 64)
+        with torch.no_grad():
+            before = network(images)
+            network.decoder.queries[0] = torch.randn(8)  # type: ignore[index, operator]
+            changed = (network(images) - before).abs().amax(dim=0) > 1e-6
+        assert changed.tolist() == [True, others, others, others]
+
+
+@pytest.mark.parametrize(("queries", "learned"), [("text", False), ("tuned", True), ("learned", True)])
+def test_which_queries_are_learned(queries: str, learned: bool) -> None:
+    spec = NetworkSpec("resnet18", 4, 8, SIZE, queries)  # type: ignore[arg-type]
+    network = Network(spec, torch.randn(4, 8))
+    assert ("decoder.queries" in dict(network.named_parameters())) == learned
