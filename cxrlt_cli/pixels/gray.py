@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cxrlt_cli.errors import reason
+from cxrlt_cli.pixels.dicom import is_dicom, read_dicom
 from cxrlt_cli.pixels.jpeg import JPEG_START, decode_jpeg
 from cxrlt_cli.pixels.png import PNG_START, decode_png
 from cxrlt_cli.pixels.unreadable import UnreadableImageError
@@ -36,17 +37,15 @@ def read_gray(path: Path, span: Span = full) -> np.ndarray:
         span: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size where an output pixel covers that many of its pixels.
 
     Returns:
-        (H, W) uint8; uint16 of the range 0 … 65535 for a picture of 16 bit.
+        (H, W) uint8; uint16 of the range 0 … 65535 for a picture of more than 8 bit.
 
     Raises:
         UnreadableImageError: missing, empty, cut short, of another format, too large, or with values beyond 16 bit.
         UserError: a DICOM file, and the extra that reads it is not installed.
     """
     content = _content(path)
-    if content[128:132] == b"DICM":
-        from cxrlt_cli.pixels.dicom import read_dicom  # an extra, and slow to import
-
-        return np.asarray(read_dicom(path))
+    if is_dicom(content):
+        return read_dicom(path)
     found = None
     if content.startswith(JPEG_START):
         found = decode_jpeg(content, span)
