@@ -41,7 +41,7 @@ def reason(error: BaseException) -> str:
 
 def nearest(name: str, known: Iterable[object]) -> str:
     """`; nearest is X` for a mistyped name, or nothing where no known name is close."""
-    names = {str(k).casefold(): str(k) for k in known}
+    names = {str(k).casefold(): str(k) for k in reversed(list(known))}  # of two spellings the first
     close = get_close_matches(name.casefold(), list(names), n=1, cutoff=0.6)
     return f"; nearest is {names[close[0]]!r}" if close else ""
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.labels.spaces import all_classes, canonical, known_names, map_labels, read_space
+from cxrlt_cli.labels.spaces import all_classes, built_in_spaces, canonical, known_names, map_labels, read_space
 
 NIH, CXR_LT = read_space("chestxray14"), read_space("cxr-lt-2023")
 
@@ -14,7 +14,33 @@ def test_built_in_spaces() -> None:
     assert len(NIH) == 14
     assert len(CXR_LT) == len(set(CXR_LT)) == 26
     assert sorted(CXR_LT) == list(CXR_LT)
-    assert set(all_classes()) == set(NIH) | set(CXR_LT)
+    sizes = {name: len(space) for name, space in built_in_spaces().items()}
+    assert sizes == {
+        "chestxray14": 14, "cxr-lt-2023": 26, "chexpert": 14, "cxr-lt-2024": 40, "cxr-lt-2024-all": 45, "cxr-lt-2026": 30,
+        "cxr-lt-2026-unseen": 6, "vindr-cxr": 28,
+    }  # fmt: skip
+    for name, space in built_in_spaces().items():
+        assert len({canonical(label) for label in space}) == len(space), f"{name}: two classes mean the same"
+        assert set(space) <= set(all_classes())
+
+
+def test_spaces_contain_each_other_where_they_should() -> None:
+    meanings = {name: {canonical(label) for label in space} for name, space in built_in_spaces().items()}
+    assert meanings["chexpert"] < meanings["cxr-lt-2023"] < meanings["cxr-lt-2024"] < meanings["cxr-lt-2024-all"]
+    assert meanings["chestxray14"] < meanings["cxr-lt-2023"]
+    assert not meanings["cxr-lt-2026"] & meanings["cxr-lt-2026-unseen"]
+
+
+def test_every_label_of_every_published_source_is_known() -> None:
+    """`merge` refuses a label that nothing knows: each space can be mapped into each other."""
+    spaces = built_in_spaces()
+    for source in spaces.values():
+        for target in spaces.values():
+            map_labels(source, target, {})
+    mapped = map_labels(spaces["vindr-cxr"], CXR_LT, {})
+    assert mapped["Pulmonary fibrosis"] == "Fibrosis"
+    assert mapped["Nodule/Mass"] is None
+    assert map_labels(spaces["cxr-lt-2024"], spaces["cxr-lt-2026"], {})["Pneumoperitoneum"] == "pneumoperitoneo"
 
 
 @pytest.mark.parametrize(
@@ -54,7 +80,7 @@ def test_a_file_of_classes(tmp_path: Path) -> None:
 
 
 def test_an_unknown_space_names_the_nearest() -> None:
-    with pytest.raises(UserError, match="nearest is 'cxr-lt-2023'") as caught:
+    with pytest.raises(UserError, match="nearest is 'cxr-lt-20") as caught:
         read_space("cxr-lt-2032")
     assert "chestxray14" in caught.value.hint
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.labels.spaces import all_classes
+from cxrlt_cli.labels.spaces import all_classes, canonical
 from cxrlt_cli.text.label_texts import BUILT_IN, read_label_texts, texts_for
 
 
 def test_every_built_in_class_has_a_prompt_and_a_sentence() -> None:
     texts = texts_for(all_classes(), read_label_texts(BUILT_IN), BUILT_IN)
-    assert [text.name for text in texts] == all_classes()
+    assert [canonical(text.name) for text in texts] == [canonical(name) for name in all_classes()]
     assert all(len(text.description) > 40 and text.description.endswith(".") for text in texts)
     assert texts[0].text("both") == f"{texts[0].prompt}. {texts[0].description}"
     assert texts[0].text("prompt") == "atelectasis"
