@@ -23,8 +23,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model": set(),
     "training": {"artifacts", "config", "data", "labels", "metrics", "model", "tricks"},
     "inference": {"artifacts", "config", "data", "labels", "metrics", "model", "pixels", "sources", "training"},
+    "report": {"artifacts", "config"},
     "demo": {"config"},
-    "commands": {"config", "pixels", "labels", "text", "training", "inference", "demo"},
+    "commands": {"config", "pixels", "labels", "text", "training", "inference", "report", "demo"},
 }
 
 

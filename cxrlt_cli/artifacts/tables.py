@@ -48,6 +48,15 @@ def read_table(path: Path, format: str, version: int, made_by: str) -> tuple[pa.
     return table, header
 
 
+def read_any_header(path: Path) -> dict[str, Any]:
+    """The header of any of our tables; empty for a Parquet file of another origin. Raises UserError where it is damaged."""
+    try:
+        found: dict[str, Any] = json.loads((pq.read_schema(path).metadata or {}).get(_KEY, b"{}"))
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as Parquet: {reason(error)}", "it is damaged: make it again") from error
+    return found
+
+
 def refuse_other_table(path: Path, format: str) -> None:
     """Raises UserError where a file that is to be overwritten is not of the same kind: it was named by mistake."""
     if not path.is_file():

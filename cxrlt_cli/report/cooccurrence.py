@@ -1,0 +1,74 @@
+"""Which labels come together."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cxrlt_cli.artifacts.files import replacing
+
+_LEAST_IMAGES = 10
+
+
+def counts_together(positive: np.ndarray) -> np.ndarray:
+    """(C, C) int64: on how many images both are positive, from (N, C) bool; the diagonal counts each label."""
+    rows = positive.astype(np.float32)  # exact up to 2^24 images
+    return np.asarray(np.rint(rows.T @ rows).astype(np.int64))
+
+
+def strongest_pairs(together: np.ndarray, images: int, classes: list[str], most: int = 10) -> list[dict[str, Any]]:
+    """The pairs with the highest share P(b | a), of at least ten images, and their lift P(b | a) / P(b).
+
+    Only what stands above chance is named: a label that most images have is no companion.
+
+    Args:
+        together: (C, C) of `counts_together`.
+        images: of how many images.
+        classes: (C,) names.
+        most: pairs at most.
+    """
+    own = np.maximum(np.diag(together), 1)
+    share = together / own[:, None]
+    lift = share * images / own[None, :]
+    eligible = (together >= _LEAST_IMAGES) & ~np.eye(len(classes), dtype=bool) & (lift > 1)
+    order = [index for index in np.argsort(-share, axis=None, kind="stable") if eligible.flat[index]][:most]
+    return [
+        {
+            "given": classes[a],
+            "also": classes[b],
+            "images": int(together[a, b]),
+            "share": float(share[a, b]),
+            "lift": float(lift[a, b]),
+        }
+        for a, b in zip(*np.unravel_index(np.array(order, dtype=np.int64), together.shape), strict=True)
+    ]
+
+
+def draw_cooccurrence(together: np.ndarray, classes: list[str], path: Path) -> None:
+    """Draws P(column | row), rows and columns by frequency, the counts of each label beside it.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    order = np.argsort(-np.diag(together), kind="stable")
+    own = np.diag(together)[order]
+    share = together[np.ix_(order, order)] / np.maximum(own, 1)[:, None]
+    shown = np.where(np.eye(len(order), dtype=bool) | (own == 0)[:, None], np.nan, share)
+    side = 3.5 + 0.27 * len(order)
+    figure = Figure(figsize=(side + 1.2, side), layout="constrained")
+    axes = figure.add_subplot()
+    largest = max(float(np.nanmax(shown, initial=0.0)), 0.01)
+    image = axes.imshow(shown, cmap="cividis", vmin=0, vmax=largest)
+    axes.set_xticks(range(len(order)), [classes[c] for c in order], rotation=60, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(order)), [f"{classes[c]}  {count:,}" for c, count in zip(order, own, strict=True)])
+    axes.tick_params(labelsize=8, length=0)
+    axes.set_title("Of the images with the label of the row, the share that also has that of the column", fontsize=10)
+    for (row, column), value in np.ndenumerate(shown):
+        if value >= 0.1:  # the figure names what matters, the colours show the rest
+            dark = value < 0.55 * largest
+            axes.text(column, row, f"{100 * value:.0f}", ha="center", va="center", fontsize=6, color="w" if dark else "k")
+    figure.colorbar(image, ax=axes, shrink=0.6, label="share (numbers: percent, from 10)")
+    with replacing(path) as aside:
+        figure.savefig(aside, format=path.suffix[1:], dpi=160)

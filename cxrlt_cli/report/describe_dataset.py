@@ -1,0 +1,118 @@
+"""A dataset: who is in it, what is known of them, and which labels come together."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cxrlt_cli.artifacts.dataset import SPLITS, Dataset, read_dataset
+from cxrlt_cli.console import table
+from cxrlt_cli.report.cooccurrence import counts_together, draw_cooccurrence, strongest_pairs
+from cxrlt_cli.report.told import Told
+
+
+def describe_dataset(path: Path) -> Told:
+    """Tells of `dataset.parquet`. Raises UserError as reading it does."""
+    dataset = read_dataset(path)
+    split = dataset.table["split"].to_numpy(dtype=object)
+    source = dataset.table["source"].to_numpy(dtype=object)
+    positive = dataset.targets == 1
+    groups = [(name, s) for name in sorted(set(source)) for s in SPLITS if ((source == name) & (split == s)).any()]
+    who = [_group(dataset, positive, (source == name) & (split == s), name, s) for name, s in groups]
+    classes = _classes(dataset, positive, split, source)
+    pairs = strongest_pairs(counts_together(positive), len(positive), dataset.classes)
+    lines = [
+        ("images", f"{len(dataset.table)}"),
+        ("patients", f"{dataset.table['patient_id'].nunique()}"),
+        ("label space", f"{dataset.header.get('label_space')} ({len(dataset.classes)} classes)"),
+        ("positive labels", f"{positive.sum(axis=1).mean():.2f} an image, none on {int((~positive.any(axis=1)).sum())} images"),
+        ("unknown labels", f"{(~dataset.known).mean():.1%}"),
+        ("soft targets", "none" if dataset.soft is None else f"{int(np.isfinite(dataset.soft).sum())}, in training only"),
+        ("pixels", ", ".join(f"{key} {value}" for key, value in dataset.settings.items() if value)),
+        *((f"policies of {name}", _policy(effect)) for name, effect in dataset.header.get("policies", {}).items()),
+    ]
+    facts: dict[str, Any] = {
+        "kind": "dataset",
+        "images": len(dataset.table),
+        "patients": int(dataset.table["patient_id"].nunique()),
+        "label_space": dataset.header.get("label_space"),
+        "policies": dataset.header.get("policies"),
+        "groups": who,
+        "classes": classes,
+        "pairs": pairs,
+        "settings": dataset.settings,
+    }
+    tables = [_who(who), _positives(classes, sorted(set(source))), _pairs(pairs)]
+    return Told("a dataset", lines, facts, dataset.header.get("provenance", {}), tables)
+
+
+def draw_dataset(path: Path, figure: Path) -> None:
+    """Draws which labels come together. Raises UserError as reading and writing do."""
+    dataset = read_dataset(path)
+    draw_cooccurrence(counts_together(dataset.targets == 1), dataset.classes, figure)
+
+
+def _policy(effect: dict[str, Any]) -> str:
+    parts = [f"uncertain {effect['uncertain']['policy']} ({effect['uncertain']['labels']} labels)"]
+    parts.append(f"blank {effect['blank']['policy']} ({effect['blank']['labels']} labels)")
+    parts.append(f"missing {effect['missing']['policy']} ({len(effect['missing']['classes'])} classes)")
+    return ", ".join(parts)
+
+
+def _group(dataset: Dataset, positive: np.ndarray, rows: np.ndarray, source: str, split: str) -> dict[str, Any]:
+    patients = pd.unique(dataset.table["patient_id"][rows])
+    return {
+        "source": source,
+        "split": split,
+        "images": int(rows.sum()),
+        "patients": len(patients),
+        "labels_an_image": float(positive[rows].sum(axis=1).mean()),
+        "without_positive": int((~positive[rows].any(axis=1)).sum()),
+        "unknown": float((~dataset.known[rows]).mean()),
+    }
+
+
+def _classes(dataset: Dataset, positive: np.ndarray, split: np.ndarray, source: np.ndarray) -> list[dict[str, Any]]:
+    by_split = {name: positive[split == name].sum(axis=0) for name in SPLITS}
+    by_source = {name: positive[source == name].sum(axis=0) for name in sorted(set(source))}
+    unknown, total = (~dataset.known).mean(axis=0), positive.sum(axis=0)
+    return [
+        {
+            "class": dataset.classes[c],
+            "positives": int(total[c]),
+            **{name: int(counts[c]) for name, counts in by_split.items()},
+            "by_source": {name: int(counts[c]) for name, counts in by_source.items()},
+            "unknown": float(unknown[c]),
+        }
+        for c in np.argsort(-total, kind="stable")
+    ]
+
+
+def _who(groups: list[dict[str, Any]]) -> str:
+    header = ["source", "split", "images", "patients", "labels an image", "none positive", "unknown"]
+    rows = [
+        [g["source"], g["split"], str(g["images"]), str(g["patients"]), f"{g['labels_an_image']:.2f}",
+         str(g["without_positive"]), f"{g['unknown']:.1%}"]
+        for g in groups
+    ]  # fmt: skip
+    return table(header, rows)
+
+
+def _positives(classes: list[dict[str, Any]], sources: list[str]) -> str:
+    several = sources if len(sources) > 1 else []
+    rows = [
+        [
+            c["class"],
+            *(str(c[name]) for name in SPLITS),
+            *(str(c["by_source"][name]) for name in several),
+            f"{c['unknown']:.1%}",
+        ]
+        for c in classes
+    ]
+    return table(["positives", *SPLITS, *several, "unknown"], rows)
+
+
+def _pairs(pairs: list[dict[str, Any]]) -> str:
+    rows = [[p["given"], p["also"], str(p["images"]), f"{p['share']:.0%}", f"{p['lift']:.1f}"] for p in pairs]
+    return table(["of the images with", "also have", "images", "share", "times by chance"], rows)

@@ -1,0 +1,107 @@
+"""Source tables, label embeddings, predictions, runs and evaluations in words."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from cxrlt_cli.artifacts.embeddings import read_embeddings
+from cxrlt_cli.artifacts.evaluation import read_evaluation
+from cxrlt_cli.artifacts.predictions import read_predictions
+from cxrlt_cli.artifacts.run import Run, read_history, read_json
+from cxrlt_cli.artifacts.source_table import BLANK, read_source_table
+from cxrlt_cli.config.train import TrainConfig
+from cxrlt_cli.console import table
+from cxrlt_cli.errors import listed
+from cxrlt_cli.options import saved
+from cxrlt_cli.report.told import Told
+
+
+def describe_source_table(path: Path) -> Told:
+    """Tells of `images/NAME.parquet`. Raises UserError as reading it does."""
+    source = read_source_table(path)
+    header = source.header
+    counts = {value: (source.labels == value).sum(axis=0) for value in (1, 0, -1, BLANK)}
+    rows = [[name, *(str(count[index]) for count in counts.values())] for index, name in enumerate(source.classes)]
+    patients = int(source.table["patient_id"].nunique())
+    views = source.table["view"].value_counts(dropna=False)
+    lines = [
+        ("read as", source.kind),
+        ("images", f"{len(source.table)} of {header.get('listed')} listed, {header.get('unreadable')} unreadable"),
+        ("patients", f"{patients}"),
+        ("views", ", ".join(f"{name}: {count}" for name, count in views.items())),
+        ("pixels", str(header.get("images"))),
+    ]
+    facts = {
+        "kind": "source table",
+        "source": source.kind,
+        "images": len(source.table),
+        "patients": patients,
+        "listed": header.get("listed"),
+        "unreadable": header.get("unreadable"),
+        "labels": {row[0]: dict(zip(("1", "0", "-1", "blank"), map(int, row[1:]), strict=True)) for row in rows},
+    }
+    labels = table(["labels as published", "1", "0", "-1", "blank"], rows)
+    return Told("a source's own table", lines, facts, header.get("provenance", {}), [labels])
+
+
+def describe_embeddings(path: Path) -> Told:
+    """Tells of `label_embeddings.parquet`. Raises UserError as reading it does."""
+    found = read_embeddings(path)
+    encoder = found.encoder
+    lines = [
+        ("classes", f"{len(found.classes)}: {listed(found.classes, 8)}"),
+        ("width", f"{found.vectors.shape[1]}"),
+        ("encoder", f"{encoder.get('name')} ({encoder.get('source')}), {encoder.get('pooling')}"),
+    ]
+    facts = {"kind": "label embeddings", "classes": found.classes, "width": found.vectors.shape[1], "encoder": encoder}
+    return Told("label embeddings", lines, facts, {})
+
+
+def describe_predictions(path: Path) -> Told:
+    """Tells of `predictions/NAME.parquet`. Raises UserError as reading it does."""
+    found = read_predictions(path)
+    header = found.header
+    probability = 1 / (1 + np.exp(-found.logits.astype(np.float64)))
+    lines = [
+        ("images", f"{len(found.image_ids)}"),
+        ("classes", f"{len(found.classes)}"),
+        ("runs", ", ".join(header.get("runs", []))),
+        ("split", str(header.get("split") or "none: a folder of images")),
+        ("views", f"{header.get('views')}, merged by {header.get('merge')}"),
+        ("mean probability", f"{probability.mean():.4f}"),
+    ]
+    facts = {"kind": "predictions", "images": len(found.image_ids), "classes": found.classes}
+    facts |= {key: header.get(key) for key in ("runs", "split", "views", "merge", "pixels")}
+    return Told("predictions", lines, facts, header.get("provenance", {}))
+
+
+def describe_run(path: Path) -> Told:
+    """Tells of a run's folder. Raises UserError where its files are damaged."""
+    run = Run(path)
+    config = read_json(run.config)
+    status = read_json(run.status) if run.status.is_file() else {"state": "not begun"}
+    history = read_history(run) if run.history.is_file() else []
+    options = config.get("options", {})
+    usual = saved(TrainConfig())
+    known = {field.name for field in dataclasses.fields(TrainConfig)}
+    chosen = {name: value for name, value in options.items() if name in known and value != usual[name]}
+    best = max((epoch["mAP"] for epoch in history), default=None)
+    lines = [
+        ("state", f"{status.get('state')} {status.get('reason', '')}".strip()),
+        ("epochs", f"{len(history)} of {options.get('epochs')}"),
+        ("best validation mAP", "none yet" if best is None else f"{best:.4f}"),
+        ("classes", f"{len(config.get('classes', []))}"),
+        ("other than default", ", ".join(f"--{name.replace('_', '-')} {value}" for name, value in chosen.items()) or "nothing"),
+    ]
+    facts = {"kind": "run", "status": status, "epochs": len(history), "best_mAP": best, "options": options, "chosen": chosen}
+    return Told("a run", lines, facts, config.get("provenance", {}))
+
+
+def describe_evaluation(path: Path) -> Told:
+    """Tells of an evaluation's folder. Raises UserError as reading it does."""
+    found = read_evaluation(path)
+    lines: list[tuple[str, str]] = [(name, str(found[name])) for name in ("split", "images", "patients")]
+    lines += [(name, f"{value:.4f}") for name, value in found.items() if isinstance(value, float)]
+    facts = {"kind": "evaluation", **{key: value for key, value in found.items() if key not in ("per_class", "provenance")}}
+    return Told("an evaluation", lines, facts, found.get("provenance", {}))

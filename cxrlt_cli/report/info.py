@@ -1,0 +1,111 @@
+"""The command `info`: what an artifact is, told from its content and not from its name."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cxrlt_cli.artifacts.dataset import FORMAT as DATASET
+from cxrlt_cli.artifacts.embeddings import FORMAT as EMBEDDINGS
+from cxrlt_cli.artifacts.files import refuse_existing
+from cxrlt_cli.artifacts.predictions import FORMAT as PREDICTIONS
+from cxrlt_cli.artifacts.source_table import FORMAT as SOURCE_TABLE
+from cxrlt_cli.artifacts.tables import read_any_header
+from cxrlt_cli.config.info import InfoConfig
+from cxrlt_cli.console import data, say
+from cxrlt_cli.errors import UserError
+from cxrlt_cli.report.describe_dataset import describe_dataset, draw_dataset
+from cxrlt_cli.report.describe_images import describe_images, draw_images
+from cxrlt_cli.report.describe_others import (
+    describe_embeddings,
+    describe_evaluation,
+    describe_predictions,
+    describe_run,
+    describe_source_table,
+)
+from cxrlt_cli.report.told import Told
+from cxrlt_cli.workspace import Workspace
+
+_KINDS = "a dataset, images/NAME.h5 or .parquet, label embeddings, predictions, a run's or an evaluation's folder"
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How an artifact is told of, and drawn where it can be."""
+
+    describe: Callable[[Path], Told]
+    draw: Callable[[Path, Path], None] | None = None
+
+
+_TABLES = {
+    DATASET: _Kind(describe_dataset, draw_dataset),
+    SOURCE_TABLE: _Kind(describe_source_table),
+    EMBEDDINGS: _Kind(describe_embeddings),
+    PREDICTIONS: _Kind(describe_predictions),
+}
+
+
+def tell(config: InfoConfig, workspace: Workspace) -> None:
+    """Prints what an artifact is, and draws it where that was asked for.
+
+    Raises:
+        UserError: no such artifact, damaged, of no kind of ours, or one that cannot be drawn.
+    """
+    assert config.path is not None
+    path = config.path if config.path.exists() else workspace.root / config.path
+    kind = _kind(path)
+    if config.figure:
+        if kind.draw is None:
+            raise UserError(f"{path}: there is no figure of it", "a dataset and images/NAME.h5 can be drawn")
+        refuse_existing(config.figure, config.overwrite)
+    told = kind.describe(path)
+    data(json.dumps(told.facts | made_by(told.provenance), indent=1) if config.json else _as_text(path, told))
+    if config.figure and kind.draw:
+        kind.draw(path, config.figure)
+        say(f"figure: {config.figure}")
+
+
+def _kind(path: Path) -> _Kind:
+    if path.is_dir():
+        if (path / "metrics.json").is_file():
+            return _Kind(describe_evaluation)
+        if (path / "config.json").is_file():
+            return _Kind(describe_run)
+        raise UserError(f"{path} is a folder, but neither a run's nor an evaluation's", f"name {_KINDS}")
+    if not path.is_file():
+        raise UserError(f"{path} is not there", f"name {_KINDS}")
+    with path.open("rb") as file:
+        start = file.read(8)
+    if start == b"\x89HDF\r\n\x1a\n":
+        return _Kind(describe_images, draw_images)
+    if start[:4] == b"PAR1":
+        found = read_any_header(path).get("format")
+        if found in _TABLES:
+            return _TABLES[found]
+        raise UserError(f"{path} is {found or 'a Parquet file of another origin'}", f"name {_KINDS}")
+    raise UserError(f"{path} is no artifact of cxrlt", f"name {_KINDS}")
+
+
+def made_by(provenance: dict[str, Any]) -> dict[str, Any]:
+    """What of a provenance record is worth telling."""
+    if not provenance:
+        return {}
+    versions = provenance.get("versions", {})
+    return {
+        "made_by": " ".join(provenance.get("command", [])),
+        "time": provenance.get("time"),
+        "host": provenance.get("host"),
+        "version": versions.get("cxrlt"),
+        "git": provenance.get("git"),
+        "inputs": [entry["path"] for entry in provenance.get("inputs", [])],
+    }
+
+
+def _as_text(path: Path, told: Told) -> str:
+    lines = [f"{path}: {told.what}", ""]
+    lines += [f"{name + ':':<24}{value}" for name, value in told.lines]
+    for name, value in made_by(told.provenance).items():
+        if value:
+            lines.append(f"{name.replace('_', ' ') + ':':<24}{', '.join(value) if isinstance(value, list) else value}")
+    return "\n".join([*lines, *(f"\n{table}" for table in told.tables)])

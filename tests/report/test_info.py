@@ -1,0 +1,158 @@
+"""`cxrlt info` as a command: every artifact says what it is."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import CACHE, TRAIN, Run
+from PIL import Image
+
+from cxrlt_cli.report.cooccurrence import counts_together, strongest_pairs
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with one artifact of each kind."""
+    from conftest import classes_file, start, write_pictures
+
+    folder = tmp_path_factory.mktemp("info")
+    write_pictures(folder / "source", 96)
+    commands = [
+        [*CACHE, "--source", f"table={folder / 'source/labels.csv'}", "--name", "pictures"],
+        ["embed-labels", "--encoder", "ngram"],
+        ["merge", "--label-space", classes_file(folder), "--split", "50,25,25", "--uncertain", "positive"],
+        [*TRAIN, "--mixup", "0.3"],
+        ["predict"],
+        ["evaluate"],
+    ]
+    for command in commands:
+        process = start(*command, cwd=folder)
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+    return folder
+
+
+def _info(cxrlt: Run, workspace: Path, path: str, *more: object) -> dict[str, object]:
+    ended = cxrlt("info", workspace / path, "--json", *more)
+    assert ended.code == 0, ended.err
+    found: dict[str, object] = json.loads(ended.out)
+    return found
+
+
+KINDS = {
+    "dataset.parquet": "dataset",
+    "images/pictures.h5": "images",
+    "images/pictures.parquet": "source table",
+    "label_embeddings.parquet": "label embeddings",
+    "predictions/resnet18-test.parquet": "predictions",
+    "runs/resnet18": "run",
+    "evaluations/resnet18-test": "evaluation",
+}
+
+
+@pytest.mark.parametrize("path", KINDS)
+def test_every_artifact_says_what_it_is_and_what_made_it(path: str, cxrlt: Run, workspace: Path) -> None:
+    found = _info(cxrlt, workspace, path)
+    assert found["kind"] == KINDS[path]
+    ended = cxrlt("info", workspace / path)
+    assert ended.code == 0, ended.err
+    assert ended.out.startswith(f"{workspace / path}: ")
+    if path != "label_embeddings.parquet":
+        assert str(found["made_by"]).startswith("cxrlt ")
+        assert str(found["made_by"]) in ended.out
+
+
+def test_a_dataset_is_told_by_its_content_and_not_its_name(cxrlt: Run, workspace: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.bin").write_bytes((workspace / "dataset.parquet").read_bytes())
+    assert _info(cxrlt, tmp_path, "x.bin")["kind"] == "dataset"
+
+
+def test_figures_of_a_dataset(cxrlt: Run, workspace: Path) -> None:
+    found = _info(cxrlt, workspace, "dataset.parquet")
+    table = pd.read_csv(workspace / "source/labels.csv")
+    merged = pd.read_parquet(workspace / "dataset.parquet")
+    assert found["images"] == 96
+    assert found["patients"] == 48
+    classes = {entry["class"]: entry for entry in found["classes"]}  # type: ignore[index, attr-defined]
+    for name in ("Cardiomegaly", "Effusion", "Hernia"):
+        assert classes[name]["positives"] == table[name].sum()
+        assert classes[name]["train"] == merged[f"label:{name}"][merged["split"] == "train"].sum()
+    groups = found["groups"]
+    assert [group["split"] for group in groups] == ["train", "val", "test"]  # type: ignore[attr-defined]
+    assert sum(group["images"] for group in groups) == 96  # type: ignore[attr-defined]
+    assert found["policies"]["pictures"]["uncertain"]["policy"] == "positive"  # type: ignore[index]
+
+
+def test_images_and_runs(cxrlt: Run, workspace: Path) -> None:
+    images = _info(cxrlt, workspace, "images/pictures.h5")
+    assert (images["images"], images["done"], images["size"], images["constant"]) == (96, 96, 32, 0)
+    run = _info(cxrlt, workspace, "runs/resnet18")
+    assert run["chosen"]["mixup"] == 0.3  # type: ignore[index]
+    assert "weight_decay" not in run["chosen"]  # type: ignore[operator]
+    assert run["epochs"] == 2
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_the_figure_of_a_dataset(suffix: str, cxrlt: Run, workspace: Path, tmp_path: Path) -> None:
+    ended = cxrlt("info", workspace / "dataset.parquet", "--figure", f"labels.{suffix}")
+    assert ended.code == 0, ended.err
+    if suffix == "png":
+        with Image.open(tmp_path / "labels.png") as image:
+            assert min(image.size) > 400
+    else:
+        assert "<svg" in (tmp_path / "labels.svg").read_text()
+    ended = cxrlt("info", workspace / "dataset.parquet", "--figure", f"labels.{suffix}")
+    assert ended.code == 2
+    assert "exists" in ended.err
+
+
+def test_a_contact_sheet_shows_the_pictures(cxrlt: Run, workspace: Path, tmp_path: Path) -> None:
+    ended = cxrlt("info", workspace / "images/pictures.h5", "--figure", "sheet.png")
+    assert ended.code == 0, ended.err
+    with Image.open(tmp_path / "sheet.png") as image:
+        sheet = np.asarray(image.convert("L"))
+    assert sheet.shape == (8 * 178 + 4, 8 * 164 + 4)
+    tile = np.asarray(Image.fromarray(sheet[4:164, 4:164]).resize((32, 32), Image.Resampling.BOX)).astype(float)
+    from cxrlt_cli.artifacts.images import ImageReader
+
+    first = ImageReader(workspace / "images/pictures.h5").read(np.array([0]))[0]
+    assert np.corrcoef(tile.ravel(), first.ravel())[0, 1] > 0.95
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "info about what?"),
+        (["none.parquet"], "none.parquet is not there"),
+        (["source/labels.csv"], "is no artifact of cxrlt"),
+        (["source"], "neither a run's nor an evaluation's"),
+        (["runs/resnet18", "--figure", "x.png"], "there is no figure of it"),
+        (["dataset.parquet", "--figure", "x.jpg"], "neither in .png nor in .svg"),
+        (["images/pictures.h5", "--figure", "x.svg"], "name a .png"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], says: str, cxrlt: Run, workspace: Path, tmp_path: Path) -> None:
+    ended = cxrlt("info", *arguments, "--workspace", workspace)
+    assert ended.code == 2
+    assert says in ended.err + ended.out
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_parquet_file_of_another_origin(cxrlt: Run, tmp_path: Path) -> None:
+    pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "other.parquet")
+    ended = cxrlt("info", "other.parquet")
+    assert ended.code == 2
+    assert "Parquet file of another origin" in ended.err
+
+
+def test_labels_that_come_together_by_hand() -> None:
+    """Of 100 images 20 have a, 40 have b, 10 both: half of a's have b, 1.25 times of what chance gives."""
+    positive = np.zeros((100, 2), dtype=bool)
+    positive[:20, 0] = positive[10:50, 1] = True
+    together = counts_together(positive)
+    assert together.tolist() == [[20, 10], [10, 40]]
+    first, second = strongest_pairs(together, 100, ["a", "b"])
+    assert (first["given"], first["also"], first["images"], first["share"], first["lift"]) == ("a", "b", 10, 0.5, 1.25)
+    assert (second["given"], second["share"]) == ("b", 0.25)
