@@ -30,6 +30,8 @@ def replaced(folder: Path, files: Sequence[Path], proof: Path) -> Iterator[None]
         if aside.is_dir() and not proof.exists():
             _move(files, aside, folder)
         shutil.rmtree(aside, ignore_errors=True)
+        for unfinished in folder.glob(".*.tmp"):  # of a writer that was killed: the folder's lock is ours
+            unfinished.unlink()
         aside.mkdir()
         _move(files, folder, aside)
     try:
