@@ -70,7 +70,7 @@ def test_every_command_and_option_has_a_help_text(command: str) -> None:
     [
         (["cache", "--siez", "64"], "--siez"),
         (["nonsense"], "nonsense"),
-        (["train", "--encoder", "resnet19"], "resnet19"),
+        (["train", "--classifier", "sperate"], "sperate"),
         (["train", "--epochs", "x"], "--epochs"),
         (["cache", "--resume=no"], "--resume"),
     ],

@@ -10,7 +10,7 @@ from cxrlt_cli.options import flag
 from cxrlt_cli.workspace import checked_name
 
 _POSITIVE = ("epochs", "batch_size", "rate", "decoder_layers", "decoder_heads", "decoder_width", "decoder_feedforward")
-_SHARES = ("warmup", "decoder_dropout", "label_smoothing", "mosaic", "reweight_from")
+_SHARES = ("warmup", "decoder_dropout", "label_smoothing", "mosaic", "reweight_from", "drop_path")
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,22 @@ class TrainConfig:
     The paper gives no sizes, rates or lengths: defaults are KAD's (decoder, weight decay, cosine), and otherwise ours.
     """
 
-    encoder: Literal["resnet18", "resnet50", "densenet121"] = flag("resnet50", "Visual encoder; its features before pooling.")
+    encoder: str = flag(
+        "resnet50",
+        "Visual encoder, its features before pooling: torchvision's resnet50, densenet121, convnext_small, efficientnet_v2_s, "
+        "swin_v2_t …, or timm:NAME.",
+        metavar="NAME",
+    )
     weights: str = flag(
         "none",
-        "Start of the encoder: none (random), imagenet (after `cxrlt fetch`) or a torchvision state dict.",
-        metavar="none|imagenet|FILE",
+        "Start of the encoder: none (random), imagenet (after `cxrlt fetch`), a state dict of torchvision or timm, or a run, "
+        "of which all is taken that has the same shape.",
+        metavar="none|imagenet|FILE|RUN",
     )
+    freeze: Literal["none", "encoder"] = flag(
+        "none", "encoder: it stays as it was loaded, batch norms too; the rest is learned anew (classifier re-training)."
+    )
+    drop_path: float = flag(0.0, "Stochastic depth: up to this share of residual branches is left out in training.")
     queries: Literal["text", "tuned", "learned", "none", "csra"] = flag(
         "text",
         "What asks the image for each label: its text embedding, kept or tuned; a learned vector; none (global pooling and "
@@ -105,6 +115,10 @@ class TrainConfig:
                 f"--queries {self.queries} has no decoder: --classifier and --label-attention mean nothing there",
                 "leave them out, or take --queries text or learned",
             )
+        if self.freeze == "encoder" and self.weights == "none":
+            raise UserError(
+                "--freeze encoder needs an encoder that has learned", "as in --weights runs/NAME or --weights imagenet"
+            )
         if self.hard_from and "hard" not in self.reweight:
             raise UserError(
                 "--hard-from says which classes --reweight hardK:F takes, and there is none", "as in --reweight hard9:3"
@@ -131,8 +145,9 @@ class TrainConfig:
         if self.name:
             return self.name
         said = (self.reweight, self.loss if self.loss != "bce" else "", self.sampling if self.sampling != "none" else "")
+        encoder = "".join(_in_a_name(mark) for mark in self.encoder.removeprefix("timm:"))
         terms = ["".join(_in_a_name(mark) for mark in text) for text in said]
-        return "-".join(part for part in (self.encoder, *terms, f"seed{self.seed}" if self.seed else "") if part)
+        return "-".join(part for part in (encoder, *terms, f"seed{self.seed}" if self.seed else "") if part)
 
 
 def _in_a_name(mark: str) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from cxrlt_cli.model.classifiers import (
     SharedClassifier,
 )
 from cxrlt_cli.model.decoder import DecoderSize, LabelQueryDecoder
-from cxrlt_cli.model.encoder import EncoderName, VisualEncoder
+from cxrlt_cli.model.encoder import VisualEncoder
 
 Queries = Literal["text", "tuned", "learned", "none", "csra"]
 Classifier = Literal["separate", "shared", "mlp"]
@@ -26,13 +26,14 @@ Classifier = Literal["separate", "shared", "mlp"]
 class NetworkSpec:
     """What decides the shape of a network: plain values that a checkpoint keeps."""
 
-    encoder: EncoderName
+    encoder: str
     classes: int
     embedding: int
     decoder: DecoderSize
     queries: Queries = "text"
     classifier: Classifier = "separate"
     label_attention: bool = True
+    drop_path: float = 0.0
 
     def saved(self) -> dict[str, Any]:
         """As plain values."""
@@ -45,7 +46,7 @@ class Network(nn.Module):
     def __init__(self, spec: NetworkSpec, queries: Tensor) -> None:
         """Builds the network with random weights; `queries` are the (C, D) label embeddings."""
         super().__init__()
-        self.encoder = VisualEncoder(spec.encoder)
+        self.encoder = VisualEncoder(spec.encoder, spec.drop_path)
         self.decoder: nn.Module = nn.Identity()
         if spec.queries in ("none", "csra"):
             head = PooledLinear if spec.queries == "none" else ClassSpecificResidualAttention
@@ -88,8 +89,8 @@ def network_from(checkpoint: dict[str, Any], path: Path) -> Network:
     try:
         saved = checkpoint["spec"]
         spec = NetworkSpec(**{**saved, "decoder": DecoderSize(**saved["decoder"])})
-        if spec.encoder not in get_args(EncoderName) or spec.classes != len(checkpoint["classes"]):
-            raise ValueError("unknown encoder, or another number of classes")
+        if spec.classes != len(checkpoint["classes"]):
+            raise ValueError("another number of classes")
         network = Network(spec, torch.zeros(spec.classes, spec.embedding))
         network.load_state_dict(checkpoint["model"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:

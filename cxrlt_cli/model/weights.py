@@ -6,20 +6,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlparse
 
-from cxrlt_cli.errors import UserError, reason
+from cxrlt_cli.errors import UserError, nearest, reason
 
-#: The weights that torchvision's networks are usually started from.
+#: The weights that are not torchvision's first of a network.
 _NAMES = {
-    "resnet18": "ResNet18_Weights.IMAGENET1K_V1",
-    "resnet50": "ResNet50_Weights.IMAGENET1K_V2",
-    "densenet121": "DenseNet121_Weights.IMAGENET1K_V1",
+    "resnet50": "IMAGENET1K_V2",
 }
 
 
 def _url(name: str) -> str:
     import torchvision
 
-    return str(torchvision.models.get_weight(_NAMES[name]).url)
+    from cxrlt_cli.model.encoder import encoder_names
+
+    if name not in encoder_names():
+        raise UserError(
+            f"torchvision has no ImageNet weights of {name!r}{nearest(name, encoder_names())}", "name a file of weights"
+        )
+    weights = torchvision.models.get_model_weights(name)
+    return str((weights[_NAMES[name]] if name in _NAMES else weights.IMAGENET1K_V1).url)
 
 
 def _cached(url: str) -> Path:

@@ -67,6 +67,8 @@ def _train_epoch(training: Training, state: State, stop: StopRequest) -> None:
     count = len(training.dataset.table)
     rows = epoch_draws(count, config.batch_size, config.seed, state.epoch, training.sampling)
     state.network.train()
+    if config.freeze == "encoder":
+        state.network.encoder.eval()  # the statistics of its batch norms stay too
     label = f"epoch {state.epoch + 1}/{config.epochs}"
     with progress(label, len(rows) * len(rows[0])) as bar:
         bar.advance(state.position * len(rows[0]))

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
+from cxrlt_cli.artifacts.run import Run, read_checkpoint
 from cxrlt_cli.config.train import TrainConfig
+from cxrlt_cli.console import say
 from cxrlt_cli.data.augment import Amounts, augment, normalise, to_unit
 from cxrlt_cli.data.batches import Batch
-from cxrlt_cli.errors import UserError
+from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.model.decoder import DecoderSize
-from cxrlt_cli.model.encoder import load_encoder
+from cxrlt_cli.model.encoder import load_encoder, load_weights
 from cxrlt_cli.model.network import Network, NetworkSpec
 from cxrlt_cli.model.weights import imagenet_file
 from cxrlt_cli.training.losses import Counts, Loss, make_loss
@@ -61,18 +62,37 @@ def make_network(config: TrainConfig, queries: np.ndarray) -> tuple[Network, Net
     )
     classes, embedding = queries.shape
     kinds = config.queries, config.classifier, config.label_attention == "on"
-    spec = NetworkSpec(config.encoder, classes, embedding, size, *kinds)
+    spec = NetworkSpec(config.encoder, classes, embedding, size, *kinds, config.drop_path)
     torch.manual_seed(config.seed)
     network = Network(spec, torch.from_numpy(queries))
-    if config.weights != "none":
-        load_encoder(network.encoder, imagenet_file(config.encoder) if config.weights == "imagenet" else Path(config.weights))
+    _load(config.weights, config.encoder, network)
     return network, spec
 
 
-def make_optimizer(config: TrainConfig, network: nn.Module) -> torch.optim.Optimizer:
-    """AdamW; vectors (norms, biases) are not decayed."""
-    decayed = [parameter for parameter in network.parameters() if parameter.dim() > 1]
-    others = [parameter for parameter in network.parameters() if parameter.dim() <= 1]
+def _load(weights: str, encoder: str, network: Network) -> None:
+    """The start of the encoder; of a run of ours, of all that has the same shape."""
+    if weights == "imagenet":
+        load_encoder(network.encoder, imagenet_file(encoder))
+    elif Path(weights).is_dir():
+        path = Run(Path(weights)).best
+        state = read_checkpoint(path, ["model"])["model"]
+        load_weights(network.encoder, {key: value for key, value in state.items() if key.startswith("encoder.")}, path)
+        own = network.state_dict()
+        same = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
+        fresh = [key for key in own if key not in same]
+        network.load_state_dict(same, strict=False)
+        say(f"{path}: {len(same)} tensors taken, {len(fresh)} begin at random{f': {listed(fresh, 3)}' if fresh else ''}")
+    elif weights != "none":
+        load_encoder(network.encoder, Path(weights))
+
+
+def make_optimizer(config: TrainConfig, network: Network) -> torch.optim.Optimizer:
+    """AdamW on what is not frozen; vectors (norms, biases) are not decayed."""
+    if config.freeze == "encoder":
+        network.encoder.requires_grad_(False)
+    learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    decayed = [parameter for parameter in learned if parameter.dim() > 1]
+    others = [parameter for parameter in learned if parameter.dim() <= 1]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=config.rate)
 

@@ -10,7 +10,16 @@ from torch import nn
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.model.encoder import VisualEncoder, load_encoder
 
-NAMES = ["resnet18", "resnet50", "densenet121"]
+NAMES = [
+    "resnet18",
+    "resnet50",
+    "densenet121",
+    "resnext50_32x4d",
+    "mobilenet_v3_small",
+    "efficientnet_b0",
+    "convnext_tiny",
+    "swin_v2_t",
+]
 
 
 def _original(name: str, path: Path) -> nn.Module:
@@ -27,16 +36,16 @@ def _original(name: str, path: Path) -> nn.Module:
 def _features(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
     """What torchvision's network computes before pooling."""
     kept: list[torch.Tensor] = []
-    layer = network.features if hasattr(network, "features") else network.layer4
+    layer = next(getattr(network, name) for name in ("permute", "features", "layer4") if hasattr(network, name))
     layer.register_forward_hook(lambda _module, _inputs, output: kept.append(output))  # type: ignore[union-attr]
     network(images)
-    return torch.relu(kept[0]) if hasattr(network, "features") else kept[0]
+    return torch.relu(kept[0]) if isinstance(network, torchvision.models.DenseNet) else kept[0]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_one_gray_channel_gives_what_three_equal_ones_give(name: str, tmp_path: Path) -> None:
     original = _original(name, tmp_path / "weights.pth")
-    encoder = VisualEncoder(name).eval()  # type: ignore[arg-type]
+    encoder = VisualEncoder(name).eval()
     load_encoder(encoder, tmp_path / "weights.pth")
     gray = torch.randn(2, 1, 64, 64)
     with torch.no_grad():
@@ -79,3 +88,59 @@ def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
     torch.save({"conv1.weight": Path("/")}, tmp_path / "weights.pth")  # an object, as a harmful file would hold
     with pytest.raises(UserError, match="cannot be read"):
         load_encoder(VisualEncoder("resnet18"), tmp_path / "weights.pth")
+
+
+def test_a_file_with_a_wrappers_key_names(tmp_path: Path) -> None:
+    """CheXNet's published weights: a training script's checkpoint of a parallel module that holds a DenseNet."""
+    original = _original("densenet121", tmp_path / "weights.pth")
+    state = {f"module.densenet121.{key}": value for key, value in original.state_dict().items()}
+    torch.save({"epoch": 3, "state_dict": state}, tmp_path / "chexnet.pth")
+    encoder = VisualEncoder("densenet121").eval()
+    load_encoder(encoder, tmp_path / "chexnet.pth")
+    own = encoder.network.state_dict()["denseblock1.denselayer1.norm1.running_mean"]
+    assert torch.equal(own, original.state_dict()["features.denseblock1.denselayer1.norm1.running_mean"])
+
+
+@pytest.mark.parametrize(
+    "name", ["mobilenetv3_small_050", "convnext_atto", "vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"]
+)
+def test_networks_of_timm_give_what_timm_gives(name: str, tmp_path: Path) -> None:
+    """Weights of three channels, folded into one, give the features of a gray picture in all three."""
+    import timm
+
+    torch.manual_seed(1)
+    original = timm.create_model(name, pretrained=False, num_classes=0).eval()
+    torch.save(original.state_dict(), tmp_path / "weights.pth")
+    encoder = VisualEncoder(f"timm:{name}").eval()
+    load_encoder(encoder, tmp_path / "weights.pth")
+    gray = torch.randn(2, 1, 224, 224)
+    with torch.no_grad():
+        expected, found = original.forward_features(gray.expand(-1, 3, -1, -1)), encoder(gray)
+    assert found.shape[:2] == (2, encoder.channels)
+    if expected.dim() == 3:  # tokens: the class token first, then the patches by rows
+        expected = expected[:, 1:].transpose(1, 2).reshape(found.shape)
+    elif expected.shape[1] != encoder.channels:
+        expected = expected.permute(0, 3, 1, 2)
+    assert torch.allclose(found, expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize(
+    ("name", "drop_path", "says"),
+    [
+        ("resnet51", 0.0, "nearest is 'resnet5"),
+        ("timm:resnet51", 0.0, "timm has no network"),
+        ("resnet18", 0.1, "has no stochastic depth"),
+    ],
+)
+def test_what_is_no_encoder(name: str, drop_path: float, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        VisualEncoder(name, drop_path)
+
+
+def test_stochastic_depth_acts_in_training_alone() -> None:
+    torch.manual_seed(0)
+    encoder, images = VisualEncoder("convnext_tiny", drop_path=0.5), torch.randn(1, 1, 64, 64)
+    with torch.no_grad():
+        assert not torch.equal(encoder(images), encoder(images))
+        encoder.eval()
+        assert torch.equal(encoder(images), encoder(images))

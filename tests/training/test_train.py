@@ -270,3 +270,15 @@ def test_an_overwritten_run_is_kept_until_there_is_a_new_checkpoint(cxrlt: Run, 
     assert len(_history(folder)) == 2
     assert (folder / "notes.txt").read_text() == "mine"
     assert not (folder / ".replaced").exists()
+
+
+def test_classifiers_are_trained_again_on_a_frozen_encoder(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
+    _train(cxrlt, "--epochs", "1", "--name", "first")
+    again = ["--weights", tmp_path / "runs/first", "--freeze", "encoder", "--sampling", "class-balanced", "--classifier", "mlp"]
+    ended = cxrlt(*TRAIN, "--epochs", "1", "--name", "second", *again)
+    assert ended.code == 0, ended.err
+    assert "begin at random: classifier" in ended.err
+    first, second = _weights(tmp_path / "runs/first", "best.pt"), _weights(tmp_path / "runs/second")
+    encoder = [key for key in first if key.startswith("encoder.")]
+    assert all(torch.equal(first[key], second[key]) for key in encoder), "batch-norm statistics too"
+    assert not torch.equal(first["decoder.project_queries.weight"], second["decoder.project_queries.weight"])
