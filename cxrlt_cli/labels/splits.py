@@ -76,7 +76,6 @@ def _stratify(counts: np.ndarray, images: np.ndarray, allowed: np.ndarray, share
     fixed = allowed.sum(axis=1) == 1
     assigned[fixed] = allowed[fixed].argmax(axis=1)
     have = np.stack([amounts[assigned == split].sum(axis=0) for split in range(3)]).astype(np.float64)
-    wanted = np.maximum(shares[:, None] * amounts.sum(axis=0), 1e-9)
     closed = ~allowed | (shares == 0)  # a split without a share takes only patients that a list puts there
     closed[closed.all(axis=1)] = ~allowed[closed.all(axis=1)]
     rarity = np.argsort(np.argsort((counts > 0).sum(axis=0), kind="stable"))  # 0: the class of the fewest patients
@@ -86,7 +85,7 @@ def _stratify(counts: np.ndarray, images: np.ndarray, allowed: np.ndarray, share
     order = free[np.lexsort((rank[free], like))]
     sizes = np.bincount(like)
     kinds = order[np.cumsum(sizes) - sizes]  # one patient of each kind
-    assigned[order] = _dealt_out(amounts[kinds], closed[kinds], sizes.tolist(), have, wanted)
+    assigned[order] = _dealt_out(amounts[kinds], closed[kinds], sizes.tolist(), have, shares[:, None] * amounts.sum(axis=0))
     return assigned
 
 
@@ -99,7 +98,9 @@ def _alike(rows: np.ndarray) -> np.ndarray:
 def _dealt_out(amounts: np.ndarray, closed: np.ndarray, sizes: list[int], have: np.ndarray, wanted: np.ndarray) -> list[int]:
     """The split of each patient, kind after kind.
 
-    Plain Python on the few classes that a kind has: arrays this small would cost more than the sums.
+    With f = have / wanted, another patient of amounts n changes the distance of a split by sum(2 n (f - 1) + n^2 / wanted);
+    sum(2 n) is the same for all three. Plain Python on the few classes that a kind has: arrays this small would cost more
+    than the sums.
 
     Args:
         amounts: (K, C + 1) positives of each class, and images, of a patient of each kind.
@@ -108,31 +109,33 @@ def _dealt_out(amounts: np.ndarray, closed: np.ndarray, sizes: list[int], have: 
         have: (3, C + 1) what the splits have from the start.
         wanted: (3, C + 1) what they should have in the end.
     """
-    slopes = (2 * (have - wanted) / wanted).tolist()  # of the distance, by what is added
-    weights = (1 / wanted).tolist()
+    each = 1 / np.maximum(wanted, 1e-9)
+    filled = (have * each).tolist()
+    steps = each.tolist()
+    squares = (amounts.astype(np.float64) ** 2 @ each.T).tolist()  # sum(n^2 / wanted), a row a kind
     rows, columns = np.nonzero(amounts)
     parts = list(zip(columns.tolist(), amounts[rows, columns].tolist(), strict=True))
     ends = np.searchsorted(rows, np.arange(len(amounts)), side="right").tolist()
+    train, val, test = filled
     assigned: list[int] = []
     start = 0
-    for end, shut, size in zip(ends, closed.tolist(), sizes, strict=True):
+    for end, shut, size, square in zip(ends, closed.tolist(), sizes, squares, strict=True):
         own, start = parts[start:end], end
-        changes, growths = [], []  # of the distance, if the next patient goes to a split, and how that grows with each
-        for slope, weight, no in zip(slopes, weights, shut, strict=True):
-            rise = square = 0.0
-            for column, count in own:
-                rise += count * slope[column]
-                square += count * count * weight[column]
-            changes.append(math.inf if no else rise + square)
-            growths.append(2 * square)
+        sums = [0.0, 0.0, 0.0]
+        for column, count in own:
+            sums[0] += count * train[column]
+            sums[1] += count * val[column]
+            sums[2] += count * test[column]
+        changes = [math.inf if no else 2 * sum_ + more for no, sum_, more in zip(shut, sums, square, strict=True)]
         taken = [0, 0, 0]
         for _ in range(size):
             split = changes.index(min(changes))
             assigned.append(split)
             taken[split] += 1
-            changes[split] += growths[split]
-        for slope, weight, count_of in zip(slopes, weights, taken, strict=True):
+            changes[split] += 2 * square[split]
+        for split, count_of in enumerate(taken):
             if count_of:
+                share, step = filled[split], steps[split]
                 for column, count in own:
-                    slope[column] += 2 * count * count_of * weight[column]
+                    share[column] += count * count_of * step[column]
     return assigned

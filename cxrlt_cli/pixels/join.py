@@ -28,7 +28,7 @@ from cxrlt_cli.config.join import JoinConfig
 from cxrlt_cli.console import progress, say
 from cxrlt_cli.errors import UserError, listed, reported_os_errors
 from cxrlt_cli.options import saved
-from cxrlt_cli.pixels.identity import refuse_other_pixels, refuse_other_source
+from cxrlt_cli.pixels.identity import refuse_other_shard
 from cxrlt_cli.workspace import Workspace
 
 _BLOCK = 64  # images copied at once
@@ -56,8 +56,8 @@ def join_shards(config: JoinConfig, workspace: Workspace) -> None:
     with exclusive(folder / f".{config.name}.lock"):
         shards = [_read(folder / f"{name}.h5") for name in _names(folder, config.name)]
         for shard in shards[1:]:
-            refuse_other_pixels(shard.layout.path, shards[0].layout.settings, shard.layout.settings)
-            refuse_other_source(shard.layout.path, shards[0].identity, shard.identity, same_ids=True)
+            pairs = [shards[0].layout.settings, shard.layout.settings], [shards[0].identity, shard.identity]
+            refuse_other_shard(shard.layout.path, shards[0].layout.path, *pairs)
         part = target.with_name(f"{target.name}.part")
         if config.copy:
             _copy(part, shards)

@@ -95,7 +95,7 @@ def test_shards_of_other_pixels_or_other_tables_are_not_joined(cxrlt: Run, pictu
     assert cxrlt(*_cache(pictures, "--shard", "2/3", "--overwrite", "--window", "1,99")).code == 0
     ended = cxrlt("join", "pictures")
     assert ended.code == 2
-    assert "--window: '' then, '1,99' now" in ended.err
+    assert "--window '' there, '1,99' here" in ended.err
     table = pd.read_csv(pictures / "labels.csv")
     table.loc[3, "Hernia"] = 1 - table.loc[3, "Hernia"]
     table.to_csv(pictures / "labels.csv", index=False)
