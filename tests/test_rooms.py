@@ -19,7 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sources": {"artifacts", "config", "labels"},
     "pixels": {"artifacts", "config", "sources"},
     "text": {"artifacts", "config", "labels", "model"},
-    "data": {"artifacts"},
+    "data": {"artifacts", "tricks"},
     "model": set(),
     "training": {"artifacts", "config", "data", "labels", "metrics", "model", "tricks"},
     "inference": {"artifacts", "config", "data", "labels", "metrics", "model", "pixels", "sources", "training"},

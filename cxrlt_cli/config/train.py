@@ -10,7 +10,7 @@ from cxrlt_cli.options import flag
 from cxrlt_cli.workspace import checked_name
 
 _POSITIVE = ("epochs", "batch_size", "rate", "decoder_layers", "decoder_heads", "decoder_width", "decoder_feedforward")
-_SHARES = ("warmup", "decoder_dropout", "label_smoothing", "mosaic", "reweight_from", "drop_path")
+_SHARES = ("warmup", "decoder_dropout", "label_smoothing", "mosaic", "reweight_from", "drop_path", "blur", "noise", "erasing")
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,9 @@ class TrainConfig:
     augment: Literal["standard", "none"] = flag(
         "standard", "standard: flip, small rotation, zoom, shift, contrast, brightness."
     )
+    blur: float = flag(0.0, "This share of the images is blurred; 0 is off.", metavar="P")
+    noise: float = flag(0.0, "This share of the images is made noisy; 0 is off.", metavar="P")
+    erasing: float = flag(0.0, "Random erasing: this share of the images loses a rectangle; 0 is off.", metavar="P")
     average: str = flag(
         "none",
         "Weights that are validated and kept: none (the last), ema[:DECAY] or swa[:SHARE] of the training.",

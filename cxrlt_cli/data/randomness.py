@@ -26,6 +26,8 @@ class Stream(IntEnum):
     ERASE = 16
     ERASE_X = 17
     ERASE_Y = 18
+    ERASE_SHAPE = 19
+    NOISE_PLACE = 20
 
 
 def uniform(seed: int, epoch: int, rows: np.ndarray, stream: Stream) -> np.ndarray:

@@ -12,6 +12,7 @@ from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import say
 from cxrlt_cli.data.augment import Amounts, augment, normalise, to_unit
 from cxrlt_cli.data.batches import Batch
+from cxrlt_cli.data.disturb import Disturbances, disturb
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.model.decoder import DecoderSize
 from cxrlt_cli.model.encoder import load_encoder, load_weights
@@ -37,11 +38,13 @@ class Recipe:
 def make_recipe(config: TrainConfig, counts: Counts, device: torch.device) -> Recipe:
     """The recipe that the flags describe, on a device. Raises UserError where `--loss` is none."""
     mix = make_mixing(config)
+    disturbances = Disturbances(config.blur, config.noise, config.erasing)
 
     def inputs(batch: Batch, epoch: int, step: int) -> Inputs:
         images = to_unit(batch.images)
         if config.augment == "standard":
             images = augment(images, config.seed, epoch, batch.draws, Amounts())
+        images = disturb(images, config.seed, epoch, batch.draws, disturbances)
         return mix(normalise(images), batch.targets, batch.known, step)
 
     return Recipe(inputs, make_loss(config, counts.to(device)))
