@@ -95,8 +95,12 @@ def _timm(name: str, drop_path: float) -> nn.Module:
     if name not in timm.list_models():
         raise UserError(f"timm has no network {name!r}{nearest(name, timm.list_models())}", "see its list: timm.list_models()")
     options: dict[str, Any] = {"drop_path_rate": drop_path} if drop_path else {}
+    options |= {"pretrained": False, "in_chans": 1, "num_classes": 0, "global_pool": ""}
     try:
-        return timm.create_model(name, pretrained=False, in_chans=1, num_classes=0, global_pool="", **options)
+        try:
+            return timm.create_model(name, dynamic_img_size=True, **options)  # transformers that can take any size
+        except TypeError:
+            return timm.create_model(name, **options)
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:
         raise UserError(
             f"timm:{name} cannot be an encoder: {reason(error)}", "choose another, or leave out --drop-path"

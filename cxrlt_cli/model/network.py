@@ -66,6 +66,21 @@ class Network(nn.Module):
         self.layout = torch.channels_last if device.type == "cuda" or size >= 112 else torch.contiguous_format
         return self.to(device, memory_format=self.layout)  # type: ignore[call-overload,no-any-return]
 
+    def check_size(self, size: int) -> None:
+        """Raises UserError where the encoder cannot take images of `size` px."""
+        images = torch.zeros(1, 1, size, size, device=next(self.parameters()).device)
+        training = self.training
+        try:
+            with torch.inference_mode():
+                self.eval()(images)
+        except (AssertionError, RuntimeError, ValueError) as error:
+            raise UserError(
+                f"{self.encoder.name} cannot take images of {size} px: {reason(error)}",
+                "choose another --encoder or cache --size",
+            ) from error
+        finally:
+            self.train(training)
+
     def forward(self, images: Tensor) -> Tensor:
         """(B, 1, S, S) normalised images to (B, C) logits."""
         logits: Tensor = self.classifier(self.decoder(self.encoder(images.contiguous(memory_format=self.layout))))

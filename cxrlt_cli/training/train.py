@@ -66,7 +66,7 @@ def train_run(config: TrainConfig, workspace: Workspace) -> None:
             say(f"{run.folder} is finished: nothing to do")
             return
     network, spec = make_network(config, sources.queries)
-    network.place(device, int(sources.train.settings["size"]))
+    network.place(device, int(sources.train.settings["size"])).check_size(int(sources.train.settings["size"]))
     precision = choose_precision(config.precision, device)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
     state = State(network, make_optimizer(config, network), scaler, begin_average(config, network))
