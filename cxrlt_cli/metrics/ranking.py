@@ -86,7 +86,7 @@ def per_class(scores: np.ndarray, targets: np.ndarray, known: np.ndarray) -> Per
     """
     if scores.ndim != 2:
         raise ValueError(f"scores are (N, C), not {scores.shape}")
-    positive = _checked(scores, targets, known)
+    positive = checked(scores, targets, known)
     columns = zip(_columns(scores), _columns(positive), strict=True)
     if known.all():
         tallies = [_tally(*column) for column in columns]
@@ -106,6 +106,14 @@ def mean_of_defined(values: np.ndarray) -> float:
     """The mean of the values that are not NaN: an undefined class is left out, not counted as 0. NaN where none is left."""
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if len(defined) else float("nan")
+
+
+def means_of_defined(values: np.ndarray) -> np.ndarray:
+    """(...) `mean_of_defined` along the last axis of (..., C)."""
+    defined = ~np.isnan(values)
+    count = defined.sum(axis=-1)
+    total = np.where(defined, values, 0.0).sum(axis=-1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 @dataclass(frozen=True)
@@ -175,10 +183,10 @@ def _checked_one(scores: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, n
     if scores.ndim != 1:
         raise ValueError(f"scores of one class are (N,), not {scores.shape}")
     scores, targets = np.ascontiguousarray(scores), np.ascontiguousarray(targets)  # a column of a matrix is read once
-    return scores, _checked(scores, targets, np.ones(scores.shape, dtype=bool))
+    return scores, checked(scores, targets, np.ones(scores.shape, dtype=bool))
 
 
-def _checked(scores: np.ndarray, targets: np.ndarray, known: np.ndarray) -> np.ndarray:
+def checked(scores: np.ndarray, targets: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Where the targets are known to be positive, bool of the same shape. Raises ValueError for what cannot be ranked."""
     if not scores.shape == targets.shape == known.shape:
         raise ValueError(f"scores {scores.shape}, targets {targets.shape} and known {known.shape} differ in shape")
