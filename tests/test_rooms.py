@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pixels": {"artifacts", "config", "sources"},
     "text": {"artifacts", "config", "labels", "model"},
     "data": {"artifacts", "tricks"},
-    "model": set(),
+    "model": {"data"},
     "training": {"artifacts", "config", "data", "labels", "metrics", "model", "tricks"},
     "inference": {"artifacts", "config", "data", "labels", "metrics", "model", "pixels", "sources", "training"},
     "report": {"artifacts", "config"},

@@ -36,6 +36,12 @@ class TrainConfig:
         "none", "encoder: it stays as it was loaded, batch norms too; the rest is learned anew (classifier re-training)."
     )
     drop_path: float = flag(0.0, "Stochastic depth: up to this share of residual branches is left out in training.")
+    stride: Literal["32", "16"] = flag(
+        "32", "Pixels along a step of the feature map; 16 leaves out the last halving, for small findings."
+    )
+    layer_decay: float = flag(
+        1.0, "Layer-wise rate decay: each layer of the encoder learns by this factor slower than the next; 1 is off."
+    )
     queries: Literal["text", "tuned", "learned", "none", "csra"] = flag(
         "text",
         "What asks the image for each label: its text embedding, kept or tuned; a learned vector; none (global pooling and "
@@ -66,6 +72,9 @@ class TrainConfig:
     )
     sampling: str = flag(
         "none", "How often an image is drawn: none (once), repeat-factor[:T], class-balanced, square-root.", metavar="RULE"
+    )
+    source_weight: tuple[str, ...] = flag(
+        (), "Images of a source are drawn this many times as often as others: SOURCE=F; may be repeated.", metavar="SOURCE=F"
     )
     mixup: float = flag(0.0, "MixUp: images and labels are mixed with shares from Beta(A, A); 0 is off.", metavar="A")
     cutmix: float = flag(0.0, "CutMix: a box of another image, of a share from Beta(A, A); 0 is off.", metavar="A")
@@ -126,6 +135,7 @@ class TrainConfig:
             raise UserError(
                 "--hard-from says which classes --reweight hardK:F takes, and there is none", "as in --reweight hard9:3"
             )
+        self.source_weights  # noqa: B018 - checked before any work
         checked_name(self.run_name)
 
     def _check_ranges(self) -> None:
@@ -136,11 +146,27 @@ class TrainConfig:
         for name in _SHARES:
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"--{name.replace('_', '-')} {getattr(self, name)} is not a share of 0 … 1", "as in 0.1")
+        if not 0 < self.layer_decay <= 1:
+            raise UserError(f"--layer-decay {self.layer_decay} is not within 0 … 1", "as in 0.8; 1 is off")
         for name in ("mixup", "cutmix", "weight_decay", "logit_adjustment"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UserError(
                     f"--{name.replace('_', '-')} {getattr(self, name)} is not a number of 0 or more", "0 turns it off"
                 )
+
+    @property
+    def source_weights(self) -> dict[str, float]:
+        """Source -> how often its images are drawn. Raises UserError where they are none."""
+        found = {}
+        for text in self.source_weight:
+            name, _, number = text.rpartition("=")
+            try:
+                found[name] = float(number)
+            except ValueError:
+                found[name] = math.nan
+            if not name or not 0 <= found[name] < math.inf:
+                raise UserError(f"--source-weight {text!r} is not SOURCE=F with F of 0 or more", "as in chexpert=0.5")
+        return found
 
     @property
     def run_name(self) -> str:

@@ -1,14 +1,13 @@
 """Visual encoders: torchvision's and timm's networks up to their last feature map, with a stem for one gray channel."""
 
-import pickle
-from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-import torch
 import torchvision
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cxrlt_cli.data.augment import DEVIATION, MEAN
 from cxrlt_cli.errors import UserError, listed, nearest, reason
 
 _RESNETS = ("resnet", "resnext", "wide_resnet")
@@ -26,25 +25,31 @@ class VisualEncoder(nn.Module):
 
     Attributes:
         channels: of the feature map.
+        mean, deviation: of gray values within 0..1, as the network's published weights expect them.
     """
 
-    def __init__(self, name: str, drop_path: float = 0.0) -> None:
+    def __init__(self, name: str, drop_path: float = 0.0, stride: int = 32) -> None:
         """Builds the network with random weights.
 
         Args:
             name: of torchvision, or `timm:NAME`.
             drop_path: the share of residual branches that are left out in training (stochastic depth; Huang et al., ECCV 2016),
                 rising to this from the first block to the last.
+            stride: px of the image along a step of the feature map. 16 leaves out the last halving, as in Luo et al., "Bag of
+                tricks and a strong baseline for deep person re-identification" (CVPR workshops 2019).
 
         Raises:
-            UserError: no such network, or one without stochastic depth where that is asked for.
+            UserError: no such network, or one without stochastic depth or another stride where that is asked for.
         """
         super().__init__()
         self.name = name
         self.network: Any
+        self.mean, self.deviation = MEAN, DEVIATION
         if name.startswith("timm:"):
-            self.network = _timm(name.removeprefix("timm:"), drop_path)
+            self.network = _timm(name.removeprefix("timm:"), drop_path, stride)
             self.channels: int = self.network.num_features
+            published = self.network.pretrained_cfg
+            self.mean, self.deviation = (round(fmean(published[key]), 6) for key in ("mean", "std"))
             return
         if name not in encoder_names():
             near = nearest(name, encoder_names())
@@ -68,10 +73,14 @@ class VisualEncoder(nn.Module):
             self.channels = _head_width(network)
             self.network = network
         _take_one_channel(self.network)
+        if stride != 32:
+            _halve_once_less(name, self.network)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, 1, S, S) normalised images to (B, channels, h, w) features, h and w being S/32 for most networks."""
+        """(B, 1, S, S) images, normalised by MEAN and DEVIATION, to (B, channels, h, w) features; h and w are S/stride."""
         net = self.network
+        if (self.mean, self.deviation) != (MEAN, DEVIATION):
+            images = images * (DEVIATION / self.deviation) + (MEAN - self.mean) / self.deviation
         if self.name.startswith("timm:"):
             return _as_map(net.forward_features(images), getattr(net, "num_prefix_tokens", 0), self.channels)
         if self.name.startswith("densenet"):
@@ -87,7 +96,7 @@ class VisualEncoder(nn.Module):
         return features
 
 
-def _timm(name: str, drop_path: float) -> nn.Module:
+def _timm(name: str, drop_path: float, stride: int) -> nn.Module:
     try:
         import timm
     except ImportError:
@@ -95,6 +104,8 @@ def _timm(name: str, drop_path: float) -> nn.Module:
     if name not in timm.list_models():
         raise UserError(f"timm has no network {name!r}{nearest(name, timm.list_models())}", "see its list: timm.list_models()")
     options: dict[str, Any] = {"drop_path_rate": drop_path} if drop_path else {}
+    if stride != 32:
+        options["output_stride"] = stride
     options |= {"pretrained": False, "in_chans": 1, "num_classes": 0, "global_pool": ""}
     try:
         try:
@@ -103,7 +114,7 @@ def _timm(name: str, drop_path: float) -> nn.Module:
             return timm.create_model(name, **options)
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:
         raise UserError(
-            f"timm:{name} cannot be an encoder: {reason(error)}", "choose another, or leave out --drop-path"
+            f"timm:{name} cannot be an encoder: {reason(error)}", "choose another, or leave out --drop-path and --stride"
         ) from error
 
 
@@ -126,6 +137,18 @@ def _head_width(network: nn.Module) -> int:
     return first.in_features
 
 
+def _halve_once_less(name: str, network: Any) -> None:
+    """The last stage keeps the resolution of the one before it; no weight changes its shape."""
+    if name.startswith("densenet"):
+        network.transition3.pool = nn.Identity()
+    elif name.startswith(_RESNETS):
+        for module in network.layer4.modules():
+            if isinstance(module, nn.Conv2d):
+                module.stride = (1, 1)
+    else:
+        raise UserError(f"--stride 16: {name} cannot", "resnet, resnext, densenet and many of timm can")
+
+
 def _take_one_channel(network: nn.Module) -> None:
     """Puts a stem for gray images in the place of the first convolution, initialised as torchvision does."""
     name, conv = next((name, module) for name, module in network.named_modules() if isinstance(module, nn.Conv2d))
@@ -135,63 +158,3 @@ def _take_one_channel(network: nn.Module) -> None:
     stem = nn.Conv2d(1, conv.out_channels, kernel, stride, padding, bias=conv.bias is not None)
     nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")
     setattr(holder, name.rpartition(".")[2], stem)
-
-
-_HINT = "name a state dict of the same --encoder (torchvision's, timm's), a run of the same, or --weights none"
-
-
-def load_encoder(encoder: VisualEncoder, path: Path) -> None:
-    """Loads a file of weights of the same network (three channels or one) into an encoder.
-
-    A stem of three channels is summed into one: exact for gray images, which have the same value in all three.
-
-    Raises:
-        UserError: not readable, or weights of another network.
-    """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, OSError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
-        raise UserError(f"{path} cannot be read as weights: {reason(error)}", _HINT) from error
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):  # as many training scripts save
-        state = state["state_dict"]
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise UserError(f"{path} is not a state dict", _HINT)
-    load_weights(encoder, state, path)
-
-
-def load_weights(encoder: VisualEncoder, state: dict[str, Tensor], path: Path) -> None:
-    """Loads a state dict of the same network into an encoder; `path` is where it came from. Raises UserError as above."""
-    own = encoder.network.state_dict()
-    state = _with_one_channel(_renamed(state, encoder), own)
-    absent = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
-    other = [key for key in own if key in state and state[key].shape != own[key].shape]
-    if absent or other:
-        raise UserError(f"{path} holds weights of another network: {listed([*absent, *other], 3)}", _HINT)
-    encoder.network.load_state_dict({key: state[key] for key in own if key in state}, strict=False)
-
-
-def _renamed(state: dict[str, Tensor], encoder: VisualEncoder) -> dict[str, Tensor]:
-    """The keys as our network names them: without what wrappers put before them."""
-    for prefix in ("module.", "encoder.network.", f"{encoder.name}.", "model."):
-        if any(key.startswith(prefix) for key in state):
-            state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-    if encoder.name.startswith("densenet"):
-        return {_new_key(key.removeprefix("features.")): value for key, value in state.items()}
-    return state
-
-
-def _with_one_channel(state: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:
-    folded = {
-        key: state[key].sum(dim=1, keepdim=True)
-        for key, value in own.items()
-        if key in state and value.dim() == state[key].dim() == 4 and value.shape[1] == 1 and state[key].shape[1] == 3
-    }
-    return {**state, **folded}
-
-
-def _new_key(key: str) -> str:
-    """Old DenseNet files, torchvision's published ones too, say `norm.1.weight` where its modules say `norm1.weight`."""
-    for name in ("norm", "relu", "conv"):
-        for number in ("1", "2"):
-            key = key.replace(f".{name}.{number}.", f".{name}{number}.")
-    return key

@@ -34,6 +34,7 @@ class NetworkSpec:
     classifier: Classifier = "separate"
     label_attention: bool = True
     drop_path: float = 0.0
+    stride: int = 32
 
     def saved(self) -> dict[str, Any]:
         """As plain values."""
@@ -46,7 +47,7 @@ class Network(nn.Module):
     def __init__(self, spec: NetworkSpec, queries: Tensor) -> None:
         """Builds the network with random weights; `queries` are the (C, D) label embeddings."""
         super().__init__()
-        self.encoder = VisualEncoder(spec.encoder, spec.drop_path)
+        self.encoder = VisualEncoder(spec.encoder, spec.drop_path, spec.stride)
         self.decoder: nn.Module = nn.Identity()
         if spec.queries in ("none", "csra"):
             head = PooledLinear if spec.queries == "none" else ClassSpecificResidualAttention

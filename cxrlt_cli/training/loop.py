@@ -91,7 +91,7 @@ def _step(training: Training, state: State, inputs: Tensor, targets: Tensor, kno
     steps = training.steps_an_epoch * training.config.epochs
     rate = rate_at(state.step, steps, training.config.rate, training.config.warmup)
     for group in state.optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["scale"]
     state.optimizer.zero_grad(set_to_none=True)
     with torch.autocast(training.device.type, training.precision, enabled=training.precision != torch.float32):
         logits = state.network(inputs)

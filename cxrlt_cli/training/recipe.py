@@ -15,11 +15,12 @@ from cxrlt_cli.data.batches import Batch
 from cxrlt_cli.data.disturb import Disturbances, disturb
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.model.decoder import DecoderSize
-from cxrlt_cli.model.encoder import load_encoder, load_weights
+from cxrlt_cli.model.encoder_weights import load_encoder, load_weights
 from cxrlt_cli.model.network import Network, NetworkSpec
 from cxrlt_cli.model.weights import imagenet_file
 from cxrlt_cli.training.losses import Counts, Loss, make_loss
 from cxrlt_cli.training.mixing import Inputs, make_mixing
+from cxrlt_cli.tricks.layer_decay import rate_scales
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def make_network(config: TrainConfig, queries: np.ndarray) -> tuple[Network, Net
     )
     classes, embedding = queries.shape
     kinds = config.queries, config.classifier, config.label_attention == "on"
-    spec = NetworkSpec(config.encoder, classes, embedding, size, *kinds, config.drop_path)
+    spec = NetworkSpec(config.encoder, classes, embedding, size, *kinds, config.drop_path, int(config.stride))
     torch.manual_seed(config.seed)
     network = Network(spec, torch.from_numpy(queries))
     _load(config.weights, config.encoder, network)
@@ -90,14 +91,20 @@ def _load(weights: str, encoder: str, network: Network) -> None:
 
 
 def make_optimizer(config: TrainConfig, network: Network) -> torch.optim.Optimizer:
-    """AdamW on what is not frozen; vectors (norms, biases) are not decayed."""
+    """AdamW on what is not frozen; vectors (norms, biases) are not decayed. `scale` of a group is its share of the rate."""
     if config.freeze == "encoder":
         network.encoder.requires_grad_(False)
-    learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    decayed = [parameter for parameter in learned if parameter.dim() > 1]
-    others = [parameter for parameter in learned if parameter.dim() <= 1]
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=config.rate)
+    scales = rate_scales(network.encoder.network, config.layer_decay) if config.layer_decay < 1 else {}
+    groups: dict[tuple[float, bool], list[torch.nn.Parameter]] = {(1.0, True): [], (1.0, False): []}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            scale = scales.get(name.removeprefix("encoder.network."), 1.0) if name.startswith("encoder.") else 1.0
+            groups.setdefault((scale, parameter.dim() > 1), []).append(parameter)
+    decays = {True: config.weight_decay, False: 0.0}
+    described = [
+        {"params": found, "weight_decay": decays[decayed], "scale": scale} for (scale, decayed), found in groups.items()
+    ]
+    return torch.optim.AdamW(described, lr=config.rate)
 
 
 def choose_device(name: str) -> torch.device:

@@ -30,7 +30,7 @@ from cxrlt_cli.training.loop import Training, train_epochs
 from cxrlt_cli.training.losses import Counts
 from cxrlt_cli.training.recipe import choose_device, choose_precision, make_network, make_optimizer, make_recipe
 from cxrlt_cli.training.reweight import class_weights, hardest, parse_reweight
-from cxrlt_cli.training.sampling import sampling_weights
+from cxrlt_cli.training.sampling import drawing_weights
 from cxrlt_cli.training.state import State, load_state, save_state
 from cxrlt_cli.training.validate import Validation, validate
 from cxrlt_cli.workspace import Workspace
@@ -71,7 +71,7 @@ def train_run(config: TrainConfig, workspace: Workspace) -> None:
     scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
     state = State(network, make_optimizer(config, network), scaler, begin_average(config, network))
     recipe = make_recipe(config, _counts(sources.train, described), device)
-    sampling = sampling_weights(config.sampling, sources.train.targets)
+    sampling = drawing_weights(config, sources.train)
     training = Training(config, recipe, sources.train, DatasetImages(sources.train), device, precision, sampling)
     check_writable(run.folder)
     validator = _Validator(sources.val, DatasetImages(sources.val), spec, config, described)

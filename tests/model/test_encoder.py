@@ -7,8 +7,10 @@ import torch
 import torchvision
 from torch import nn
 
+from cxrlt_cli.data.augment import DEVIATION, MEAN, normalise
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.model.encoder import VisualEncoder, load_encoder
+from cxrlt_cli.model.encoder import VisualEncoder
+from cxrlt_cli.model.encoder_weights import load_encoder
 
 NAMES = [
     "resnet18",
@@ -115,13 +117,72 @@ def test_networks_of_timm_give_what_timm_gives(name: str, tmp_path: Path) -> Non
     load_encoder(encoder, tmp_path / "weights.pth")
     gray = torch.randn(2, 1, 224, 224)
     with torch.no_grad():
-        expected, found = original.forward_features(gray.expand(-1, 3, -1, -1)), encoder(gray)
+        theirs = (gray * DEVIATION + MEAN - encoder.mean) / encoder.deviation
+        expected, found = original.forward_features(theirs.expand(-1, 3, -1, -1)), encoder(gray)
     assert found.shape[:2] == (2, encoder.channels)
     if expected.dim() == 3:  # tokens: the class token first, then the patches by rows
         expected = expected[:, 1:].transpose(1, 2).reshape(found.shape)
     elif expected.shape[1] != encoder.channels:
         expected = expected.permute(0, 3, 1, 2)
     assert torch.allclose(found, expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "efficientnet_b0"])
+def test_files_of_efficientnet_pytorch_are_read_under_timms_names(name: str, tmp_path: Path) -> None:
+    """Its layers are those of timm in the same order, its blocks counted through and its layers named by their kind."""
+    import timm
+
+    original = timm.create_model(name, pretrained=False, num_classes=0)
+    blocks = [block for stage in original.blocks for block in stage]
+    state = {f"_conv_{part}.weight": getattr(original, f"conv_{part}").weight for part in ("stem", "head")}
+    norms = {"_bn0": original.bn1, "_bn1": original.bn2}
+    for number, block in enumerate(blocks):
+        convolutions = [module for module in block.children() if isinstance(module, nn.Conv2d)]
+        names = ["_expand_conv", "_depthwise_conv", "_project_conv"][-len(convolutions) :]
+        state |= {f"_blocks.{number}.{name}.weight": conv.weight for name, conv in zip(names, convolutions, strict=True)}
+        own = [module for module in block.children() if isinstance(module, nn.BatchNorm2d)]
+        norms |= {f"_blocks.{number}._bn{3 - len(own) + at}": norm for at, norm in enumerate(own)}
+        if hasattr(block.se, "conv_reduce"):
+            for old, new in (("_se_reduce", block.se.conv_reduce), ("_se_expand", block.se.conv_expand)):
+                state |= {f"_blocks.{number}.{old}.{key}": value for key, value in new.state_dict().items()}
+    for module in norms.values():
+        nn.init.normal_(module.running_mean)
+    state |= {f"{name}.{key}": value for name, module in norms.items() for key, value in module.state_dict().items()}
+    torch.save({**state, "_fc.weight": torch.zeros(1000, 1280)}, tmp_path / "old.pth")
+    encoder = VisualEncoder(f"timm:{name}")
+    load_encoder(encoder, tmp_path / "old.pth")
+    for key, value in original.state_dict().items():
+        assert torch.equal(encoder.network.state_dict()[key], value if key != "conv_stem.weight" else value.sum(1, True)), key
+
+
+def test_a_network_that_expects_other_gray_values_gets_them(tmp_path: Path) -> None:
+    """What was normalised by ImageNet's mean reaches this network as (gray - 0.5) / 0.5."""
+    import timm
+
+    original = timm.create_model("tf_efficientnet_lite0", pretrained=False, num_classes=0).eval()
+    torch.save(original.state_dict(), tmp_path / "weights.pth")
+    encoder = VisualEncoder("timm:tf_efficientnet_lite0").eval()
+    load_encoder(encoder, tmp_path / "weights.pth")
+    gray = torch.rand(2, 1, 64, 64)
+    with torch.no_grad():
+        expected = original.forward_features(((gray - 0.5) / 0.5).expand(-1, 3, -1, -1))
+        found = encoder(normalise(gray))
+    assert torch.allclose(found, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "densenet121", "timm:tf_efficientnet_lite0"])
+def test_a_stride_of_16_gives_twice_the_features_of_the_same_weights(name: str) -> None:
+    coarse, fine = VisualEncoder(name), VisualEncoder(name, stride=16)
+    fine.load_state_dict(coarse.state_dict())
+    with torch.no_grad():
+        images = torch.randn(2, 1, 64, 64)
+        assert fine(images).shape == (2, fine.channels, 4, 4)
+        assert coarse(images).shape == (2, fine.channels, 2, 2)
+
+
+def test_a_stride_that_a_network_has_not_is_refused() -> None:
+    with pytest.raises(UserError, match="--stride 16: convnext_tiny cannot"):
+        VisualEncoder("convnext_tiny", stride=16)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,16 @@
 """How often each image of an epoch is drawn."""
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 
+from cxrlt_cli.artifacts.dataset import Dataset
+from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.data.batches import epoch_draws
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.training.sampling import sampling_weights
+from cxrlt_cli.training.sampling import drawing_weights, sampling_weights
 
 TARGETS = np.array([[1, 0]] * 90 + [[0, 1]] * 10, dtype=np.uint8)
 
@@ -26,6 +31,31 @@ def test_rare_classes_are_drawn_more_often(rule: str, rare: float) -> None:
         assert len(set(drawn)) == len(drawn) == 100, "a draw stands once in an epoch"
         counts.append(int((drawn % 100 >= 90).sum()))
     assert abs(np.mean(counts) - rare) < 1
+
+
+def _of_two_sources(tmp_path: Path) -> Dataset:
+    table = pd.DataFrame({"source": ["a"] * 60 + ["b"] * 40})
+    return Dataset(table, ["X", "Y"], TARGETS, TARGETS < 2, {}, {}, tmp_path)
+
+
+def test_a_source_is_drawn_as_often_as_it_weighs(tmp_path: Path) -> None:
+    """60 images of weight 1 and 40 of weight 3 share 100 draws as 60 : 120."""
+    train = _of_two_sources(tmp_path)
+    assert drawing_weights(TrainConfig(), train) is None
+    weights = drawing_weights(TrainConfig(source_weight=("b=3",)), train)
+    assert abs(np.mean([(np.concatenate(epoch_draws(100, 10, 0, e, weights)) % 100 >= 60).sum() for e in range(20)]) - 66.7) < 1
+    alone = drawing_weights(TrainConfig(source_weight=("a=0",)), train)
+    assert (np.concatenate(epoch_draws(100, 10, 0, 0, alone)) % 100 >= 60).all()
+    both = drawing_weights(TrainConfig(source_weight=("b=3",), sampling="class-balanced"), train)
+    assert np.allclose(both, sampling_weights("class-balanced", TARGETS) * np.where(np.arange(100) < 60, 1, 3))
+
+
+@pytest.mark.parametrize(("given", "says"), [("c=2", "no training image is"), ("b", "is not SOURCE=F"), ("b=-1", "is not")])
+def test_what_is_no_source_weight_is_refused(given: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=says):
+        drawing_weights(TrainConfig(source_weight=(given,)), _of_two_sources(tmp_path))
+    with pytest.raises(UserError, match="leaves no image"):
+        drawing_weights(TrainConfig(source_weight=("a=0", "b=0")), _of_two_sources(tmp_path))
 
 
 def test_draws_are_a_function_of_seed_and_epoch() -> None:

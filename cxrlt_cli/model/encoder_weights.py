@@ -1,0 +1,96 @@
+"""Weights from elsewhere: torchvision's and timm's state dicts, what training scripts save, older names of the same layers."""
+
+import pickle
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from cxrlt_cli.errors import UserError, listed, reason
+from cxrlt_cli.model.encoder import VisualEncoder
+
+_HINT = "name a state dict of the same --encoder (torchvision's, timm's), a run of the same, or --weights none"
+
+
+def load_encoder(encoder: VisualEncoder, path: Path) -> None:
+    """Loads a file of weights of the same network (three channels or one) into an encoder.
+
+    A stem of three channels is summed into one: exact for gray images, which have the same value in all three.
+
+    Raises:
+        UserError: not readable, or weights of another network.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, OSError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+        raise UserError(f"{path} cannot be read as weights: {reason(error)}", _HINT) from error
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):  # as many training scripts save
+        state = state["state_dict"]
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise UserError(f"{path} is not a state dict", _HINT)
+    load_weights(encoder, state, path)
+
+
+def load_weights(encoder: VisualEncoder, state: dict[str, Tensor], path: Path) -> None:
+    """Loads a state dict of the same network into an encoder; `path` is where it came from. Raises UserError as above."""
+    own = encoder.network.state_dict()
+    state = _with_one_channel(_renamed(state, encoder), own)
+    absent = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
+    other = [key for key in own if key in state and state[key].shape != own[key].shape]
+    if absent or other:
+        raise UserError(f"{path} holds weights of another network: {listed([*absent, *other], 3)}", _HINT)
+    encoder.network.load_state_dict({key: state[key] for key in own if key in state}, strict=False)
+
+
+def _renamed(state: dict[str, Tensor], encoder: VisualEncoder) -> dict[str, Tensor]:
+    """The keys as our network names them: without what wrappers put before them."""
+    for prefix in ("module.", "encoder.network.", f"{encoder.name}.", "model."):
+        if any(key.startswith(prefix) for key in state):
+            state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    if "_conv_stem.weight" in state:
+        return {_timms_key(key, list(encoder.network.state_dict())): value for key, value in state.items()}
+    if encoder.name.startswith("densenet"):
+        return {_new_key(key.removeprefix("features.")): value for key, value in state.items()}
+    return state
+
+
+def _with_one_channel(state: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:
+    folded = {
+        key: state[key].sum(dim=1, keepdim=True)
+        for key, value in own.items()
+        if key in state and value.dim() == state[key].dim() == 4 and value.shape[1] == 1 and state[key].shape[1] == 3
+    }
+    return {**state, **folded}
+
+
+def _new_key(key: str) -> str:
+    """Old DenseNet files, torchvision's published ones too, say `norm.1.weight` where its modules say `norm1.weight`."""
+    for name in ("norm", "relu", "conv"):
+        for number in ("1", "2"):
+            key = key.replace(f".{name}.{number}.", f".{name}{number}.")
+    return key
+
+
+def _timms_key(key: str, own: list[str]) -> str:
+    """EfficientNet-PyTorch's name of a layer (`_blocks.4._expand_conv.weight`, blocks counted through) as timm's."""
+    outer = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2"}
+    first, *rest = key.split(".")
+    if first != "_blocks":
+        return ".".join([outer.get(first, first), *rest])
+    blocks = list(
+        dict.fromkeys(name.rsplit(".conv_", 1)[0] for name in own if name.startswith("blocks.") and ".conv_dw." in name)
+    )
+    number, layer, *last = rest
+    block = blocks[int(number)] if int(number) < len(blocks) else f"blocks.{number}"
+    expands = f"{block}.conv_pwl.weight" in own
+    names = {
+        "_expand_conv": "conv_pw",
+        "_depthwise_conv": "conv_dw",
+        "_project_conv": "conv_pwl" if expands else "conv_pw",
+        "_bn0": "bn1",
+        "_bn1": "bn2" if expands else "bn1",
+        "_bn2": "bn3" if expands else "bn2",
+        "_se_reduce": "se.conv_reduce",
+        "_se_expand": "se.conv_expand",
+    }
+    return ".".join([block, names.get(layer, layer), *last])

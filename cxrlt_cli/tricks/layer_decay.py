@@ -1,0 +1,41 @@
+"""Layer-wise rate decay (Clark et al., ELECTRA, ICLR 2020; BEiT and ConvNeXt for images): early layers change the least."""
+
+from torch import nn
+
+
+def rate_scales(network: nn.Module, decay: float) -> dict[str, float]:
+    """Name of each parameter -> its share of the learning rate: decay^(L - l) in layer l of 0 … L - 1.
+
+    A layer is a block of the network's stages: what stands in a sequence or a list, down through nested ones. Single operations
+    between blocks (a stem's convolution, a norm) count with the block that follows; those at the end with the last.
+
+    Args:
+        network: a visual encoder; what comes after it learns at the full rate.
+        decay: within 0..1, 1 for the full rate everywhere.
+    """
+    layers: list[list[str]] = []
+    waiting = [name for name, _ in network.named_parameters(recurse=False)]
+    for prefix, block in _blocks(network, ""):
+        names = [f"{prefix}{name}" for name, _ in block.named_parameters()]
+        if next(block.children(), None) is None:
+            waiting += names
+        elif names:
+            layers.append(waiting + names)
+            waiting = []
+    if not layers:
+        layers.append([])
+    layers[-1] += waiting
+    return {name: decay ** (len(layers) - at) for at, names in enumerate(layers) for name in names}
+
+
+def _blocks(module: nn.Module, prefix: str) -> list[tuple[str, nn.Module]]:
+    found: list[tuple[str, nn.Module]] = []
+    for name, child in module.named_children():
+        held = _holds_blocks(child)
+        found += _blocks(child, f"{prefix}{name}.") if held else [(f"{prefix}{name}.", child)]
+    return found
+
+
+def _holds_blocks(module: nn.Module) -> bool:
+    """Whether a module is a stage: a plain sequence or list, DenseNet's dictionary of layers, or what timm calls a stage."""
+    return type(module) in (nn.Sequential, nn.ModuleList) or isinstance(module, nn.ModuleDict) or hasattr(module, "blocks")
