@@ -36,6 +36,14 @@ class Workspace:
     def evaluations(self) -> Path:
         return self.root / "evaluations"
 
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
+
+    @property
+    def explanations(self) -> Path:
+        return self.root / "explanations"
+
 
 def checked_name(name: str) -> str:
     """An artifact's name as a user gave it.

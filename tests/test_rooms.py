@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model": {"data"},
     "training": {"artifacts", "config", "data", "labels", "metrics", "model", "tricks"},
     "inference": {"artifacts", "config", "data", "labels", "metrics", "model", "pixels", "sources", "training"},
-    "report": {"artifacts", "config"},
+    "report": {"artifacts", "config", "data", "inference", "labels", "metrics", "model", "pixels", "training"},
     "demo": {"config"},
     "commands": {"config", "pixels", "labels", "text", "training", "inference", "report", "demo"},
 }

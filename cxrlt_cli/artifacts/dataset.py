@@ -53,7 +53,11 @@ class Dataset:
         if not keep.any():
             there = ", ".join(sorted(self.table["split"].unique()))
             raise UserError(f"{self.path} has no {name} split (it has: {there})", "see the fractions of: cxrlt merge --split")
-        table = self.table[keep].reset_index(drop=True)
+        return self.rows(keep)
+
+    def rows(self, keep: np.ndarray) -> "Dataset":
+        """Some rows, by their numbers in order or a bool a row."""
+        table = self.table.loc[keep].reset_index(drop=True)
         soft = None if self.soft is None else self.soft[keep]
         return Dataset(table, self.classes, self.targets[keep], self.known[keep], self.settings, self.header, self.path, soft)
 

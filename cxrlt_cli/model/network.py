@@ -84,7 +84,16 @@ class Network(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 1, S, S) normalised images to (B, C) logits."""
-        logits: Tensor = self.classifier(self.decoder(self.encoder(images.contiguous(memory_format=self.layout))))
+        return self.judge(self.encode(images))
+
+    def encode(self, images: Tensor) -> Tensor:
+        """(B, 1, S, S) normalised images to (B, channels, h, w) features."""
+        features: Tensor = self.encoder(images.contiguous(memory_format=self.layout))
+        return features
+
+    def judge(self, features: Tensor) -> Tensor:
+        """(B, channels, h, w) features to (B, C) logits."""
+        logits: Tensor = self.classifier(self.decoder(features))
         return logits
 
 

@@ -1,0 +1,58 @@
+"""For images and labels: the scores, where the queries looked, which part of the image mattered."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from cxrlt_cli.data.augment import normalise, to_unit
+from cxrlt_cli.inference.attention import Layers, looked_at
+from cxrlt_cli.inference.forward import Member
+from cxrlt_cli.inference.relevance import Method, mattered
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One image as a network sees it.
+
+    Attributes:
+        logits: (C,) in the order of the network's classes.
+        labels: L columns that are explained.
+        looked: (L, h, w), each map summing to 1; None where the network has no queries.
+        mattered: (L, h, w) of 0 and more; None where it was not asked for.
+    """
+
+    logits: np.ndarray
+    labels: list[int]
+    looked: np.ndarray | None
+    mattered: np.ndarray | None
+
+
+def explain(
+    member: Member, pixels: np.ndarray, labels: list[int] | None, top: int, layers: Layers, method: Method | None
+) -> Explained:
+    """Explains the scores of one image.
+
+    Args:
+        member: the network.
+        pixels: (S, S) uint8.
+        labels: columns to explain beside the top ones.
+        top: so many labels of the highest scores come first.
+        layers: see `looked_at`.
+        method: see `mattered`; None leaves that out.
+    """
+    network = member.network
+    image = normalise(to_unit(torch.from_numpy(pixels).unsqueeze(0).to(next(network.parameters()).device)))
+    with torch.no_grad():
+        features = network.encode(image)
+        logits = network.judge(features)[0].float().cpu().numpy()
+    order = np.argsort(-logits, kind="stable")[:top].tolist()
+    chosen = order + [label for label in dict.fromkeys(labels or []) if label not in order]
+    looked = looked_at(network, features, layers)
+    found = mattered(network, image, chosen, method) if method else None
+    return Explained(
+        logits,
+        chosen,
+        None if looked is None else looked[0, chosen].cpu().numpy(),
+        None if found is None else found[0].cpu().numpy(),
+    )

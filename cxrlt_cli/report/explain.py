@@ -1,0 +1,144 @@
+"""The stage `explain`: a run and images go in, a sheet an image and the maps come out."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
+from cxrlt_cli.artifacts.explanation import FORMAT, Map, write_maps
+from cxrlt_cli.artifacts.files import check_writable, exclusive, refuse_existing
+from cxrlt_cli.artifacts.provenance import record
+from cxrlt_cli.artifacts.tables import refuse_other_table
+from cxrlt_cli.config.explain import ExplainConfig
+from cxrlt_cli.console import data, say, table
+from cxrlt_cli.data.images import DatasetImages
+from cxrlt_cli.errors import UserError, nearest
+from cxrlt_cli.inference.explain import Explained, explain
+from cxrlt_cli.inference.forward import Member, find_runs, load_members
+from cxrlt_cli.options import saved
+from cxrlt_cli.pixels.settings import read_square, settings_from
+from cxrlt_cli.pixels.unreadable import UnreadableImageError
+from cxrlt_cli.report.sheet import Subject, draw_sheet
+from cxrlt_cli.training.recipe import choose_device
+from cxrlt_cli.workspace import Workspace, checked_name
+
+_METHODS = {
+    "grad-cam": "what mattered (Grad-CAM)",
+    "layer-integrated-gradients": "what mattered (layer integrated gradients)",
+    "integrated-gradients": "what mattered (integrated gradients)",
+}
+_LAYERS = {"last": "where its query looked (last layer)", "rollout": "where its query looked (all layers)"}
+
+
+def explain_images(config: ExplainConfig, workspace: Workspace) -> None:
+    """Explains images, draws the sheets and prints the scores.
+
+    Raises:
+        UserError: bad run, image, label or output.
+    """
+    [run] = find_runs((config.run,), workspace.runs)
+    folder = workspace.explanations / checked_name(config.artifact_name(run.folder.name))
+    refuse_existing(folder, config.overwrite)
+    refuse_other_table(folder / "maps.parquet", FORMAT)
+    [member] = load_members([run], choose_device(config.device))
+    labels = [_label(name, member.classes) for name in config.labels]
+    subjects = list(_subjects(config, workspace, member))  # all are read before anything is written
+    inputs = [member.path, *(Path(name) for name in config.images if Path(name).is_file())]
+    check_writable(folder.parent)
+    with exclusive(folder.with_name(f".{folder.name}.lock")):
+        refuse_existing(folder, config.overwrite)  # another may have written it meanwhile
+        maps, rows = [], []
+        for number, subject in enumerate(subjects, start=1):
+            explained = explain(member, subject.pixels, labels, config.top, config.layers, config.method)
+            sheet = folder / f"{number:02}-{_file_name(subject.name)}.png"
+            draw_sheet(subject, explained, sheet)
+            maps += _maps(config, subject, explained)
+            rows += _rows(subject, explained)
+        header = {"run": run.folder.name, "pixels": member.pixels, "provenance": record(saved(config), inputs)}
+        write_maps(folder, maps, header)  # last: where it stands, the explanation is whole
+    if all(one.kind == config.method for one in maps):
+        say(f"{run.folder} has no queries, so no attention: {_METHODS[config.method]} alone")
+    data(table(["image", "label", "probability", "truth"], rows))
+    say(f"{len(subjects)} sheet(s) and the maps: {folder}")
+
+
+def _label(name: str, classes: list[str]) -> int:
+    if name not in classes:
+        raise UserError(f"--label {name!r} is no class of the run{nearest(name, classes)}", f"it has: {', '.join(classes)}")
+    return classes.index(name)
+
+
+def _subjects(config: ExplainConfig, workspace: Workspace, member: Member) -> Iterator[Subject]:
+    settings = settings_from(member.pixels, member.path)
+    names = (member.classes, _LAYERS[config.layers], _METHODS[config.method])
+    dataset: Dataset | None = None
+    for image in dict.fromkeys(config.images):
+        if Path(image).is_file():
+            try:
+                pixels = read_square(Path(image), settings)
+            except UnreadableImageError as error:
+                raise UserError(f"{image} cannot be read: {error}", "name a PNG, JPEG or DICOM file") from error
+            yield Subject(image, pixels, names[0], {}, *names[1:])
+            continue
+        dataset = dataset or _dataset(config.dataset or workspace.dataset, image, member)
+        row = _row(dataset, image)
+        yield Subject(image, row[0], names[0], row[1], *names[1:])
+
+
+def _dataset(path: Path, image: str, member: Member) -> Dataset:
+    if not path.is_file():
+        raise UserError(f"{image} is no file, and {path}, of which it could be an image, is not there", "name a file")
+    dataset = read_dataset(path)
+    if dataset.settings != member.pixels:
+        raise UserError(
+            f"{member.path} learned from pixels {member.pixels}, {path} has {dataset.settings}",
+            "name the file of the image, or the dataset that the run was trained with: --dataset",
+        )
+    return dataset
+
+
+def _row(dataset: Dataset, image: str) -> tuple[np.ndarray, dict[str, int | None]]:
+    """An image's pixels and labels."""
+    found = np.flatnonzero((dataset.table["image_id"] == image).to_numpy())
+    if not len(found):
+        few = dataset.table["image_id"].tolist()[:20_000]
+        raise UserError(
+            f"{image!r} is neither a file nor an image of {dataset.path}{nearest(image, few)}", "see its column image_id"
+        )
+    part = dataset.rows(found[:1])
+    truth = {
+        name: int(target) if known else None
+        for name, target, known in zip(part.classes, part.targets[0], part.known[0], strict=True)
+    }
+    return DatasetImages(part).read(np.zeros(1, dtype=np.int64))[0], truth
+
+
+def _maps(config: ExplainConfig, subject: Subject, explained: Explained) -> list[Map]:
+    kinds = [(f"attention-{config.layers}", explained.looked), (config.method, explained.mattered)]
+    return [
+        Map(subject.name, subject.classes[label], kind, float(explained.logits[label]), values[number])
+        for kind, values in kinds
+        if values is not None
+        for number, label in enumerate(explained.labels)
+    ]
+
+
+def _rows(subject: Subject, explained: Explained) -> list[list[str]]:
+    said: dict[Any, str] = {1: "1", 0: "0", None: "-"}
+    return [
+        [
+            subject.name,
+            subject.classes[label],
+            f"{1 / (1 + np.exp(-float(explained.logits[label]))):.4f}",
+            said[subject.truth.get(subject.classes[label])],
+        ]
+        for label in explained.labels
+    ]
+
+
+def _file_name(name: str) -> str:
+    """A name as a file's, without its folders and what a shell would not like."""
+    return re.sub(r"[^\w.-]+", "_", Path(name).name).removesuffix(".png")[:120]
