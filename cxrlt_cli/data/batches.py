@@ -1,7 +1,8 @@
 """Batches of a split: pixels as uint8 with targets, in the order of an epoch."""
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.data.images import DatasetImages
 from cxrlt_cli.data.randomness import Stream, permutation, uniform
+from cxrlt_cli.machine import cores
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Batch:
         rows: (B,) row numbers in the split.
         draws: (B,) numbers of which each stands once in an epoch: the row, and how often it was drawn before. They decide
             what is drawn for an image, so that one that is drawn twice is not augmented the same way twice.
-        images: (B, S, S) uint8.
+        images: (B, S, S) uint8 as read, or (B, 1, S, S) float32 as the network takes them.
         targets: (B, C) float32, 1 or 0, or a soft target between them; 0 where unknown.
         known: (B, C) bool; true for soft targets.
     """
@@ -36,8 +38,12 @@ class Batch:
         """The same batch on a device."""
         if device.type == "cpu":
             return self
-        moved = (tensor.pin_memory().to(device, non_blocking=True) for tensor in (self.images, self.targets, self.known))
+        moved = (tensor.to(device, non_blocking=True) for tensor in (self.images, self.targets, self.known))
         return Batch(self.rows, self.draws, *moved)
+
+    def pinned(self) -> "Batch":
+        """The same batch in page-locked memory, from which a GPU fetches it while it computes."""
+        return Batch(self.rows, self.draws, *(tensor.pin_memory() for tensor in (self.images, self.targets, self.known)))
 
 
 def epoch_draws(count: int, batch_size: int, seed: int, epoch: int, weights: np.ndarray | None = None) -> list[np.ndarray]:
@@ -77,8 +83,17 @@ def rows_in_order(count: int, batch_size: int) -> list[np.ndarray]:
     return np.split(np.arange(count), range(batch_size, count, batch_size))
 
 
-def batches(dataset: Dataset, images: DatasetImages, draws: Iterable[np.ndarray]) -> Iterator[Batch]:
-    """Reads batches, one ahead of the one in use: reading lets go of Python's lock while the network computes."""
+def batches(
+    dataset: Dataset, images: DatasetImages, draws: Iterable[np.ndarray], ahead: Callable[[Batch], Batch] | None = None
+) -> Iterator[Batch]:
+    """Reads batches in threads, some ahead of the one in use: reading lets go of Python's lock while the network computes.
+
+    Args:
+        dataset: labels of the split.
+        images: its pixels.
+        draws: of each batch.
+        ahead: what else is done to a batch in those threads; it must not depend on their order.
+    """
 
     def read(drawn: np.ndarray) -> Batch:
         chosen = drawn % len(dataset.table)
@@ -86,14 +101,22 @@ def batches(dataset: Dataset, images: DatasetImages, draws: Iterable[np.ndarray]
         if dataset.soft is not None:
             soft = dataset.soft[chosen]
             targets, known = np.where(np.isnan(soft), targets, soft), known | ~np.isnan(soft)
-        return Batch(chosen, drawn, torch.from_numpy(images.read(chosen)), torch.from_numpy(targets), torch.from_numpy(known))
+        labels = torch.from_numpy(targets), torch.from_numpy(known)
+        batch = Batch(chosen, drawn, torch.from_numpy(images.read(chosen)), *labels)
+        return batch if ahead is None else ahead(batch)
 
-    with ThreadPoolExecutor(1, thread_name_prefix="read-batch") as reader:
-        ahead = None
+    threads = min(cores(), _MOST_THREADS)
+    reader = ThreadPoolExecutor(threads, thread_name_prefix="read-batch")
+    waiting = deque[Future[Batch]]()
+    try:
         for drawn in draws:
-            following = reader.submit(read, drawn)
-            if ahead is not None:
-                yield ahead.result()
-            ahead = following
-        if ahead is not None:
-            yield ahead.result()
+            waiting.append(reader.submit(read, drawn))
+            if len(waiting) > 2 * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        reader.shutdown(cancel_futures=True)
+
+
+_MOST_THREADS = 4  # each makes some thousand images a second of 224 px; more would only fill memory
