@@ -1,4 +1,4 @@
-"""Augmentation of a whole batch at once, on the device where it is.
+"""Augmentation of a whole batch, on the device where it is.
 
 The amounts are of our choosing (the paper does not give any): small rotations, zooms and shifts, as a patient's position
 varies, a horizontal flip, and contrast and brightness, as the exposure does.
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from cxrlt_cli.data.randomness import Stream, uniform
+from cxrlt_cli.data.warp import warp
 
 #: Gray mean and deviation of the mean of ImageNet's three channels; with one value for all channels, summing a pretrained
 #: stem's three channels into one is exact.
@@ -37,7 +38,7 @@ def to_unit(images: Tensor) -> Tensor:
 
 def normalise(images: Tensor) -> Tensor:
     """0..1 to the network's input: mean 0 and deviation 1, about."""
-    return (images - MEAN) / DEVIATION
+    return images.sub(MEAN).div_(DEVIATION)
 
 
 def affine(images: Tensor, matrices: Tensor) -> Tensor:
@@ -69,18 +70,29 @@ def matrices(flip: np.ndarray, degrees: np.ndarray, zoom: np.ndarray, shift: np.
     return torch.from_numpy(np.stack([first, second], axis=1).astype(np.float32))
 
 
-def augment(images: Tensor, seed: int, epoch: int, rows: np.ndarray, amounts: Amounts) -> Tensor:
-    """Augments a batch, each image by draws of its own.
+@dataclass(frozen=True)
+class Drawn:
+    """What was drawn for the images of a batch.
+
+    Attributes:
+        maps: (B, 2, 3) for `affine`.
+        contrast: (B,) float32, the factor of a gray value's distance to the middle.
+        brightness: (B,) float32, added, of gray values of 0..1.
+    """
+
+    maps: Tensor
+    contrast: Tensor
+    brightness: Tensor
+
+
+def draw(seed: int, epoch: int, rows: np.ndarray, amounts: Amounts) -> Drawn:
+    """Draws for each image of a batch: a function of its arguments, row by row.
 
     Args:
-        images: (B, 1, S, S) of 0..1.
         seed: of the run.
         epoch: from 0.
-        rows: (B,) rows of the training split: with seed and epoch they decide every draw.
+        rows: (B,) draws of the training split, see `data.batches.Batch`.
         amounts: how far it goes.
-
-    Returns:
-        The same shape; values of 0..1.
     """
 
     def spread(stream: Stream, amount: float) -> np.ndarray:
@@ -89,11 +101,34 @@ def augment(images: Tensor, seed: int, epoch: int, rows: np.ndarray, amounts: Am
     shift = np.stack([spread(Stream.SHIFT_X, amounts.shift), spread(Stream.SHIFT_Y, amounts.shift)], axis=1)
     flip = uniform(seed, epoch, rows, Stream.FLIP) < amounts.flip
     maps = matrices(flip, spread(Stream.ROTATION, amounts.rotation), 1 + spread(Stream.ZOOM, amounts.zoom), shift)
-    images = affine(images, maps.to(images.device))
-    contrast = _column(1 + spread(Stream.CONTRAST, amounts.contrast), images)
-    brightness = _column(spread(Stream.BRIGHTNESS, amounts.brightness), images)
-    return ((images - 0.5) * contrast + 0.5 + brightness).clamp_(0.0, 1.0)
+    contrast, brightness = 1 + spread(Stream.CONTRAST, amounts.contrast), spread(Stream.BRIGHTNESS, amounts.brightness)
+    return Drawn(maps, torch.from_numpy(contrast.astype(np.float32)), torch.from_numpy(brightness.astype(np.float32)))
 
 
-def _column(values: np.ndarray, like: Tensor) -> Tensor:
-    return torch.from_numpy(values.astype(np.float32)).to(like.device).view(-1, 1, 1, 1)
+def augment(images: Tensor, drawn: Drawn) -> Tensor:
+    """Augments a batch where it is: on a CPU by OpenCV, to 8 bit between the two steps, else at once on the device.
+
+    Args:
+        images: (B, S, S) uint8.
+        drawn: for each of them.
+
+    Returns:
+        (B, 1, S, S) float32 of 0..1.
+    """
+    if images.device.type != "cpu":
+        return augment_at_once(images, drawn)
+    tables = _toned(torch.linspace(0, 1, 256).expand(len(images), 256), drawn)
+    return torch.from_numpy(warp(images.numpy(), drawn.maps.numpy(), tables.numpy())).unsqueeze(1)
+
+
+def augment_at_once(images: Tensor, drawn: Drawn) -> Tensor:
+    """The same for a whole batch in torch's operators, on whichever device."""
+    return _toned(affine(to_unit(images), drawn.maps.to(images.device)), drawn)
+
+
+def _toned(gray: Tensor, drawn: Drawn) -> Tensor:
+    """Gray values of 0..1, (B, ...), with their contrast and brightness changed."""
+    contrast, brightness = (
+        values.to(gray.device).view(-1, *[1] * (gray.dim() - 1)) for values in (drawn.contrast, drawn.brightness)
+    )
+    return ((gray - 0.5) * contrast + 0.5 + brightness).clamp_(0.0, 1.0)

@@ -106,7 +106,7 @@ def batches(
         return batch if ahead is None else ahead(batch)
 
     threads = min(cores(), _MOST_THREADS)
-    reader = ThreadPoolExecutor(threads, thread_name_prefix="read-batch")
+    reader = ThreadPoolExecutor(threads, "read-batch", torch.set_num_threads, (1,))  # each thread has its own number
     waiting = deque[Future[Batch]]()
     try:
         for drawn in draws:

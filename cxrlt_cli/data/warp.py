@@ -12,7 +12,7 @@ def warp(images: np.ndarray, maps: np.ndarray, tables: np.ndarray) -> np.ndarray
     Args:
         images: (B, S, S) uint8.
         maps: (B, 2, 3), from output to input coordinates of -1..1, as `augment.affine` takes them.
-        tables: (B, 256) float32, what becomes of each gray value; it is rounded to one between the two.
+        tables: (B, 256) float32, what becomes of each gray value; resampled ones are whole.
 
     Returns:
         (B, S, S) float32.

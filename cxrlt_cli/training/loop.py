@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -69,10 +70,11 @@ def _train_epoch(training: Training, state: State, stop: StopRequest) -> None:
     state.network.train()
     if config.freeze == "encoder":
         state.network.encoder.eval()  # the statistics of its batch norms stay too
+    ahead = partial(training.recipe.ahead, state.epoch)
     label = f"epoch {state.epoch + 1}/{config.epochs}"
     with progress(label, len(rows) * len(rows[0])) as bar:
         bar.advance(state.position * len(rows[0]))
-        for batch in batches(training.dataset, training.images, rows[state.position :]):
+        for batch in batches(training.dataset, training.images, rows[state.position :], ahead):
             torch.manual_seed(step_seed(config.seed, state.step))  # dropout: a function of the step
             inputs, targets, known = training.recipe.inputs(batch.to(training.device), state.epoch, state.step)
             loss = _step(training, state, inputs, targets, known)

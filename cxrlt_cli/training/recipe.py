@@ -1,16 +1,17 @@
 """From flags to tricks: the one place that chooses."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from cxrlt_cli.artifacts.run import Run, read_checkpoint
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import say
-from cxrlt_cli.data.augment import Amounts, augment, normalise, to_unit
+from cxrlt_cli.data.augment import Amounts, Drawn, augment, draw, normalise, to_unit
 from cxrlt_cli.data.batches import Batch
 from cxrlt_cli.data.disturb import Disturbances, disturb
 from cxrlt_cli.errors import UserError, listed
@@ -28,10 +29,13 @@ class Recipe:
     """How one batch becomes one loss.
 
     Attributes:
-        inputs: (batch, epoch, step) -> the network's images (B, 1, S, S), targets and known (B, C).
+        ahead: (epoch, batch) -> the batch with all that is done to it ahead of use, in reading threads: on a CPU images as
+            the network takes them; for a GPU, which does that itself, uint8 images in page-locked memory.
+        inputs: (batch on the device, epoch, step) -> the network's images (B, 1, S, S), targets and known (B, C).
         loss: (logits, targets, known, share of the training that is done) -> a number.
     """
 
+    ahead: Callable[[int, Batch], Batch]
     inputs: Callable[[Batch, int, int], Inputs]
     loss: Loss
 
@@ -41,14 +45,21 @@ def make_recipe(config: TrainConfig, counts: Counts, device: torch.device) -> Re
     mix = make_mixing(config)
     disturbances = Disturbances(config.blur, config.noise, config.erasing)
 
-    def inputs(batch: Batch, epoch: int, step: int) -> Inputs:
-        images = to_unit(batch.images)
-        if config.augment == "standard":
-            images = augment(images, config.seed, epoch, batch.draws, Amounts())
-        images = disturb(images, config.seed, epoch, batch.draws, disturbances)
-        return mix(normalise(images), batch.targets, batch.known, step)
+    def made(batch: Batch, epoch: int) -> Tensor:
+        images = to_unit(batch.images) if config.augment == "none" else augment(batch.images, drawn(batch, epoch))
+        return normalise(disturb(images, config.seed, epoch, batch.draws, disturbances))
 
-    return Recipe(inputs, make_loss(config, counts.to(device)))
+    def drawn(batch: Batch, epoch: int) -> Drawn:
+        return draw(config.seed, epoch, batch.draws, Amounts())
+
+    def ahead(epoch: int, batch: Batch) -> Batch:
+        return replace(batch, images=made(batch, epoch)) if device.type == "cpu" else batch.pinned()
+
+    def inputs(batch: Batch, epoch: int, step: int) -> Inputs:
+        images = batch.images if device.type == "cpu" else made(batch, epoch)
+        return mix(images, batch.targets, batch.known, step)
+
+    return Recipe(ahead, inputs, make_loss(config, counts.to(device)))
 
 
 def make_network(config: TrainConfig, queries: np.ndarray) -> tuple[Network, NetworkSpec]:

@@ -1,13 +1,17 @@
 """Batches of a split."""
 
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
+import torch
 from conftest import Run, write_pictures
 
 from cxrlt_cli.artifacts.dataset import read_dataset
 from cxrlt_cli.artifacts.images import ImageReader
-from cxrlt_cli.data.batches import batches, epoch_draws, rows_in_order
+from cxrlt_cli.data.batches import Batch, batches, epoch_draws, rows_in_order
 from cxrlt_cli.data.images import DatasetImages
 
 
@@ -47,3 +51,36 @@ def test_batches_have_the_pixels_and_labels_of_their_rows(cxrlt: Run, dataset: P
         for image, row in zip(batch.images.numpy(), rows, strict=True):
             entry = train.table.iloc[row]
             assert (readers[entry["cache"]].read(np.array([entry["row"]]))[0] == image).all()
+
+
+def test_what_is_done_ahead_changes_neither_order_nor_rows_and_its_errors_arrive(
+    cxrlt: Run, dataset: Path, tmp_path: Path
+) -> None:
+    train = read_dataset(dataset).split("train")
+    chosen = [np.array([row, row + 1]) for row in range(30)]
+
+    def slow(batch: Batch) -> Batch:
+        time.sleep(0.01 * (batch.rows[0] % 3 == 0))
+        return replace(batch, images=batch.images.float() + 1)
+
+    plain, made = (list(batches(train, DatasetImages(train), chosen, ahead)) for ahead in (None, slow))
+    assert [batch.rows.tolist() for batch in made] == [rows.tolist() for rows in chosen]
+    assert all(torch.equal(one.images + 1.0, other.images) for one, other in zip(plain, made, strict=True))
+
+    def fails(batch: Batch) -> Batch:
+        raise OSError(f"row {batch.rows[0]}")
+
+    with pytest.raises(OSError, match="row 0"):
+        list(batches(train, DatasetImages(train), chosen, fails))
+
+
+def test_reading_takes_no_threads_from_the_network(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
+    train = read_dataset(dataset).split("train")
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert len(list(batches(train, DatasetImages(train), rows_in_order(len(train.table), 8)))) > 1
+        assert torch.get_num_threads() == 2
+        assert torch.mm(torch.ones(300, 300), torch.ones(300, 300)).max() == 300
+    finally:
+        torch.set_num_threads(before)
