@@ -29,7 +29,7 @@ from cxrlt_cli.config.join import JoinConfig
 from cxrlt_cli.config.merge import MergeConfig
 from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.config.train import TrainConfig
-from cxrlt_cli.console import say
+from cxrlt_cli.console import complain, say
 from cxrlt_cli.errors import USAGE, Stopped, UserError
 from cxrlt_cli.options import add_command
 
@@ -75,9 +75,9 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        say(f"error: {error.message}")
+        complain(f"error: {error.message}")
         if error.hint:
-            say(f"hint: {error.hint}")
+            complain(f"hint: {error.hint}")
         if os.environ.get("CXRLT_DEBUG"):
             raise
         sys.exit(USAGE)

@@ -13,8 +13,23 @@ from cxrlt_cli.errors import UserError
 SECONDS_BETWEEN_LINES = 60.0
 
 
+class _Voice:
+    silent = False
+
+
+def only_errors(rank: int) -> None:
+    """Of several processes that work together, rank 0 alone talks; the others tell of errors."""
+    _Voice.silent = rank > 0
+
+
 def say(text: str) -> None:
     """One line to the reader."""
+    if not _Voice.silent:
+        complain(text)
+
+
+def complain(text: str) -> None:
+    """One line to the reader, from whichever process."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -67,7 +82,7 @@ class _Lines:
 @contextmanager
 def progress(label: str, total: int, unit: str = "images") -> Iterator[Progress]:
     """Shows how far a loop of `total` units is: a bar on a terminal, else a dated line a minute."""
-    if not sys.stderr.isatty():
+    if _Voice.silent or not sys.stderr.isatty():
         yield _Lines(label, total, unit)
         return
     from rich.console import Console

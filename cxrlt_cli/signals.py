@@ -39,3 +39,24 @@ def stop_requests() -> Iterator[StopRequest]:
     finally:
         for number, former in before.items():
             signal.signal(number, former)
+
+
+@contextmanager
+def stops_at_once(lost: str) -> Iterator[None]:
+    """While open, SIGTERM and SIGUSR1 end the work where it is, with their exit codes: before there is anything to save.
+
+    Args:
+        lost: what the message says.
+    """
+
+    def handler(number: int, _frame: FrameType | None) -> None:
+        request = StopRequest()
+        request.signal = signal.Signals(number)
+        raise request.stopped(lost)
+
+    before = {number: signal.signal(number, handler) for number in _CODES}
+    try:
+        yield
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)

@@ -49,6 +49,11 @@ class Run:
         return self.folder / "best.pt"
 
     @property
+    def events(self) -> Path:
+        """TensorBoard's, where asked for."""
+        return self.folder / "tensorboard"
+
+    @property
     def validation(self) -> Path:
         return self.folder / "validation.parquet"
 

@@ -1,6 +1,7 @@
 """Options of `cxrlt train`."""
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -9,7 +10,16 @@ from cxrlt_cli.errors import UserError
 from cxrlt_cli.options import flag
 from cxrlt_cli.workspace import checked_name
 
-_POSITIVE = ("epochs", "batch_size", "rate", "decoder_layers", "decoder_heads", "decoder_width", "decoder_feedforward")
+_POSITIVE = (
+    "epochs",
+    "batch_size",
+    "rate",
+    "decoder_layers",
+    "decoder_heads",
+    "decoder_width",
+    "decoder_feedforward",
+    "rank_timeout",
+)
 _SHARES = ("warmup", "decoder_dropout", "label_smoothing", "mosaic", "reweight_from", "drop_path", "blur", "noise", "erasing")
 
 
@@ -107,6 +117,16 @@ class TrainConfig:
     )
     dataset: Path | None = flag(None, "Images and labels [default: dataset.parquet]")
     embeddings: Path | None = flag(None, "Label embeddings [default: label_embeddings.parquet]")
+    save_every: str = flag(
+        "15m",
+        "Within an epoch, save the state after so many steps (N) or minutes (Nm); 0 saves at its end only.",
+        metavar="N|Nm",
+        free=True,
+    )
+    tensorboard: bool = flag(
+        False, "Also write TensorBoard events: pip install cxrlt[tensorboard].", name="--tensorboard", free=True
+    )
+    rank_timeout: float = flag(600.0, "Of several processes: seconds after which one that hangs ends the training.", free=True)
     name: str = flag("", "Name of the run: runs/NAME [default: from encoder, reweight, loss, sampling and seed]")
     resume: bool = flag(
         False, "Go on with this run where it stopped; start it where there is none.", name="--resume", free=True
@@ -136,6 +156,7 @@ class TrainConfig:
                 "--hard-from says which classes --reweight hardK:F takes, and there is none", "as in --reweight hard9:3"
             )
         self.source_weights  # noqa: B018 - checked before any work
+        self.saved_every  # noqa: B018 - checked before any work
         checked_name(self.run_name)
 
     def _check_ranges(self) -> None:
@@ -167,6 +188,14 @@ class TrainConfig:
             if not name or not 0 <= found[name] < math.inf:
                 raise UserError(f"--source-weight {text!r} is not SOURCE=F with F of 0 or more", "as in chexpert=0.5")
         return found
+
+    @property
+    def saved_every(self) -> tuple[int, float]:
+        """(steps, seconds) of `--save-every`, 0 for the one that does not count. Raises UserError where it is neither."""
+        found = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)m", self.save_every)
+        if not found:
+            raise UserError(f"--save-every {self.save_every!r} is neither steps nor minutes", "as in 500, or 10m; 0 is never")
+        return int(found[1] or 0), 60 * float(found[2] or 0)
 
     @property
     def run_name(self) -> str:

@@ -1,7 +1,7 @@
 """The training loop."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,20 +12,29 @@ from torch import Tensor, nn
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import progress
-from cxrlt_cli.data.batches import batches, epoch_draws
+from cxrlt_cli.data.batches import Batch, batches, epoch_draws
 from cxrlt_cli.data.images import DatasetImages
 from cxrlt_cli.data.randomness import step_seed
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.signals import StopRequest
 from cxrlt_cli.training.averaging import average_epoch, average_step
+from cxrlt_cli.training.distributed import Ranks
 from cxrlt_cli.training.recipe import Recipe
+from cxrlt_cli.training.records import Pace, Records
 from cxrlt_cli.training.schedule import rate_at
 from cxrlt_cli.training.state import State
 
 
 @dataclass(frozen=True)
 class Training:
-    """What does not change while training."""
+    """What does not change while training.
+
+    Attributes:
+        sampling: (N,) how often each row is drawn, None for once.
+        ranks: the processes that share each batch.
+        forward: the state's network, its gradients joined over the ranks.
+        records: where the loop tells of itself.
+    """
 
     config: TrainConfig
     recipe: Recipe
@@ -33,7 +42,10 @@ class Training:
     images: DatasetImages
     device: torch.device
     precision: torch.dtype
-    sampling: np.ndarray | None = None
+    sampling: np.ndarray | None
+    ranks: Ranks
+    forward: nn.Module
+    records: Records
 
     @property
     def steps_an_epoch(self) -> int:
@@ -41,78 +53,109 @@ class Training:
         return max(1, len(self.dataset.table) // self.config.batch_size)
 
 
-def train_epochs(training: Training, state: State, stop: StopRequest, finished: Callable[[float], None]) -> None:
+def train_epochs(training: Training, state: State, stop: StopRequest, finished: Callable[[], bool]) -> bool:
     """Trains from where the state is to the last epoch; returns early where a stop was asked for.
 
     Args:
         training: what to train on.
         state: changed in place.
-        stop: looked at after each step.
-        finished: called with the mean training loss when an epoch is done; it validates and saves.
+        stop: looked at before each step; where one rank is asked to stop, all do, before the same step.
+        finished: called when an epoch is done; it validates and saves, and says whether it was not stopped in this.
+
+    Returns:
+        Whether it came to the end.
     """
-    while state.epoch < training.config.epochs:
-        _train_epoch(training, state, stop)
-        if stop:
-            return
-        mean_loss = state.loss_sum / training.steps_an_epoch
-        state.epoch, state.position, state.loss_sum = state.epoch + 1, 0, 0.0
-        average_epoch(training.config, state)
-        finished(mean_loss)
-        if stop:
-            return
+    while len(state.history) < training.config.epochs:
+        if state.epoch == len(state.history):  # else its validation was stopped: that is what remains of it
+            if not _train_epoch(training, state, stop):
+                return False
+            state.epoch, state.position = state.epoch + 1, 0
+            average_epoch(training.config, state)
+        if not finished():
+            return False
+    return True
 
 
-def _train_epoch(training: Training, state: State, stop: StopRequest) -> None:
-    """The rest of the epoch that the state is in."""
+def _train_epoch(training: Training, state: State, stop: StopRequest) -> bool:
+    """The rest of the epoch that the state is in; false where a stop broke it off."""
     config = training.config
-    count = len(training.dataset.table)
-    rows = epoch_draws(count, config.batch_size, config.seed, state.epoch, training.sampling)
+    rows = epoch_draws(len(training.dataset.table), config.batch_size, config.seed, state.epoch, training.sampling)
     state.network.train()
     if config.freeze == "encoder":
         state.network.encoder.eval()  # the statistics of its batch norms stay too
-    ahead = partial(training.recipe.ahead, state.epoch)
-    label = f"epoch {state.epoch + 1}/{config.epochs}"
-    with progress(label, len(rows) * len(rows[0])) as bar:
+    pace = training.records.pace = Pace()
+    with progress(f"epoch {state.epoch + 1}/{config.epochs}", len(rows) * len(rows[0])) as bar:
         bar.advance(state.position * len(rows[0]))
-        for batch in batches(training.dataset, training.images, rows[state.position :], ahead):
-            torch.manual_seed(step_seed(config.seed, state.step))  # dropout: a function of the step
-            inputs, targets, known = training.recipe.inputs(batch.to(training.device), state.epoch, state.step)
-            loss = _step(training, state, inputs, targets, known)
-            if not math.isfinite(loss):
-                _fail(training.dataset, batch.rows, loss, state.step)
-            average_step(config, state)
-            state.loss_sum += loss
-            state.step, state.position = state.step + 1, state.position + 1
-            bar.advance(len(batch.rows), f"loss {state.loss_sum / state.position:.4f}")
-            if stop:
-                return
+        remaining = rows[state.position :]
+        shares = _shares(training, state.epoch, state.step, remaining)
+        for drawn, batch in zip(remaining, pace.waiting(shares), strict=True):
+            if training.ranks.stopping(stop):
+                return False
+            _step(training, state, drawn, batch)
+            pace.images += len(drawn)
+            bar.advance(len(drawn), f"loss {state.mean_loss or math.nan:.4f}")
+    return True
 
 
-def _step(training: Training, state: State, inputs: Tensor, targets: Tensor, known: Tensor) -> float:
-    """One step of the optimizer; returns the loss, and leaves the weights as they are where it is not finite."""
-    steps = training.steps_an_epoch * training.config.epochs
-    rate = rate_at(state.step, steps, training.config.rate, training.config.warmup)
+def _shares(training: Training, epoch: int, step: int, rows: list[np.ndarray]) -> Iterator[Batch]:
+    """What this rank reads of each step's batch: its own rows, and those they are mixed with."""
+    own = training.ranks.own(len(rows[0])) if rows else np.empty(0, dtype=np.int64)
+    needed = (drawn[training.recipe.mixture(number, len(drawn)).needed(own)] for number, drawn in enumerate(rows, step))
+    return batches(training.dataset, training.images, needed, partial(training.recipe.ahead, epoch))
+
+
+def _step(training: Training, state: State, drawn: np.ndarray, batch: Batch) -> None:
+    """One step of the optimizer, of the rows that all ranks drew; skipped where its loss or gradient is not finite.
+
+    Every rank comes to the same: each computes the loss of the whole batch, and gradients are joined before they are looked at.
+
+    Raises:
+        UserError: too many steps in a row were skipped.
+    """
+    config, ranks = training.config, training.ranks
+    steps = training.steps_an_epoch * config.epochs
+    rate = rate_at(state.step, steps, config.rate, config.warmup)
     for group in state.optimizer.param_groups:
         group["lr"] = rate * group["scale"]
-    state.optimizer.zero_grad(set_to_none=True)
+    torch.manual_seed(step_seed(config.seed, state.step) + ranks.rank)  # dropout: a function of the step
+    mixture = training.recipe.mixture(state.step, len(drawn))
+    own = ranks.own(len(drawn))
+    inputs, targets, known = training.recipe.inputs(batch.to(training.device), state.epoch, mixture, own)
     with torch.autocast(training.device.type, training.precision, enabled=training.precision != torch.float32):
-        logits = state.network(inputs)
-    loss = training.recipe.loss(logits, targets, known, state.step / steps)
+        logits = training.forward(inputs)
+    loss = training.recipe.loss(*ranks.whole(logits, targets, known, len(drawn)), state.step / steps)
     value = float(loss.detach())
-    if math.isfinite(value):
-        state.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        state.scaler.unscale_(state.optimizer)
-        nn.utils.clip_grad_norm_(state.network.parameters(), _LARGEST_GRADIENT)
+    trouble = _descend(state, loss) if math.isfinite(value) else f"the loss is {value}"
+    if trouble:
+        _skip(training, state, drawn, trouble)
+    else:
+        average_step(config, state)
+        state.loss_sum, state.loss_count, state.skipped = state.loss_sum + value, state.loss_count + 1, 0
+    state.step, state.position = state.step + 1, state.position + 1
+    training.records.step(state, value, rate)
+
+
+def _descend(state: State, loss: Tensor) -> str:
+    """Moves the weights; says what is wrong, and leaves them, where the gradient is not finite."""
+    state.optimizer.zero_grad(set_to_none=True)
+    state.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+    state.scaler.unscale_(state.optimizer)
+    norm = float(nn.utils.clip_grad_norm_(state.network.parameters(), _LARGEST_GRADIENT))
+    if math.isfinite(norm) or state.scaler.is_enabled():  # the scaler skips by itself, and lowers its scale
         state.scaler.step(state.optimizer)
         state.scaler.update()
-    return value
+    return "" if math.isfinite(norm) else f"the gradient's norm is {norm}"
 
 
 _LARGEST_GRADIENT = 5.0  # norm; far above that of a healthy step, it holds back a single broken one
+_MOST_SKIPPED = 20  # steps in a row; fp16's scale needs 16 to come down from its start to 1
 
 
-def _fail(dataset: Dataset, rows: np.ndarray, loss: float, step: int) -> None:
-    names = listed(dataset.table["image_id"].iloc[rows])
-    raise UserError(
-        f"the loss is {loss} at step {step} (images {names})", "lower --lr, or --precision fp32; last.pt keeps the last epoch"
-    )
+def _skip(training: Training, state: State, drawn: np.ndarray, trouble: str) -> None:
+    table = training.dataset.table
+    text = f"{trouble} at step {state.step} (images {listed(table['image_id'].iloc[drawn % len(table)])})"
+    state.skipped += 1
+    if state.skipped >= _MOST_SKIPPED:
+        hint = "lower --lr, or --precision fp32; last.pt keeps the weights before"
+        raise training.ranks.common(UserError(f"{text}, and in the {state.skipped - 1} steps before it", hint))
+    training.records.log(f"warning: {text}: skipped")

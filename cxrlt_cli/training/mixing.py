@@ -1,6 +1,10 @@
-"""What is done to a batch as a whole: MixUp, CutMix and mosaic, as the flags say and the seed decides."""
+"""What is done to a batch as a whole: MixUp, CutMix and mosaic, as the flags say and the seed decides.
 
-from collections.abc import Callable
+A step's mixture is drawn for the rows of its whole batch. A rank that computes a part of them reads the partners of its part
+too, so that the same images are mixed however many ranks there are.
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,45 +17,97 @@ from cxrlt_cli.tricks.mixup import mixup
 from cxrlt_cli.tricks.mosaic import mosaic
 
 Inputs = tuple[Tensor, Tensor, Tensor]
-#: (images, targets, known, step) to images, targets and known.
-Mixing = Callable[[Tensor, Tensor, Tensor, int], Inputs]
 
 
-def make_mixing(config: TrainConfig) -> Mixing:
-    """The transform of a batch. Where both MixUp and CutMix are on, a coin decides at each step, as in timm."""
+@dataclass(frozen=True)
+class Mixture:
+    """What is drawn for one step of B rows: first the mosaic, then MixUp or CutMix; None where a step has none of it.
 
-    def mix(images: Tensor, targets: Tensor, known: Tensor, step: int) -> Inputs:
-        if config.mosaic:
-            images, targets, known = _with_mosaic(config, (images, targets, known), step)
-        if config.cutmix and not (config.mixup and batch_generator(config.seed, step, Stream.CUTMIX).random() < 0.5):
-            return _with_cutmix(config, (images, targets, known), step)
-        if config.mixup:
-            return _with_mixup(config, (images, targets, known), step)
-        return images, targets, known
+    Attributes:
+        count: B.
+        corners: (3, B) rows that a mosaic puts beside each row.
+        partner: (B,) row that each is mixed with.
+        share: of the row itself.
+        centre: of the box that CutMix takes from the partner, down and right within 0..1; None for MixUp.
+    """
 
-    return mix
+    count: int
+    corners: np.ndarray | None = None
+    partner: np.ndarray | None = None
+    share: float = 1.0
+    centre: tuple[float, float] | None = None
 
-
-def _with_mixup(config: TrainConfig, batch: Inputs, step: int) -> Inputs:
-    draws = batch_generator(config.seed, step, Stream.BATCH)
-    partner = _partner(draws, batch[0])
-    return mixup(*batch, draws.beta(config.mixup, config.mixup), partner)
-
-
-def _with_cutmix(config: TrainConfig, batch: Inputs, step: int) -> Inputs:
-    draws = batch_generator(config.seed, step, Stream.BATCH)
-    partner = _partner(draws, batch[0])
-    share = float(draws.beta(config.cutmix, config.cutmix))
-    down, right = draws.random(2).tolist()
-    return cutmix(*batch, partner, cut_box(batch[0].shape[-1], share, (down, right)))
+    def needed(self, own: np.ndarray) -> np.ndarray:
+        """(n,) the rows of the whole batch that rows `own` are made of: themselves, then their partners."""
+        rows = own
+        if self.partner is not None:
+            rows = _with(rows, self.partner[rows])
+        if self.corners is not None:
+            rows = _with(rows, self.corners[:, rows].ravel())
+        return rows
 
 
-def _with_mosaic(config: TrainConfig, batch: Inputs, step: int) -> Inputs:
+def _with(rows: np.ndarray, more: np.ndarray) -> np.ndarray:
+    return np.concatenate([rows, np.setdiff1d(more, rows)])
+
+
+def draw_mixture(config: TrainConfig, step: int, count: int) -> Mixture:
+    """The mixture of a step of `count` rows. Where both MixUp and CutMix are on, a coin decides at each step, as in timm."""
+    corners = _corners(config, step, count) if config.mosaic else None
+    if config.cutmix and not (config.mixup and batch_generator(config.seed, step, Stream.CUTMIX).random() < 0.5):
+        draws = batch_generator(config.seed, step, Stream.BATCH)
+        partner, share = draws.permutation(count), float(draws.beta(config.cutmix, config.cutmix))
+        down, right = draws.random(2).tolist()
+        return Mixture(count, corners, partner, share, (down, right))
+    if config.mixup:
+        draws = batch_generator(config.seed, step, Stream.BATCH)
+        return Mixture(count, corners, draws.permutation(count), draws.beta(config.mixup, config.mixup))
+    return Mixture(count, corners)
+
+
+def _corners(config: TrainConfig, step: int, count: int) -> np.ndarray | None:
     draws = batch_generator(config.seed, step, Stream.MOSAIC)
-    if draws.random() >= config.mosaic or batch[0].shape[-1] % 2:
+    return np.stack([draws.permutation(count) for _ in range(3)]) if draws.random() < config.mosaic else None
+
+
+def mixed(mixture: Mixture, own: np.ndarray, images: Tensor, targets: Tensor, known: Tensor) -> Inputs:
+    """Applies a mixture.
+
+    Args:
+        mixture: what was drawn.
+        own: (b,) rows of the whole batch that are wanted.
+        images: (n, 1, S, S) of the rows `mixture.needed(own)`.
+        targets: (n, C) of 0..1.
+        known: (n, C) bool.
+
+    Returns:
+        The same of the rows `own`.
+    """
+    batch = images, targets, known
+    here = _Here(mixture, own, images.device)
+    if mixture.corners is not None and images.shape[-1] % 2 == 0:
+        batch = mosaic(*batch, torch.stack([here.places(row) for row in mixture.corners]))
+    if mixture.partner is not None:
+        partner = here.places(mixture.partner)
+        if mixture.centre is None:
+            batch = mixup(*batch, mixture.share, partner)
+        else:
+            batch = cutmix(*batch, partner, cut_box(images.shape[-1], mixture.share, mixture.centre))
+    if len(own) == len(batch[0]):
         return batch
-    return mosaic(*batch, torch.stack([_partner(draws, batch[0]) for _ in range(3)]))
+    images, targets, known = (tensor[: len(own)] for tensor in batch)
+    return images, targets, known
 
 
-def _partner(draws: np.random.Generator, images: Tensor) -> Tensor:
-    return torch.from_numpy(draws.permutation(len(images))).to(images.device)
+class _Here:
+    """Where rows of the whole batch stand among those that are here."""
+
+    def __init__(self, mixture: Mixture, own: np.ndarray, device: torch.device) -> None:
+        self.rows, self.device = mixture.needed(own), device
+        self.place = np.full(mixture.count, -1)
+        self.place[self.rows] = np.arange(len(self.rows))
+
+    def places(self, partner: np.ndarray) -> Tensor:
+        """(n,) the place of each row's partner; a partner that is not here is of a row that nobody wants: its own place."""
+        found = self.place[partner[self.rows]]
+        return torch.from_numpy(np.where(found < 0, np.arange(len(found)), found)).to(self.device)

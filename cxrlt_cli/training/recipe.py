@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from cxrlt_cli.model.encoder_weights import load_encoder, load_weights
 from cxrlt_cli.model.network import Network, NetworkSpec
 from cxrlt_cli.model.weights import imagenet_file
 from cxrlt_cli.training.losses import Counts, Loss, make_loss
-from cxrlt_cli.training.mixing import Inputs, make_mixing
+from cxrlt_cli.training.mixing import Inputs, Mixture, draw_mixture, mixed
 from cxrlt_cli.tricks.layer_decay import rate_scales
 
 
@@ -29,20 +30,22 @@ class Recipe:
     """How one batch becomes one loss.
 
     Attributes:
+        mixture: (step, rows of its whole batch) -> what is drawn for it.
         ahead: (epoch, batch) -> the batch with all that is done to it ahead of use, in reading threads: on a CPU images as
             the network takes them; for a GPU, which does that itself, uint8 images in page-locked memory.
-        inputs: (batch on the device, epoch, step) -> the network's images (B, 1, S, S), targets and known (B, C).
+        inputs: (batch on the device of the rows that a mixture needs for own rows, epoch, mixture, own rows) -> the network's
+            images (b, 1, S, S), targets and known (b, C) of the own rows.
         loss: (logits, targets, known, share of the training that is done) -> a number.
     """
 
+    mixture: Callable[[int, int], Mixture]
     ahead: Callable[[int, Batch], Batch]
-    inputs: Callable[[Batch, int, int], Inputs]
+    inputs: Callable[[Batch, int, Mixture, np.ndarray], Inputs]
     loss: Loss
 
 
 def make_recipe(config: TrainConfig, counts: Counts, device: torch.device) -> Recipe:
     """The recipe that the flags describe, on a device. Raises UserError where `--loss` is none."""
-    mix = make_mixing(config)
     disturbances = Disturbances(config.blur, config.noise, config.erasing)
 
     def made(batch: Batch, epoch: int) -> Tensor:
@@ -55,11 +58,11 @@ def make_recipe(config: TrainConfig, counts: Counts, device: torch.device) -> Re
     def ahead(epoch: int, batch: Batch) -> Batch:
         return replace(batch, images=made(batch, epoch)) if device.type == "cpu" else batch.pinned()
 
-    def inputs(batch: Batch, epoch: int, step: int) -> Inputs:
+    def inputs(batch: Batch, epoch: int, mixture: Mixture, own: np.ndarray) -> Inputs:
         images = batch.images if device.type == "cpu" else made(batch, epoch)
-        return mix(images, batch.targets, batch.known, step)
+        return mixed(mixture, own, images, batch.targets, batch.known)
 
-    return Recipe(ahead, inputs, make_loss(config, counts.to(device)))
+    return Recipe(partial(draw_mixture, config), ahead, inputs, make_loss(config, counts.to(device)))
 
 
 def make_network(config: TrainConfig, queries: np.ndarray) -> tuple[Network, NetworkSpec]:
@@ -118,11 +121,19 @@ def make_optimizer(config: TrainConfig, network: Network) -> torch.optim.Optimiz
     return torch.optim.AdamW(described, lr=config.rate)
 
 
-def choose_device(name: str) -> torch.device:
-    """The device that `--device` means. Raises UserError where CUDA is asked for and not there."""
+def choose_device(name: str, local: int = 0) -> torch.device:
+    """The device that `--device` means, for the process `local` of this machine.
+
+    Raises:
+        UserError: CUDA is asked for and not there.
+    """
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch sees no GPU", "run on a node with one, or --device cpu")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    if name == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    device = torch.device("cuda", local % torch.cuda.device_count())  # a launcher may show each process its own GPU alone
+    torch.cuda.set_device(device)
+    return device
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:

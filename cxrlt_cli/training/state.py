@@ -20,10 +20,11 @@ class State:
         optimizer: its optimizer.
         scaler: of the loss, for fp16.
         average: a copy of the network that holds an average of its weights, in evaluation form; None without one.
-        epoch: the epoch under way, from 0.
+        epoch: the epoch under way, from 0; one that is trained but not yet validated has been counted, and has no history.
         step: steps done since the start.
         position: batches of the epoch that are done.
-        loss_sum: of those batches.
+        loss_sum: of those batches, and loss_count of how many: a step that was skipped has none.
+        skipped: steps in a row, up to now, that were skipped.
         best: the highest validation mAP so far, and its epoch (from 1); None before the first.
         history: an entry for each finished epoch.
     """
@@ -36,8 +37,15 @@ class State:
     step: int = 0
     position: int = 0
     loss_sum: float = 0.0
+    loss_count: int = 0
+    skipped: int = 0
     best: tuple[float, int] | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def mean_loss(self) -> float | None:
+        """Of the epoch's steps so far; None where all were skipped."""
+        return self.loss_sum / self.loss_count if self.loss_count else None
 
     @property
     def judged(self) -> Network:
@@ -45,7 +53,7 @@ class State:
         return self.network if self.average is None else self.average
 
 
-_PLAIN = ("epoch", "step", "position", "loss_sum", "best", "history")
+_PLAIN = ("epoch", "step", "position", "loss_sum", "loss_count", "skipped", "best", "history")
 
 
 def save_state(state: State, path: Path) -> None:

@@ -1,8 +1,8 @@
 """The stage `train`: from a dataset and label embeddings to a run."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,26 +13,27 @@ import torch
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
 from cxrlt_cli.artifacts.embeddings import read_embeddings
 from cxrlt_cli.artifacts.files import check_writable, exclusive, refuse_existing
-from cxrlt_cli.artifacts.predictions import Predictions, write_predictions
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.replaced import replaced
-from cxrlt_cli.artifacts.run import Run, read_json, write_checkpoint, write_history, write_json, write_status
+from cxrlt_cli.artifacts.run import Run, read_json, write_json, write_status
 from cxrlt_cli.config.train import TrainConfig
-from cxrlt_cli.console import dated, say, warn
+from cxrlt_cli.console import say, warn
 from cxrlt_cli.data.images import DatasetImages
-from cxrlt_cli.errors import Stopped, UserError, listed, reported_os_errors
+from cxrlt_cli.errors import Stopped, UserError, listed
 from cxrlt_cli.model.network import NetworkSpec
 from cxrlt_cli.options import refuse_changed, saved
-from cxrlt_cli.signals import StopRequest, stop_requests
+from cxrlt_cli.signals import stop_requests, stops_at_once
 from cxrlt_cli.training.averaging import begin_average
+from cxrlt_cli.training.distributed import Ranks, joined_ranks
+from cxrlt_cli.training.epoch_end import Validator, finish_epoch
 from cxrlt_cli.training.hard_classes import development_ap
 from cxrlt_cli.training.loop import Training, train_epochs
 from cxrlt_cli.training.losses import Counts
 from cxrlt_cli.training.recipe import choose_device, choose_precision, make_network, make_optimizer, make_recipe
+from cxrlt_cli.training.records import Records
 from cxrlt_cli.training.reweight import class_weights, hardest, parse_reweight
 from cxrlt_cli.training.sampling import drawing_weights
 from cxrlt_cli.training.state import State, load_state, save_state
-from cxrlt_cli.training.validate import Validation, validate
 from cxrlt_cli.workspace import Workspace
 
 
@@ -46,38 +47,103 @@ class _Sources:
     inputs: list[Path]
 
 
+@dataclass(frozen=True)
+class _Start:
+    """How a run begins: its `config.json`, and whether it was begun, or even finished, before."""
+
+    described: dict[str, Any]
+    begun: bool
+    done: bool
+
+
 def train_run(config: TrainConfig, workspace: Workspace) -> None:
-    """Trains a run, or goes on with it.
+    """Trains a run, or goes on with it; as one of several processes where torchrun or srun started them.
 
     Raises:
-        UserError: bad input or output, a changed option on resuming, or a loss that is not finite.
+        UserError: bad input or output, a changed option on resuming, losses that are not finite, or a rank that was lost.
         Stopped: by SIGTERM or SIGUSR1, after the state was saved.
     """
+    with joined_ranks(config.rank_timeout) as ranks, stops_at_once("before the training began: there is nothing to save"):
+        _train_as(ranks, config, workspace)
+
+
+def _train_as(ranks: Ranks, config: TrainConfig, workspace: Workspace) -> None:
     run = Run(workspace.runs / config.run_name)
-    if not config.resume:
-        refuse_existing(run.folder, config.overwrite, resumable=True)
-    device = choose_device(config.device)
-    sources = _read_sources(config, workspace)
-    begun = config.resume and run.config.is_file()
-    described = read_json(run.config) if begun else _describe(config, workspace, sources)
-    if begun:
-        _refuse_changed(config, described, run, sources)
-        if run.status.is_file() and read_json(run.status).get("state") == "done":
-            say(f"{run.folder} is finished: nothing to do")
-            return
-    network, spec = make_network(config, sources.queries)
-    network.place(device, int(sources.train.settings["size"])).check_size(int(sources.train.settings["size"]))
-    precision = choose_precision(config.precision, device)
-    scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
-    state = State(network, make_optimizer(config, network), scaler, begin_average(config, network))
-    recipe = make_recipe(config, _counts(sources.train, described), device)
-    sampling = drawing_weights(config, sources.train)
-    training = Training(config, recipe, sources.train, DatasetImages(sources.train), device, precision, sampling)
-    check_writable(run.folder)
-    validator = _Validator(sources.val, DatasetImages(sources.val), spec, config, described)
-    with exclusive(run.folder / ".lock"), nullcontext() if begun else replaced(run.folder, run.files, run.last):
-        _prepare(run, begun, described, state)
+    with ranks.agreed():
+        device = choose_device(config.device, ranks.local)
+        start = None
+        if ranks.first and not config.resume:
+            refuse_existing(run.folder, config.overwrite, resumable=True)
+        sources = _read_sources(config, workspace)
+        if ranks.first:
+            start = _start(config, workspace, run, sources)
+    start = ranks.shared(start)
+    assert start is not None, "rank 0 has one"
+    if start.done:
+        say(f"{run.folder} is finished: nothing to do")
+        return
+    with ranks.agreed():
+        state, spec = _make_state(config, sources, device)
+        training = _make_training(config, sources, start, state, (run, ranks, device))
+        validator = Validator(sources.val, DatasetImages(sources.val), spec, config, start.described)
+    with ExitStack() as held:
+        with ranks.agreed():
+            if ranks.first:
+                _hold(held, run, start)
+        if ranks.shared(start.begun and run.last.is_file()):
+            with ranks.agreed():
+                load_state(state, run.last)
+            training.records.log(f"going on after {state.step} steps, in epoch {state.epoch + 1}")
+        training = replace(training, forward=ranks.parallel(state.network, device))
         _train(run, training, state, validator)
+
+
+def _start(config: TrainConfig, workspace: Workspace, run: Run, sources: _Sources) -> _Start:
+    if not (config.resume and run.config.is_file()):
+        return _Start(_describe(config, workspace, sources), begun=False, done=False)
+    described = read_json(run.config)
+    _refuse_changed(config, described, run, sources)
+    return _Start(described, True, run.status.is_file() and read_json(run.status).get("state") == "done")
+
+
+def _make_state(config: TrainConfig, sources: _Sources, device: torch.device) -> tuple[State, NetworkSpec]:
+    network, spec = make_network(config, sources.queries)
+    size = int(sources.train.settings["size"])
+    network.place(device, size).check_size(size)
+    scaler = torch.amp.GradScaler(device.type, enabled=choose_precision(config.precision, device) == torch.float16)
+    return State(network, make_optimizer(config, network), scaler, begin_average(config, network)), spec
+
+
+def _make_training(
+    config: TrainConfig, sources: _Sources, start: _Start, state: State, place: tuple[Run, Ranks, torch.device]
+) -> Training:
+    run, ranks, device = place
+    train = sources.train
+    if config.batch_size < ranks.world or len(train.table) < ranks.world:
+        text = f"{ranks.world} ranks share a batch of {min(config.batch_size, len(train.table))} images"
+        raise UserError(text, "--batch-size is that of all ranks together: give more, or start fewer ranks")
+    return Training(
+        config,
+        make_recipe(config, _counts(train, start.described), device),
+        train,
+        DatasetImages(train),
+        device,
+        choose_precision(config.precision, device),
+        drawing_weights(config, train),
+        ranks,
+        state.network,
+        Records(run, config, ranks.first),
+    )
+
+
+def _hold(held: ExitStack, run: Run, start: _Start) -> None:
+    """Takes the run's folder for this process alone, and makes it ready."""
+    check_writable(run.folder)
+    held.enter_context(exclusive(run.folder / ".lock"))
+    if not start.begun:
+        held.enter_context(replaced(run.folder, run.files, run.last))
+    if not (start.begun and run.last.is_file()):
+        write_json(run.config, start.described)
 
 
 def _counts(train: Dataset, described: dict[str, Any]) -> Counts:
@@ -134,56 +200,23 @@ def _refuse_changed(config: TrainConfig, described: dict[str, Any], run: Run, so
         )
 
 
-def _prepare(run: Run, begun: bool, described: dict[str, Any], state: State) -> None:
-    """Makes the folder ready: the state of a run to go on with, or an empty one."""
-    if begun and run.last.is_file():
-        load_state(state, run.last)
-        _log(run, f"going on after {state.step} steps, in epoch {state.epoch + 1}")
-        return
-    write_json(run.config, described)
-
-
-def _log(run: Run, text: str) -> None:
-    say(text)
-    with reported_os_errors(f"cannot write {run.log}"), run.log.open("a") as file:
-        file.write(dated(text) + "\n")
-
-
-@dataclass(frozen=True)
-class _Validator:
-    """What validation and the two checkpoints need beside the state."""
-
-    dataset: Dataset
-    images: DatasetImages
-    spec: NetworkSpec
-    config: TrainConfig
-    described: dict[str, Any]
-
-
-def _train(run: Run, training: Training, state: State, validator: _Validator) -> None:
+def _train(run: Run, training: Training, state: State, validator: Validator) -> None:
     """Trains to the end or to a signal; `status.json` always says which."""
     count = sum(parameter.numel() for parameter in state.network.parameters())
-    _log(
-        run,
+    ranks = f", {training.ranks.world} ranks" if training.ranks.world > 1 else ""
+    training.records.log(
         f"{run.folder}: {training.config.encoder}, {count / 1e6:.1f} M weights, {len(training.dataset.table)} images, "
-        f"{training.steps_an_epoch} steps an epoch, {training.device} {str(training.precision).removeprefix('torch.')}",
+        f"{training.steps_an_epoch} steps an epoch, {training.device} {str(training.precision).removeprefix('torch.')}{ranks}",
     )
-    with _status(run, state), stop_requests() as stop:
-        train_epochs(training, state, stop, partial(_finish_epoch, run, training, state, validator))
-        if stop and state.epoch < training.config.epochs:
-            _save_stopped(run, state, stop)
-    best, epoch_number = _best(state)
-    _log(run, f"best validation mAP {best:.4f} in epoch {epoch_number}: {run.best}")
-
-
-def _best(state: State) -> tuple[float, int]:
+    training.records.begin(state)
+    with stop_requests() as stop, _status(run, state) if training.ranks.first else nullcontext():
+        if not train_epochs(training, state, stop, partial(finish_epoch, run, training, state, validator, stop)):
+            if training.ranks.first:
+                save_state(state, run.last)
+            raise stop.stopped(f"{run.last} keeps all after {state.step} steps; go on with --resume")
     assert state.best is not None, "at least one epoch has been validated"
-    return state.best
-
-
-def _save_stopped(run: Run, state: State, stop: StopRequest) -> None:
-    save_state(state, run.last)
-    raise stop.stopped(f"{run.last} keeps all after {state.step} steps; go on with --resume")
+    best, epoch_number = state.best
+    training.records.log(f"best validation mAP {best:.4f} in epoch {epoch_number}: {run.best}")
 
 
 @contextmanager
@@ -198,35 +231,6 @@ def _status(run: Run, state: State) -> Iterator[None]:
     except BaseException as error:
         write_status(run, "failed", epoch=state.epoch, step=state.step, reason=f"{type(error).__name__}: {error}")
         raise
-    best, epoch = _best(state)
+    assert state.best is not None, "at least one epoch has been validated"
+    best, epoch = state.best
     write_status(run, "done", epoch=state.epoch, step=state.step, best_epoch=epoch, best_mAP=best)
-
-
-def _finish_epoch(run: Run, training: Training, state: State, validator: _Validator, loss: float) -> None:
-    """Validates and saves; `last.pt` comes last: a kill before it repeats the epoch, and writes the same again."""
-    validation = validate(state.judged, validator.dataset, validator.images, training.config.batch_size, training.device)
-    ap = {
-        name: None if np.isnan(value) else float(value)
-        for name, value in zip(validator.dataset.classes, validation.ap, strict=True)
-    }
-    entry = {"epoch": state.epoch, "step": state.step, "train_loss": loss, "val_loss": validation.loss}
-    state.history.append({**entry, "mAP": validation.mean_ap, "ap": ap})
-    if state.best is None or validation.mean_ap > state.best[0]:
-        state.best = (validation.mean_ap, state.epoch)
-        _save_best(run, state, validator, validation)
-    write_history(run, state.history)
-    save_state(state, run.last)
-    write_status(run, "running", epoch=state.epoch, step=state.step)
-    best = " (best)" if _best(state)[1] == state.epoch else ""
-    losses = f"loss {loss:.4f}, validation loss {validation.loss:.4f}"
-    _log(run, f"epoch {state.epoch}/{training.config.epochs}: {losses}, validation mAP {validation.mean_ap:.4f}{best}")
-
-
-def _save_best(run: Run, state: State, validator: _Validator, validation: Validation) -> None:
-    dataset = validator.dataset
-    content = {"spec": validator.spec.saved(), "classes": dataset.classes, "pixels": dataset.settings, "epoch": state.epoch}
-    model = {name: tensor.detach().cpu() for name, tensor in state.judged.state_dict().items()}
-    write_checkpoint(run.best, {**content, "model": model, "described": validator.described})
-    header = {"runs": [run.folder.name], "epoch": state.epoch, "split": "val", "views": 1, "merge": "none"}
-    header["provenance"] = validator.described["provenance"]
-    write_predictions(run.validation, Predictions(list(dataset.table["image_id"]), dataset.classes, validation.logits, header))

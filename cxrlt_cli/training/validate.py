@@ -12,6 +12,9 @@ from cxrlt_cli.data.images import DatasetImages
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.metrics.ranking import mean_of_defined, per_class
 from cxrlt_cli.model.network import Network
+from cxrlt_cli.signals import StopRequest
+from cxrlt_cli.training.distributed import Ranks
+from cxrlt_cli.training.loop import Training
 from cxrlt_cli.tricks.bce import bce
 from cxrlt_cli.tricks.masked_mean import masked_mean
 
@@ -36,18 +39,41 @@ class Validation:
         return mean_of_defined(self.ap)
 
 
-def validate(network: Network, dataset: Dataset, images: DatasetImages, batch_size: int, device: torch.device) -> Validation:
-    """Scores a split with a network in evaluation form. Raises UserError where scores are not finite."""
+def validate(
+    training: Training, network: Network, dataset: Dataset, images: DatasetImages, stop: StopRequest
+) -> Validation | None:
+    """Scores a split with a network in evaluation form, its batches dealt out to the ranks; None where a stop broke it off.
+
+    Raises:
+        UserError: scores are not finite.
+    """
+    ranks, count = training.ranks, len(dataset.table)
+    rows = rows_in_order(count, training.config.batch_size)
+    own = batches(dataset, images, rows[ranks.rank :: ranks.world])
+    ranks.agree_on(network)  # batch statistics are of each rank's own images
     network.eval()
-    logits = np.empty((len(dataset.table), len(dataset.classes)), dtype=np.float32)
+    logits = np.zeros((count, len(dataset.classes)), dtype=np.float32)
+    scored = np.zeros(count, dtype=np.int64)
     with torch.inference_mode():
-        for batch in batches(dataset, images, rows_in_order(len(dataset.table), batch_size)):
-            inputs = normalise(to_unit(batch.to(device).images))
-            logits[batch.rows] = network(inputs).float().cpu().numpy()
+        for _ in range(0, len(rows), ranks.world):
+            if ranks.stopping(stop):
+                return None
+            batch = next(own, None)  # in the last round there is none for some
+            if batch is not None:
+                inputs = normalise(to_unit(batch.to(training.device).images))
+                logits[batch.rows] = network(inputs).float().cpu().numpy()
+                scored[batch.rows] += 1
+    if (ranks.joined(scored) != 1).any():
+        raise RuntimeError("ranks did not score every image once")
+    return _scores(ranks, dataset, ranks.joined(logits))
+
+
+def _scores(ranks: Ranks, dataset: Dataset, logits: np.ndarray) -> Validation:
     bad = np.flatnonzero(~np.isfinite(logits).all(axis=1))
     if len(bad):
         names = listed(dataset.table["image_id"].iloc[bad])
-        raise UserError(f"validation scores are not finite: {names}", "the training diverged: lower --lr, or --precision fp32")
+        hint = "the training diverged: lower --lr, or --precision fp32"
+        raise ranks.common(UserError(f"validation scores are not finite: {names}", hint))
     targets = torch.from_numpy(dataset.targets.astype(np.float32))
     loss = float(masked_mean(bce(torch.from_numpy(logits), targets), torch.from_numpy(dataset.known)))
     ap = per_class(logits, dataset.targets, dataset.known).ap

@@ -1,25 +1,34 @@
 """What is done to a batch as a whole."""
 
+import numpy as np
+import pytest
 import torch
 
 from cxrlt_cli.config.train import TrainConfig
-from cxrlt_cli.training.mixing import make_mixing
+from cxrlt_cli.training.mixing import Inputs, draw_mixture, mixed
 
 IMAGES = torch.rand(8, 1, 16, 16, generator=torch.Generator().manual_seed(0))
 TARGETS = torch.eye(8)
 KNOWN = torch.ones(8, 8, dtype=torch.bool)
+ALL = np.arange(8)
+
+
+def _mix(config: TrainConfig, images: torch.Tensor, step: int, own: np.ndarray = ALL) -> Inputs:
+    """What a rank that computes the rows `own` makes of what it reads."""
+    mixture = draw_mixture(config, step, 8)
+    needed = mixture.needed(own)
+    return mixed(mixture, own, images[needed], TARGETS[needed], KNOWN[needed])
 
 
 def test_off_changes_nothing() -> None:
-    mixed = make_mixing(TrainConfig())(IMAGES, TARGETS, KNOWN, 5)
-    assert mixed[0] is IMAGES
-    assert mixed[1] is TARGETS
+    images, targets, _ = mixed(draw_mixture(TrainConfig(), 5, 8), ALL, IMAGES, TARGETS, KNOWN)
+    assert images is IMAGES
+    assert targets is TARGETS
 
 
 def test_each_step_has_its_own_draw_and_always_the_same() -> None:
     for config in (TrainConfig(mixup=1.0), TrainConfig(cutmix=1.0), TrainConfig(mosaic=0.99)):
-        mix = make_mixing(config)
-        one, again, other = (mix(IMAGES, TARGETS, KNOWN, step)[0] for step in (3, 3, 4))
+        one, again, other = (_mix(config, IMAGES, step)[0] for step in (3, 3, 4))
         assert (one == again).all()
         assert (one != other).any()
 
@@ -28,16 +37,34 @@ def test_labels_follow_the_pixels() -> None:
     """Each image is constant, so that what it shows says what its labels must be."""
     constant = torch.arange(8.0).view(8, 1, 1, 1).expand(8, 1, 16, 16).contiguous()
     for config in (TrainConfig(mixup=1.0), TrainConfig(cutmix=1.0)):
-        images, targets, _ = make_mixing(config)(constant, TARGETS, KNOWN, 1)
+        images, targets, _ = _mix(config, constant, 1)
         torch.testing.assert_close(images.mean(dim=(1, 2, 3)), targets @ torch.arange(8.0))
 
 
 def test_with_both_mixup_and_cutmix_a_coin_decides() -> None:
-    both = make_mixing(TrainConfig(mixup=1.0, cutmix=1.0))
-    alone = {name: make_mixing(TrainConfig(**{name: 1.0})) for name in ("mixup", "cutmix")}
+    both = TrainConfig(mixup=1.0, cutmix=1.0)
+    alone = {name: TrainConfig(**{name: 1.0}) for name in ("mixup", "cutmix")}
     taken = [
-        name for step in range(40) for name in alone
-        if (both(IMAGES, TARGETS, KNOWN, step)[0] == alone[name](IMAGES, TARGETS, KNOWN, step)[0]).all()
+        name for step in range(40) for name, config in alone.items()
+        if (_mix(both, IMAGES, step)[0] == _mix(config, IMAGES, step)[0]).all()
     ]  # fmt: skip
     assert len(taken) == 40
     assert 8 < taken.count("mixup") < 32
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 8])
+@pytest.mark.parametrize("flags", [{"mixup": 0.4}, {"cutmix": 1.0}, {"mosaic": 0.99, "mixup": 0.4, "cutmix": 1.0}])
+def test_ranks_make_the_same_images_as_one_process(flags: dict[str, float], ranks: int) -> None:
+    config = TrainConfig(**flags)
+    for step in range(4):
+        alone = _mix(config, IMAGES, step)
+        parts = [_mix(config, IMAGES, step, own) for own in np.array_split(ALL, ranks)]
+        for whole, *pieces in zip(alone, *parts, strict=True):
+            assert (whole == torch.cat(pieces)).all()
+
+
+def test_a_rank_reads_no_more_than_it_needs() -> None:
+    own = np.arange(2)
+    assert draw_mixture(TrainConfig(), 0, 64).needed(own).tolist() == [0, 1]
+    assert len(draw_mixture(TrainConfig(mixup=1.0), 0, 64).needed(own)) <= 4
+    assert len(draw_mixture(TrainConfig(mixup=1.0, mosaic=0.99), 0, 64).needed(own)) <= 16

@@ -25,7 +25,11 @@ def _train(cxrlt: Run, *more: object) -> None:
 
 
 def _history(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
+    """Without how fast it went, which no two runs share."""
+    epochs = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
+    for epoch in epochs:
+        assert set(epoch.pop("speed")) == {"images_per_s", "waiting", "memory_GB"}
+    return epochs
 
 
 def _weights(run: Path, which: str = "last.pt") -> dict[str, torch.Tensor]:

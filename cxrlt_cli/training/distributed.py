@@ -1,0 +1,254 @@
+"""Several processes that train or predict as one: ranks, what they agree on, and what they join.
+
+torchrun sets RANK and WORLD_SIZE; `srun` sets SLURM_PROCID and SLURM_STEP_NUM_TASKS. Without either a process is alone, and all
+here does nothing. Every collective that is not of gradients runs on the CPU through gloo, also where gradients go by NCCL.
+"""
+
+import gc
+import os
+import re
+import socket
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from signal import Signals
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, distributed, nn
+
+from cxrlt_cli.console import only_errors
+from cxrlt_cli.errors import USAGE, UserError, reason
+from cxrlt_cli.signals import StopRequest
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among those that work together.
+
+    Attributes:
+        rank: its number, from 0; rank 0 alone writes.
+        world: how many they are.
+        local: its number on its machine, from 0: that of its GPU.
+    """
+
+    rank: int = 0
+    world: int = 1
+    local: int = 0
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that writes."""
+        return self.rank == 0
+
+    def own(self, count: int) -> np.ndarray:
+        """(n,) the rows of a whole batch of `count` that this rank computes: an even, contiguous part."""
+        return np.array_split(np.arange(count), self.world)[self.rank]
+
+    def shared(self, value: Value) -> Value:
+        """Rank 0's value, on every rank."""
+        if self.world == 1:
+            return value
+        held = [value]
+        distributed.broadcast_object_list(held, src=0, device=torch.device("cpu"))
+        return held[0]
+
+    def highest(self, value: int) -> int:
+        """The highest of all ranks' values: one that stops stops all."""
+        if self.world == 1:
+            return value
+        held = torch.tensor([value])
+        distributed.all_reduce(held, distributed.ReduceOp.MAX)
+        return int(held)
+
+    def joined(self, rows: np.ndarray) -> np.ndarray:
+        """Rows that each rank has filled in part, 0 elsewhere, with all parts in them."""
+        if self.world == 1:
+            return rows
+        held = torch.from_numpy(rows)
+        distributed.all_reduce(held)
+        return held.numpy()
+
+    def collected(self, value: Value) -> list[Value]:
+        """Every rank's value, in the order of ranks."""
+        if self.world == 1:
+            return [value]
+        held: list[Value | None] = [None] * self.world
+        distributed.all_gather_object(held, value)
+        return held  # type: ignore[return-value]
+
+    @contextmanager
+    def agreed(self) -> Iterator[None]:
+        """A block in which a rank may fail: then all end, and the first that failed says why. No collectives inside."""
+        failure: UserError | None = None
+        try:
+            yield
+        except UserError as error:
+            if self.world == 1:
+                raise
+            failure = error
+        failed = [rank for rank, fails in enumerate(self.collected(failure is not None)) if fails]
+        if failed and failed[0] == self.rank and failure:
+            raise failure
+        if failed:
+            raise SystemExit(USAGE)
+
+    def common(self, error: UserError) -> BaseException:
+        """What to raise for an error that every rank has: rank 0 alone tells of it."""
+        return error if self.first else SystemExit(USAGE)
+
+    def stopping(self, stop: StopRequest) -> bool:
+        """Whether any rank was asked to stop; then all are. Not to be asked of `stop` itself: ranks would part."""
+        number = self.highest(stop.signal or 0)
+        if number:
+            stop.signal = Signals(number)
+        return number > 0
+
+    def agree_on(self, network: nn.Module) -> None:
+        """Rank 0's weights and statistics, on every rank."""
+        if self.world > 1:
+            for tensor in network.state_dict().values():
+                distributed.broadcast(tensor, src=0)
+
+    def parallel(self, network: nn.Module, device: torch.device) -> nn.Module:
+        """The network with gradients averaged over ranks, and batch norms over the whole batch where torch can (on GPUs)."""
+        if self.world == 1:
+            return network
+        if device.type == "cuda":
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+        for text in ("Grad strides do not match", "find_unused_parameters=True was specified"):
+            warnings.filterwarnings("ignore", message=text)
+        devices = [device] if device.type == "cuda" else None
+        # Some encoders of timm have weights that their features do not use; a skipped step is one that uses none.
+        return nn.parallel.DistributedDataParallel(network, device_ids=devices, find_unused_parameters=True)
+
+    def whole(self, logits: Tensor, targets: Tensor, known: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The whole batch's rows from each rank's own, so that every rank computes the one loss of all of them.
+
+        A loss over the whole batch has the divisor of the whole batch (known labels differ by rank), and one that looks at
+        several images at once needs no other form. The gradient of a rank's own logits is exact; what the ranks' gradients
+        are averaged by afterwards is put in here.
+
+        Args:
+            logits: (b, C) of the own rows, as are targets (b, C) and known (b, C) bool.
+            targets: 0..1.
+            known: whether a label counts.
+            count: rows of the whole batch, B.
+
+        Returns:
+            The same as (B, C), in the order of the whole batch.
+        """
+        if self.world == 1:
+            return logits, targets, known
+        own = torch.cat([logits.float(), targets.float(), known.float()], dim=1)
+        counts = [len(part) for part in np.array_split(np.arange(count), self.world)]
+        logits, targets, given = _Gathered.apply(own, counts, self.rank).chunk(3, dim=1)
+        return logits, targets.detach(), given.detach() > 0
+
+
+class _Gathered(torch.autograd.Function):
+    """Rows of all ranks; backwards, the own rows' gradient times the number of ranks."""
+
+    @staticmethod
+    def forward(ctx: "torch.autograd.function.FunctionCtx", own: Tensor, counts: list[int], rank: int) -> Tensor:
+        padded = own.new_zeros(max(counts), own.shape[1])  # collectives want one shape
+        padded[: len(own)] = own
+        parts = [torch.empty_like(padded) for _ in counts]
+        distributed.all_gather(parts, padded)
+        ctx.place = sum(counts[:rank]), counts[rank], len(counts)  # type: ignore[attr-defined]
+        return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
+
+    @staticmethod
+    def backward(ctx: "torch.autograd.function.FunctionCtx", *gradients: Tensor) -> tuple[Tensor, None, None]:
+        begin, count, world = ctx.place  # type: ignore[attr-defined]
+        return gradients[0][begin : begin + count] * world, None, None
+
+
+def find_ranks() -> Ranks:
+    """This process's place, from torchrun's or srun's environment. Raises UserError where that makes no sense."""
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+    if "RANK" not in os.environ and int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
+        names = ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID")
+    elif "RANK" not in os.environ:
+        return Ranks()
+    try:
+        rank, world, local = (int(os.environ[name]) for name in names)
+    except (KeyError, ValueError):
+        raise UserError(
+            f"{', '.join(names)} do not say which of several processes this is", "start with torchrun or srun"
+        ) from None
+    return Ranks(rank, world, local)
+
+
+@contextmanager
+def joined_ranks(timeout: float) -> Iterator[Ranks]:
+    """Joins the processes that were started together, until the block ends.
+
+    Args:
+        timeout: seconds after which ranks that wait for another give up. One that has died is noticed at once.
+
+    Raises:
+        UserError: they do not find each other, or one has ended or hangs.
+    """
+    ranks = find_ranks()
+    if ranks.world == 1:
+        yield ranks
+        return
+    only_errors(ranks.rank)
+    _name_meeting_point()
+    try:
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        wait = timedelta(seconds=timeout)
+        distributed.init_process_group(backend, timeout=wait, rank=ranks.rank, world_size=ranks.world)
+        yield ranks
+    except BaseException as error:
+        traceback.clear_frames(error.__traceback__)  # they hold the network
+        if not _of_a_collective(error):
+            raise
+        raise UserError(
+            f"rank {ranks.rank}: another of the {ranks.world} ranks has ended or does not answer: {reason(error)}",
+            "its own messages say why; the same command with --resume goes on from last.pt",
+        ) from error
+    finally:
+        gc.collect()  # a network that outlives the group aborts the process at its end
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
+
+
+def _of_a_collective(error: BaseException) -> bool:
+    if isinstance(error, distributed.DistError | ConnectionError):
+        return True
+    return (
+        isinstance(error, RuntimeError)
+        and re.search(r"gloo|NCCL|Connection (closed|reset)|[Tt]imed out", str(error)) is not None
+    )
+
+
+def _name_meeting_point() -> None:
+    """MASTER_ADDR and MASTER_PORT for ranks that srun started: rank 0's node, and a port of this step alone."""
+    if "RANK" in os.environ:
+        return
+    job, step = int(os.environ.get("SLURM_JOB_ID", "0")), int(os.environ.get("SLURM_STEP_ID", "0"))
+    os.environ.setdefault("MASTER_PORT", str(20000 + (97 * job + step) % 20000))
+    os.environ.setdefault("MASTER_ADDR", _first_address())
+
+
+def _first_address() -> str:
+    """The first node of the step; where its name means nothing to the resolver, the machine that started the step."""
+    node = first_node(os.environ.get("SLURM_STEP_NODELIST", "localhost"))
+    try:
+        return socket.gethostbyname(node)
+    except OSError:
+        return os.environ.get("SLURM_LAUNCH_NODE_IPADDR", "127.0.0.1")
+
+
+def first_node(nodes: str) -> str:
+    """The first name of a Slurm node list, as gpu07 of gpu[07-09,12],cpu1."""
+    found = re.match(r"([^\[,]*)(?:\[(\w+)[^\]]*\])?", nodes)
+    return "".join(part or "" for part in found.groups()) if found else nodes

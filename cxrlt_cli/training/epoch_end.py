@@ -1,0 +1,72 @@
+"""The end of an epoch: validation, the two checkpoints, a line of the history."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cxrlt_cli.artifacts.dataset import Dataset
+from cxrlt_cli.artifacts.predictions import Predictions, write_predictions
+from cxrlt_cli.artifacts.run import Run, write_checkpoint, write_history
+from cxrlt_cli.config.train import TrainConfig
+from cxrlt_cli.data.images import DatasetImages
+from cxrlt_cli.model.network import NetworkSpec
+from cxrlt_cli.signals import StopRequest
+from cxrlt_cli.training.loop import Training
+from cxrlt_cli.training.state import State
+from cxrlt_cli.training.validate import Validation, validate
+
+
+@dataclass(frozen=True)
+class Validator:
+    """What validation and the two checkpoints need beside the state."""
+
+    dataset: Dataset
+    images: DatasetImages
+    spec: NetworkSpec
+    config: TrainConfig
+    described: dict[str, Any]
+
+
+def finish_epoch(run: Run, training: Training, state: State, validator: Validator, stop: StopRequest) -> bool:
+    """Validates and saves; false where a stop broke off the validation.
+
+    `last.pt` comes last: a kill before it repeats the epoch, and writes the same again.
+    """
+    loss, speed = state.mean_loss, training.records.pace.facts(training.device)
+    validation = validate(training, state.judged, validator.dataset, validator.images, stop)
+    if validation is None:
+        return False
+    ap = {
+        name: None if np.isnan(value) else float(value)
+        for name, value in zip(validator.dataset.classes, validation.ap, strict=True)
+    }
+    entry = {"epoch": state.epoch, "step": state.step, "rate": state.optimizer.param_groups[0]["lr"]}
+    entry |= {"train_loss": loss, "val_loss": validation.loss, "mAP": validation.mean_ap, "ap": ap}
+    state.history.append({**entry, "speed": speed})
+    state.loss_sum, state.loss_count = 0.0, 0
+    better = state.best is None or validation.mean_ap > state.best[0]
+    if better:
+        state.best = (validation.mean_ap, state.epoch)
+    if training.ranks.first:
+        if better:
+            _save_best(run, state, validator, validation)
+        write_history(run, state.history)
+        training.records.save(state)
+        training.records.epoch(state, entry)
+    losses = f"loss {math.nan if loss is None else loss:.4f}, validation loss {validation.loss:.4f}"
+    pace = f"{speed['images_per_s']:.1f} images/s, {speed['waiting']:.1%} waiting"
+    text = f"epoch {state.epoch}/{training.config.epochs}: {losses}, validation mAP {validation.mean_ap:.4f}"
+    training.records.log(f"{text}{' (best)' if better else ''}; {pace}")
+    return True
+
+
+def _save_best(run: Run, state: State, validator: Validator, validation: Validation) -> None:
+    dataset = validator.dataset
+    content = {"spec": validator.spec.saved(), "classes": dataset.classes, "pixels": dataset.settings, "epoch": state.epoch}
+    model = {name: tensor.detach().cpu() for name, tensor in state.judged.state_dict().items()}
+    write_checkpoint(run.best, {**content, "model": model, "described": validator.described})
+    header = {"runs": [run.folder.name], "epoch": state.epoch, "split": "val", "views": 1, "merge": "none"}
+    header["provenance"] = validator.described["provenance"]
+    write_predictions(run.validation, Predictions(list(dataset.table["image_id"]), dataset.classes, validation.logits, header))

@@ -1,0 +1,118 @@
+"""What a training run writes of itself on its way: its log, its state now and then, how fast it is, TensorBoard's events."""
+
+import resource
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import torch
+
+from cxrlt_cli.artifacts.run import Run, write_status
+from cxrlt_cli.config.train import TrainConfig
+from cxrlt_cli.console import dated, say
+from cxrlt_cli.errors import UserError, reported_os_errors
+from cxrlt_cli.training.state import State, save_state
+
+Item = TypeVar("Item")
+
+
+@dataclass
+class Pace:
+    """How fast an epoch goes, from its first batch on or from where it was resumed.
+
+    Attributes:
+        images: that were trained on, by all ranks.
+        waited: seconds in which the loop had nothing to do but to wait for a batch.
+    """
+
+    images: int = 0
+    waited: float = 0.0
+    began: float = field(default_factory=time.monotonic)
+
+    def waiting(self, batches: Iterator[Item]) -> Iterator[Item]:
+        """The batches, and the time they are waited for."""
+        while True:
+            since = time.monotonic()
+            batch = next(batches, None)
+            self.waited += time.monotonic() - since
+            if batch is None:
+                return
+            yield batch
+
+    def facts(self, device: torch.device) -> dict[str, float]:
+        """Images a second, the waiting share, and the most memory that was used (GB; the GPU's where there is one)."""
+        seconds = max(time.monotonic() - self.began, 1e-9)
+        if device.type == "cuda":
+            memory = torch.cuda.max_memory_allocated(device)
+        else:
+            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+        shares = {"images_per_s": self.images / seconds, "waiting": self.waited / seconds, "memory_GB": memory / 1e9}
+        return {name: round(value, 4) for name, value in shares.items()}
+
+
+class Records:
+    """Writes into a run's folder; on other ranks than the first it does nothing."""
+
+    def __init__(self, run: Run, config: TrainConfig, writes: bool) -> None:
+        """Raises UserError where TensorBoard is asked for and not installed."""
+        self.run, self.writes = run, writes
+        self.pace = Pace()
+        self._steps, self._seconds = config.saved_every
+        self._saved = time.monotonic()
+        self._events: Any = None
+        if config.tensorboard and writes:
+            self._writer = _tensorboard()
+
+    def begin(self, state: State) -> None:
+        """Before the first step: events that a former process wrote beyond the state are hidden."""
+        if hasattr(self, "_writer"):
+            if not state.step:
+                shutil.rmtree(self.run.events, ignore_errors=True)
+            self._events = self._writer(str(self.run.events), purge_step=state.step)
+
+    def log(self, text: str) -> None:
+        """A line for the reader, kept in `log.txt`."""
+        say(text)
+        if self.writes:
+            with reported_os_errors(f"cannot write {self.run.log}"), self.run.log.open("a") as file:
+                file.write(dated(text) + "\n")
+
+    def step(self, state: State, loss: float, rate: float) -> None:
+        """After a step (`state.step` counts it): an event, and the state where it is due."""
+        if self._events:
+            self._events.add_scalar("train/loss", loss, state.step)
+            self._events.add_scalar("train/rate", rate, state.step)
+        due = (self._steps and state.step % self._steps == 0) or (
+            self._seconds and time.monotonic() - self._saved >= self._seconds
+        )
+        if due and self.writes:
+            self.save(state)
+
+    def save(self, state: State) -> None:
+        """Writes `last.pt` and says so in `status.json`."""
+        save_state(state, self.run.last)
+        write_status(self.run, "running", epoch=state.epoch, step=state.step)
+        self._saved = time.monotonic()
+
+    def epoch(self, state: State, entry: dict[str, Any]) -> None:
+        """After validation: the epoch's scores as events."""
+        if self._events:
+            for name in ("train_loss", "val_loss", "mAP"):
+                if entry[name] is not None:
+                    self._events.add_scalar(f"epoch/{name}", entry[name], state.step)
+            for name, value in entry["ap"].items():
+                if value is not None:
+                    self._events.add_scalar(f"ap/{name}", value, state.step)
+            self._events.flush()
+
+
+def _tensorboard() -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise UserError(
+            "--tensorboard: the package tensorboard is not installed", 'pip install "cxrlt[tensorboard]"'
+        ) from error
+    return SummaryWriter
