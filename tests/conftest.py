@@ -2,8 +2,10 @@
 
 import csv
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +54,45 @@ def start(*arguments: object, cwd: Path) -> "subprocess.Popen[str]":
     """Starts a command as a process of its own, to be sent signals."""
     command = [sys.executable, "-m", "cxrlt_cli", *map(str, arguments)]
     return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def start_ranks(count: int, *arguments: object, cwd: Path) -> "list[subprocess.Popen[str]]":
+    """Starts a command as `count` processes that work together, as torchrun would."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "cxrlt_cli", *map(str, arguments)]
+    shared = {**os.environ, "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    return [
+        subprocess.Popen(
+            command,
+            cwd=cwd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+        )
+        for rank in range(count)
+    ]
+
+
+def ended(processes: "list[subprocess.Popen[str]]", seconds: float = 120) -> list[Ended]:
+    """How processes ended, all of them within `seconds`."""
+    end = time.monotonic() + seconds
+    try:
+        told = [process.communicate(timeout=max(end - time.monotonic(), 0.1)) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    return [Ended(process.returncode, *both) for process, both in zip(processes, told, strict=True)]
+
+
+def wait_for(path: Path, seconds: float = 60) -> None:
+    """Waits until a file is there."""
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < end, f"{path} did not appear"
+        time.sleep(0.02)
 
 
 @pytest.fixture(scope="session")
@@ -113,6 +154,12 @@ def classes_file(folder: Path) -> Path:
     path.write_text("\n".join(CLASSES) + "\n")
     return path
 
+
+#: A network without batch norms and dropout: what it computes of an image does not depend on the others of its batch.
+TRAIN_BY_IMAGE = [
+    "train", "--encoder", "timm:test_convnext", "--batch-size", "15", "--lr", "1e-3", "--decoder-layers", "1",
+    "--decoder-width", "32", "--decoder-feedforward", "32", "--decoder-heads", "2", "--decoder-dropout", "0",
+]  # fmt: skip
 
 TRAIN = [
     "train", "--encoder", "resnet18", "--epochs", "2", "--batch-size", "16", "--lr", "1e-3", "--decoder-layers", "1",

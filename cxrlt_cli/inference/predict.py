@@ -1,6 +1,8 @@
 """The stage `predict`: runs and images go in, a logit a class comes out."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -25,55 +27,84 @@ from cxrlt_cli.inference.views import VIEWS
 from cxrlt_cli.options import saved
 from cxrlt_cli.pixels.settings import settings_from
 from cxrlt_cli.pixels.workers import ImageFile
+from cxrlt_cli.training.distributed import Ranks, joined_ranks
 from cxrlt_cli.training.recipe import choose_device
 from cxrlt_cli.workspace import Workspace
 
-Scored = Iterator[tuple[list[str], np.ndarray]]
+Part = tuple[list[str], np.ndarray]  # the ids of a batch and their (B, C) logits
 
 
 def predict_images(config: PredictConfig, workspace: Workspace) -> None:
-    """Scores a split or a folder.
+    """Scores a split or a folder; as one of several processes where torchrun or srun started them, each its share of batches.
 
     Raises:
         UserError: bad input or output, runs that do not go together, pixels made otherwise, scores that are not finite.
     """
-    runs = find_runs(config.runs, workspace.runs)
-    path = workspace.predictions / f"{config.artifact_name([run.folder.name for run in runs])}.parquet"
+    with joined_ranks(_RANK_TIMEOUT) as ranks, ExitStack() as held:
+        with ranks.agreed():
+            runs = find_runs(config.runs, workspace.runs)
+            path = workspace.predictions / f"{config.artifact_name([run.folder.name for run in runs])}.parquet"
+            if ranks.first:
+                _refuse_outputs(config, path)
+                held.enter_context(exclusive(path.with_name(f".{path.name}.lock")))
+        _predict(ranks, config, workspace, runs, path)
+
+
+_RANK_TIMEOUT = 6 * 3600.0  # seconds: a rank whose share is slower is waited for
+
+
+def _refuse_outputs(config: PredictConfig, path: Path) -> None:
     refuse_existing(path, config.overwrite)
     refuse_other_table(path, FORMAT)
     if config.submission:
         refuse_existing(config.submission, config.overwrite)
         refuse_other_submission(config.submission, config.id_column)
-    with exclusive(path.with_name(f".{path.name}.lock")):
-        _predict(config, workspace, runs, path)
 
 
-def _predict(config: PredictConfig, workspace: Workspace, runs: list[Run], path: Path) -> None:
-    device = choose_device(config.device)
-    members = load_members(runs, device)
-    check_writable(path.parent)
+def _predict(ranks: Ranks, config: PredictConfig, workspace: Workspace, runs: list[Run], path: Path) -> None:
     failures: dict[str, str] = {}
-    inputs = [member.path for member in members]
-    if config.images:
-        scored = _score_folder(config, members, _files(config, config.images), failures, device)
-    else:
-        dataset_path = config.dataset or workspace.dataset
-        dataset = read_dataset(dataset_path)
-        _refuse_unlike(members, dataset)
-        inputs.append(dataset_path)
-        scored = _score_split(config, members, dataset.split(config.split), device)
-    parts = list(scored)
+    with ranks.agreed():
+        device = choose_device(config.device, ranks.local)
+        members = load_members(runs, device)
+        if ranks.first:
+            check_writable(path.parent)
+        inputs = [member.path for member in members]
+        if config.images:
+            files = _files(config, config.images)
+            scored = _score_folder(config, members, _share(files, config.batch_size, ranks), failures, device)
+        else:
+            dataset_path = config.dataset or workspace.dataset
+            dataset = read_dataset(dataset_path)
+            _refuse_unlike(members, dataset)
+            inputs.append(dataset_path)
+            scored = _score_split(config, members, dataset.split(config.split), device, ranks)
+        parts = list(scored)
+    shares = ranks.at_first((parts, failures))
+    if shares:
+        _join(config, path, shares, _header(config, members, inputs))
+
+
+def _share(files: dict[str, ImageFile], batch_size: int, ranks: Ranks) -> dict[str, ImageFile]:
+    """The files of this rank's batches: of `world` batches in a row, the one of its number."""
+    names = list(files)
+    starts = range(ranks.rank * batch_size, len(names), ranks.world * batch_size)
+    return {name: files[name] for start in starts for name in names[start : start + batch_size]}
+
+
+def _join(config: PredictConfig, path: Path, shares: list[tuple[list[Part], dict[str, str]]], header: dict[str, Any]) -> None:
+    """Puts the ranks' batches together in the order of the images, and writes them."""
+    rounds = zip_longest(*(parts for parts, _ in shares))
+    parts = [part for batches in rounds for part in batches if part is not None]
+    failures = {name: why for _, failed in shares for name, why in failed.items()}
+    ids = [name for names, _ in parts for name in names]
+    if not ids:
+        raise UserError(f"none of the {len(failures)} images of {config.images} can be read: {listed(set(failures.values()))}")
     failed = path.with_suffix(".failed.csv")
     write_failures(failed, ("image_id", "reason"), sorted(failures.items()))
     if failures:
         warn(f"{len(failures)} images cannot be read: no scores, and no row in a submission: {failed}")
-    predictions = Predictions(
-        [name for ids, _ in parts for name in ids],
-        members[0].classes,
-        np.concatenate([logits for _, logits in parts]),
-        _header(config, members, inputs),
-    )
-    _write(config, path, predictions)
+    logits = np.concatenate([scores for _, scores in parts])
+    _write(config, path, Predictions(ids, header.pop("classes"), logits, header))
 
 
 def _refuse_unlike(members: list[Member], dataset: Dataset) -> None:
@@ -89,10 +120,12 @@ def _refuse_unlike(members: list[Member], dataset: Dataset) -> None:
             warn(f"{dataset.path} is not the dataset of {member.name}'s training, which may have seen its test patients")
 
 
-def _score_split(config: PredictConfig, members: list[Member], dataset: Dataset, device: torch.device) -> Scored:
+def _score_split(
+    config: PredictConfig, members: list[Member], dataset: Dataset, device: torch.device, ranks: Ranks
+) -> Iterator[Part]:
     ids = dataset.table["image_id"].to_numpy()
-    rows = rows_in_order(len(ids), config.batch_size)
-    with progress(f"predict {config.split}", len(ids)) as bar:
+    rows = rows_in_order(len(ids), config.batch_size)[ranks.rank :: ranks.world]
+    with progress(f"predict {config.split}", sum(map(len, rows))) as bar:
         for batch in batches(dataset, DatasetImages(dataset), rows):
             yield list(ids[batch.rows]), score(members, batch.to(device).images, VIEWS[: config.tta], config.merge)
             bar.advance(len(batch.rows))
@@ -107,7 +140,7 @@ def _files(config: PredictConfig, folder: Path) -> dict[str, ImageFile]:
 
 def _score_folder(
     config: PredictConfig, members: list[Member], files: dict[str, ImageFile], failures: dict[str, str], device: torch.device
-) -> Scored:
+) -> Iterator[Part]:
     assert config.images is not None
     settings = settings_from(members[0].pixels, members[0].path)
     with progress("predict", len(files)) as bar:
@@ -115,9 +148,9 @@ def _score_folder(
             failures.update(reasons)
             if ids:
                 yield ids, score(members, torch.from_numpy(pixels).to(device), VIEWS[: config.tta], config.merge)
+            else:
+                yield [], np.empty((0, len(members[0].classes)), dtype=np.float32)
             bar.advance(len(ids) + len(reasons))
-    if len(failures) == len(files):
-        raise UserError(f"none of the {len(files)} images of {config.images} can be read: {listed(set(failures.values()))}")
 
 
 def _header(config: PredictConfig, members: list[Member], inputs: list[Path]) -> dict[str, Any]:
@@ -127,6 +160,7 @@ def _header(config: PredictConfig, members: list[Member], inputs: list[Path]) ->
         "split": "" if config.images else config.split,
         "views": config.tta,
         "merge": config.merge if several else "none",
+        "classes": members[0].classes,
         "pixels": members[0].pixels,
         "provenance": record(saved(config), inputs),
     }

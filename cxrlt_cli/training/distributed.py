@@ -83,6 +83,14 @@ class Ranks:
         distributed.all_gather_object(held, value)
         return held  # type: ignore[return-value]
 
+    def at_first(self, value: Value) -> list[Value]:
+        """Every rank's value, in the order of ranks, on rank 0; nothing on the others."""
+        if self.world == 1:
+            return [value]
+        held: list[Value | None] | None = [None] * self.world if self.first else None
+        distributed.gather_object(value, held, dst=0)
+        return held or []  # type: ignore[return-value]
+
     @contextmanager
     def agreed(self) -> Iterator[None]:
         """A block in which a rank may fail: then all end, and the first that failed says why. No collectives inside."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import CLASSES, TRAIN, Run, start
+from conftest import CLASSES, TRAIN, Run, start, wait_for
 
 from cxrlt_cli.artifacts.dataset import read_dataset
 from cxrlt_cli.artifacts.predictions import read_predictions
@@ -132,13 +132,6 @@ def test_hard_classes_of_a_test_evaluation_are_refused(cxrlt: Run, dataset: Path
     _train(cxrlt, "--epochs", "1", "--reweight", "hard1:2", "--hard-from", tmp_path / "evaluations/val")
 
 
-def _wait_for(path: Path, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not path.exists():
-        assert time.monotonic() < end, f"{path} did not appear"
-        time.sleep(0.02)
-
-
 TRICKS = ["--average", "ema:0.9", "--cutmix", "1", "--sampling", "class-balanced", "--loss", "ldam", "--reweight", "tail:2"]
 
 
@@ -156,7 +149,7 @@ def test_stopped_at_any_moment_and_resumed_it_ends_bit_equal(
     command = [*TRAIN, "--epochs", "4", "--mixup", "0.4", *more]
     _train(cxrlt, *command[len(TRAIN) :], "--name", "undisturbed")
     process = start(*command, "--name", "stopped", cwd=tmp_path)
-    _wait_for(tmp_path / "runs/stopped/last.pt")
+    wait_for(tmp_path / "runs/stopped/last.pt")
     time.sleep(0.1)
     process.send_signal(sent)
     _, err = process.communicate(timeout=60)
@@ -196,14 +189,17 @@ def test_an_existing_run_is_refused_or_overwritten(cxrlt: Run, dataset: Path, tm
 
 
 def test_a_run_that_diverges_fails_with_the_images_named(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
-    ended = cxrlt(*TRAIN, "--lr", "1e30")
+    ended = cxrlt(*TRAIN, "--lr", "1e30", "--batch-size", "2", "--warmup", "0")
     assert ended.code == 2
-    assert "the loss is" in ended.err
+    assert "the loss is nan at step " in ended.err
+    assert ended.err.count(": skipped") == 19, "each is told of, and the twentieth in a row ends the run"
+    assert "and in the 19 steps before it" in ended.err
     assert "images i0" in ended.err
+    assert json.loads((tmp_path / "runs/resnet18/status.json").read_text())["state"] == "failed"
     ended = cxrlt(*TRAIN, "--lr", "1e30", "--batch-size", "64", "--name", "one-step")  # it shows in validation first
     assert ended.code == 2
     assert "validation scores are not finite: i0" in ended.err
-    assert json.loads((tmp_path / "runs/resnet18/status.json").read_text())["state"] == "failed"
+    assert json.loads((tmp_path / "runs/one-step/status.json").read_text())["state"] == "failed"
 
 
 @pytest.mark.parametrize(
@@ -221,6 +217,8 @@ def test_a_run_that_diverges_fails_with_the_images_named(cxrlt: Run, dataset: Pa
         (["--device", "cuda"], "no GPU"),
         (["--dataset", "none.parquet"], "none.parquet is not there"),
         (["--embeddings", "none.parquet"], "none.parquet is not there"),
+        (["--save-every", "soon"], "--save-every 'soon'"),
+        (["--rank-timeout", "0"], "--rank-timeout 0"),
         (["--name", "a/b"], "cannot be an artifact's name"),
     ],
 )
