@@ -68,7 +68,8 @@ def write_dataset(dataset: Dataset) -> None:
     for name in COLUMNS:
         values = dataset.table[name]
         if isinstance(values.dtype, pd.CategoricalDtype):
-            columns[name] = pa.array(values)
+            column = pa.array(values)
+            columns[name] = column if name in _FEW else column.cast(pa.string())
         else:
             column = pa.array(values, from_pandas=True, type=_TYPES.get(name, pa.string()))
             columns[name] = column.dictionary_encode() if name in _FEW else column

@@ -86,8 +86,12 @@ def _candidates(hashes: np.ndarray, owners: np.ndarray) -> Iterator[tuple[np.nda
 
 def _neighbours(keys: np.ndarray, rows: np.ndarray, owners: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs of rows with equal keys. In a run of very many equal keys each row meets its next eight, which still links all."""
-    order = np.argsort(keys)
-    ordered = keys[order]
+    if keys.dtype == np.uint32:  # with their places as lower half, which sorts in a third of the time
+        packed = np.sort(keys.astype(np.uint64) << np.uint64(32) | np.arange(len(keys), dtype=np.uint64))
+        ordered, order = packed >> np.uint64(32), (packed & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    else:
+        order = np.argsort(keys)
+        ordered = keys[order]
     for step in range(1, _NEIGHBOURS + 1):
         equal = np.flatnonzero(ordered[step:] == ordered[:-step])
         if not len(equal):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import union_categoricals
 
 from cxrlt_cli.artifacts.dataset import FORMAT, Dataset, write_dataset
 from cxrlt_cli.artifacts.files import exclusive, refuse_existing
@@ -160,24 +161,29 @@ def _all_rows(sources: list[CachedSource], folder: Path) -> pd.DataFrame:
     rows = pd.concat([_rows(source) for source in sources], ignore_index=True)
     of = np.repeat(np.arange(len(sources)), [len(source.table.table) for source in sources])
     files = [Path(os.path.relpath(source.images, folder)).as_posix() for source in sources]
+    rows["patient_id"] = union_categoricals([_patients(source) for source in sources])
     rows["source"] = pd.Categorical.from_codes(of, pd.Index([source.name for source in sources]))
     rows["cache"] = pd.Categorical.from_codes(of, pd.Index(files))
     return rows
 
 
 def _rows(source: CachedSource) -> pd.DataFrame:
-    rows = source.table.table.drop(columns=["file", "inverted"])
-    rows["patient_id"] = source.owner + ":" + rows["patient_id"]
-    return rows
+    return source.table.table.drop(columns=["file", "inverted", "patient_id"])
+
+
+def _patients(source: CachedSource) -> "pd.Categorical[str]":
+    """The patients under the name of their dataset; told apart once, as all that follows asks who is who."""
+    codes, ids = pd.factorize(source.table.table["patient_id"])
+    return pd.Categorical.from_codes(codes, source.owner + ":" + ids)
 
 
 def _without_duplicates(rows: pd.DataFrame, policy: str) -> np.ndarray:
     """(N,) bool: the rows to keep. Changes the ids where the policy is `prefix`."""
     if policy == "prefix":
         rows["image_id"] = rows["source"].astype(str) + "/" + rows["image_id"]
+    if rows["image_id"].is_unique:
+        return np.ones(len(rows), dtype=bool)
     again = rows["image_id"].duplicated().to_numpy()
-    if not again.any():
-        return np.asarray(~again)
     names = listed(rows["image_id"][again].unique())
     if policy == "refuse":
         raise UserError(

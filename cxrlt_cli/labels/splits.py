@@ -44,8 +44,9 @@ def _allowed(codes: np.ndarray, ids: pd.Index, official: pd.Series) -> np.ndarra
     allowed = np.ones((len(ids), 3), dtype=bool)
     if official.isna().all():
         return allowed
-    for name, columns in may.items():
-        rows = codes[(official == name).to_numpy(dtype=bool, na_value=False)]
+    kinds = pd.Categorical(official, categories=list(may)).codes
+    for kind, columns in enumerate(may.values()):
+        rows = codes[kinds == kind]
         allowed[rows] &= np.array(columns, dtype=bool)
     torn = ids[np.flatnonzero(~allowed.any(axis=1))]
     if len(torn):
@@ -59,7 +60,7 @@ def _allowed(codes: np.ndarray, ids: pd.Index, official: pd.Series) -> np.ndarra
 def _order(ids: pd.Index, seed: int) -> np.ndarray:
     """(P,) a key for each patient that depends on nothing but its id and the seed."""
     key = hashlib.blake2b(str(seed).encode(), digest_size=8).hexdigest()
-    return pd.util.hash_array(ids.to_numpy(dtype=object), hash_key=key)
+    return pd.util.hash_array(ids.to_numpy(dtype=object), hash_key=key, categorize=False)  # each is another
 
 
 def _stratify(counts: np.ndarray, images: np.ndarray, allowed: np.ndarray, shares: np.ndarray, rank: np.ndarray) -> np.ndarray:
