@@ -1,6 +1,7 @@
 """Files appear whole or not at all, existing ones are not overwritten unasked, and two writers do not share one."""
 
 import fcntl
+import glob
 import hashlib
 import os
 import shutil
@@ -34,6 +35,14 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             aside.unlink(missing_ok=True)
+
+
+def clear_unfinished(*paths: Path) -> None:
+    """Removes what killed writers of these files left beside them; call it where a lock makes sure that none is alive."""
+    for path in paths:
+        for aside in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+            with suppress(OSError):
+                aside.unlink()
 
 
 def sync_folder(folder: Path) -> None:

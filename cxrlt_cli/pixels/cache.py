@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cxrlt_cli.artifacts.failures import write_failures
-from cxrlt_cli.artifacts.files import exclusive, refuse_existing, sync_folder
+from cxrlt_cli.artifacts.files import clear_unfinished, exclusive, refuse_existing, sync_folder
 from cxrlt_cli.artifacts.image_layout import Layout, create_images, read_attributes, read_done, read_layout
 from cxrlt_cli.artifacts.images import PixelWriter
 from cxrlt_cli.artifacts.provenance import record
@@ -68,19 +68,24 @@ def cache_source(config: CacheConfig, workspace: Workspace) -> None:
     settings = PixelSettings(config.size, config.fit, config.resample, config.window, config.clahe)
     folder, name = workspace.images, config.artifact_name
     files = _Files(folder / f"{name}.h5", folder / f"{name}.h5.part", folder / f"{name}.parquet", folder / f"{name}.failed.csv")
-    if not config.resume:
-        refuse_existing(files.images, config.overwrite, resumable=True)
-        refuse_existing(files.part, config.overwrite, resumable=True)
+    _refuse_existing(config, files)
     listing = read_source(config)
     present = rows_present(listing, config.part, config.allow_missing)
     work = _Work(listing, present, listing.source.rows(present), identity_of(listing.source, config.part), settings)
     work.source.table["row"] = np.arange(len(work.source.table))
     began = time.monotonic()
     with exclusive(folder / f".{name}.lock"), stop_requests() as stop:
+        _refuse_existing(config, files)  # again: another job may have begun while the source was read
+        clear_unfinished(files.part, files.table, files.failed)
         layout = _open(config, files, work)
         failures = _decode(layout, work, config, stop)
         _finish(config, files, layout, work, failures)
     _report(files, layout, failures, time.monotonic() - began)
+
+
+def _refuse_existing(config: CacheConfig, files: _Files) -> None:
+    for path in (files.images, files.part):
+        refuse_existing(path, config.overwrite or config.resume, resumable=True)
 
 
 def _open(config: CacheConfig, files: _Files, work: _Work) -> Layout:

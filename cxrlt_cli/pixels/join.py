@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cxrlt_cli.artifacts.failures import read_failures, write_failures
-from cxrlt_cli.artifacts.files import exclusive, refuse_existing, sync_folder
+from cxrlt_cli.artifacts.files import clear_unfinished, exclusive, refuse_existing, sync_folder
 from cxrlt_cli.artifacts.image_layout import (
     Layout,
     create_images,
@@ -59,6 +59,7 @@ def join_shards(config: JoinConfig, workspace: Workspace) -> None:
             pairs = [shards[0].layout.settings, shard.layout.settings], [shards[0].identity, shard.identity]
             refuse_other_shard(shard.layout.path, shards[0].layout.path, *pairs)
         part = target.with_name(f"{target.name}.part")
+        clear_unfinished(part, target.with_suffix(".parquet"), target.with_suffix(".failed.csv"))
         if config.copy:
             _copy(part, shards)
         else:

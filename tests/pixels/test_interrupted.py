@@ -1,7 +1,10 @@
 """`cxrlt cache` interrupted: by kills at any moment and by signals."""
 
 import signal
+import subprocess
+import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -44,34 +47,75 @@ def _bytes(workspace: Path) -> tuple[bytes, pd.DataFrame]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(many: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def undisturbed(many: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
+    """A workspace, and the seconds that it took."""
     workspace = tmp_path_factory.mktemp("undisturbed")
+    began = time.monotonic()
     process = start(*_cache(many), cwd=workspace)
-    assert process.wait(60) == 0, process.communicate()
-    return workspace
+    assert process.wait(120) == 0, process.communicate()
+    return workspace, time.monotonic() - began
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", range(3))
 def test_killed_at_ten_random_moments_it_ends_with_the_same_bytes(
-    seed: int, many: Path, undisturbed: Path, tmp_path: Path
+    seed: int, many: Path, undisturbed: tuple[Path, float], tmp_path: Path
 ) -> None:
     """The moments range over a whole run: start, decoding, the last files. Thirty over the three seeds."""
+    expected, seconds = undisturbed
     draws = np.random.default_rng(seed)
-    workspace, begun = tmp_path, 0
-    for _ in range(10):
-        if (workspace / "images/pictures.h5").exists():  # it was done before the kill: begin again elsewhere
-            _assert_same(workspace, undisturbed)
+    workspace, killed, begun = tmp_path, 0, 0
+    while killed < 10:
+        process = start(*_cache(many), "--resume", cwd=workspace)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(draws.uniform(0.1, 1) * seconds)
+        process.kill()
+        _, err = process.communicate()
+        killed += process.returncode == -signal.SIGKILL
+        if process.returncode != -signal.SIGKILL:  # it was done before the kill: begin again elsewhere
+            assert process.returncode == 0, err
+            _assert_same(workspace, expected)
             begun += 1
             workspace = tmp_path / str(begun)
             workspace.mkdir()
-        process = start(*_cache(many), "--resume", cwd=workspace)
-        time.sleep(draws.uniform(0.3, 3.0))
-        process.kill()
-        process.communicate()
+    _assert_it_ends_well(many, workspace, expected)
+
+
+_KILLED_AT_A_RENAME = """
+import os, signal, sys
+
+if __name__ == "__main__":
+    rename, left = os.replace, int(sys.argv.pop(1))
+
+    def replace(source, target):
+        global left
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left -= 1
+        rename(source, target)
+
+    os.replace = replace
+    from cxrlt_cli.app import main
+    main()
+"""
+
+
+@pytest.mark.parametrize("renames", range(3))
+def test_killed_before_a_file_gets_its_name(renames: int, many: Path, undisturbed: tuple[Path, float], tmp_path: Path) -> None:
+    """The moments that a random kill seldom hits: the pixels are laid out, they are all there, the table is there too."""
+    (tmp_path / "killed.py").write_text(_KILLED_AT_A_RENAME)
+    command = [sys.executable, tmp_path / "killed.py", str(renames), *map(str, _cache(many))]
+    ended = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    assert list((tmp_path / "images").glob(".*.tmp" if renames < 2 else "*.part"))
+    _assert_it_ends_well(many, tmp_path, undisturbed[0])
+
+
+def _assert_it_ends_well(many: Path, workspace: Path, expected: Path) -> None:
     last = start(*_cache(many), "--resume", cwd=workspace)
-    _, err = last.communicate(timeout=60)
+    _, err = last.communicate(timeout=120)
     assert last.returncode == 0, err
-    _assert_same(workspace, undisturbed)
+    _assert_same(workspace, expected)
     assert sorted(path.name for path in (workspace / "images").iterdir()) == ["pictures.h5", "pictures.parquet"]
 
 
