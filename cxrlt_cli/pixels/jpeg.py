@@ -47,7 +47,8 @@ def decode_jpeg(content: bytes, span: Callable[[int, int], float]) -> np.ndarray
 
 
 def _turned(content: bytes) -> bool:
-    if b"Exif\0" not in content[:65536]:
+    head = content[:131072]  # a segment has up to 65,535 bytes; one of EXIF may come before one of XMP
+    if b"Exif\0" not in head and b"tiff:Orientation" not in head:
         return False
     with Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
         return bool(image.getexif().get(ExifTags.Base.Orientation, 1) != 1)

@@ -8,10 +8,14 @@ import cv2
 import numpy as np
 from isal import igzip_lib, isal_zlib
 
+from cxrlt_cli.pixels.unreadable import UnreadableImageError
+
 PNG_START = b"\x89PNG\r\n\x1a\n"
 _END = b"\0\0\0\0IEND\xaeB`\x82"
 _STORED = 65535  # bytes that a block of a deflate stream holds uncompressed
 _MOST_BYTES = 150_000_000
+_DECIDED_ELSEWHERE = (b"tRNS", b"eXIf")  # transparency and orientation
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 
 
 def decode_png(content: bytes) -> np.ndarray | None:
@@ -24,7 +28,11 @@ def decode_png(content: bytes) -> np.ndarray | None:
         content: the file.
 
     Returns:
-        (H, W) uint8, or None where the general reader has to decide: another mode, interlaced, transparent, damaged.
+        (H, W) uint8, or None where the general reader has to decide: another mode, interlaced, transparent, to be turned, cut.
+
+    Raises:
+        UnreadableImageError: of any PNG, where a checksum is wrong. Pillow does not look at those of the pixels, and can give
+            black where they are damaged.
     """
     try:
         header, packed = _plain_gray(content)
@@ -46,23 +54,30 @@ def decode_png(content: bytes) -> np.ndarray | None:
 
 
 def _plain_gray(content: bytes) -> tuple[bytes, bytes]:
-    """The header and the packed pixels of an 8-bit gray PNG, checksums verified. Raises ValueError for any other."""
-    header, packed, ended = b"", [], False
+    """The header and the packed pixels of an 8-bit gray PNG. Raises ValueError for any other, all checksums verified."""
+    header, packed, ended, plain = b"", [], False, True
     place = len(PNG_START)
     while not ended:
         length, kind = struct.unpack_from(">I4s", content, place)
         end = place + 8 + length
         (checksum,) = struct.unpack_from(">I", content, end)
-        if isal_zlib.crc32(content[place + 4 : end]) != checksum or kind == b"tRNS":
-            raise ValueError(kind)
+        if isal_zlib.crc32(content[place + 4 : end]) != checksum:
+            raise UnreadableImageError(f"damaged: the checksum of {kind.decode('latin-1')} is wrong")
         if kind == b"IHDR":
             header = content[place + 8 : end]
         elif kind == b"IDAT":
             packed.append(content[place + 8 : end])
+        plain &= kind not in _DECIDED_ELSEWHERE and not (kind in _TEXTS and _may_turn(content[place + 8 : end]))
         ended, place = kind == b"IEND", end + 4
-    if header[8:] != b"\x08\0\0\0\0":  # 8 bit, gray, deflate, the five filters, not interlaced
+    if not plain or header[8:] != b"\x08\0\0\0\0":  # 8 bit, gray, deflate, the five filters, not interlaced
         raise ValueError("another mode")
     return header, b"".join(packed)
+
+
+def _may_turn(text: bytes) -> bool:
+    """Whether a text chunk may hold an orientation: its keyword, of at most 79 letters, names EXIF or XMP."""
+    keyword = text[:80].partition(b"\0")[0].lower()
+    return keyword in (b"raw profile type exif", b"raw profile type app1", b"xml:com.adobe.xmp")
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:

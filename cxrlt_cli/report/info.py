@@ -104,8 +104,8 @@ def made_by(provenance: dict[str, Any]) -> dict[str, Any]:
 
 def _as_text(path: Path, told: Told) -> str:
     lines = [f"{path}: {told.what}", ""]
-    lines += [f"{name + ':':<24}{value}" for name, value in told.lines]
+    lines += [f"{name + ':':<23} {value}" for name, value in told.lines]
     for name, value in made_by(told.provenance).items():
         if value:
-            lines.append(f"{name.replace('_', ' ') + ':':<24}{', '.join(value) if isinstance(value, list) else value}")
+            lines.append(f"{name.replace('_', ' ') + ':':<23} {', '.join(value) if isinstance(value, list) else value}")
     return "\n".join([*lines, *(f"\n{table}" for table in told.tables)])

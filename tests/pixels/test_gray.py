@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from cxrlt_cli.pixels.contrast import to_8_bit
 from cxrlt_cli.pixels.gray import read_gray
@@ -56,16 +56,38 @@ def test_jpeg_of_any_mode_keeps_its_gray(mode: str, tmp_path: Path) -> None:
     assert np.abs(found - smooth).max() <= 3
 
 
-def test_exif_orientation_is_applied(tmp_path: Path) -> None:
+def _turned(mode: str, path: Path, how: str) -> None:
+    """Bright above, with the note that it is to be shown rotated by 90 degrees clockwise."""
     picture = np.zeros((40, 60), np.uint8)
-    picture[:10] = 250  # bright above
-    exif = Image.Exif()
-    exif[0x0112] = 6  # shown rotated by 90 degrees clockwise
-    Image.fromarray(picture).save(tmp_path / "image.jpg", exif=exif, quality=95)
-    found = np.asarray(read_gray(tmp_path / "image.jpg"))
+    picture[:10] = 250
+    exif, more, xmp = Image.Exif(), PngImagePlugin.PngInfo(), '<x:xmpmeta tiff:Orientation="6"></x:xmpmeta>'
+    exif[0x0112] = 6
+    more.add_itxt("XML:com.adobe.xmp", xmp)
+    said = {"exif": exif} if how == "exif" else {"pnginfo": more} if path.suffix == ".png" else {"xmp": xmp.encode()}
+    Image.fromarray(picture).convert(mode).save(path, quality=95, **said)
+
+
+@pytest.mark.parametrize("how", ["exif", "xmp"])
+@pytest.mark.parametrize("name", ["image.jpg", "image.png"])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_the_orientation_is_applied(mode: str, name: str, how: str, tmp_path: Path) -> None:
+    _turned(mode, tmp_path / name, how)
+    found = np.asarray(read_gray(tmp_path / name))
     assert found.shape == (60, 40)
     assert found[:, -8:].mean() > 200
     assert found[:, :20].mean() < 50
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "P", "I;16"])
+def test_a_png_with_a_changed_byte_is_never_black_below(mode: str, tmp_path: Path) -> None:
+    ramp = np.tile(np.linspace(20, 230, 300), (200, 1))
+    picture = Image.fromarray(ramp.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(ramp.astype(np.uint8))
+    (picture if mode == "I;16" else picture.convert(mode)).save(tmp_path / "image.png")
+    content = bytearray((tmp_path / "image.png").read_bytes())
+    content[content.index(b"IDAT") + 40] ^= 255
+    (tmp_path / "image.png").write_bytes(content)
+    with pytest.raises(UnreadableImageError, match="checksum of IDAT is wrong"):
+        read_gray(tmp_path / "image.png")
 
 
 def _whole_png() -> bytes:
