@@ -7,6 +7,8 @@ import numpy as np
 import simplejpeg
 from PIL import ExifTags, Image
 
+from cxrlt_cli.pixels.unreadable import UnreadableImageError
+
 JPEG_START = b"\xff\xd8\xff"
 
 #: A reduced picture keeps at least this many pixels along one output pixel, so that the area filter still has something to
@@ -33,6 +35,9 @@ def decode_jpeg(content: bytes, span: Callable[[int, int], float]) -> np.ndarray
     Returns:
         (H, W) uint8 at the reduction that `span` allows, or None where the general reader has to decide: colours other than
         gray and YCbCr, a picture that is to be turned, a damaged file.
+
+    Raises:
+        UnreadableImageError: pixels are missing inside of the file. A JPEG has no checksum: other damage may not be seen.
     """
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
@@ -41,7 +46,9 @@ def decode_jpeg(content: bytes, span: Callable[[int, int], float]) -> np.ndarray
         factor = reduction(span(width, height))
         least = {"min_height": -(-height // factor), "min_width": -(-width // factor), "min_factor": 1}
         gray = simplejpeg.decode_jpeg(content, "GRAY", strict=True, **(least if factor > 1 else {}))
-    except ValueError:
+    except ValueError as error:
+        if "premature end of data segment" in str(error):  # Pillow passes over it
+            raise UnreadableImageError(f"damaged: {error}") from error
         return None
     return np.asarray(gray[:, :, 0])
 

@@ -31,30 +31,27 @@ def decode_png(content: bytes) -> np.ndarray | None:
         (H, W) uint8, or None where the general reader has to decide: another mode, interlaced, transparent, to be turned, cut.
 
     Raises:
-        UnreadableImageError: of any PNG, where a checksum is wrong. Pillow does not look at those of the pixels, and can give
-            black where they are damaged.
+        UnreadableImageError: of any PNG, where a checksum is wrong or pixels are missing. Pillow looks at neither and gives
+            black in their place.
     """
     try:
-        header, packed = _plain_gray(content)
-    except (struct.error, ValueError, igzip_lib.IsalError):
+        header, packed, plain = _parts(content)
+        length = _bytes_of_pixels(header)
+        if not 0 < length <= _MOST_BYTES:
+            return None
+        lines = isal_zlib.decompressobj().decompress(packed, length + 1)
+    except (struct.error, igzip_lib.IsalError):
         return None
-    width, height = struct.unpack(">II", header[:8])
-    length = (width + 1) * height  # each line begins with the number of its filter
-    if not 0 < length <= _MOST_BYTES:
-        return None
-    try:
-        unpacker = isal_zlib.decompressobj()
-        lines = unpacker.decompress(packed, length + 1)
-    except igzip_lib.IsalError:
-        return None
-    if len(lines) != length:
+    if len(lines) < length:
+        raise UnreadableImageError(f"damaged: {len(lines)} bytes of pixels instead of {length}")
+    if not plain or len(lines) > length:
         return None
     unpacked = b"".join((PNG_START, _chunk(b"IHDR", header), _chunk(b"IDAT", b"".join(_stored(lines))), _END))
     return cv2.imdecode(np.frombuffer(unpacked, np.uint8), cv2.IMREAD_GRAYSCALE)
 
 
-def _plain_gray(content: bytes) -> tuple[bytes, bytes]:
-    """The header and the packed pixels of an 8-bit gray PNG. Raises ValueError for any other, all checksums verified."""
+def _parts(content: bytes) -> tuple[bytes, bytes, bool]:
+    """The header, the packed pixels, and whether they are all that decides the gray values. Checksums are verified."""
     header, packed, ended, plain = b"", [], False, True
     place = len(PNG_START)
     while not ended:
@@ -69,9 +66,14 @@ def _plain_gray(content: bytes) -> tuple[bytes, bytes]:
             packed.append(content[place + 8 : end])
         plain &= kind not in _DECIDED_ELSEWHERE and not (kind in _TEXTS and _may_turn(content[place + 8 : end]))
         ended, place = kind == b"IEND", end + 4
-    if not plain or header[8:] != b"\x08\0\0\0\0":  # 8 bit, gray, deflate, the five filters, not interlaced
-        raise ValueError("another mode")
-    return header, b"".join(packed)
+    return header, b"".join(packed), plain and header[8:] == b"\x08\0\0\0\0"  # 8 bit, gray, not interlaced
+
+
+def _bytes_of_pixels(header: bytes) -> int:
+    """How many they are once unpacked; of an interlaced picture the least that they can be."""
+    width, height, bits, colours = struct.unpack(">IIBB", header[:10])
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colours, 1)
+    return int(((width * channels * bits + 7) // 8 + 1) * height)  # each line begins with the number of its filter
 
 
 def _may_turn(text: bytes) -> bool:

@@ -1,6 +1,8 @@
 """The gray values of a file: a table of cases is the specification."""
 
 import os
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +90,33 @@ def test_a_png_with_a_changed_byte_is_never_black_below(mode: str, tmp_path: Pat
     (tmp_path / "image.png").write_bytes(content)
     with pytest.raises(UnreadableImageError, match="checksum of IDAT is wrong"):
         read_gray(tmp_path / "image.png")
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+@pytest.mark.parametrize(("colours", "bits", "channels"), [(0, 8, 1), (2, 8, 3), (0, 16, 2), (3, 8, 1), (6, 8, 4)])
+def test_a_png_whose_pixels_end_early_is_never_black_below(colours: int, bits: int, channels: int, tmp_path: Path) -> None:
+    """All checksums are right: it was written so."""
+    header = struct.pack(">IIBBBBB", 64, 64, bits, colours, 0, 0, 0)
+    line = b"\0" + bytes([200]) * (64 * channels)
+    palette = _chunk(b"PLTE", bytes(range(256)) * 3) if colours == 3 else b""
+    for lines in (64, 40):
+        packed = _chunk(b"IDAT", zlib.compress(line * lines))
+        content = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + palette + packed + _chunk(b"IEND", b"")
+        (tmp_path / f"{lines}.png").write_bytes(content)
+    assert read_gray(tmp_path / "64.png")[-1].min() > 50
+    with pytest.raises(UnreadableImageError, match="bytes of pixels instead of"):
+        read_gray(tmp_path / "40.png")
+
+
+def test_a_jpeg_that_lacks_pixels_inside_is_not_filled_up(tmp_path: Path) -> None:
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200), np.uint8)).save(tmp_path / "image.jpg")
+    content = (tmp_path / "image.jpg").read_bytes()
+    (tmp_path / "image.jpg").write_bytes(content[: len(content) // 2] + content[-2:])  # the end mark is there
+    with pytest.raises(UnreadableImageError, match="premature end of data"):
+        read_gray(tmp_path / "image.jpg")
 
 
 def _whole_png() -> bytes:
