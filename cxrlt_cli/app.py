@@ -10,6 +10,7 @@ from cxrlt_cli import __version__
 from cxrlt_cli.commands.cache import cache
 from cxrlt_cli.commands.demo import demo
 from cxrlt_cli.commands.embed_labels import embed_labels
+from cxrlt_cli.commands.ensemble import ensemble
 from cxrlt_cli.commands.evaluate import evaluate
 from cxrlt_cli.commands.explain import explain
 from cxrlt_cli.commands.fetch import fetch
@@ -21,6 +22,7 @@ from cxrlt_cli.commands.train import train
 from cxrlt_cli.config.cache import CacheConfig
 from cxrlt_cli.config.demo import DemoConfig
 from cxrlt_cli.config.embed_labels import EmbedLabelsConfig
+from cxrlt_cli.config.ensemble import EnsembleConfig
 from cxrlt_cli.config.evaluate import EvaluateConfig
 from cxrlt_cli.config.explain import ExplainConfig
 from cxrlt_cli.config.fetch import FetchConfig
@@ -50,6 +52,7 @@ add_command(app, "embed-labels", EmbedLabelsConfig, embed_labels)
 add_command(app, "merge", MergeConfig, merge)
 add_command(app, "train", TrainConfig, train)
 add_command(app, "predict", PredictConfig, predict)
+add_command(app, "ensemble", EnsembleConfig, ensemble)
 add_command(app, "evaluate", EvaluateConfig, evaluate)
 add_command(app, "explain", ExplainConfig, explain)
 add_command(app, "info", InfoConfig, info)

@@ -33,6 +33,10 @@ class Workspace:
         return self.root / "predictions"
 
     @property
+    def ensembles(self) -> Path:
+        return self.root / "ensembles"
+
+    @property
     def evaluations(self) -> Path:
         return self.root / "evaluations"
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cxrlt_cli.config.ensemble import parse_weights
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.options import flag
 from cxrlt_cli.workspace import checked_name
@@ -18,6 +19,10 @@ class PredictConfig:
     runs: tuple[str, ...] = flag(
         (), "Runs, by name under runs/ or by folder; several are an ensemble [default: the newest finished run]", argument=True
     )
+    ensemble: str = flag(
+        "", "Members and weights of cxrlt ensemble instead: a name under ensembles/, or a file.", metavar="ENSEMBLE"
+    )
+    member_weights: str = flag("", "Weights of the runs, in their order [default: equal]", metavar="W,W,…")
     split: Literal["train", "val", "test"] = flag("test", "Split of the dataset to score.")
     images: Path | None = flag(None, "Score the PNG, JPEG and DICOM files of this folder instead of a split.", metavar="FOLDER")
     only: Path | None = flag(
@@ -26,8 +31,10 @@ class PredictConfig:
     path_column: str = flag("path", "Column of --list with paths from the folder; its ids are in --id-column.")
     invert_column: str = flag("", "Column of --list that says 1 or MONOCHROME1 where a picture shows dense tissue dark.")
     tta: int = flag(1, f"Test-time augmentation: the first N of {VIEW_COUNT} views; 1 is the image as it is.", metavar="N")
-    merge: Literal["geomean", "mean"] = flag(
-        "geomean", "Views and runs are merged by the geometric or the arithmetic mean of probabilities."
+    merge: Literal["geomean", "mean", "logits"] | None = flag(
+        None,
+        "Views and runs are merged by the geometric or arithmetic mean of probabilities, or the mean of logits [default: "
+        "geomean, or the ensemble's own]",
     )
     dataset: Path | None = flag(None, "The dataset [default: dataset.parquet]")
     name: str = flag("", "Name of the predictions: predictions/NAME.parquet [default: from runs, split and views]")
@@ -45,16 +52,28 @@ class PredictConfig:
             raise UserError("--list needs --images", "its paths count from that folder: --images FOLDER --list TABLE")
         if self.invert_column and not self.only:
             raise UserError("--invert-column needs --list", "it is a column of that table")
+        self._check_members()
         if self.batch_size < 1 or self.workers < 0:
             raise UserError("--batch-size is at least 1 and --workers at least 0", "see cxrlt predict --help")
         if self.name:
             checked_name(self.name)
 
+    def _check_members(self) -> None:
+        if self.ensemble and (self.runs or self.member_weights or self.merge):
+            raise UserError(
+                "--ensemble says which runs, --member-weights and --merge: they are not given beside it",
+                "leave them out, or name the runs instead of the ensemble",
+            )
+        if self.member_weights:
+            parse_weights(self.member_weights, len(self.runs))
+
     def artifact_name(self, runs: list[str]) -> str:
         """The name under `predictions/`."""
         if self.name:
             return self.name
+        if self.ensemble:
+            runs = [Path(self.ensemble).stem]
         what = (self.only.name.split(".")[0] if self.only else self.images.resolve().name) if self.images else self.split
         views = f"-tta{self.tta}" if self.tta > 1 else ""
-        means = f"-{self.merge}" if self.merge != "geomean" and (self.tta > 1 or len(runs) > 1) else ""
+        means = f"-{self.merge}" if self.merge not in (None, "geomean") and (self.tta > 1 or len(runs) > 1) else ""
         return f"{'+'.join(runs)}-{what}{views}{means}"

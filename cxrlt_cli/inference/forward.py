@@ -28,6 +28,7 @@ class Member:
         pixels: how the images it learned from were made.
         order: (C,) its columns in the order of the first member's classes.
         described: the run's `config.json`.
+        weight: in the ensemble, in any unit.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Member:
     pixels: dict[str, Any]
     order: np.ndarray
     described: dict[str, Any]
+    weight: float = 1.0
 
 
 def find_runs(given: tuple[str, ...], runs: Path) -> list[Run]:
@@ -62,14 +64,14 @@ def find_runs(given: tuple[str, ...], runs: Path) -> list[Run]:
     return found
 
 
-def load_members(runs: list[Run], device: torch.device) -> list[Member]:
-    """Loads the best weights of runs.
+def load_members(runs: list[Run], device: torch.device, weights: list[float] | None = None) -> list[Member]:
+    """Loads the best weights of runs; `weights` are theirs in the ensemble, None for equal ones.
 
     Raises:
         UserError: a checkpoint is not there, damaged, not ours, or of other classes or pixels than the first.
     """
     members: list[Member] = []
-    for run in runs:
+    for run, weight in zip(runs, weights or [1.0] * len(runs), strict=True):
         content = read_checkpoint(run.best, ["model", "spec", "classes", "pixels", "described"])
         network = network_from(content, run.best).place(device, int(content["pixels"]["size"])).eval()
         classes: list[str] = content["classes"]
@@ -83,7 +85,8 @@ def load_members(runs: list[Run], device: torch.device) -> list[Member]:
             text = f"{run.best} learned from pixels {content['pixels']}, {first.path} from {first.pixels}"
             raise UserError(text, "an ensemble reads one kind of pixels: predict with each alone")
         order = np.array([classes.index(name) for name in (first.classes if first else classes)])
-        members.append(Member(run.folder.name, run.best, network, classes, content["pixels"], order, content["described"]))
+        pixels, described = content["pixels"], content["described"]
+        members.append(Member(run.folder.name, run.best, network, classes, pixels, order, described, weight))
     return members
 
 
@@ -94,7 +97,7 @@ def score(members: list[Member], images: Tensor, views: tuple[View, ...], merge:
         members: the networks.
         images: (B, S, S) uint8, on the members' device.
         views: what to look at.
-        merge: `geomean` or `mean`, over views and members alike.
+        merge: `geomean`, `mean` or `logits`, over views and members alike.
 
     Returns:
         (B, C) float32 logits in the order of the first member's classes.
@@ -106,4 +109,5 @@ def score(members: list[Member], images: Tensor, views: tuple[View, ...], merge:
     if len(logits) == 1:
         single: np.ndarray = logits[0]
         return single
-    return merge_logits(np.stack(logits), merge).astype(np.float32)
+    weights = np.repeat([member.weight for member in members], len(views))
+    return merge_logits(np.stack(logits), merge, weights).astype(np.float32)

@@ -1,8 +1,7 @@
 """The stage `predict`: runs and images go in, a logit a class comes out."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack
-from itertools import zip_longest
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,97 +13,70 @@ from cxrlt_cli.artifacts.failures import write_failures
 from cxrlt_cli.artifacts.files import check_writable, exclusive, fingerprint, refuse_existing
 from cxrlt_cli.artifacts.predictions import FORMAT, Predictions, refuse_other_submission, write_predictions, write_submission
 from cxrlt_cli.artifacts.provenance import record
-from cxrlt_cli.artifacts.run import Run
 from cxrlt_cli.artifacts.tables import refuse_other_table
 from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.console import progress, say, warn
 from cxrlt_cli.data.batches import batches, rows_in_order
 from cxrlt_cli.data.images import DatasetImages
 from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.inference.chosen import Chosen, choose_runs
 from cxrlt_cli.inference.folder import ListColumns, image_files, listed_files, read_folder
-from cxrlt_cli.inference.forward import Member, find_runs, load_members, score
+from cxrlt_cli.inference.forward import Member, load_members, score
 from cxrlt_cli.inference.views import VIEWS
 from cxrlt_cli.options import saved
 from cxrlt_cli.pixels.settings import settings_from
 from cxrlt_cli.pixels.workers import ImageFile
-from cxrlt_cli.training.distributed import Ranks, joined_ranks
 from cxrlt_cli.training.recipe import choose_device
 from cxrlt_cli.workspace import Workspace
 
-Part = tuple[list[str], np.ndarray]  # the ids of a batch and their (B, C) logits
+Judge = Callable[[torch.Tensor], np.ndarray]  # (B, S, S) uint8 to (B, C) logits
+Scored = Iterator[tuple[list[str], np.ndarray]]
 
 
 def predict_images(config: PredictConfig, workspace: Workspace) -> None:
-    """Scores a split or a folder; as one of several processes where torchrun or srun started them, each its share of batches.
+    """Scores a split or a folder.
 
     Raises:
         UserError: bad input or output, runs that do not go together, pixels made otherwise, scores that are not finite.
     """
-    with joined_ranks(_RANK_TIMEOUT) as ranks, ExitStack() as held:
-        with ranks.agreed():
-            runs = find_runs(config.runs, workspace.runs)
-            path = workspace.predictions / f"{config.artifact_name([run.folder.name for run in runs])}.parquet"
-            if ranks.first:
-                _refuse_outputs(config, path)
-                held.enter_context(exclusive(path.with_name(f".{path.name}.lock")))
-        _predict(ranks, config, workspace, runs, path)
-
-
-_RANK_TIMEOUT = 6 * 3600.0  # seconds: a rank whose share is slower is waited for
-
-
-def _refuse_outputs(config: PredictConfig, path: Path) -> None:
+    chosen = choose_runs(config, workspace)
+    path = workspace.predictions / f"{config.artifact_name([run.folder.name for run in chosen.runs])}.parquet"
     refuse_existing(path, config.overwrite)
     refuse_other_table(path, FORMAT)
     if config.submission:
         refuse_existing(config.submission, config.overwrite)
         refuse_other_submission(config.submission, config.id_column)
+    with exclusive(path.with_name(f".{path.name}.lock")):
+        _predict(config, workspace, chosen, path)
 
 
-def _predict(ranks: Ranks, config: PredictConfig, workspace: Workspace, runs: list[Run], path: Path) -> None:
+def _predict(config: PredictConfig, workspace: Workspace, chosen: Chosen, path: Path) -> None:
+    device = choose_device(config.device)
+    members = load_members(chosen.runs, device, chosen.weights)
+    judge = partial(score, members, views=VIEWS[: config.tta], merge=chosen.merge)
+    check_writable(path.parent)
     failures: dict[str, str] = {}
-    with ranks.agreed():
-        device = choose_device(config.device, ranks.local)
-        members = load_members(runs, device)
-        if ranks.first:
-            check_writable(path.parent)
-        inputs = [member.path for member in members]
-        if config.images:
-            files = _files(config, config.images)
-            scored = _score_folder(config, members, _share(files, config.batch_size, ranks), failures, device)
-        else:
-            dataset_path = config.dataset or workspace.dataset
-            dataset = read_dataset(dataset_path)
-            _refuse_unlike(members, dataset)
-            inputs.append(dataset_path)
-            scored = _score_split(config, members, dataset.split(config.split), device, ranks)
-        parts = list(scored)
-    shares = ranks.at_first((parts, failures))
-    if shares:
-        _join(config, path, shares, _header(config, members, inputs))
-
-
-def _share(files: dict[str, ImageFile], batch_size: int, ranks: Ranks) -> dict[str, ImageFile]:
-    """The files of this rank's batches: of `world` batches in a row, the one of its number."""
-    names = list(files)
-    starts = range(ranks.rank * batch_size, len(names), ranks.world * batch_size)
-    return {name: files[name] for start in starts for name in names[start : start + batch_size]}
-
-
-def _join(config: PredictConfig, path: Path, shares: list[tuple[list[Part], dict[str, str]]], header: dict[str, Any]) -> None:
-    """Puts the ranks' batches together in the order of the images, and writes them."""
-    rounds = zip_longest(*(parts for parts, _ in shares))
-    parts = [part for batches in rounds for part in batches if part is not None]
-    failures = {name: why for _, failed in shares for name, why in failed.items()}
-    ids = [name for names, _ in parts for name in names]
-    if not ids:
-        raise UserError(f"none of the {len(failures)} images of {config.images} can be read: {listed(set(failures.values()))}")
+    inputs = [member.path for member in members] + ([chosen.recipe] if chosen.recipe else [])
+    if config.images:
+        scored = _score_folder(config, members, judge, failures, device)
+    else:
+        dataset_path = config.dataset or workspace.dataset
+        dataset = read_dataset(dataset_path)
+        _refuse_unlike(members, dataset)
+        inputs.append(dataset_path)
+        scored = _score_split(config, judge, dataset.split(config.split), device)
+    parts = list(scored)
     failed = path.with_suffix(".failed.csv")
     write_failures(failed, ("image_id", "reason"), sorted(failures.items()))
     if failures:
         warn(f"{len(failures)} images cannot be read: no scores, and no row in a submission: {failed}")
-    logits = np.concatenate([scores for _, scores in parts])
-    _write(config, path, Predictions(ids, header.pop("classes"), logits, header))
+    predictions = Predictions(
+        [name for ids, _ in parts for name in ids],
+        members[0].classes,
+        np.concatenate([logits for _, logits in parts]),
+        _header(config, members, chosen.merge, inputs),
+    )
+    _write(config, path, predictions)
 
 
 def _refuse_unlike(members: list[Member], dataset: Dataset) -> None:
@@ -120,14 +92,12 @@ def _refuse_unlike(members: list[Member], dataset: Dataset) -> None:
             warn(f"{dataset.path} is not the dataset of {member.name}'s training, which may have seen its test patients")
 
 
-def _score_split(
-    config: PredictConfig, members: list[Member], dataset: Dataset, device: torch.device, ranks: Ranks
-) -> Iterator[Part]:
+def _score_split(config: PredictConfig, judge: Judge, dataset: Dataset, device: torch.device) -> Scored:
     ids = dataset.table["image_id"].to_numpy()
-    rows = rows_in_order(len(ids), config.batch_size)[ranks.rank :: ranks.world]
-    with progress(f"predict {config.split}", sum(map(len, rows))) as bar:
+    rows = rows_in_order(len(ids), config.batch_size)
+    with progress(f"predict {config.split}", len(ids)) as bar:
         for batch in batches(dataset, DatasetImages(dataset), rows):
-            yield list(ids[batch.rows]), score(members, batch.to(device).images, VIEWS[: config.tta], config.merge)
+            yield list(ids[batch.rows]), judge(batch.to(device).images)
             bar.advance(len(batch.rows))
 
 
@@ -139,28 +109,29 @@ def _files(config: PredictConfig, folder: Path) -> dict[str, ImageFile]:
 
 
 def _score_folder(
-    config: PredictConfig, members: list[Member], files: dict[str, ImageFile], failures: dict[str, str], device: torch.device
-) -> Iterator[Part]:
+    config: PredictConfig, members: list[Member], judge: Judge, failures: dict[str, str], device: torch.device
+) -> Scored:
     assert config.images is not None
+    files = _files(config, config.images)
     settings = settings_from(members[0].pixels, members[0].path)
     with progress("predict", len(files)) as bar:
         for ids, pixels, reasons in read_folder(files, settings, config.batch_size, config.workers):
             failures.update(reasons)
             if ids:
-                yield ids, score(members, torch.from_numpy(pixels).to(device), VIEWS[: config.tta], config.merge)
-            else:
-                yield [], np.empty((0, len(members[0].classes)), dtype=np.float32)
+                yield ids, judge(torch.from_numpy(pixels).to(device))
             bar.advance(len(ids) + len(reasons))
+    if len(failures) == len(files):
+        raise UserError(f"none of the {len(files)} images of {config.images} can be read: {listed(set(failures.values()))}")
 
 
-def _header(config: PredictConfig, members: list[Member], inputs: list[Path]) -> dict[str, Any]:
+def _header(config: PredictConfig, members: list[Member], merge: str, inputs: list[Path]) -> dict[str, Any]:
     several = config.tta > 1 or len(members) > 1
     return {
         "runs": [member.name for member in members],
         "split": "" if config.images else config.split,
         "views": config.tta,
-        "merge": config.merge if several else "none",
-        "classes": members[0].classes,
+        "merge": merge if several else "none",
+        "members": [{"name": member.name, "weight": member.weight} for member in members],
         "pixels": members[0].pixels,
         "provenance": record(saved(config), inputs),
     }
@@ -171,5 +142,8 @@ def _write(config: PredictConfig, path: Path, predictions: Predictions) -> None:
     if config.submission:
         write_submission(config.submission, predictions, config.id_column)
         say(f"submission: {config.submission}")
-    runs, views = predictions.header["runs"], "1 view" if config.tta == 1 else f"{config.tta} views, {config.merge}"
+    runs, views = (
+        predictions.header["runs"],
+        "1 view" if config.tta == 1 else f"{config.tta} views, {predictions.header['merge']}",
+    )
     say(f"{len(predictions.image_ids)} images x {len(predictions.classes)} classes, {len(runs)} run(s), {views}: {path}")

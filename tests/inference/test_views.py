@@ -1,9 +1,13 @@
 """The fixed list of views."""
 
+import pytest
 import torch
+from torch import Tensor
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional as torchvision
 
 from cxrlt_cli.config.predict import VIEW_COUNT
-from cxrlt_cli.inference.views import VIEWS, look
+from cxrlt_cli.inference.views import VIEWS, View, look
 
 
 def test_the_first_view_is_the_image_itself() -> None:
@@ -28,3 +32,26 @@ def test_a_view_of_one_image_does_not_depend_on_the_others() -> None:
     images = torch.rand(3, 1, 16, 16)
     for view in VIEWS:
         assert torch.allclose(look(images, view)[1:2], look(images[1:2], view), atol=1e-6)
+
+
+def _by_torchvision(images: Tensor, view: View) -> Tensor:
+    """The picture is mirrored, then enlarged and turned about its middle, then shifted."""
+    flipped = torchvision.horizontal_flip(images) if view.flip else images
+    side = images.shape[-1]
+    shift = [view.right * side, view.down * side]
+    return torchvision.affine(flipped, -view.degrees, shift, view.zoom, [0.0, 0.0], interpolation=InterpolationMode.BILINEAR)
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=str)
+def test_every_view_is_torchvisions(view: View) -> None:
+    images = torch.rand(2, 1, 50, 50, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(look(images, view), _by_torchvision(images, view), atol=1e-4)
+
+
+def test_the_views_are_flips_zooms_shifts_and_small_rotations() -> None:
+    assert {view.flip for view in VIEWS[:2]} == {False, True}
+    assert {view.zoom for view in VIEWS} == {1.0, 1.1, 0.9}
+    assert {(view.right, view.down) for view in VIEWS} == {(0.0, 0.0), (0.04, 0.0), (-0.04, 0.0), (0.0, 0.04)}
+    assert {view.degrees for view in VIEWS} == {0.0, 5.0, -5.0}
+    for count in (2, 4, 8, 16):  # every such number of views sees each picture as often mirrored as not
+        assert sum(view.flip for view in VIEWS[:count]) == count // 2

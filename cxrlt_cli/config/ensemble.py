@@ -1,0 +1,75 @@
+"""Options of `cxrlt ensemble`."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cxrlt_cli.errors import UserError
+from cxrlt_cli.options import flag
+from cxrlt_cli.workspace import checked_name
+
+
+@dataclass(frozen=True)
+class EnsembleConfig:
+    """Which predictions are merged, and how their weights are found."""
+
+    members: tuple[str, ...] = flag(
+        (),
+        "Runs (their validation scores) or predictions, by name or by file.",
+        metavar="RUN|PREDICTIONS...",
+        argument=True,
+    )
+    select: Literal["all", "greedy"] = flag(
+        "all",
+        "all members, or greedy: the member that raises the validation mAP most is added again and again (Caruana et al., ICML "
+        "2004); how often each was taken is its weight. Only validation scores are accepted.",
+    )
+    rounds: int = flag(30, "How many members greedy selection adds; the best of the ensembles on the way is kept.")
+    member_weights: str = flag("", "Weights of the members, in their order [default: equal]", metavar="W,W,…")
+    merge: Literal["geomean", "mean", "logits"] = flag(
+        "geomean", "Geometric or arithmetic mean of probabilities, or mean of logits."
+    )
+    apply: tuple[str, ...] = flag(
+        (),
+        "Predictions of the same members for other images, one --apply for each member in their order: these are merged, "
+        "instead of those that the weights were found on.",
+        metavar="PREDICTIONS",
+    )
+    dataset: Path | None = flag(None, "The dataset with the validation labels [default: dataset.parquet]")
+    name: str = flag("ensemble", "Name: ensembles/NAME.json and predictions/NAME.parquet.")
+    json: bool = flag(False, "Print members, weights and figures as JSON instead of a table.", name="--json")
+    overwrite: bool = flag(False, "Replace an existing ensemble and its predictions.", name="--overwrite")
+
+    def __post_init__(self) -> None:
+        checked_name(self.name)
+        if not self.members:
+            raise UserError("an ensemble has members", "name runs or predictions: cxrlt ensemble A B C")
+        if self.rounds < 1:
+            raise UserError(f"--rounds {self.rounds} is not 1 or more", "30 adds up to thirty members, with repetition")
+        if self.member_weights and self.select == "greedy":
+            raise UserError("--member-weights and --select greedy exclude each other", "greedy selection finds the weights")
+        parse_weights(self.member_weights, len(self.members))
+        if self.apply and len(self.apply) != len(self.members):
+            raise UserError(
+                f"{len(self.apply)} --apply for {len(self.members)} members", "give one for each member, in the same order"
+            )
+
+
+def parse_weights(text: str, count: int) -> list[float]:
+    """`--member-weights` as numbers, equal ones where it is empty.
+
+    Raises:
+        UserError: not as many numbers as members, or one that is negative or not finite, or all of them 0.
+    """
+    if not text:
+        return [1.0] * count
+    try:
+        weights = [float(part) for part in text.split(",")]
+    except ValueError:
+        weights = []
+    if len(weights) != count:
+        raise UserError(f"--member-weights {text!r} is not a number for each of {count} members", "as in 0.5,0.3,0.2")
+    if not all(0 <= weight < math.inf for weight in weights) or not sum(weights):
+        raise UserError(f"--member-weights {text!r}: a weight is 0 or more, and not all are 0", "as in 0.5,0.3,0.2")
+    return weights

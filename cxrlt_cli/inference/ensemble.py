@@ -1,0 +1,168 @@
+"""The stage `ensemble`: predictions that exist go in, weights and merged predictions come out."""
+
+import json
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
+from cxrlt_cli.artifacts.ensemble import Ensemble, EnsembleMember, write_ensemble
+from cxrlt_cli.artifacts.files import exclusive, fingerprint, refuse_existing
+from cxrlt_cli.artifacts.predictions import FORMAT, Predictions, write_predictions
+from cxrlt_cli.artifacts.provenance import record
+from cxrlt_cli.artifacts.tables import refuse_other_table
+from cxrlt_cli.config.ensemble import EnsembleConfig, parse_weights
+from cxrlt_cli.console import data, say, table
+from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.inference.greedy_selection import Selection, select_greedily
+from cxrlt_cli.inference.member_scores import MemberScores, find_member, read_members
+from cxrlt_cli.inference.merging import merge_logits
+from cxrlt_cli.metrics.ranking import mean_of_defined, per_class
+from cxrlt_cli.options import saved
+from cxrlt_cli.workspace import Workspace
+
+
+def make_ensemble(config: EnsembleConfig, workspace: Workspace) -> None:
+    """Finds weights, merges, writes both and shows them.
+
+    Raises:
+        UserError: bad predictions, members of other images or classes, a selection on anything but validation scores, an
+            output that exists or cannot be written.
+    """
+    recipe, path = workspace.ensembles / f"{config.name}.json", workspace.predictions / f"{config.name}.parquet"
+    for output in (recipe, path):
+        refuse_existing(output, config.overwrite)
+    refuse_other_table(path, FORMAT)
+    scores = read_members([find_member(name, workspace) for name in config.members])
+    if path.resolve() in [member.resolve() for member in scores.paths]:
+        raise UserError(f"{path} is one of the members", "give the ensemble another --name")
+    others = _read_others(config, workspace, scores)
+    labels = _validation_labels(config, workspace, scores)
+    selection = _select(config, scores, labels)
+    ensemble = _describe(config, scores, labels, selection)
+    with exclusive(path.with_name(f".{path.name}.lock")):
+        write_predictions(path, _merged(config, others, selection.weights, ensemble))
+        write_ensemble(recipe, ensemble)
+    _show(config, ensemble)
+    say(f"{recipe}; the merged scores of {len(others.files[0].image_ids)} images: {path}")
+
+
+def _read_others(config: EnsembleConfig, workspace: Workspace, scores: MemberScores) -> MemberScores:
+    """The scores that are merged: those of `--apply`, each of the same runs as its member; or the members' own."""
+    if not config.apply:
+        return scores
+    others = read_members([find_member(name, workspace) for name in config.apply])
+    for member, file, other, path in zip(scores.paths, scores.files, others.files, others.paths, strict=True):
+        before, now = file.header.get("runs"), other.header.get("runs")
+        if before != now:
+            raise UserError(f"{path} is of {listed(now or ['no run'])}, but {member} of {listed(before or ['no run'])}",
+                            "give --apply in the order of the members")  # fmt: skip
+    return others
+
+
+def _validation_labels(config: EnsembleConfig, workspace: Workspace, scores: MemberScores) -> Dataset | None:
+    """The validation split, in the order of the scores; None where these are not of it and nothing is to be selected."""
+    path = config.dataset or workspace.dataset
+    elsewhere = [
+        f"{file} ({read.header.get('split') or 'no split'})"
+        for file, read in zip(scores.paths, scores.files, strict=True)
+        if read.header.get("split") != "val"
+    ]
+    if elsewhere and config.select != "all":
+        raise UserError(
+            f"not scored on the validation split: {listed(elsewhere)}",
+            "the test must not choose an ensemble: name runs, or score with cxrlt predict --split val; the choice is then used "
+            "on other images by --apply, or by cxrlt predict --ensemble",
+        )
+    if elsewhere or (config.select == "all" and not path.is_file()):
+        return None
+    val = read_dataset(path).split("val")
+    different = set(val.table["image_id"]) ^ set(scores.files[0].image_ids)
+    if different:
+        raise UserError(
+            f"{scores.paths[0]} scores other images than the val split of {path}: {listed(sorted(different))}",
+            "name the dataset that was scored: --dataset; or score it again: cxrlt predict --split val",
+        )
+    if set(val.classes) != set(scores.files[0].classes):
+        other = sorted(set(val.classes) ^ set(scores.files[0].classes))
+        raise UserError(f"{scores.paths[0]} and {path} differ in their classes: {listed(other)}", "name its dataset: --dataset")
+    return val
+
+
+def _mean_ap(val: Dataset, scores: MemberScores, logits: np.ndarray) -> float:
+    """mAP of (N, C) logits in the order of the scores."""
+    row = {name: index for index, name in enumerate(scores.files[0].image_ids)}
+    rows = [row[name] for name in val.table["image_id"]]
+    columns = [scores.files[0].classes.index(name) for name in val.classes]
+    return mean_of_defined(per_class(logits[rows][:, columns], val.targets, val.known).ap)
+
+
+def _select(config: EnsembleConfig, scores: MemberScores, val: Dataset | None) -> Selection:
+    if config.select == "greedy":
+        assert val is not None
+        return select_greedily(scores.logits, config.merge, partial(_mean_ap, val, scores), config.rounds)
+    weights = np.array(parse_weights(config.member_weights, len(scores.files)))
+    return Selection(weights / weights.sum(), [])
+
+
+def _describe(config: EnsembleConfig, scores: MemberScores, val: Dataset | None, selection: Selection) -> Ensemble:
+    def judged(logits: np.ndarray) -> float | None:
+        return None if val is None else _mean_ap(val, scores, logits)
+
+    members = [
+        EnsembleMember(
+            name, list(file.header.get("runs", [])), float(weight), str(path), fingerprint(path)["sha256"],
+            int(file.header.get("views") or 1), judged(logits),
+        )
+        for name, file, weight, path, logits in zip(
+            config.members, scores.files, selection.weights, scores.paths, scores.logits, strict=True
+        )
+    ]  # fmt: skip
+    header = {
+        "classes": scores.files[0].classes,
+        "select": config.select,
+        "split": scores.common("split") or "",
+        "mean_ap": judged(merge_logits(scores.logits, config.merge, selection.weights)),
+        "steps": [{"added": config.members[member], "mean_ap": value} for member, value in selection.steps],
+        "provenance": record(saved(config), [*scores.paths, *([val.path] if val else [])]),
+    }
+    return Ensemble(members, config.merge, header)
+
+
+def _merged(config: EnsembleConfig, others: MemberScores, weights: np.ndarray, ensemble: Ensemble) -> Predictions:
+    provenance = record(saved(config), others.paths)
+    firsts, *rest = (_inputs(file) for file in others.files)
+    shared = [entry for entry in firsts if all(entry["sha256"] in [own["sha256"] for own in inputs] for inputs in rest)]
+    provenance["inputs"] += shared  # among them the dataset that all members scored
+    header = {
+        "runs": list(dict.fromkeys(run for file in others.files for run in file.header.get("runs", []))),
+        "split": others.common("split") or "",
+        "views": max(int(file.header.get("views") or 1) for file in others.files),
+        "merge": config.merge,
+        "pixels": others.common("pixels"),
+        "members": [{"name": member.name, "weight": member.weight} for member in ensemble.members],
+        "provenance": provenance,
+    }
+    first = others.files[0]
+    return Predictions(first.image_ids, first.classes, merge_logits(others.logits, config.merge, weights), header)
+
+
+def _inputs(file: Predictions) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = file.header.get("provenance", {}).get("inputs", [])
+    return found
+
+
+def _show(config: EnsembleConfig, ensemble: Ensemble) -> None:
+    if config.json:
+        content = {key: ensemble.header[key] for key in ("select", "split", "mean_ap", "steps")}
+        data(json.dumps({"merge": ensemble.merge, **content, "members": [asdict(m) for m in ensemble.members]}, indent=1))
+        return
+    rows = [(m.name, f"{m.weight:.3f}", _figure(m.mean_ap)) for m in ensemble.members]
+    rows.append((f"ensemble, {ensemble.merge}", "", _figure(ensemble.header["mean_ap"])))
+    data(table(["member", "weight", "validation mAP"], rows))
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"

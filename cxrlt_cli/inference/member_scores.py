@@ -1,0 +1,70 @@
+"""Predictions of several members for the same images, joined by id and by class name."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cxrlt_cli.artifacts.predictions import Predictions, read_predictions, rows_of
+from cxrlt_cli.artifacts.run import Run
+from cxrlt_cli.errors import UserError, listed, nearest
+from cxrlt_cli.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class MemberScores:
+    """The predictions of all members for the same images, and the files they were read from.
+
+    Attributes:
+        paths: of the members' files.
+        files: what stands in them.
+        logits: (V, N, C) joined by id and class name, in the order of the first.
+    """
+
+    paths: list[Path]
+    files: list[Predictions]
+    logits: np.ndarray
+
+    def common(self, key: str) -> Any:
+        """What all members' headers say of something; None where they differ."""
+        said = [file.header.get(key) for file in self.files]
+        return said[0] if all(other == said[0] for other in said) else None
+
+
+def find_member(name: str, workspace: Workspace) -> Path:
+    """The file of a member: a run's validation scores, or predictions. Raises UserError where it is neither."""
+    runs = [Run(workspace.runs / name), Run(Path(name))]
+    files = [workspace.predictions / f"{name}.parquet", workspace.predictions / name, Path(name)]
+    found = next((path for path in [*(run.validation for run in runs), *files] if path.is_file()), None)
+    if found is None:
+        there = sorted(path.parent.name for path in workspace.runs.glob("*/validation.parquet"))
+        there += sorted(path.stem for path in workspace.predictions.glob("*.parquet"))
+        raise UserError(
+            f"{name!r} is neither a run with validation scores nor predictions{nearest(name, there)}",
+            f"{workspace.root} has: {', '.join(there) or 'none'}",
+        )
+    return found
+
+
+def read_members(paths: list[Path]) -> MemberScores:
+    """Reads the predictions of members and joins them by id and class name.
+
+    Raises:
+        UserError: one cannot be read or is named twice, or they are of other classes or images.
+    """
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise UserError(f"a member is named twice: {listed(paths)}", "give it a weight instead: --member-weights")
+    files = [read_predictions(path) for path in paths]
+    first = files[0]
+    logits = np.empty((len(files), *first.logits.shape), dtype=np.float32)
+    for index, (path, file) in enumerate(zip(paths, files, strict=True)):
+        other = sorted(set(file.classes) ^ set(first.classes))
+        if other:
+            raise UserError(f"{path} and {paths[0]} are of other classes: {listed(other)}", "an ensemble has one label space")
+        more = sorted(set(file.image_ids) - set(first.image_ids))
+        if more:
+            raise UserError(f"{path} scores images that {paths[0]} does not: {listed(more)}", "score the same images with both")
+        columns = [file.classes.index(name) for name in first.classes]
+        logits[index] = file.logits[rows_of(path, file, first.image_ids)][:, columns]
+    return MemberScores(paths, files, logits)
