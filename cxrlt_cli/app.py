@@ -14,6 +14,7 @@ from cxrlt_cli.commands.ensemble import ensemble
 from cxrlt_cli.commands.evaluate import evaluate
 from cxrlt_cli.commands.explain import explain
 from cxrlt_cli.commands.fetch import fetch
+from cxrlt_cli.commands.fuse import fuse
 from cxrlt_cli.commands.info import info
 from cxrlt_cli.commands.join import join
 from cxrlt_cli.commands.merge import merge
@@ -26,6 +27,7 @@ from cxrlt_cli.config.ensemble import EnsembleConfig
 from cxrlt_cli.config.evaluate import EvaluateConfig
 from cxrlt_cli.config.explain import ExplainConfig
 from cxrlt_cli.config.fetch import FetchConfig
+from cxrlt_cli.config.fuse import FuseConfig
 from cxrlt_cli.config.info import InfoConfig
 from cxrlt_cli.config.join import JoinConfig
 from cxrlt_cli.config.merge import MergeConfig
@@ -51,6 +53,7 @@ add_command(app, "join", JoinConfig, join)
 add_command(app, "embed-labels", EmbedLabelsConfig, embed_labels)
 add_command(app, "merge", MergeConfig, merge)
 add_command(app, "train", TrainConfig, train)
+add_command(app, "fuse", FuseConfig, fuse)
 add_command(app, "predict", PredictConfig, predict)
 add_command(app, "ensemble", EnsembleConfig, ensemble)
 add_command(app, "evaluate", EvaluateConfig, evaluate)

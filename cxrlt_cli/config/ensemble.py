@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cxrlt_cli.config.study import STUDY_HELP, parse_study
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.options import flag
 from cxrlt_cli.workspace import checked_name
@@ -36,7 +37,8 @@ class EnsembleConfig:
         "instead of those that the weights were found on.",
         metavar="PREDICTIONS",
     )
-    dataset: Path | None = flag(None, "The dataset with the validation labels [default: dataset.parquet]")
+    study: str = flag("none", STUDY_HELP, metavar="RULE")
+    dataset: Path | None = flag(None, "The dataset with validation labels and studies [default: dataset.parquet]")
     name: str = flag("ensemble", "Name: ensembles/NAME.json and predictions/NAME.parquet.")
     json: bool = flag(False, "Print members, weights and figures as JSON instead of a table.", name="--json")
     overwrite: bool = flag(False, "Replace an existing ensemble and its predictions.", name="--overwrite")
@@ -50,6 +52,7 @@ class EnsembleConfig:
         if self.member_weights and self.select == "greedy":
             raise UserError("--member-weights and --select greedy exclude each other", "greedy selection finds the weights")
         parse_weights(self.member_weights, len(self.members))
+        parse_study(self.study)
         if self.apply and len(self.apply) != len(self.members):
             raise UserError(
                 f"{len(self.apply)} --apply for {len(self.members)} members", "give one for each member, in the same order"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from cxrlt_cli.config.ensemble import parse_weights
+from cxrlt_cli.config.study import STUDY_HELP, parse_study
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.options import flag
 from cxrlt_cli.workspace import checked_name
@@ -36,6 +37,9 @@ class PredictConfig:
         "Views and runs are merged by the geometric or arithmetic mean of probabilities, or the mean of logits [default: "
         "geomean, or the ensemble's own]",
     )
+    study: str = flag("none", STUDY_HELP, metavar="RULE")
+    study_column: str = flag("study_id", "Column of --list with the study, which must differ between patients.")
+    view_column: str = flag("ViewPosition", "Column of --list with the view: AP, PA, LATERAL …")
     dataset: Path | None = flag(None, "The dataset [default: dataset.parquet]")
     name: str = flag("", "Name of the predictions: predictions/NAME.parquet [default: from runs, split and views]")
     submission: Path | None = flag(None, "Also write the challenge's CSV: an id and a probability a class.", metavar="FILE.csv")
@@ -52,6 +56,8 @@ class PredictConfig:
             raise UserError("--list needs --images", "its paths count from that folder: --images FOLDER --list TABLE")
         if self.invert_column and not self.only:
             raise UserError("--invert-column needs --list", "it is a column of that table")
+        if parse_study(self.study) and self.images and not self.only:
+            raise UserError("--study with --images needs --list", "that table says which images are of one study")
         self._check_members()
         if self.batch_size < 1 or self.workers < 0:
             raise UserError("--batch-size is at least 1 and --workers at least 0", "see cxrlt predict --help")
@@ -76,4 +82,5 @@ class PredictConfig:
         what = (self.only.name.split(".")[0] if self.only else self.images.resolve().name) if self.images else self.split
         views = f"-tta{self.tta}" if self.tta > 1 else ""
         means = f"-{self.merge}" if self.merge not in (None, "geomean") and (self.tta > 1 or len(runs) > 1) else ""
-        return f"{'+'.join(runs)}-{what}{views}{means}"
+        study = "" if self.study == "none" else f"-study{self.study.replace(':', '_')}"
+        return f"{'+'.join(runs)}-{what}{views}{means}{study}"

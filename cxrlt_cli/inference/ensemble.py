@@ -14,11 +14,14 @@ from cxrlt_cli.artifacts.predictions import FORMAT, Predictions, write_predictio
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.tables import refuse_other_table
 from cxrlt_cli.config.ensemble import EnsembleConfig, parse_weights
+from cxrlt_cli.config.study import parse_study
 from cxrlt_cli.console import data, say, table
+from cxrlt_cli.data.studies import studies_of_dataset
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.inference.greedy_selection import Selection, select_greedily
 from cxrlt_cli.inference.member_scores import MemberScores, find_member, read_members
 from cxrlt_cli.inference.merging import merge_logits
+from cxrlt_cli.inference.study_merging import merge_by_study, merge_studies
 from cxrlt_cli.metrics.ranking import mean_of_defined, per_class
 from cxrlt_cli.options import saved
 from cxrlt_cli.workspace import Workspace
@@ -42,8 +45,9 @@ def make_ensemble(config: EnsembleConfig, workspace: Workspace) -> None:
     labels = _validation_labels(config, workspace, scores)
     selection = _select(config, scores, labels)
     ensemble = _describe(config, scores, labels, selection)
+    merged = _merged(config, workspace, others, ensemble)
     with exclusive(path.with_name(f".{path.name}.lock")):
-        write_predictions(path, _merged(config, others, selection.weights, ensemble))
+        write_predictions(path, merged)
         write_ensemble(recipe, ensemble)
     _show(config, ensemble)
     say(f"{recipe}; the merged scores of {len(others.files[0].image_ids)} images: {path}")
@@ -91,25 +95,28 @@ def _validation_labels(config: EnsembleConfig, workspace: Workspace, scores: Mem
     return val
 
 
-def _mean_ap(val: Dataset, scores: MemberScores, logits: np.ndarray) -> float:
-    """mAP of (N, C) logits in the order of the scores."""
+def _mean_ap(config: EnsembleConfig, val: Dataset, scores: MemberScores, logits: np.ndarray) -> float:
+    """mAP of (N, C) logits in the order of the scores, merged by study where that was asked for."""
     row = {name: index for index, name in enumerate(scores.files[0].image_ids)}
     rows = [row[name] for name in val.table["image_id"]]
     columns = [scores.files[0].classes.index(name) for name in val.classes]
-    return mean_of_defined(per_class(logits[rows][:, columns], val.targets, val.known).ap)
+    aligned, weights = logits[rows][:, columns], parse_study(config.study)
+    if weights:
+        aligned = merge_by_study(aligned, studies_of_dataset(val), config.merge, weights)
+    return mean_of_defined(per_class(aligned, val.targets, val.known).ap)
 
 
 def _select(config: EnsembleConfig, scores: MemberScores, val: Dataset | None) -> Selection:
     if config.select == "greedy":
         assert val is not None
-        return select_greedily(scores.logits, config.merge, partial(_mean_ap, val, scores), config.rounds)
+        return select_greedily(scores.logits, config.merge, partial(_mean_ap, config, val, scores), config.rounds)
     weights = np.array(parse_weights(config.member_weights, len(scores.files)))
     return Selection(weights / weights.sum(), [])
 
 
 def _describe(config: EnsembleConfig, scores: MemberScores, val: Dataset | None, selection: Selection) -> Ensemble:
     def judged(logits: np.ndarray) -> float | None:
-        return None if val is None else _mean_ap(val, scores, logits)
+        return None if val is None else _mean_ap(config, val, scores, logits)
 
     members = [
         EnsembleMember(
@@ -131,7 +138,7 @@ def _describe(config: EnsembleConfig, scores: MemberScores, val: Dataset | None,
     return Ensemble(members, config.merge, header)
 
 
-def _merged(config: EnsembleConfig, others: MemberScores, weights: np.ndarray, ensemble: Ensemble) -> Predictions:
+def _merged(config: EnsembleConfig, workspace: Workspace, others: MemberScores, ensemble: Ensemble) -> Predictions:
     provenance = record(saved(config), others.paths)
     firsts, *rest = (_inputs(file) for file in others.files)
     shared = [entry for entry in firsts if all(entry["sha256"] in [own["sha256"] for own in inputs] for inputs in rest)]
@@ -141,12 +148,17 @@ def _merged(config: EnsembleConfig, others: MemberScores, weights: np.ndarray, e
         "split": others.common("split") or "",
         "views": max(int(file.header.get("views") or 1) for file in others.files),
         "merge": config.merge,
+        "study": config.study,
         "pixels": others.common("pixels"),
         "members": [{"name": member.name, "weight": member.weight} for member in ensemble.members],
         "provenance": provenance,
     }
     first = others.files[0]
-    return Predictions(first.image_ids, first.classes, merge_logits(others.logits, config.merge, weights), header)
+    logits = merge_logits(others.logits, config.merge, np.array([member.weight for member in ensemble.members]))
+    if parse_study(config.study):
+        studies = studies_of_dataset(read_dataset(config.dataset or workspace.dataset)).of(first.image_ids)
+        logits = merge_studies(logits, studies, config.merge, config.study)
+    return Predictions(first.image_ids, first.classes, logits, header)
 
 
 def _inputs(file: Predictions) -> list[dict[str, Any]]:

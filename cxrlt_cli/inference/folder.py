@@ -62,14 +62,19 @@ def listed_files(folder: Path, table: Path, columns: ListColumns) -> dict[str, I
 
 
 def read_folder(
-    files: dict[str, ImageFile], settings: PixelSettings, batch_size: int, workers: int
+    files: dict[str, ImageFile], settings: PixelSettings, groups: list[list[str]], workers: int
 ) -> Iterator[tuple[list[str], np.ndarray, dict[str, str]]]:
     """Decodes images, the next batch while one is in use. Threads: decoders let go of Python's lock.
+
+    Args:
+        files: image id -> file.
+        settings: how squares are made of them.
+        groups: the ids of each batch.
+        workers: threads, 0 for one for each core.
 
     Yields:
         The ids of a batch that can be read, their pixels (B, S, S) uint8, and id -> reason for the others.
     """
-    names = list(files)
 
     def read(name: str) -> np.ndarray | str:
         try:
@@ -78,11 +83,10 @@ def read_folder(
             return str(error)
 
     with ThreadPoolExecutor(workers or cores()) as pool:
-        starts = range(0, len(names), batch_size)
-        ahead = [pool.submit(read, name) for name in names[:batch_size]]
-        for start in starts:
-            found = {name: future.result() for name, future in zip(names[start : start + batch_size], ahead, strict=True)}
-            ahead = [pool.submit(read, name) for name in names[start + batch_size : start + 2 * batch_size]]
+        ahead = [pool.submit(read, name) for name in groups[0]]
+        for names, following in zip(groups, [*groups[1:], []], strict=True):
+            found = {name: future.result() for name, future in zip(names, ahead, strict=True)}
+            ahead = [pool.submit(read, name) for name in following]
             pixels = {name: value for name, value in found.items() if not isinstance(value, str)}
             reasons = {name: value for name, value in found.items() if isinstance(value, str)}
             empty = np.empty((0, settings.size, settings.size), dtype=np.uint8)

@@ -10,9 +10,11 @@ from torch import Tensor
 
 from cxrlt_cli.artifacts.run import Run, newest_finished_run, read_checkpoint
 from cxrlt_cli.data.augment import normalise, to_unit
+from cxrlt_cli.data.studies import local_codes
 from cxrlt_cli.errors import UserError, listed, nearest
 from cxrlt_cli.inference.merging import merge_logits
 from cxrlt_cli.inference.views import View, look
+from cxrlt_cli.model.fusion import StudyFusion, fusion_from
 from cxrlt_cli.model.network import Network, network_from
 
 
@@ -29,6 +31,7 @@ class Member:
         order: (C,) its columns in the order of the first member's classes.
         described: the run's `config.json`.
         weight: in the ensemble, in any unit.
+        fusion: of its label features over the images of a study; None where it scores images alone.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Member:
     order: np.ndarray
     described: dict[str, Any]
     weight: float = 1.0
+    fusion: StudyFusion | None = None
 
 
 def find_runs(given: tuple[str, ...], runs: Path) -> list[Run]:
@@ -86,28 +90,42 @@ def load_members(runs: list[Run], device: torch.device, weights: list[float] | N
             raise UserError(text, "an ensemble reads one kind of pixels: predict with each alone")
         order = np.array([classes.index(name) for name in (first.classes if first else classes)])
         pixels, described = content["pixels"], content["described"]
-        members.append(Member(run.folder.name, run.best, network, classes, pixels, order, described, weight))
+        fusion = fusion_from(content, network, run.best, device)
+        members.append(Member(run.folder.name, run.best, network, classes, pixels, order, described, weight, fusion))
     return members
 
 
-def score(members: list[Member], images: Tensor, views: tuple[View, ...], merge: str) -> np.ndarray:
+def score(
+    members: list[Member], views: tuple[View, ...], merge: str, images: Tensor, studies: np.ndarray | None = None
+) -> np.ndarray:
     """Scores a batch.
 
     Args:
         members: the networks.
-        images: (B, S, S) uint8, on the members' device.
         views: what to look at.
         merge: `geomean`, `mean` or `logits`, over views and members alike.
+        images: (B, S, S) uint8.
+        studies: (B,) the study of each, whole studies; for fused members, which give each image its study's logits.
 
     Returns:
         (B, C) float32 logits in the order of the first member's classes.
     """
-    unit = to_unit(images)
+    unit = to_unit(images.to(next(members[0].network.parameters()).device))
     with torch.inference_mode():
         looks = [normalise(look(unit, view)) for view in views]
-        logits = [member.network(image).float().cpu().numpy()[:, member.order] for member in members for image in looks]
+        logits = [_logits(member, image, studies)[:, member.order] for member in members for image in looks]
     if len(logits) == 1:
         single: np.ndarray = logits[0]
         return single
     weights = np.repeat([member.weight for member in members], len(views))
     return merge_logits(np.stack(logits), merge, weights).astype(np.float32)
+
+
+def _logits(member: Member, images: Tensor, studies: np.ndarray | None) -> np.ndarray:
+    """(B, C) of normalised images, in the order of the member's own classes."""
+    if member.fusion is None:
+        return np.asarray(member.network(images).float().cpu().numpy())
+    assert studies is not None, "fused members look at whole studies"
+    codes = torch.from_numpy(local_codes(studies)).to(images.device)
+    logits = member.fusion(member.network.label_features(images), codes)[codes]
+    return np.asarray(logits.float().cpu().numpy())

@@ -1,12 +1,10 @@
 """The stage `predict`: runs and images go in, a logit a class comes out."""
 
-from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
 from cxrlt_cli.artifacts.failures import write_failures
@@ -15,22 +13,21 @@ from cxrlt_cli.artifacts.predictions import FORMAT, Predictions, refuse_other_su
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.tables import refuse_other_table
 from cxrlt_cli.config.predict import PredictConfig
-from cxrlt_cli.console import progress, say, warn
-from cxrlt_cli.data.batches import batches, rows_in_order
-from cxrlt_cli.data.images import DatasetImages
-from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.config.study import parse_study
+from cxrlt_cli.console import say, warn
+from cxrlt_cli.data.studies import Studies, studies_of_dataset
+from cxrlt_cli.errors import UserError
 from cxrlt_cli.inference.chosen import Chosen, choose_runs
-from cxrlt_cli.inference.folder import ListColumns, image_files, listed_files, read_folder
+from cxrlt_cli.inference.folder import ListColumns, image_files, listed_files
 from cxrlt_cli.inference.forward import Member, load_members, score
+from cxrlt_cli.inference.scoring import Scored, score_folder, score_split
+from cxrlt_cli.inference.study_merging import merge_studies, studies_of_list
 from cxrlt_cli.inference.views import VIEWS
 from cxrlt_cli.options import saved
 from cxrlt_cli.pixels.settings import settings_from
 from cxrlt_cli.pixels.workers import ImageFile
 from cxrlt_cli.training.recipe import choose_device
 from cxrlt_cli.workspace import Workspace
-
-Judge = Callable[[torch.Tensor], np.ndarray]  # (B, S, S) uint8 to (B, C) logits
-Scored = Iterator[tuple[list[str], np.ndarray]]
 
 
 def predict_images(config: PredictConfig, workspace: Workspace) -> None:
@@ -53,30 +50,51 @@ def predict_images(config: PredictConfig, workspace: Workspace) -> None:
 def _predict(config: PredictConfig, workspace: Workspace, chosen: Chosen, path: Path) -> None:
     device = choose_device(config.device)
     members = load_members(chosen.runs, device, chosen.weights)
-    judge = partial(score, members, views=VIEWS[: config.tta], merge=chosen.merge)
+    judge = partial(score, members, VIEWS[: config.tta], chosen.merge)
     check_writable(path.parent)
     failures: dict[str, str] = {}
     inputs = [member.path for member in members] + ([chosen.recipe] if chosen.recipe else [])
+    whole = any(member.fusion for member in members)
     if config.images:
-        scored = _score_folder(config, members, judge, failures, device)
+        files = _files(config, config.images)
+        ids = list(files)
+        studies = _studies_of_list(config, ids, whole)
+        settings = settings_from(members[0].pixels, members[0].path)
+        scored = score_folder(config, judge, files, settings, studies.codes if studies and whole else None, failures)
     else:
-        dataset_path = config.dataset or workspace.dataset
-        dataset = read_dataset(dataset_path)
+        dataset = read_dataset(config.dataset or workspace.dataset)
         _refuse_unlike(members, dataset)
-        inputs.append(dataset_path)
-        scored = _score_split(config, judge, dataset.split(config.split), device)
-    parts = list(scored)
+        inputs.append(dataset.path)
+        part = dataset.split(config.split)
+        ids = list(part.table["image_id"])
+        studies = studies_of_dataset(part) if whole or parse_study(config.study) else None
+        scored = score_split(config, judge, part, studies.codes if studies and whole else None, device)
+    rows, logits = _in_order(scored)
     failed = path.with_suffix(".failed.csv")
     write_failures(failed, ("image_id", "reason"), sorted(failures.items()))
     if failures:
         warn(f"{len(failures)} images cannot be read: no scores, and no row in a submission: {failed}")
-    predictions = Predictions(
-        [name for ids, _ in parts for name in ids],
-        members[0].classes,
-        np.concatenate([logits for _, logits in parts]),
-        _header(config, members, chosen.merge, inputs),
-    )
-    _write(config, path, predictions)
+    ids = [ids[row] for row in rows]
+    if studies:
+        logits = merge_studies(logits, studies.of(ids), chosen.merge, config.study)
+    _write(config, path, Predictions(ids, members[0].classes, logits, _header(config, members, chosen.merge, inputs)))
+
+
+def _in_order(scored: Scored) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) rows and (N, C) logits in the order of rows, whatever that of the batches was."""
+    parts = list(scored)
+    rows, logits = np.concatenate([rows for rows, _ in parts]), np.concatenate([logits for _, logits in parts])
+    order = np.argsort(rows)
+    return rows[order], logits[order]
+
+
+def _studies_of_list(config: PredictConfig, ids: list[str], whole: bool) -> Studies | None:
+    """The studies that `--list` tells of, where they are needed."""
+    if whole and not config.only:
+        raise UserError("a fused run with --images needs --list", "that table says which images are of one study")
+    if config.only and (whole or parse_study(config.study)):
+        return studies_of_list(config.only, config.id_column, config.study_column, config.view_column).of(ids)
+    return None
 
 
 def _refuse_unlike(members: list[Member], dataset: Dataset) -> None:
@@ -92,36 +110,11 @@ def _refuse_unlike(members: list[Member], dataset: Dataset) -> None:
             warn(f"{dataset.path} is not the dataset of {member.name}'s training, which may have seen its test patients")
 
 
-def _score_split(config: PredictConfig, judge: Judge, dataset: Dataset, device: torch.device) -> Scored:
-    ids = dataset.table["image_id"].to_numpy()
-    rows = rows_in_order(len(ids), config.batch_size)
-    with progress(f"predict {config.split}", len(ids)) as bar:
-        for batch in batches(dataset, DatasetImages(dataset), rows):
-            yield list(ids[batch.rows]), judge(batch.to(device).images)
-            bar.advance(len(batch.rows))
-
-
 def _files(config: PredictConfig, folder: Path) -> dict[str, ImageFile]:
     """Image id -> file."""
     if config.only:
         return listed_files(folder, config.only, ListColumns(config.id_column, config.path_column, config.invert_column))
     return image_files(folder)
-
-
-def _score_folder(
-    config: PredictConfig, members: list[Member], judge: Judge, failures: dict[str, str], device: torch.device
-) -> Scored:
-    assert config.images is not None
-    files = _files(config, config.images)
-    settings = settings_from(members[0].pixels, members[0].path)
-    with progress("predict", len(files)) as bar:
-        for ids, pixels, reasons in read_folder(files, settings, config.batch_size, config.workers):
-            failures.update(reasons)
-            if ids:
-                yield ids, judge(torch.from_numpy(pixels).to(device))
-            bar.advance(len(ids) + len(reasons))
-    if len(failures) == len(files):
-        raise UserError(f"none of the {len(files)} images of {config.images} can be read: {listed(set(failures.values()))}")
 
 
 def _header(config: PredictConfig, members: list[Member], merge: str, inputs: list[Path]) -> dict[str, Any]:
@@ -132,6 +125,7 @@ def _header(config: PredictConfig, members: list[Member], merge: str, inputs: li
         "views": config.tta,
         "merge": merge if several else "none",
         "members": [{"name": member.name, "weight": member.weight} for member in members],
+        "study": "fused" if any(member.fusion for member in members) else config.study,
         "pixels": members[0].pixels,
         "provenance": record(saved(config), inputs),
     }
@@ -142,8 +136,6 @@ def _write(config: PredictConfig, path: Path, predictions: Predictions) -> None:
     if config.submission:
         write_submission(config.submission, predictions, config.id_column)
         say(f"submission: {config.submission}")
-    runs, views = (
-        predictions.header["runs"],
-        "1 view" if config.tta == 1 else f"{config.tta} views, {predictions.header['merge']}",
-    )
+    runs, merge = predictions.header["runs"], predictions.header["merge"]
+    views = "1 view" if config.tta == 1 else f"{config.tta} views, {merge}"
     say(f"{len(predictions.image_ids)} images x {len(predictions.classes)} classes, {len(runs)} run(s), {views}: {path}")

@@ -96,6 +96,11 @@ class Network(nn.Module):
         logits: Tensor = self.classifier(self.decoder(features))
         return logits
 
+    def label_features(self, images: Tensor) -> Tensor:
+        """(B, 1, S, S) normalised images to (B, C, width) label features; without label queries to image features."""
+        features: Tensor = self.decoder(self.encode(images))
+        return features
+
 
 def _classifier(spec: NetworkSpec) -> nn.Module:
     width = spec.decoder.width

@@ -1,0 +1,115 @@
+"""Ensembles of networks whose scores exist, and merges of views, with paired intervals over patients.
+
+python benchmarks/ensembles.py networks FOLDER    # NAME.npz of test_logits (N, C), test_labels and test_patient, same rows in all
+python benchmarks/ensembles.py views WORKSPACE RUN [SPLIT]   # a finished run of a workspace and its dataset
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cxrlt_cli.artifacts.dataset import read_dataset
+from cxrlt_cli.artifacts.run import Run
+from cxrlt_cli.console import table
+from cxrlt_cli.data.batches import batches, rows_in_order
+from cxrlt_cli.data.images import DatasetImages
+from cxrlt_cli.inference.forward import load_members, score
+from cxrlt_cli.inference.greedy_selection import select_greedily
+from cxrlt_cli.inference.merging import merge_logits
+from cxrlt_cli.inference.views import VIEWS
+from cxrlt_cli.metrics.bootstrap import resample
+from cxrlt_cli.metrics.intervals import p_values, percentile_interval
+from cxrlt_cli.metrics.ranking import mean_of_defined, per_class
+
+MERGES = {"mean": "arithmetic mean", "geomean": "geometric mean", "logits": "mean of logits"}
+RESAMPLES = 2000
+
+
+def show(title: str, base: str, scores: dict[str, np.ndarray], targets: np.ndarray, known: np.ndarray, who: np.ndarray) -> None:
+    """A row for each contender: mAP and mean AUROC, and the difference of each to `base` with its 95 % interval and p-value."""
+    names = list(scores)
+    found = resample(np.stack(list(scores.values())), targets, known, who, RESAMPLES)
+    at, rows = names.index(base), []
+    for index, name in enumerate(names):
+        figures = per_class(scores[name], targets, known)
+        row = [name]
+        for values, drawn, own in (("ap", found.ap, figures.ap), ("auroc", found.auroc, figures.auroc)):
+            paired = np.nanmean(drawn[index] - drawn[at], axis=1)  # (R,) both miss the same classes in a resample
+            low, high = percentile_interval(paired)
+            to_base = mean_of_defined(own) - mean_of_defined(getattr(per_class(scores[base], targets, known), values))
+            p = float(p_values(paired[:, None])[0])
+            row += [f"{mean_of_defined(own):.4f}", "" if index == at else f"{to_base:+.4f} [{low:+.4f}, {high:+.4f}] p {p:.3f}"]
+        rows.append(row)
+    print(f"\n{title}: {len(targets)} images of {len(np.unique(who))} patients, {RESAMPLES} resamples\n")
+    print(table([f"difference to {base}", "mAP", "difference", "AUROC", "difference"], rows))
+
+
+def networks(folder: Path) -> None:
+    """Members and weights are chosen on half of the patients, all is judged on the other half."""
+    files = sorted(folder.glob("*.npz"))
+    loaded = [np.load(path) for path in files]
+    logits = np.stack([file["test_logits"] for file in loaded])
+    targets, who = loaded[0]["test_labels"].astype(np.uint8), loaded[0]["test_patient"]
+    assert all((file["test_patient"] == who).all() and (file["test_labels"] == targets).all() for file in loaded)
+    patients = np.random.default_rng(0).permutation(np.unique(who))
+    val = np.isin(who, patients[: len(patients) // 2])
+    known = np.ones(targets.shape, dtype=bool)
+
+    def judge(merged: np.ndarray) -> float:
+        return mean_of_defined(per_class(merged, targets[val], known[val]).ap)
+
+    names = [path.stem for path in files]
+    alone = {name: judge(one[val]) for name, one in zip(names, logits, strict=True)}
+    print("validation mAP:", ", ".join(f"{name} {value:.4f}" for name, value in alone.items()))
+    contenders = dict(zip(names, logits[:, ~val], strict=True))
+    for how, text in MERGES.items():
+        contenders[text] = merge_logits(logits[:, ~val], how)
+    for how in ("geomean", "logits"):
+        weights = best_of_grid(logits[:, val], how, judge)
+        contenders[f"{MERGES[how]}, weighted"] = merge_logits(logits[:, ~val], how, weights)
+        print(f"{MERGES[how]}, weights of a grid: {dict(zip(names, weights.round(3).tolist(), strict=True))}")
+    for how in MERGES:
+        chosen = select_greedily(logits[:, val], how, judge, rounds=30)
+        contenders[f"{MERGES[how]}, greedy"] = merge_logits(logits[:, ~val], how, chosen.weights)
+        print(
+            f"{MERGES[how]}, greedy: {dict(zip(names, chosen.weights.round(3).tolist(), strict=True))}, {chosen.steps[-1][1]:.4f}"
+        )
+    best = max(alone, key=lambda name: alone[name])
+    show("networks, test half", best, contenders, targets[~val], known[~val], who[~val])
+
+
+def best_of_grid(logits: np.ndarray, how: str, judge, steps: int = 5) -> np.ndarray:  # type: ignore[no-untyped-def]
+    """(V,) the weights, in whole fifths, that `judge` likes best."""
+    grids = np.indices((steps + 1,) * len(logits)).reshape(len(logits), -1).T
+    grids = grids[grids.sum(axis=1) == steps]
+    values = [judge(merge_logits(logits, how, weights.astype(float))) for weights in grids]
+    return np.asarray(grids[int(np.argmax(values))] / steps)
+
+
+def views(workspace: Path, name: str, split: str) -> None:
+    """One network: 1, 2, 4, 8 and 16 views, each merged in three ways."""
+    dataset = read_dataset(workspace / "dataset.parquet").split(split)
+    members = load_members([Run(workspace / "runs" / name)], torch.device("cpu"))
+    rows = rows_in_order(len(dataset.table), 64)
+    looked = []
+    for batch in batches(dataset, DatasetImages(dataset), rows):
+        looked.append([score(members, (view,), "geomean", batch.images) for view in VIEWS])
+    logits = np.concatenate(looked, axis=1)  # (V, N, C)
+    columns = [members[0].classes.index(label) for label in dataset.classes]
+    logits = logits[:, :, columns]
+    contenders = {"1 view": logits[0]}
+    for count in (2, 4, 8, 16):
+        for how, text in MERGES.items():
+            contenders[f"{count} views, {text}"] = merge_logits(logits[:count], how)
+    who = dataset.table["patient_id"].to_numpy()
+    show(f"views of {name}, {split} split", "1 view", contenders, dataset.targets, dataset.known, who)
+
+
+if __name__ == "__main__":
+    what, where, *more = sys.argv[1:]
+    if what == "networks":
+        networks(Path(where))
+    else:
+        views(Path(where), more[0], more[1] if len(more) > 1 else "test")

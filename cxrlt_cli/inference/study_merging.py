@@ -1,0 +1,79 @@
+"""Merging the scores of a study's images: each image then has its study's."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cxrlt_cli.config.study import parse_study
+from cxrlt_cli.console import say
+from cxrlt_cli.data.studies import Studies, make_studies
+from cxrlt_cli.inference.merging import merge_logits
+from cxrlt_cli.sources.listing import read_text_table, refuse_blank, refuse_duplicates, require
+
+
+def studies_of_list(path: Path, id_column: str, study_column: str, view_column: str) -> Studies:
+    """The studies of the images that a table names; without the view column no view is known.
+
+    Raises:
+        UserError: no such table, no such id or study column, an id that is blank or twice.
+    """
+    table = read_text_table(path)
+    require(table, [id_column, study_column], path, "name its columns: --id-column, --study-column")
+    refuse_blank(table[id_column], path)
+    refuse_duplicates(table[id_column], path)
+    views = table[view_column] if view_column in table else pd.Series([None] * len(table), dtype=object)
+    return make_studies(list(table[id_column].astype(str)), [table[study_column]], views)
+
+
+def merge_by_study(logits: np.ndarray, studies: Studies, how: str, weights: tuple[float, float]) -> np.ndarray:
+    """Gives each image the merged score of its study.
+
+    Args:
+        logits: (N, C) of the images.
+        studies: theirs.
+        how: see `merge_logits`.
+        weights: of a frontal and of a lateral image; an image of another view counts as their mean. A view that a study lacks
+            is left out of its mean, and a study of nothing but images of weight 0 is merged with equal ones.
+
+    Returns:
+        (N, C) float32; an image that is alone keeps its score to the bit.
+    """
+    frontal, lateral = weights
+    weight = frontal + (lateral - frontal) * studies.lateral
+    order = np.argsort(studies.codes, kind="stable")
+    counts = np.bincount(studies.codes)
+    starts = np.cumsum(counts) - counts
+    merged = logits.astype(np.float32)
+    for size in np.unique(counts[counts > 1]):
+        rows = order[starts[counts == size] + np.arange(size)[:, None]]  # (size, G): a column a study
+        w = weight[rows]
+        w[:, w.sum(axis=0) == 0] = 1.0
+        merged[rows] = merge_logits(logits[rows], how, w[:, :, None])
+    return merged
+
+
+def merge_studies(logits: np.ndarray, studies: Studies, how: str, rule: str) -> np.ndarray:
+    """Merges by a rule of `--study`, and says how many studies there are and how many lack a view; (N, C) logits."""
+    weights = parse_study(rule)
+    if weights is None:
+        return logits
+    _tell(studies)
+    return merge_by_study(logits, studies, how, weights)
+
+
+def _tell(studies: Studies) -> None:
+    count = int(studies.codes.max()) + 1
+    has = {kind: np.bincount(studies.codes[studies.lateral == value], minlength=count) > 0 for kind, value in _KINDS.items()}
+    both, other = has["frontal"] & has["lateral"], has["other"]
+    lines = [
+        f"{both.sum()} with both views",
+        f"{(has['frontal'] & ~has['lateral']).sum()} without a lateral one",
+        f"{(has['lateral'] & ~has['frontal']).sum()} without a frontal one",
+    ]
+    if other.any():
+        lines.append(f"{other.sum()} with a view that is neither or not known, which counts as the mean of both")
+    say(f"{count} studies of {len(studies.codes)} images: {', '.join(lines)}")
+
+
+_KINDS = {"frontal": 0.0, "lateral": 1.0, "other": 0.5}

@@ -1,0 +1,60 @@
+"""Learned fusion of the images of a study: attention over their label features.
+
+For each label an image of a study gets a share, and the label features of the study are the mean of its images' by these
+shares: the gated attention pooling of Ilse, Tomczak and Welling (ICML 2018), with a vector of its own for each label:
+
+    a_kc = w_c . (tanh(V f_kc) * sigmoid(U f_kc)),  share_kc = exp(a_kc) / sum over the study's images of exp(a),
+    f_c = sum over the study's images of share_kc f_kc
+
+CheXFusion (Park, ICCV CVAMD 2023), the winner of CXR-LT 2023, lets a transformer look at the image features of up to four views
+instead. Here nothing depends on the order or the number of images, and no study on another. The w_c begin at 0, so that
+untrained fusion is the mean of the features, which for linear classifiers is the mean of the images' logits.
+"""
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cxrlt_cli.errors import UserError, reason
+from cxrlt_cli.model.network import Network
+
+
+class StudyFusion(nn.Module):
+    """Label features of images to logits of their studies."""
+
+    def __init__(self, classes: int, width: int, classifier: nn.Module, hidden: int = 64) -> None:
+        """Builds the attention; the classifiers begin as those of the network that gives the features, as a copy."""
+        super().__init__()
+        self.value = nn.Linear(width, hidden)
+        self.gate = nn.Linear(width, hidden)
+        self.attention = nn.Parameter(torch.zeros(classes, hidden))
+        self.classifier = deepcopy(classifier)
+
+    def shares(self, features: Tensor, studies: Tensor) -> Tensor:
+        """(S, B, C) share of each image in each study, exactly 0 outside of it: see `forward`."""
+        asked = torch.tanh(self.value(features)) * torch.sigmoid(self.gate(features))
+        scores = torch.einsum("bch,ch->bc", asked, self.attention)
+        inside = studies == torch.arange(int(studies.max()) + 1, device=studies.device)[:, None]  # (S, B)
+        return scores.masked_fill(~inside[:, :, None], -torch.inf).softmax(dim=1)
+
+    def forward(self, features: Tensor, studies: Tensor) -> Tensor:
+        """(B, C, width) label features of images, (B,) their studies 0 … S - 1, each there, to (S, C) logits of the studies."""
+        fused = torch.einsum("sbc,bcw->scw", self.shares(features, studies), features)
+        logits: Tensor = self.classifier(fused)
+        return logits
+
+
+def fusion_from(checkpoint: dict[str, Any], network: Network, path: Path, device: torch.device) -> StudyFusion | None:
+    """The fusion of a checkpoint in evaluation form, None where it has none. Raises UserError where it is damaged."""
+    if "fusion" not in checkpoint:
+        return None
+    try:
+        spec, state = checkpoint["spec"], checkpoint["fusion"]
+        fusion = StudyFusion(spec["classes"], spec["decoder"]["width"], network.classifier)
+        fusion.load_state_dict(state)
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise UserError(f"{path}: its fusion does not fit: {reason(error)}", "make it again: cxrlt fuse --overwrite") from error
+    return fusion.to(device).eval()
