@@ -1,10 +1,11 @@
 """Ensembles of networks whose scores exist, and merges of views, with paired intervals over patients.
 
-python benchmarks/ensembles.py networks FOLDER    # NAME.npz of test_logits (N, C), test_labels and test_patient, same rows in all
+python benchmarks/ensembles.py networks FOLDER               # NAME.npz: test_logits (N, C), test_labels, test_patient
 python benchmarks/ensembles.py views WORKSPACE RUN [SPLIT]   # a finished run of a workspace and its dataset
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -64,28 +65,27 @@ def networks(folder: Path) -> None:
     alone = {name: judge(one[val]) for name, one in zip(names, logits, strict=True)}
     print("validation mAP:", ", ".join(f"{name} {value:.4f}" for name, value in alone.items()))
     contenders = dict(zip(names, logits[:, ~val], strict=True))
+    contenders |= {text: merge_logits(logits[:, ~val], how) for how, text in MERGES.items()}
     for how, text in MERGES.items():
-        contenders[text] = merge_logits(logits[:, ~val], how)
-    for how in ("geomean", "logits"):
-        weights = best_of_grid(logits[:, val], how, judge)
-        contenders[f"{MERGES[how]}, weighted"] = merge_logits(logits[:, ~val], how, weights)
-        print(f"{MERGES[how]}, weights of a grid: {dict(zip(names, weights.round(3).tolist(), strict=True))}")
-    for how in MERGES:
-        chosen = select_greedily(logits[:, val], how, judge, rounds=30)
-        contenders[f"{MERGES[how]}, greedy"] = merge_logits(logits[:, ~val], how, chosen.weights)
-        print(
-            f"{MERGES[how]}, greedy: {dict(zip(names, chosen.weights.round(3).tolist(), strict=True))}, {chosen.steps[-1][1]:.4f}"
-        )
+        found = {
+            "weighted": best_of_grid(logits[:, val], how, judge),
+            "greedy": select_greedily(logits[:, val], how, judge, rounds=30).weights,
+        }
+        for way, weights in found.items():
+            contenders[f"{text}, {way}"] = merge_logits(logits[:, ~val], how, weights)
+            value = judge(merge_logits(logits[:, val], how, weights))
+            said = ", ".join(f"{name} {weight:.2f}" for name, weight in zip(names, weights, strict=True))
+            print(f"{text}, {way}: {said}; validation mAP {value:.4f}")
     best = max(alone, key=lambda name: alone[name])
     show("networks, test half", best, contenders, targets[~val], known[~val], who[~val])
 
 
-def best_of_grid(logits: np.ndarray, how: str, judge, steps: int = 5) -> np.ndarray:  # type: ignore[no-untyped-def]
+def best_of_grid(logits: np.ndarray, how: str, judge: Callable[[np.ndarray], float], steps: int = 5) -> np.ndarray:
     """(V,) the weights, in whole fifths, that `judge` likes best."""
-    grids = np.indices((steps + 1,) * len(logits)).reshape(len(logits), -1).T
-    grids = grids[grids.sum(axis=1) == steps]
-    values = [judge(merge_logits(logits, how, weights.astype(float))) for weights in grids]
-    return np.asarray(grids[int(np.argmax(values))] / steps)
+    grid = np.indices((steps + 1,) * len(logits)).reshape(len(logits), -1).T
+    grid = grid[grid.sum(axis=1) == steps]
+    values = [judge(merge_logits(logits, how, weights)) for weights in grid]
+    return np.asarray(grid[int(np.argmax(values))] / steps)
 
 
 def views(workspace: Path, name: str, split: str) -> None:
@@ -93,9 +93,10 @@ def views(workspace: Path, name: str, split: str) -> None:
     dataset = read_dataset(workspace / "dataset.parquet").split(split)
     members = load_members([Run(workspace / "runs" / name)], torch.device("cpu"))
     rows = rows_in_order(len(dataset.table), 64)
-    looked = []
-    for batch in batches(dataset, DatasetImages(dataset), rows):
-        looked.append([score(members, (view,), "geomean", batch.images) for view in VIEWS])
+    looked = [
+        [score(members, (view,), "geomean", batch.images) for view in VIEWS]
+        for batch in batches(dataset, DatasetImages(dataset), rows)
+    ]
     logits = np.concatenate(looked, axis=1)  # (V, N, C)
     columns = [members[0].classes.index(label) for label in dataset.classes]
     logits = logits[:, :, columns]
