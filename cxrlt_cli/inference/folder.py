@@ -83,7 +83,7 @@ def read_folder(
             return str(error)
 
     with ThreadPoolExecutor(workers or cores()) as pool:
-        ahead = [pool.submit(read, name) for name in groups[0]]
+        ahead = [pool.submit(read, name) for name in groups[0]] if groups else []
         for names, following in zip(groups, [*groups[1:], []], strict=True):
             found = {name: future.result() for name, future in zip(names, ahead, strict=True)}
             ahead = [pool.submit(read, name) for name in following]

@@ -1,5 +1,6 @@
 """The stage `predict`: runs and images go in, a logit a class comes out."""
 
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,76 +17,102 @@ from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.config.study import parse_study
 from cxrlt_cli.console import say, warn
 from cxrlt_cli.data.studies import Studies, studies_of_dataset
-from cxrlt_cli.errors import UserError
+from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.inference.chosen import Chosen, choose_runs
 from cxrlt_cli.inference.folder import ListColumns, image_files, listed_files
 from cxrlt_cli.inference.forward import Member, load_members, score
-from cxrlt_cli.inference.scoring import Scored, score_folder, score_split
+from cxrlt_cli.inference.scoring import Part, batches_of, score_folder, score_split
 from cxrlt_cli.inference.study_merging import merge_studies, studies_of_list
 from cxrlt_cli.inference.views import VIEWS
 from cxrlt_cli.options import saved
 from cxrlt_cli.pixels.settings import settings_from
 from cxrlt_cli.pixels.workers import ImageFile
+from cxrlt_cli.training.distributed import Ranks, joined_ranks
 from cxrlt_cli.training.recipe import choose_device
 from cxrlt_cli.workspace import Workspace
 
 
 def predict_images(config: PredictConfig, workspace: Workspace) -> None:
-    """Scores a split or a folder.
+    """Scores a split or a folder; as one of several processes where torchrun or srun started them, each its share of batches.
 
     Raises:
         UserError: bad input or output, runs that do not go together, pixels made otherwise, scores that are not finite.
     """
-    chosen = choose_runs(config, workspace)
-    path = workspace.predictions / f"{config.artifact_name([run.folder.name for run in chosen.runs])}.parquet"
+    with joined_ranks(_RANK_TIMEOUT) as ranks, ExitStack() as held:
+        with ranks.agreed():
+            chosen = choose_runs(config, workspace)
+            path = workspace.predictions / f"{config.artifact_name([run.folder.name for run in chosen.runs])}.parquet"
+            if ranks.first:
+                _refuse_outputs(config, path)
+                held.enter_context(exclusive(path.with_name(f".{path.name}.lock")))
+        _predict(ranks, config, workspace, chosen, path)
+
+
+_RANK_TIMEOUT = 6 * 3600.0  # seconds: a rank whose share is slower is waited for
+
+
+def _refuse_outputs(config: PredictConfig, path: Path) -> None:
     refuse_existing(path, config.overwrite)
     refuse_other_table(path, FORMAT)
     if config.submission:
         refuse_existing(config.submission, config.overwrite)
         refuse_other_submission(config.submission, config.id_column)
-    with exclusive(path.with_name(f".{path.name}.lock")):
-        _predict(config, workspace, chosen, path)
 
 
-def _predict(config: PredictConfig, workspace: Workspace, chosen: Chosen, path: Path) -> None:
-    device = choose_device(config.device)
-    members = load_members(chosen.runs, device, chosen.weights)
-    judge = partial(score, members, VIEWS[: config.tta], chosen.merge)
-    check_writable(path.parent)
+def _predict(ranks: Ranks, config: PredictConfig, workspace: Workspace, chosen: Chosen, path: Path) -> None:
     failures: dict[str, str] = {}
-    inputs = [member.path for member in members] + ([chosen.recipe] if chosen.recipe else [])
-    whole = any(member.fusion for member in members)
-    if config.images:
-        files = _files(config, config.images)
-        ids = list(files)
-        studies = _studies_of_list(config, ids, whole)
-        settings = settings_from(members[0].pixels, members[0].path)
-        scored = score_folder(config, judge, files, settings, studies.codes if studies and whole else None, failures)
-    else:
-        dataset = read_dataset(config.dataset or workspace.dataset)
-        _refuse_unlike(members, dataset)
-        inputs.append(dataset.path)
-        part = dataset.split(config.split)
-        ids = list(part.table["image_id"])
-        studies = studies_of_dataset(part) if whole or parse_study(config.study) else None
-        scored = score_split(config, judge, part, studies.codes if studies and whole else None, device)
-    rows, logits = _in_order(scored)
+    with ranks.agreed():
+        members = load_members(chosen.runs, choose_device(config.device, ranks.local), chosen.weights)
+        if ranks.first:
+            check_writable(path.parent)
+        judge = partial(score, members, VIEWS[: config.tta], chosen.merge)
+        whole = any(member.fusion for member in members)
+        inputs = [member.path for member in members] + ([chosen.recipe] if chosen.recipe else [])
+        if config.images:
+            files = _files(config, config.images)
+            ids = list(files)
+            studies = _studies_of_list(config, ids, whole)
+            share = batches_of(len(ids), studies.codes if studies and whole else None, config.batch_size, ranks)
+            settings = settings_from(members[0].pixels, members[0].path)
+            scored = score_folder(config, judge, files, settings, share, failures)
+        else:
+            dataset = read_dataset(config.dataset or workspace.dataset)
+            _refuse_unlike(members, dataset)
+            inputs.append(dataset.path)
+            part = dataset.split(config.split)
+            ids = list(part.table["image_id"])
+            studies = studies_of_dataset(part) if whole or parse_study(config.study) else None
+            share = batches_of(len(ids), studies.codes if studies and whole else None, config.batch_size, ranks)
+            scored = score_split(config, judge, part, share)
+        parts = list(scored)
+    shares = ranks.at_first((parts, failures))
+    if shares:
+        header = _header(config, members, chosen.merge, inputs)
+        _join(config, path, shares, Predictions(ids, members[0].classes, np.empty(0), header), studies)
+
+
+def _join(
+    config: PredictConfig,
+    path: Path,
+    shares: list[tuple[list[Part], dict[str, str]]],
+    wanted: Predictions,
+    studies: Studies | None,
+) -> None:
+    """Puts the ranks' batches together in the order of the images, and writes them: `wanted` with its logits."""
+    failures = {name: why for _, failed in shares for name, why in failed.items()}
+    parts = [part for own, _ in shares for part in own]
+    if not parts:
+        raise UserError(f"none of the {len(failures)} images of {config.images} can be read: {listed(set(failures.values()))}")
     failed = path.with_suffix(".failed.csv")
     write_failures(failed, ("image_id", "reason"), sorted(failures.items()))
     if failures:
         warn(f"{len(failures)} images cannot be read: no scores, and no row in a submission: {failed}")
-    ids = [ids[row] for row in rows]
-    if studies:
-        logits = merge_studies(logits, studies.of(ids), chosen.merge, config.study)
-    _write(config, path, Predictions(ids, members[0].classes, logits, _header(config, members, chosen.merge, inputs)))
-
-
-def _in_order(scored: Scored) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) rows and (N, C) logits in the order of rows, whatever that of the batches was."""
-    parts = list(scored)
     rows, logits = np.concatenate([rows for rows, _ in parts]), np.concatenate([logits for _, logits in parts])
     order = np.argsort(rows)
-    return rows[order], logits[order]
+    ids, logits = [wanted.image_ids[row] for row in rows[order]], logits[order]
+    if studies:
+        logits = merge_studies(logits, studies.of(ids), wanted.header["merge"], config.study)
+    _write(config, path, Predictions(ids, wanted.classes, logits, wanted.header))
 
 
 def _studies_of_list(config: PredictConfig, ids: list[str], whole: bool) -> Studies | None:
@@ -118,7 +145,7 @@ def _files(config: PredictConfig, folder: Path) -> dict[str, ImageFile]:
 
 
 def _header(config: PredictConfig, members: list[Member], merge: str, inputs: list[Path]) -> dict[str, Any]:
-    several = config.tta > 1 or len(members) > 1
+    several = config.tta > 1 or len(members) > 1 or parse_study(config.study)
     return {
         "runs": [member.name for member in members],
         "split": "" if config.images else config.split,

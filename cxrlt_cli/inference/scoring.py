@@ -1,6 +1,7 @@
 """Batches of a split or of a folder through the networks."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,32 +12,48 @@ from cxrlt_cli.console import progress
 from cxrlt_cli.data.batches import batches, rows_in_order
 from cxrlt_cli.data.images import DatasetImages
 from cxrlt_cli.data.studies import rows_by_study
-from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.inference.folder import read_folder
 from cxrlt_cli.pixels.settings import PixelSettings
 from cxrlt_cli.pixels.workers import ImageFile
+from cxrlt_cli.training.distributed import Ranks
 
 #: (B, S, S) uint8 images, and the (B,) study of each where networks look at whole studies, to (B, C) logits.
 Judge = Callable[[torch.Tensor, np.ndarray | None], np.ndarray]
 #: Row numbers (B,) among the images to be scored, and their (B, C) logits.
-Scored = Iterator[tuple[np.ndarray, np.ndarray]]
+Part = tuple[np.ndarray, np.ndarray]
 
 
-def _rows(count: int, codes: np.ndarray | None, batch_size: int) -> list[np.ndarray]:
-    """The rows of each batch: in order, or whole studies."""
+@dataclass(frozen=True)
+class Share:
+    """What a rank scores: the rows of each of its batches, and (N,) the study of each row where batches hold whole studies."""
+
+    batches: list[np.ndarray]
+    codes: np.ndarray | None
+
+    @property
+    def images(self) -> int:
+        """How many they are."""
+        return sum(map(len, self.batches))
+
+    def studies(self, rows: np.ndarray) -> np.ndarray | None:
+        """Those of some rows."""
+        return None if self.codes is None else self.codes[rows]
+
+
+def batches_of(count: int, codes: np.ndarray | None, batch_size: int, ranks: Ranks) -> Share:
+    """Of every `world` batches in a row the one of a rank's number: rows in order, or whole studies where codes are given."""
     if codes is None:
-        return rows_in_order(count, batch_size)
-    return rows_by_study(codes, np.arange(int(codes.max()) + 1), batch_size)
+        every = rows_in_order(count, batch_size)
+    else:
+        every = rows_by_study(codes, np.arange(int(codes.max()) + 1), batch_size)
+    return Share(every[ranks.rank :: ranks.world], codes)
 
 
-def score_split(
-    config: PredictConfig, judge: Judge, dataset: Dataset, codes: np.ndarray | None, device: torch.device
-) -> Scored:
-    """Scores the images of a split; (N,) `codes` are their studies, for networks that look at whole ones."""
-    count = len(dataset.table)
-    with progress(f"predict {config.split}", count) as bar:
-        for batch in batches(dataset, DatasetImages(dataset), _rows(count, codes, config.batch_size)):
-            yield batch.rows, judge(batch.to(device).images, None if codes is None else codes[batch.rows])
+def score_split(config: PredictConfig, judge: Judge, dataset: Dataset, share: Share) -> Iterator[Part]:
+    """Scores a share of the images of a split."""
+    with progress(f"predict {config.split}", share.images) as bar:
+        for batch in batches(dataset, DatasetImages(dataset), share.batches):
+            yield batch.rows, judge(batch.images, share.studies(batch.rows))
             bar.advance(len(batch.rows))
 
 
@@ -45,23 +62,17 @@ def score_folder(
     judge: Judge,
     files: dict[str, ImageFile],
     settings: PixelSettings,
-    codes: np.ndarray | None,
+    share: Share,
     failures: dict[str, str],
-) -> Scored:
-    """Scores the images of files; what cannot be read goes to `failures`, with its reason.
-
-    Raises:
-        UserError: none of them can be read.
-    """
+) -> Iterator[Part]:
+    """Scores a share of the images of files; what cannot be read goes to `failures`, with its reason."""
     names = list(files)
     row = {name: index for index, name in enumerate(names)}
-    groups = [[names[index] for index in rows] for rows in _rows(len(names), codes, config.batch_size)]
-    with progress("predict", len(files)) as bar:
+    groups = [[names[index] for index in rows] for rows in share.batches]
+    with progress("predict", share.images) as bar:
         for ids, pixels, reasons in read_folder(files, settings, groups, config.workers):
             failures.update(reasons)
             if ids:
                 rows = np.array([row[name] for name in ids])
-                yield rows, judge(torch.from_numpy(pixels), None if codes is None else codes[rows])
+                yield rows, judge(torch.from_numpy(pixels), share.studies(rows))
             bar.advance(len(ids) + len(reasons))
-    if len(failures) == len(files):
-        raise UserError(f"none of the {len(files)} images of {config.images} can be read: {listed(set(failures.values()))}")
