@@ -1,10 +1,11 @@
 """Decoding, caching and reading back, side by side with what a user would otherwise do, in one run on the same files.
 
 python benchmarks/cache.py RADIOGRAPHS [decode] [command] [memory] [read]
+python benchmarks/cache.py FOLDER differences
 
-RADIOGRAPHS is a folder of gray PNGs of about 1024 px (ChestX-ray14's). From twelve of them JPEGs of the size and weight of
-MIMIC-CXR-JPG's (2544 x 3056 px, quality 95, grainy) and of CheXpert-small's (390 x 320 px) are made. Contenders that are not
-installed are left out: torchxrayvision is no dependency.
+FOLDER has PNGs and JPEGs of any kind, RADIOGRAPHS gray PNGs of about 1024 px (ChestX-ray14's). From twelve of them JPEGs of the
+size and weight of MIMIC-CXR-JPG's (2544 x 3056 px, quality 95, grainy) and of CheXpert-small's (390 x 320 px) are made.
+Contenders that are not installed are left out: torchxrayvision is no dependency.
 """
 
 import csv
@@ -53,12 +54,12 @@ def make_files(radiographs: Path, folder: Path) -> dict[str, list[Path]]:
     return made
 
 
-def pillow(path: Path, size: int) -> np.ndarray:
-    """Full decode by Pillow, its Lanczos, padded."""
+def pillow(path: Path, size: int, resample: Image.Resampling = Image.Resampling.LANCZOS) -> np.ndarray:
+    """Full decode by Pillow, resized by one of its antialiased filters, padded."""
     with Image.open(path) as image:
         gray = image.convert("L")
     scale = size / max(gray.size)
-    small = gray.resize((round(gray.width * scale), round(gray.height * scale)), Image.Resampling.LANCZOS)
+    small = gray.resize((round(gray.width * scale), round(gray.height * scale)), resample)
     square = Image.new("L", (size, size))
     square.paste(small, ((size - small.width) // 2, (size - small.height) // 2))
     return np.asarray(square)
@@ -117,6 +118,19 @@ def decode(files: dict[str, list[Path]]) -> None:
             error = f"{np.mean(errors):.2f}, at most {max(errors):.2f}" if label == "cxrlt" else ""
             ratio = found["Pillow, full decode, Lanczos"] / ms
             print(f"| {name}, {size} | {label} | {ms:.2f} | {ratio:.2f}x | {floor} | {error} |", flush=True)
+
+
+def differences(folder: Path) -> None:
+    """Mean absolute differences of real files, in gray levels of 255; the references' own difference beside them."""
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in (".png", ".jpg", ".jpeg"))
+    print(f"| px, {len(paths)} files | mean | largest | above 1 |\n| --- | --- | --- | --- |")
+    for size in (224, 512):
+        made = [
+            [cxrlt(path, size).astype(int), pillow(path, size), pillow(path, size, Image.Resampling.BILINEAR)] for path in paths
+        ]
+        for name, one, other in (("cxrlt to Lanczos", 0, 1), ("cxrlt to bilinear", 0, 2), ("bilinear to Lanczos", 2, 1)):
+            found = np.array([np.abs(squares[one].astype(int) - squares[other]).mean() for squares in made])
+            print(f"| {size}, {name} | {found.mean():.2f} | {found.max():.2f} | {int((found > 1).sum())} |", flush=True)
 
 
 def _source(files: list[Path], folder: Path, count: int) -> Path:
@@ -212,9 +226,12 @@ def _rate(count: int, way: Callable[[Any], object], calls: Sequence[Any]) -> flo
 
 def main() -> None:
     parts = sys.argv[2:] or ["decode", "command", "memory", "read"]
+    if parts == ["differences"]:
+        differences(Path(sys.argv[1]))
+        parts = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        files = make_files(Path(sys.argv[1]), folder) if set(parts) - {"read"} else {}
+        files = make_files(Path(sys.argv[1]), folder) if set(parts) & {"decode", "command", "memory"} else {}
         if "decode" in parts:
             decode(files)
         if "command" in parts:

@@ -76,7 +76,7 @@ def refuse_no_space(folder: Path, needed: int) -> None:
         free = shutil.disk_usage(folder).free
     if free < needed:
         raise UserError(
-            f"{folder} has {free / 1e9:.2f} GB free, {needed / 1e9:.2f} GB are needed", "free space, or name another folder"
+            f"{folder} has {free / 1e9:,.3f} GB free, {needed / 1e9:,.3f} GB are needed", "free space, or name another folder"
         )
 
 
