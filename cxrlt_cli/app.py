@@ -19,6 +19,7 @@ from cxrlt_cli.commands.info import info
 from cxrlt_cli.commands.join import join
 from cxrlt_cli.commands.merge import merge
 from cxrlt_cli.commands.predict import predict
+from cxrlt_cli.commands.slurm import slurm
 from cxrlt_cli.commands.train import train
 from cxrlt_cli.config.cache import CacheConfig
 from cxrlt_cli.config.demo import DemoConfig
@@ -32,6 +33,7 @@ from cxrlt_cli.config.info import InfoConfig
 from cxrlt_cli.config.join import JoinConfig
 from cxrlt_cli.config.merge import MergeConfig
 from cxrlt_cli.config.predict import PredictConfig
+from cxrlt_cli.config.slurm import SlurmConfig
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import complain, say
 from cxrlt_cli.errors import USAGE, Stopped, UserError
@@ -59,6 +61,7 @@ add_command(app, "ensemble", EnsembleConfig, ensemble)
 add_command(app, "evaluate", EvaluateConfig, evaluate)
 add_command(app, "explain", ExplainConfig, explain)
 add_command(app, "info", InfoConfig, info)
+add_command(app, "slurm", SlurmConfig, slurm)
 
 
 def _show_version(wanted: bool) -> None:

@@ -25,7 +25,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inference": {"artifacts", "config", "data", "labels", "metrics", "model", "pixels", "sources", "training"},
     "report": {"artifacts", "config", "data", "inference", "labels", "metrics", "model", "pixels", "training"},
     "demo": {"config"},
-    "commands": {"config", "pixels", "labels", "text", "training", "inference", "report", "demo"},
+    "cluster": {"artifacts", "config", "data"},
+    "commands": {"config", "cluster", "pixels", "labels", "text", "training", "inference", "report", "demo"},
 }
 
 

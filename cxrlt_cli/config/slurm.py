@@ -1,0 +1,56 @@
+"""Options of `cxrlt slurm`."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from cxrlt_cli.config.cache import CacheConfig
+from cxrlt_cli.errors import UserError
+from cxrlt_cli.options import flag
+from cxrlt_cli.workspace import checked_name
+
+
+@dataclass(frozen=True)
+class SlurmConfig:
+    """Which pipeline becomes batch scripts, and what its jobs ask of the cluster."""
+
+    out: Path | None = flag(None, "Folder for the scripts and their logs.", argument=True, metavar="OUT")
+    source: tuple[str, ...] = flag((), "A source, as for cxrlt cache; repeat for several.", metavar="KIND=PATH")
+    shards: int = flag(16, "Jobs of the array that caches each source.")
+    name: str = flag("base", "Name of the run, of its predictions and of their evaluation.")
+    partition: str = flag("", "Partition of all jobs [default: the cluster's]")
+    account: str = flag("", "Account that all jobs are charged to [default: the user's]")
+    time: str = flag("12:00:00", "Time limit of each job.", metavar="[D-]HH:MM:SS")
+    nodes: int = flag(1, "Nodes that train and predict together.")
+    gpus: int = flag(1, "GPUs a node, each with a process of its own; 0 trains on CPUs, one process a node.")
+    cpus: int = flag(8, "Cores of each process.")
+    sbatch: tuple[str, ...] = flag((), "Any other option of sbatch, for all jobs: --sbatch=--qos=high.", metavar="OPTION")
+    setup: tuple[str, ...] = flag((), "A line of shell before the commands of each job, as 'module load cuda'.", metavar="LINE")
+    cache: str = flag("", "More options of cxrlt cache, for all sources.", metavar="OPTIONS")
+    embed_labels: str = flag("", "More options of cxrlt embed-labels.", metavar="OPTIONS")
+    merge: str = flag("", "More options of cxrlt merge.", metavar="OPTIONS")
+    train: str = flag("", "More options of cxrlt train, as '--weights imagenet --mixup 0.2'.", metavar="OPTIONS")
+    predict: str = flag("", "More options of cxrlt predict, as '--tta 8'.", metavar="OPTIONS")
+    evaluate: str = flag("", "More options of cxrlt evaluate.", metavar="OPTIONS")
+    overwrite: bool = flag(False, "Replace existing scripts.", name="--overwrite")
+
+    def __post_init__(self) -> None:
+        if self.out is None:
+            raise UserError(
+                "where shall the scripts go?", "name a folder, as in: cxrlt slurm jobs --source chexpert=/data/CheXpert"
+            )
+        if not self.source:
+            raise UserError("no source: there is nothing to cache", "as in: --source chexpert=/data/CheXpert")
+        if not re.fullmatch(r"(\d+-)?\d+(:\d\d){0,2}", self.time):
+            raise UserError(f"--time {self.time!r} is no time limit of Slurm", "as in 12:00:00 or 2-00:00:00")
+        for name, least in (("shards", 1), ("nodes", 1), ("gpus", 0), ("cpus", 1)):
+            if getattr(self, name) < least:
+                raise UserError(f"--{name} {getattr(self, name)} is less than {least}", "see cxrlt slurm --help")
+        checked_name(self.name)
+        if len(set(self.source_names)) < len(self.source):
+            raise UserError("two sources have one name", "cache the second by hand, with --name, and edit the scripts")
+
+    @property
+    def source_names(self) -> list[str]:
+        """The name under `images/` of each source. Raises UserError where one is none."""
+        return [CacheConfig(source=source).artifact_name for source in self.source]

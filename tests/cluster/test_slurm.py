@@ -1,0 +1,153 @@
+"""The batch scripts, submitted to a real Slurm; it is a cluster of virtual nodes that the test starts for itself."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import CLASSES, TRAIN_BY_IMAGE, Run, classes_file
+from slurm_sandbox import slurm, why_not
+
+STAGES = ["cache-labels", "embed-labels", "evaluate", "join-labels", "merge", "predict", "train"]
+SCRIPTS = sorted(["env.sh", "logs", "submit.sh", *(f"{stage}.sbatch" for stage in STAGES)])
+
+
+@pytest.fixture
+def cluster() -> Iterator[dict[str, str]]:
+    """The environment of a running Slurm of three nodes."""
+    if why_not():
+        pytest.skip(f"no Slurm here: {why_not()}")
+    with slurm(3) as environment:
+        yield environment
+
+
+def _until(holds: Callable[[], bool], seconds: float = 150) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+def _jobs(environment: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Job name -> what Slurm knows of it."""
+    told = subprocess.run(
+        ["scontrol", "show", "job", "--oneliner"], env=environment, capture_output=True, text=True, check=True
+    ).stdout
+    rows = [dict(field.split("=", 1) for field in line.split() if "=" in field) for line in told.splitlines()]
+    return {row["JobName"]: row for row in rows}
+
+
+def _write(cxrlt: Run, pictures: Path, tmp_path: Path, epochs: int) -> list[list[object]]:
+    """Writes the scripts; gives the same pipeline as commands to be typed."""
+    cache = ["--label-columns", ",".join(CLASSES), "--size", "32"]
+    merge = ["--label-space", str(classes_file(tmp_path)), "--split", "50,25,25"]
+    train = [*TRAIN_BY_IMAGE[1:], "--epochs", str(epochs), "--save-every", "1", "--average", "ema:0.9", "--mixup", "0.4"]
+    source = f"table={pictures / 'labels.csv'}"
+    scripts = ["slurm", "jobs", "--source", source, "--shards", 2, "--nodes", 2, "--gpus", 0, "--cpus", 1, "--time", "30:00"]
+    options = [
+        "--cache",
+        " ".join(cache),
+        "--embed-labels=--encoder ngram",
+        "--merge",
+        " ".join(merge),
+        "--train",
+        " ".join(train),
+    ]
+    done = cxrlt(*scripts, *options, "--setup", f"export PYTHONPATH={Path(__file__).parents[2]}")
+    assert done.code == 0, done.err
+    return [
+        ["cache", "--source", source, "--name", "labels", *cache],
+        ["embed-labels", "--encoder", "ngram"],
+        ["merge", *merge],
+        ["train", "--name", "base", *train],
+        ["predict", "base", "--name", "base"],
+        ["evaluate", "base"],
+    ]
+
+
+@pytest.mark.timeout(900)  # a minute on idle cores
+def test_the_chain_survives_a_signal_and_a_preemption_and_ends_as_by_hand(
+    cluster: dict[str, str], cxrlt: Run, pictures: Path, tmp_path: Path
+) -> None:
+    by_hand = _write(cxrlt, pictures, tmp_path, epochs=30)
+    run = tmp_path / "runs/base"
+    subprocess.run([tmp_path / "jobs/submit.sh"], env=cluster, check=True, capture_output=True)
+
+    _until((run / "last.pt").exists)
+    train = _jobs(cluster)["cxrlt-train-base"]["JobId"]
+    subprocess.run(["scancel", "--signal=USR1", train], env=cluster, check=True)
+    _until(lambda: _jobs(cluster)["cxrlt-train-base"]["Restarts"] == "1")
+    assert json.loads((run / "status.json").read_text())["state"] == "stopped"
+
+    _until(lambda: json.loads((run / "status.json").read_text())["state"] == "running")
+    urgent = ["sbatch", "--partition=urgent", "--nodes=3", "--exclusive", "--output=/dev/null", "--wrap", "true"]
+    subprocess.run(urgent, env=cluster, check=True, capture_output=True)
+    _until(lambda: _jobs(cluster)["cxrlt-train-base"]["Restarts"] == "2")
+
+    _until((tmp_path / "evaluations/base/metrics.json").exists)
+    found = json.loads((tmp_path / "evaluations/base/metrics.json").read_text())
+    log = (run / "log.txt").read_text()
+    assert log.count("going on after") == 2
+    assert "2 ranks" in log
+    states = {name: job["JobState"] for name, job in _jobs(cluster).items() if name.startswith("cxrlt")}
+    assert set(states.values()) <= {"COMPLETED", "COMPLETING", "RUNNING"}, states
+
+    for command in by_hand:
+        done = cxrlt(*command, "--workspace", tmp_path / "by-hand")
+        assert done.code == 0, done.err
+    expected = json.loads((tmp_path / "by-hand/evaluations/base/metrics.json").read_text())
+    assert found["mAP"] == pytest.approx(expected["mAP"], abs=1e-6)
+
+
+@pytest.mark.timeout(600)
+def test_a_cancelled_training_stays_cancelled(cluster: dict[str, str], cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
+    _write(cxrlt, tmp_path / "source", tmp_path, epochs=500)
+    subprocess.run(["sbatch", tmp_path / "jobs/train.sbatch"], env=cluster, check=True, capture_output=True)
+    status = tmp_path / "runs/base/status.json"
+    _until((tmp_path / "runs/base/last.pt").exists)
+    train = _jobs(cluster)["cxrlt-train-base"]["JobId"]
+    subprocess.run(["scancel", train], env=cluster, check=True)
+    _until(lambda: _jobs(cluster)["cxrlt-train-base"]["JobState"] == "CANCELLED")
+    _until(lambda: json.loads(status.read_text())["state"] == "stopped")
+    time.sleep(7)  # longer than a job waits that was queued again
+    job = _jobs(cluster)["cxrlt-train-base"]
+    assert (job["JobState"], job["Restarts"]) == ("CANCELLED", "0")
+
+
+def test_what_is_written(cxrlt: Run, pictures: Path, tmp_path: Path) -> None:
+    _write(cxrlt, pictures, tmp_path, epochs=3)
+    assert sorted(path.name for path in (tmp_path / "jobs").iterdir()) == SCRIPTS
+    for script in (tmp_path / "jobs").glob("*.s*"):
+        assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
+        assert "@" not in script.read_text().replace("USR1@120", "").replace("[@]", "").replace("$@", "").replace("@:2", "")
+    done = cxrlt("slurm", "jobs", "--source", f"table={pictures / 'labels.csv'}")
+    assert done.code == 2
+    assert "env.sh exists" in done.err
+    more = ["--partition", "gpu", "--account", "lab", "--gpus", 4, "--sbatch=--qos=high", "--setup", "module load cuda"]
+    done = cxrlt("slurm", "others", "--source", f"table={pictures / 'labels.csv'}", *more)
+    assert done.code == 0, done.err
+    train = (tmp_path / "others/train.sbatch").read_text()
+    for line in ("--partition=gpu", "--account=lab", "--qos=high", "--gpus-per-node=4", "--nodes=1 --ntasks-per-node=4"):
+        assert f"#SBATCH {line}" in train
+    assert "module load cuda\n" in (tmp_path / "others/env.sh").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "no source"),
+        (["--source", "chexpart=/x"], "nearest is 'chexpert'"),
+        (["--source", "chexpert=/x", "--train", "--epoch 3"], "--epoch"),
+        (["--source", "chexpert=/x", "--train", "--mixup -1"], "--mixup"),
+        (["--source", "chexpert=/x", "--time", "soon"], "--time 'soon'"),
+        (["--source", "chexpert=/x", "--nodes", "0"], "--nodes 0"),
+        (["--source", "chexpert=/x", "--source", "chexpert=/y"], "two sources have one name"),
+    ],
+)
+def test_typing_errors_are_told_before_a_job_is_submitted(arguments: list[str], says: str, cxrlt: Run, tmp_path: Path) -> None:
+    ended = cxrlt("slurm", "jobs", *arguments)
+    assert ended.code == 2
+    assert says in ended.err
+    assert not (tmp_path / "jobs").exists()
