@@ -8,6 +8,7 @@ import typer
 
 from cxrlt_cli import __version__
 from cxrlt_cli.commands.cache import cache
+from cxrlt_cli.commands.check import check
 from cxrlt_cli.commands.demo import demo
 from cxrlt_cli.commands.embed_labels import embed_labels
 from cxrlt_cli.commands.ensemble import ensemble
@@ -22,6 +23,7 @@ from cxrlt_cli.commands.predict import predict
 from cxrlt_cli.commands.slurm import slurm
 from cxrlt_cli.commands.train import train
 from cxrlt_cli.config.cache import CacheConfig
+from cxrlt_cli.config.check import CheckConfig
 from cxrlt_cli.config.demo import DemoConfig
 from cxrlt_cli.config.embed_labels import EmbedLabelsConfig
 from cxrlt_cli.config.ensemble import EnsembleConfig
@@ -61,6 +63,7 @@ add_command(app, "ensemble", EnsembleConfig, ensemble)
 add_command(app, "evaluate", EvaluateConfig, evaluate)
 add_command(app, "explain", ExplainConfig, explain)
 add_command(app, "info", InfoConfig, info)
+add_command(app, "check", CheckConfig, check)
 add_command(app, "slurm", SlurmConfig, slurm)
 
 

@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inference": {"artifacts", "config", "data", "labels", "metrics", "model", "pixels", "sources", "training"},
     "report": {"artifacts", "config", "data", "inference", "labels", "metrics", "model", "pixels", "training"},
     "demo": {"config"},
-    "cluster": {"artifacts", "config", "data"},
+    "cluster": {"artifacts", "config", "data", "model", "text"},
     "commands": {"config", "cluster", "pixels", "labels", "text", "training", "inference", "report", "demo"},
 }
 

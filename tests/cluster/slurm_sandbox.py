@@ -17,8 +17,8 @@ from pathlib import Path
 PROGRAMS = ("munged", "munge", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "scancel", "sinfo", "squeue")
 _PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 
-# `cred_expire` is how long a job that is queued again must wait (at least 5 s); the cgroup plugin is named because a probe for one fails where
-# none is mounted. A job of the partition `urgent` takes the nodes of one of `main`, which is queued again.
+# `cred_expire` is how long a job that is queued again must wait, at least 5 s; the cgroup plugin is named because the probe for
+# one fails where none is mounted. A job of the partition `urgent` takes the nodes of one of `main`, which is queued again.
 _CONF = """\
 ClusterName=sandbox
 SlurmctldHost={host}(127.0.0.1)

@@ -1,0 +1,178 @@
+"""`cxrlt check`: what would stop a training, looked at before it waits in a queue."""
+
+import fcntl
+import json
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable
+from functools import cache, partial
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from packaging.requirements import Requirement
+
+from cxrlt_cli.artifacts.dataset import SPLITS, Dataset, read_dataset
+from cxrlt_cli.artifacts.embeddings import read_embeddings
+from cxrlt_cli.artifacts.files import check_writable
+from cxrlt_cli.artifacts.run import finished_runs
+from cxrlt_cli.config.check import CheckConfig
+from cxrlt_cli.console import data
+from cxrlt_cli.data.images import DatasetImages
+from cxrlt_cli.errors import UserError
+from cxrlt_cli.machine import cores
+from cxrlt_cli.model.weights import imagenet_file
+from cxrlt_cli.text.encoders import find_encoder
+from cxrlt_cli.workspace import Workspace
+
+State = Literal["ok", "warning", "error"]
+#: How something is, and what was found.
+Finding = tuple[State, str]
+
+_LEAST_SHARED = 256 << 20  # bytes; NCCL's channels between the GPUs of a node
+
+
+def check_machine(config: CheckConfig, workspace: Workspace) -> None:
+    """Prints what was found.
+
+    Raises:
+        UserError: something would stop a training; it is named.
+    """
+    findings = {what: _looked_at(look) for what, look in _looks(config, workspace).items()}
+    if config.json:
+        data(json.dumps({what: {"state": state, "found": found} for what, (state, found) in findings.items()}, indent=1))
+    else:
+        width = max(map(len, findings)) + 2
+        for what, (state, found) in findings.items():
+            data(f"{what:<{width}}{state:<9}{found}")
+    errors = [what for what, (state, _) in findings.items() if state == "error"]
+    if errors:
+        raise UserError(f"this would stop a training: {', '.join(errors)}", "see what was found, above")
+
+
+def _looks(config: CheckConfig, workspace: Workspace) -> dict[str, Callable[[], Finding]]:
+    dataset = config.dataset or workspace.dataset
+    embeddings = config.embeddings or workspace.label_embeddings
+    read = cache(read_dataset)
+    return {
+        "workspace": lambda: _workspace(workspace),
+        "dataset": lambda: _dataset(read(dataset)),
+        "images": lambda: _images(read(dataset)),
+        "classes": lambda: _classes(read(dataset), embeddings),
+        **{f"backbone {name}": partial(_backbone, name) for name in config.backbone},
+        **{f"encoder {name}": partial(_encoder, name) for name in config.encoder},
+        "space": lambda: _space(workspace.root, config.space),
+        "shared memory": _shared_memory,
+        "locks": lambda: _locks(workspace.root),
+        "cores": _cores,
+        "GPU": lambda: _gpu(config.device),
+        "versions": _versions,
+    }
+
+
+def _looked_at(look: Callable[[], Finding]) -> Finding:
+    try:
+        return look()
+    except UserError as error:
+        return "error", f"{error.message}; {error.hint}" if error.hint else error.message
+
+
+def _workspace(workspace: Workspace) -> Finding:
+    if not workspace.root.is_dir():
+        return "error", f"{workspace.root} is not a folder; name another: --workspace, CXRLT_WORKSPACE"
+    check_writable(workspace.root)
+    finished = len(finished_runs(workspace.runs))
+    return "ok", f"{workspace.root.resolve()} may be written to; {finished} finished runs"
+
+
+def _dataset(dataset: Dataset) -> Finding:
+    counts = dataset.table["split"].value_counts()
+    found = f"{len(dataset.table)} images ({', '.join(f'{counts.get(name, 0)} {name}' for name in SPLITS)})"
+    absent = [name for name in ("train", "val") if not counts.get(name)]
+    return ("error", f"{found}: no {' and no '.join(absent)}; see cxrlt merge --split") if absent else ("ok", found)
+
+
+def _images(dataset: Dataset) -> Finding:
+    DatasetImages(dataset)
+    size = dataset.settings["size"]
+    return "ok", f"{dataset.table['cache'].nunique()} image files, {size} x {size} px, every image with its pixels"
+
+
+def _classes(dataset: Dataset, embeddings: Path) -> Finding:
+    vectors = read_embeddings(embeddings).of(dataset.classes, embeddings)
+    return "ok", f"each of {len(dataset.classes)} has an embedding of {vectors.shape[1]} numbers"
+
+
+def _backbone(name: str) -> Finding:
+    return "ok", str(imagenet_file(name))
+
+
+def _encoder(name: str) -> Finding:
+    return "ok", "built in" if name == "ngram" else str(find_encoder(name).folder)
+
+
+def _space(folder: Path, least: float) -> Finding:
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free / 1e9
+    found = f"{free:.1f} GB free in {folder.resolve()}"
+    return ("ok", found) if free >= least else ("error", f"{found}, fewer than {least:g} (--space)")
+
+
+def _shared_memory() -> Finding:
+    path = Path("/dev/shm")  # noqa: S108 - asked about, not written to
+    if not path.is_dir():
+        return "warning", f"there is no {path}: NCCL needs it for several GPUs of one node"
+    free = shutil.disk_usage(path).free
+    found = f"{free / 1e9:.2f} GB free in {path}"
+    return ("ok", found) if free >= _LEAST_SHARED else ("warning", f"{found}: several GPUs of one node need 0.25")
+
+
+def _locks(folder: Path) -> Finding:
+    if not os.access(folder, os.W_OK):
+        return "error", f"{folder} cannot be written to"
+    with tempfile.TemporaryFile(dir=folder) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            return "warning", f"the file system has none ({error.strerror}): do not start two jobs with one output"
+    return "ok", "the file system has them: two jobs with one output are told"
+
+
+def _cores() -> Finding:
+    found = f"{cores()} of {os.cpu_count()} may be used"
+    threads = os.environ.get("OMP_NUM_THREADS")
+    return "ok", found + (f", OMP_NUM_THREADS={threads}" if threads else "")
+
+
+def _gpu(device: str) -> Finding:
+    import torch
+
+    if not torch.cuda.is_available():
+        found = f"torch {torch.__version__} sees none"
+        return ("error", f"{found}, and --device cuda needs one") if device == "cuda" else ("ok", f"{found}: a CPU trains")
+    names = [torch.cuda.get_device_properties(number) for number in range(torch.cuda.device_count())]
+    described = ", ".join(f"{gpu.name} with {gpu.total_memory / 1e9:.0f} GB" for gpu in names)
+    return "ok", f"{described}; CUDA {torch.version.cuda}, {'bf16' if torch.cuda.is_bf16_supported() else 'fp16'}"
+
+
+def _versions() -> Finding:
+    """Whether every package that cxrlt requires is there, new enough."""
+    wanted = [Requirement(text) for text in metadata.requires("cxrlt") or []]
+    wrong = []
+    for need in wanted:
+        if need.marker is not None and not need.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            found = metadata.version(need.name)
+        except metadata.PackageNotFoundError:
+            wrong.append(f"{need.name} is not installed")
+            continue
+        if not need.specifier.contains(found, prereleases=True):
+            wrong.append(f"{need.name} {found} is not {need.specifier}")
+    if wrong:
+        return "error", "; ".join(wrong)
+    told = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "torchvision", "transformers", "h5py"))
+    return "ok", f"python {platform.python_version()}, {told}"

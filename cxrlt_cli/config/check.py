@@ -1,0 +1,25 @@
+"""Options of `cxrlt check`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cxrlt_cli.errors import UserError
+from cxrlt_cli.options import flag
+
+
+@dataclass(frozen=True)
+class CheckConfig:
+    """What must be there, beyond what every training needs."""
+
+    dataset: Path | None = flag(None, "Images and labels [default: dataset.parquet]")
+    embeddings: Path | None = flag(None, "Label embeddings [default: label_embeddings.parquet]")
+    backbone: tuple[str, ...] = flag((), "ImageNet weights that must be there, as resnet50; may be repeated.", metavar="NAME")
+    encoder: tuple[str, ...] = flag((), "A text encoder that must be there; may be repeated.", metavar="NAME")
+    device: Literal["auto", "cpu", "cuda"] = flag("auto", "cuda: there must be a GPU.")
+    space: float = flag(5.0, "Space that must be free in the workspace, GB; a run of ResNet-50 takes about 1.", metavar="GB")
+    json: bool = flag(False, "Print JSON, for a script.", name="--json")
+
+    def __post_init__(self) -> None:
+        if not self.space >= 0:
+            raise UserError(f"--space {self.space} is not a number of 0 or more", "in GB, as in --space 20")

@@ -1,0 +1,88 @@
+"""A look at a machine before a job is submitted."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Run
+
+from cxrlt_cli.cluster import check
+
+ALL = ["workspace", "dataset", "images", "classes", "space", "shared memory", "locks", "cores", "GPU", "versions"]
+
+
+def _told(cxrlt: Run, *arguments: object) -> tuple[int, dict[str, dict[str, str]]]:
+    ended = cxrlt("check", "--json", *arguments)
+    return ended.code, json.loads(ended.out)
+
+
+def test_a_workspace_that_is_ready(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
+    code, found = _told(cxrlt, "--space", "0.001", "--encoder", "ngram")
+    assert code == 0, found
+    assert [what for what in found if what != "encoder ngram"] == ALL
+    assert all(row["state"] in ("ok", "warning") for row in found.values())
+    assert found["dataset"]["found"] == "96 images (48 train, 24 val, 24 test)"
+    ended = cxrlt("check", "--space", "0.001")
+    assert ended.code == 0
+    assert [line.split("  ")[0] for line in ended.out.splitlines()] == ALL
+    assert not list(tmp_path.glob(".cxrlt*")), "nothing is left"
+
+
+@pytest.mark.parametrize(
+    ("absent", "arguments", "what", "says"),
+    [
+        ("dataset.parquet", [], "dataset", "dataset.parquet is not there"),
+        ("images/pictures.h5", [], "images", "pictures.h5"),
+        ("label_embeddings.parquet", [], "classes", "cxrlt embed-labels"),
+        ("", ["--space", "1e9"], "space", "fewer than 1e+09"),
+        ("", ["--backbone", "resnet50"], "backbone resnet50", "cxrlt fetch --backbone resnet50"),
+        ("", ["--encoder", "pubmedbert"], "encoder pubmedbert", "cxrlt fetch --encoder pubmedbert"),
+        ("", ["--workspace", "nowhere"], "workspace", "is not a folder"),
+    ],
+)
+@pytest.mark.usefixtures("dataset")
+def test_what_would_stop_a_training_is_named(
+    absent: str, arguments: list[str], what: str, says: str, cxrlt: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for cache in ("HF_HOME", "TORCH_HOME"):
+        monkeypatch.setenv(cache, "empty")
+    if absent:
+        Path(absent).unlink()
+    code, found = _told(cxrlt, "--space", "0.001", *arguments)
+    assert code == 2
+    assert found[what]["state"] == "error"
+    assert says in found[what]["found"]
+
+
+def test_classes_without_an_embedding(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.txt").write_text("Mass\nNodule\n")
+    assert cxrlt("embed-labels", "--encoder", "ngram", "--label-space", tmp_path / "other.txt", "--overwrite").code == 0
+    code, found = _told(cxrlt, "--space", "0.001")
+    assert code == 2
+    assert "no embedding for Cardiomegaly" in found["classes"]["found"]
+
+
+def test_a_package_that_is_too_old(cxrlt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = ["numpy>=99", "no-such-package", 'elsewhere; extra == "test"']
+    monkeypatch.setattr(check.metadata, "requires", lambda _: wanted)
+    _, found = _told(cxrlt)
+    assert found["versions"] == {
+        "state": "error",
+        "found": f"numpy {np.__version__} is not >=99; no-such-package is not installed",
+    }
+
+
+def test_little_shared_memory_and_no_locks_are_warnings(
+    cxrlt: Run, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without(*_: object) -> None:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(check.fcntl, "flock", without)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(check.shutil, "disk_usage", lambda path: usage._replace(free=64 << 20) if "shm" in str(path) else usage)
+    code, found = _told(cxrlt, "--space", "0.001")
+    assert code == 0
+    assert found["locks"]["state"] == found["shared memory"]["state"] == "warning"
