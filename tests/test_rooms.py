@@ -68,7 +68,7 @@ def test_only_artifacts_know_the_file_formats(path: Path) -> None:
     if _room(path) == "tricks":
         assert packages <= {"torch", "math", "collections", "dataclasses"}
     if _room(path) == "metrics":
-        threads = {"torch", "concurrent"} if path.stem in ("resampling", "bootstrap") else set()
+        threads = {"torch", "concurrent"} if path.stem in ("resampling", "bootstrap", "resampled_decisions") else set()
         assert packages <= {"numpy", "math", "collections", "dataclasses", "cxrlt_cli"} | threads
 
 

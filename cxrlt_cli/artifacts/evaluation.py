@@ -1,4 +1,4 @@
-"""`evaluations/NAME/`: `metrics.json` for programs, `per_class.csv` for spreadsheets."""
+"""`evaluations/NAME/`: `metrics.json` for programs, `per_class.csv` and `subgroups.csv` for spreadsheets."""
 
 import csv
 import json
@@ -12,15 +12,27 @@ from cxrlt_cli.errors import UserError
 FORMAT, VERSION = "cxrlt evaluation", 1
 
 
-def write_evaluation(folder: Path, metrics: dict[str, Any], per_class: list[dict[str, Any]]) -> None:
+def write_evaluation(
+    folder: Path, metrics: dict[str, Any], per_class: list[dict[str, Any]], subgroups: list[dict[str, Any]]
+) -> None:
     """Writes an evaluation. Undefined figures (NaN) become null in JSON and an empty cell in CSV."""
-    with replacing(folder / "per_class.csv") as aside, aside.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(per_class[0]))
-        writer.writeheader()
-        writer.writerows(_without_nan(per_class))
+    _write_csv(folder / "per_class.csv", per_class)
+    if subgroups:
+        _write_csv(folder / "subgroups.csv", subgroups)
     content = {"format": FORMAT, "version": VERSION, **metrics, "per_class": per_class}
+    if subgroups:
+        content["subgroups"] = subgroups
     with replacing(folder / "metrics.json") as aside:  # last: where it stands, the evaluation is whole
         aside.write_text(json.dumps(_without_nan(content), indent=1, allow_nan=False) + "\n")
+    if not subgroups:
+        (folder / "subgroups.csv").unlink(missing_ok=True)  # of the evaluation that was replaced
+
+
+def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    with replacing(path) as aside, aside.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(_without_nan(rows))
 
 
 def read_evaluation(path: Path) -> dict[str, Any]:

@@ -4,14 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cxrlt_cli.errors import UserError
+from cxrlt_cli.errors import UserError, nearest
 from cxrlt_cli.options import flag
 from cxrlt_cli.workspace import checked_name
+
+SUBGROUPS = ("sex", "age", "view", "source")
 
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """Which predictions are held against which labels."""
+    """Which predictions are held against which labels, and what is said of them."""
 
     predictions: str = flag(
         "", "A name under predictions/, or a file [default: the newest there]", metavar="PREDICTIONS", argument=True
@@ -25,6 +27,20 @@ class EvaluateConfig:
         "A class is head above the first share of training positives, medium above the second, tail else.",
         metavar="HIGH,LOW",
     )
+    undefined: Literal["leave-out", "zero"] = flag(
+        "leave-out", "A class without a positive has no AP: left out of the means, or 0 in them, as the challenge counts."
+    )
+    bootstrap: int = flag(1000, "Resamples of the patients for 95 % intervals; 0 for none.", metavar="N")
+    seed: int = flag(0, "Decides the resamples.")
+    thresholds_from: str = flag(
+        "",
+        "Predictions of the validation split on which thresholds are chosen; else they are chosen on the images evaluated.",
+        metavar="PREDICTIONS",
+    )
+    specificity: float = flag(0.9, "Sensitivity is given where the specificity is this.")
+    per: Literal["image", "study"] = flag("image", "What is scored: each image, or the images of a study together.")
+    study_merge: Literal["mean", "max"] = flag("mean", "How the logits of a study's images become one.")
+    by: tuple[str, ...] = flag((), "Also for each value of this column, repeatable: sex, age (in bands), view or source.")
     name: str = flag("", "Name of the evaluation: evaluations/NAME/ [default: the name of the predictions]")
     output: Path | None = flag(None, "Folder in which NAME/ is made [default: evaluations/]", metavar="FOLDER")
     json: bool = flag(False, "Print the figures as JSON instead of a table.", name="--json")
@@ -34,17 +50,29 @@ class EvaluateConfig:
         if self.name:
             checked_name(self.name)
         self.bounds  # noqa: B018 - checked before any work
+        if not 0 <= self.bootstrap <= 1_000_000 or self.seed < 0:
+            raise UserError("--bootstrap is 0 … 1000000 and --seed at least 0", "1000 resamples are enough for an interval")
+        if not 0 < self.specificity < 1:
+            raise UserError(f"--specificity {self.specificity} is not between 0 and 1", "as in 0.9")
+        for name in self.by:
+            if name not in SUBGROUPS:
+                raise UserError(f"--by {name!r} is no column to divide by{nearest(name, SUBGROUPS)}", ", ".join(SUBGROUPS))
 
     @property
     def bounds(self) -> tuple[float, float]:
         """High and low of `--groups`."""
-        try:
-            high, low = (float(part) for part in self.groups.split(","))
-        except ValueError:
-            high, low = 0.0, 0.0
-        if not 0 <= low < high < 1:
-            raise UserError(
-                f"--groups {self.groups!r} is not two shares, high and low, with 0 <= low < high < 1",
-                "as in --groups 0.10,0.01: head above 10 %, medium above 1 %, tail else",
-            )
-        return high, low
+        return parse_bounds(self.groups)
+
+
+def parse_bounds(groups: str) -> tuple[float, float]:
+    """High and low of `--groups`. Raises UserError where they are not two shares in that order."""
+    try:
+        high, low = (float(part) for part in groups.split(","))
+    except ValueError:
+        high, low = 0.0, 0.0
+    if not 0 <= low < high < 1:
+        raise UserError(
+            f"--groups {groups!r} is not two shares, high and low, with 0 <= low < high < 1",
+            "as in --groups 0.10,0.01: head above 10 %, medium above 1 %, tail else",
+        )
+    return high, low

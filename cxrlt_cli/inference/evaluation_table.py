@@ -8,23 +8,24 @@ Row = dict[str, Any]
 
 
 def as_text(evaluation: Row) -> str:
-    """The classes, the most frequent in training first; the means; what the groups are; what is undefined.
+    """The classes, the most frequent in training first; the means; subgroups; what the figures are; what is undefined.
 
     Args:
         evaluation: as `read_evaluation` gives it; undefined figures are None.
     """
-    split, groups = evaluation["split"], evaluation["groups"]
+    split = evaluation["split"]
     where = "whole dataset" if split == "all" else f"{split} split"
-    header = ["class", "group", "train pos", f"{split} pos", "prevalence", "AP", "AUROC", "AP/prev"]
-    means = [["all", *_mean_cells(evaluation)], *([name, *_mean_cells(group)] for name, group in groups.items())]
+    header = ["class", "group", "train +", f"{split} +", "AP", "95 %", "AUROC", "95 %", "AP/prev"]
+    studies = f"{evaluation['studies']:,} studies, " if "studies" in evaluation else ""
     lines = [
         table(header, [_class_cells(row) for row in evaluation["per_class"]]),
         "",
-        table(["mean over", "classes", "mAP", "mean AUROC", "mean prevalence"], means),
+        *_means_table(evaluation),
+        *_subgroups(evaluation.get("subgroups", [])),
         "",
-        f"{where}: {evaluation['images']:,} images of {evaluation['patients']:,} patients",
+        f"{where}: {studies}{evaluation['images']:,} images of {evaluation['patients']:,} patients",
         f"groups: {evaluation['group_rule']}",
-        f"micro AP {_figure(evaluation['micro_ap'])}: all known labels in one ranking",
+        *_how(evaluation),
         *_undefined(evaluation),
     ]
     return "\n".join(lines)
@@ -36,33 +37,91 @@ def _class_cells(row: Row) -> list[str]:
         row["group"] or "-",
         f"{row['train_positives']:,}",
         f"{row['positives']:,}",
-        _percent(row["prevalence"]),
-        _figure(row["ap"]),
-        _figure(row["auroc"]),
+        figure(row["ap"]),
+        interval(row, "ap"),
+        figure(row["auroc"]),
+        interval(row, "auroc"),
         "-" if row["ap_over_prevalence"] is None else f"{row['ap_over_prevalence']:.1f}",
     ]
+
+
+def _means_table(evaluation: Row) -> list[str]:
+    specificity = f"sens@{evaluation['thresholds']['specificity']:g}"
+    header = ["mean over", "classes", "mAP", "95 %", "AUROC", "95 %", "F1", "95 %", specificity, "ECE"]
+    rows = [["all (macro)", *_mean_cells(evaluation)]]
+    rows += [[name, *_mean_cells(group)] for name, group in evaluation["groups"].items()]
+    for name in ("micro", "weighted"):
+        ap, f1 = f"{name}_ap", f"{name}_f1"
+        cells = [figure(evaluation[ap]), interval(evaluation, ap), "", "", figure(evaluation[f1]), interval(evaluation, f1)]
+        rows.append([name, "", *cells, "", ""])
+    return [table(header, rows)]
 
 
 def _mean_cells(means: Row) -> list[str]:
     some = means["defined"] < means["classes"]
     count = f"{means['defined']} of {means['classes']}" if some else str(means["classes"])
-    return [count, _figure(means["mAP"]), _figure(means["mean_auroc"]), _percent(means["mean_prevalence"])]
+    cells = [count]
+    for name in ("mAP", "mean_auroc", "mean_f1"):
+        cells += [figure(means[name]), interval(means, name)]
+    return [*cells, figure(means["mean_sensitivity"]), figure(means["mean_ece"])]
+
+
+def _subgroups(rows: list[Row]) -> list[str]:
+    means = [row for row in rows if not row["class"]]
+    if not means:
+        return []
+    cells = [
+        [
+            f"{row['by']}: {row['value']}",
+            f"{row['images']:,}",
+            figure(row["ap"]),
+            interval(row, "ap"),
+            figure(row["auroc"]),
+            interval(row, "auroc"),
+        ]
+        for row in means
+    ]
+    return ["", table(["subgroup", "images", "mAP", "95 %", "AUROC", "95 %"], cells)]
+
+
+def _how(evaluation: Row) -> list[str]:
+    drawn, thresholds = evaluation["bootstrap"], evaluation["thresholds"]
+    lines = []
+    if evaluation["per"] != "image":
+        lines.append(f"a row a {evaluation['per']}")
+    if drawn["resamples"]:
+        lines.append(f"95 %: percentiles over {drawn['resamples']:,} resamples of the patients, seed {drawn['seed']}")
+    lines.append(f"thresholds of F1 and sensitivity chosen on {thresholds['chosen_on']}")
+    if not thresholds["held_out"]:
+        lines.append("  (F1 flatters by that: choose them on validation with --thresholds-from PREDICTIONS)")
+    if thresholds["none_for"]:
+        lines.append(f"no threshold, nothing is called positive: {', '.join(thresholds['none_for'])}")
+    lines.append("micro: all known labels in one ranking; weighted: by positives")
+    return lines
 
 
 def _undefined(evaluation: Row) -> list[str]:
     """A line for each reason for which figures are left out of the means."""
     without_positive: list[str] = evaluation["undefined"]
     without_negative = [name for name in evaluation["undefined_auroc"] if name not in without_positive]
-    lines = []
-    for names, what, figure in ((without_positive, "positive", "AP and AUROC are"), (without_negative, "negative", "AUROC is")):
-        if names:
-            lines.append(f"{len(names)} without a {what}, {figure} undefined and left out of the means: {', '.join(names)}")
-    return lines
+    of_ap = "AP and AUROC are undefined and left out of the means"
+    if evaluation["undefined_in_means"] == "zero":
+        of_ap = "AP is 0 in mAP, AUROC is left out"
+    kinds = (
+        (without_positive, "positive", of_ap),
+        (without_negative, "negative", "AUROC is undefined and left out of the means"),
+    )
+    return [f"{len(names)} without a {what}, {said}: {', '.join(names)}" for names, what, said in kinds if names]
 
 
-def _figure(value: float | None) -> str:
+def figure(value: float | None) -> str:
+    """Four decimals, `-` where undefined."""
     return "-" if value is None else f"{value:.4f}"
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2%}"
+def interval(row: Row, name: str) -> str:
+    """The bounds of a figure, `-` where there are none."""
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    if low is None or high is None:
+        return "-"
+    return f"{low:.3f}-{high:.3f}".replace("0.", ".")

@@ -31,10 +31,20 @@ class Resampled:
     Attributes:
         ap: (M, R, C) float64, NaN where a resample has no positive of the class.
         auroc: (M, R, C) float64, NaN where it has no positive or no negative.
+        positives: (R, C) float64, how many a resample has.
+        negatives: (R, C) float64.
     """
 
     ap: np.ndarray
     auroc: np.ndarray
+    positives: np.ndarray
+    negatives: np.ndarray
+
+    @property
+    def prevalence(self) -> np.ndarray:
+        """(R, C) positives among known labels; NaN without a known label."""
+        known = self.positives + self.negatives
+        return np.where(known > 0, self.positives / np.maximum(known, 1), np.nan)
 
 
 def resample(
@@ -69,11 +79,12 @@ def resample(
             ranked.append(_Ranked(scores[model, rows, c], positive[rows, c], codes[rows]))
 
     def figures(weights: torch.Tensor) -> np.ndarray:
-        found = np.stack([one.figures(weights) for one in ranked])  # (M C, 2, B)
-        return np.moveaxis(found.reshape(models, classes, 2, -1), -1, 0)
+        found = np.stack([one.figures(weights) for one in ranked])  # (M C, 4, B)
+        return np.moveaxis(found.reshape(models, classes, 4, -1), -1, 0)
 
     found = over_resamples(len(names), figures, resamples, seed)
-    return Resampled(ap=found[..., 0].swapaxes(0, 1), auroc=found[..., 1].swapaxes(0, 1))
+    ap, area, positives, negatives = np.moveaxis(found, -1, 0).swapaxes(1, 2)
+    return Resampled(ap=ap, auroc=area, positives=positives[0], negatives=negatives[0])
 
 
 class _Ranked:
@@ -111,7 +122,7 @@ class _Ranked:
         return bags.sums(weights).reshape(-1, self.runs * weights.shape[1])
 
     def figures(self, weights: torch.Tensor) -> np.ndarray:
-        """(2, B) AP and AUROC with the weights (patients, B) of B resamples."""
+        """(4, B) AP, AUROC, positives and negatives with the weights (patients, B) of B resamples."""
         within, here = self._sums(self._within, weights), self._sums(self._here, weights)
         tied = here if self._tied is None else self._sums(self._tied, weights)
         reached, total = self._before(within)
@@ -135,7 +146,7 @@ class _Ranked:
         with np.errstate(divide="ignore", invalid="ignore"):
             above = self._over_runs(h_n) - (positives * positives + h_t) / 2
             area = np.where(negatives > 0, 1 - above / (positives * negatives), np.nan)
-            return np.stack([self._over_runs(ap) / positives, area])
+            return np.stack([self._over_runs(ap) / positives, area, positives, negatives])
 
     def _before(self, sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The weight (runs * B,) float64 before each run begins, and (B,) in all."""

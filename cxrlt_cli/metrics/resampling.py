@@ -27,7 +27,7 @@ def over_resamples(
     Args:
         patients: how many there are.
         figures: weights (patients, B) float32 of B resamples -> (B, ...) figures. Called in as many threads as torch uses.
-        resamples: how many.
+        resamples: how many; 0 gives an empty array of the right shape.
         seed: equal seeds give equal resamples of equally many patients, so that two calls are paired.
     """
 
@@ -36,6 +36,8 @@ def over_resamples(
         weights = np.stack([multiplicities(patients, seed, number) for number in numbers], axis=1, dtype=np.float32)
         return figures(torch.from_numpy(weights))
 
+    if not resamples:
+        return figures(torch.zeros(patients, 1))[:0]
     before = torch.get_num_threads()
     try:
         with ThreadPoolExecutor(before, initializer=torch.set_num_threads, initargs=(1,)) as pool:
@@ -48,24 +50,27 @@ class Bags:
     """Sums of weights over groups of images, for all resamples of a block.
 
     torch's `embedding_bag` adds up rows of a float32 table without keeping what it gathers. The weights are whole numbers, so
-    the sums are exact below 2^24.
+    the sums are exact below 2^24 (and good to float32 where the images have values).
     """
 
-    def __init__(self, codes: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> None:
+    def __init__(self, codes: np.ndarray, starts: np.ndarray, lengths: np.ndarray, values: np.ndarray | None = None) -> None:
         """Group g is `codes[starts[g] : starts[g] + lengths[g]]`; it may be empty.
 
         Args:
             codes: (N,) int patient number of each image.
             starts: (G,) int.
             lengths: (G,) int.
+            values: (N,) what each image's weight is multiplied by; 1 where it is None.
         """
         ends = np.cumsum(lengths)
         begins = ends - lengths
         places = np.arange(ends[-1]) + np.repeat(starts - begins, lengths)
         self._codes = torch.from_numpy(codes[places].astype(np.int32))
         self._begins = torch.from_numpy(begins.astype(np.int32))
+        self._values = None if values is None else torch.from_numpy(values[places].astype(np.float32))
 
     def sums(self, weights: torch.Tensor) -> np.ndarray:
         """(G, B) float32 sums of weights (patients, B)."""
-        summed: np.ndarray = torch.nn.functional.embedding_bag(self._codes, weights, self._begins, mode="sum").numpy()
+        bag = torch.nn.functional.embedding_bag
+        summed: np.ndarray = bag(self._codes, weights, self._begins, mode="sum", per_sample_weights=self._values).numpy()
         return summed

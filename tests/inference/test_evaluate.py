@@ -16,15 +16,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scored_files import CLASSES, IMAGES, make_dataset, make_predictions, rows_of_split
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from cxrlt_cli.artifacts.dataset import COLUMNS, Dataset, write_dataset
 from cxrlt_cli.artifacts.files import fingerprint
 from cxrlt_cli.artifacts.predictions import Predictions, write_predictions
 
-CLASSES = ["Effusion", "Enlarged Cardiomediastinum", "Hernia", "Fibrosis", "Never seen"]
-SHARES = [0.4, 0.15, 0.05, 0.02, 0.0]
-IMAGES = {"train": 400, "val": 60, "test": 200}
 EXACT = 1e-12
 NIH_CLASSES = [
     "Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax", "Consolidation",
@@ -41,42 +39,6 @@ def evaluate(folder: Path, *arguments: object) -> "subprocess.CompletedProcess[s
 def metrics_of(folder: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((folder / "metrics.json").read_text())
     return content
-
-
-def make_dataset(path: Path, seed: int = 0, order: np.ndarray | None = None) -> Dataset:
-    """A dataset of three splits with unknown labels, two images a patient; its rows in another order where one is given."""
-    draws = np.random.default_rng(seed)
-    split = [name for name, count in IMAGES.items() for _ in range(count)]
-    count = len(split)
-    frame = pd.DataFrame({name: [None] * count for name in COLUMNS}, dtype=object)
-    frame["image_id"] = [f"i{n:04}" for n in range(count)]
-    frame["patient_id"] = [f"p{n // 2:04}" for n in range(count)]
-    frame["split"], frame["source"], frame["cache"], frame["row"] = split, "made-up", "images/made-up.h5", range(count)
-    targets = (draws.random((count, len(CLASSES))) < SHARES).astype(np.uint8)
-    known = draws.random(targets.shape) < [1.0, 0.8, 1.0, 1.0, 1.0]
-    rows = np.arange(count) if order is None else order
-    table = frame.iloc[rows].reset_index(drop=True)
-    dataset = Dataset(table, CLASSES, (targets * known)[rows], known[rows], {"size": 8}, {}, path)
-    write_dataset(dataset)
-    return dataset
-
-
-def rows_of_split(dataset: Dataset, split: str) -> np.ndarray:
-    return np.flatnonzero(dataset.table["split"] == split)
-
-
-def make_predictions(path: Path, dataset: Dataset, split: str = "test", order: np.ndarray | None = None) -> Predictions:
-    """Scores of a split that lean towards the labels, on a few levels so that they tie."""
-    draws = np.random.default_rng(7)
-    rows = rows_of_split(dataset, split)
-    logits = np.round(draws.normal(size=(len(rows), len(CLASSES))) + dataset.targets[rows], 1).astype(np.float32)
-    ids = dataset.table["image_id"].to_numpy()[rows]
-    there = np.arange(len(rows)) if order is None else order
-    header = {"runs": ["base"], "split": split, "views": 8, "merge": "geomean"}
-    header["provenance"] = {"inputs": [fingerprint(dataset.path)]}
-    predictions = Predictions(list(ids[there]), list(CLASSES), logits[there], header)
-    write_predictions(path, predictions)
-    return predictions
 
 
 @pytest.fixture
@@ -153,7 +115,10 @@ def check_csv(path: Path, metrics: dict[str, Any]) -> None:
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     first = ["class", "group", "ap", "auroc", "positives", "negatives", "unknown", "prevalence", "ap_over_prevalence"]
-    assert list(rows[0]) == [*first, "train_positives", "train_prevalence"]
+    assert list(rows[0])[:11] == [*first, "train_positives", "train_prevalence"]
+    decided = ["f1", "sensitivity", "specificity", "ece"]
+    bounds = [name + end for name in ("ap", "auroc", "ap_over_prevalence", *decided) for end in ("_low", "_high")]
+    assert set(list(rows[0])[11:]) == {*bounds, *decided, "f1_threshold", "specificity_threshold"}
     for row, saved in zip(rows, metrics["per_class"], strict=True):
         assert {name: str(value) if value is not None else "" for name, value in saved.items()} == row
         if saved["ap"] is not None:
@@ -167,7 +132,8 @@ def check_table(text: str, metrics: dict[str, Any]) -> None:
     for row, line in zip(metrics["per_class"], lines[2:], strict=False):
         assert line.startswith(row["class"])
         if row["ap"] is not None:
-            assert f"  {row['ap']:.4f}  {row['auroc']:.4f}  " in line
+            assert f"  {row['ap']:.4f}  " in line
+            assert f"  {row['auroc']:.4f}  " in line
     assert f"  {metrics['mAP']:.4f}  " in next(line for line in lines if line.startswith("all "))
     assert [sum(line.startswith(f"{group} ") for line in lines) for group in ("head", "medium", "tail")] == [1, 1, 1]
     assert "head > 10%, medium > 1%, tail <= 1%" in text
@@ -175,7 +141,10 @@ def check_table(text: str, metrics: dict[str, Any]) -> None:
 
 
 def test_neither_the_order_of_rows_nor_of_classes_matters(workspace: Path) -> None:
-    before = json.loads(evaluate(workspace, "--json").stdout)
+    def rounded(text: str) -> float:
+        return round(float(text), 5)  # sums of probabilities differ in the last digits with the order
+
+    before = json.loads(evaluate(workspace, "--json").stdout, parse_float=rounded)
     draws = np.random.default_rng(3)
     dataset = make_dataset(workspace / "dataset.parquet")
     predictions = make_predictions(workspace / "plain.parquet", dataset)
@@ -186,7 +155,7 @@ def test_neither_the_order_of_rows_nor_of_classes_matters(workspace: Path) -> No
     write_predictions(workspace / "shuffled-test.parquet", Predictions(ids, names, logits, predictions.header))
     ended = evaluate(workspace, "shuffled-test.parquet", "--dataset", "shuffled.parquet", "--json")
     assert ended.returncode == 0, ended.stderr
-    after = json.loads(ended.stdout)
+    after = json.loads(ended.stdout, parse_float=rounded)
     assert "shuffled.parquet is not the dataset that was scored" in ended.stderr
     for content in (before, after):
         del content["provenance"], content["predictions"]

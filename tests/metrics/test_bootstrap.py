@@ -40,6 +40,7 @@ def test_equals_resampling_rows_and_scikit_learn(levels: int) -> None:
     assert found.ap.shape == found.auroc.shape == (2, 200, len(SHARES))
     names, codes = np.unique(patients, return_inverse=True)
     undefined = 0
+    assert found.positives.shape == found.negatives.shape == found.prevalence.shape == (200, len(SHARES))
     for r in range(200):
         rows = np.repeat(np.arange(IMAGES), multiplicities(len(names), 5, r)[codes])
         for model in range(2):
@@ -47,6 +48,8 @@ def test_equals_resampling_rows_and_scikit_learn(levels: int) -> None:
                 wanted = by_rows(scores[model, :, c], targets[:, c], rows[known[rows, c]])
                 assert (found.ap[model, r, c], found.auroc[model, r, c]) == pytest.approx(wanted, abs=EXACT, nan_ok=True)
                 undefined += np.isnan(wanted[0])
+                truth = targets[rows[known[rows, c]], c]
+                assert (found.positives[r, c], found.negatives[r, c]) == (truth.sum(), (1 - truth).sum())
     assert 2 * 200 < undefined < 2 * 2 * 200  # the last class always, another one in some resamples
 
 

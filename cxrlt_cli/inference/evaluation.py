@@ -1,0 +1,66 @@
+"""What an evaluation holds: figures of the classes, their means, subgroups, and how all of it was found."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cxrlt_cli.config.evaluate import EvaluateConfig
+from cxrlt_cli.inference.figures import Thresholds, choose_thresholds, decision_figures, micro_ap, ranking_figures
+from cxrlt_cli.inference.scored import Scored
+from cxrlt_cli.inference.studies import merge_studies
+from cxrlt_cli.inference.subgroups import subgroup_rows
+from cxrlt_cli.inference.summary import class_rows, means, threshold_columns, with_interval
+from cxrlt_cli.labels.groups import GROUPS, rule
+
+
+def evaluation_of(
+    config: EvaluateConfig, images: Scored, chosen_on: Scored | None
+) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
+    """What `metrics.json` holds, a row a class, and a row a subgroup and class."""
+    scored = _as_scored(config, images)
+    thresholds = choose_thresholds(_as_scored(config, chosen_on) if chosen_on else scored, config.specificity)
+    bootstrap = (config.bootstrap, config.seed)
+    counts, figures = ranking_figures(scored, *bootstrap)
+    figures |= decision_figures(scored, thresholds, *bootstrap)
+    groups = scored.groups(config.bounds)
+    rows = class_rows(scored, groups, counts, figures)
+    threshold_columns(rows, scored.classes, thresholds)
+    every = np.ones(len(scored.classes), dtype=bool)
+    metrics = {
+        "split": scored.split,
+        "images": len(images.table),
+        "patients": int(images.table["patient_id"].nunique()),
+        "per": config.per if config.per == "image" else f"study, {config.study_merge} of logits",
+        **({"studies": len(scored.table)} if config.per == "study" else {}),
+        **means(figures, every, config.undefined),
+        **with_interval("micro_ap", micro_ap(scored, *bootstrap)),
+        **with_interval("weighted_ap", figures["ap"].weighted(figures["positives"])),
+        **with_interval("micro_f1", figures["micro_f1"]),
+        **with_interval("weighted_f1", figures["f1"].weighted(figures["positives"])),
+        "undefined": [row["class"] for row in rows if np.isnan(row["ap"])],
+        "undefined_auroc": [row["class"] for row in rows if np.isnan(row["auroc"])],
+        "undefined_in_means": config.undefined,
+        "group_rule": rule(config.bounds) if any(groups) else "none, the dataset has no train split",
+        "groups": {name: means(figures, np.array([group == name for group in groups]), config.undefined) for name in GROUPS},
+        "bootstrap": {"resamples": config.bootstrap, "of": "patients", "seed": config.seed, "interval": "95 % percentile"},
+        "thresholds": _said_of(thresholds, scored, chosen_on, config.specificity),
+        "predictions": _described(images.path, images.header),
+    }
+    subgroups = [row for column in config.by for row in subgroup_rows(scored, column, *bootstrap, config.undefined)]
+    return metrics, rows, subgroups
+
+
+def _as_scored(config: EvaluateConfig, images: Scored) -> Scored:
+    return merge_studies(images, config.study_merge) if config.per == "study" else images
+
+
+def _said_of(thresholds: Thresholds, scored: Scored, chosen_on: Scored | None, specificity: float) -> dict[str, Any]:
+    none = [name for name, value in zip(scored.classes, thresholds.f1, strict=True) if np.isinf(value)]
+    where = f"{chosen_on.path} ({chosen_on.split})" if chosen_on else "the images evaluated"
+    return {"chosen_on": where, "held_out": chosen_on is not None, "specificity": specificity, "none_for": none}
+
+
+def _described(path: Path, header: dict[str, Any]) -> dict[str, Any]:
+    said = {"name": path.stem, **{key: header.get(key) for key in ("runs", "split", "views", "merge")}}
+    return said | ({"calibration": header["calibration"]} if header.get("calibration") else {})

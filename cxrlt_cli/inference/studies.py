@@ -1,0 +1,57 @@
+"""One score and one label a study: its images' logits merged, a finding positive that one of them shows."""
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from cxrlt_cli.console import warn
+from cxrlt_cli.inference.scored import Scored
+
+StudyMerge = Literal["mean", "max"]
+
+
+def merge_studies(scored: Scored, how: StudyMerge) -> Scored:
+    """A row for each study; an image without a study is one of its own.
+
+    A label is positive where an image of the study has it, unknown where it is unknown for all of them.
+
+    Args:
+        scored: a row an image.
+        how: mean or max of the images' logits.
+    """
+    table = scored.table
+    alone = "image " + table["image_id"].astype(str)
+    study = table["study_id"].astype(object)
+    names = table["patient_id"].astype(str) + "\n" + study.where(study.notna(), alone).astype(str)
+    codes = pd.factorize(names)[0]
+    count = int(codes.max()) + 1
+    positive = _any(scored.known & (scored.targets == 1), codes, count)
+    negative = _any(scored.known & (scored.targets == 0), codes, count)
+    differ = int((positive & negative).sum())
+    if differ:
+        warn(f"{differ} labels differ between the images of a study: positive counts")
+    return replace(
+        scored,
+        table=table.iloc[np.unique(codes, return_index=True)[1]].reset_index(drop=True),
+        logits=_merged(scored.logits, codes, count, how),
+        targets=positive.astype(np.uint8),
+        known=positive | negative,
+    )
+
+
+def _any(cells: np.ndarray, codes: np.ndarray, count: int) -> np.ndarray:
+    found = np.zeros((count, cells.shape[1]), dtype=bool)
+    np.logical_or.at(found, codes, cells)
+    return found
+
+
+def _merged(logits: np.ndarray, codes: np.ndarray, count: int, how: StudyMerge) -> np.ndarray:
+    if how == "max":
+        merged = np.full((count, logits.shape[1]), -np.inf, dtype=np.float32)
+        np.maximum.at(merged, codes, logits)
+        return merged
+    images = np.bincount(codes, minlength=count)
+    sums = [np.bincount(codes, weights=column, minlength=count) for column in logits.T]
+    return (np.stack(sums, axis=1) / images[:, None]).astype(np.float32)

@@ -1,0 +1,69 @@
+"""Figures as rows and means: what `metrics.json` and `per_class.csv` hold."""
+
+from typing import Any
+
+import numpy as np
+
+from cxrlt_cli.inference.figures import Figure, Thresholds
+from cxrlt_cli.inference.scored import Scored
+from cxrlt_cli.labels.groups import Group
+from cxrlt_cli.metrics.calibration import sigmoid
+from cxrlt_cli.metrics.ranking import PerClass
+
+Row = dict[str, Any]
+_MEANS = {"ap": "mAP", "auroc": "mean_auroc", "f1": "mean_f1", "sensitivity": "mean_sensitivity", "ece": "mean_ece"}
+
+
+def with_interval(name: str, figure: Figure) -> Row:
+    """`name`, `name_low` and `name_high` of a figure of all classes."""
+    low, high = figure.interval
+    return {name: float(figure.value), f"{name}_low": float(low), f"{name}_high": float(high)}
+
+
+def class_rows(scored: Scored, groups: list[Group] | list[None], counts: PerClass, figures: dict[str, Figure]) -> list[Row]:
+    """A row a class, the most frequent in training first."""
+    share = scored.train_share
+    intervals = {name: figures[name].interval for name in _SHOWN if name in figures}
+    rows = []
+    for c in np.lexsort((-counts.positives, -share)).tolist():
+        row: Row = {"class": scored.classes[c], "group": groups[c]}
+        row |= {name: float(figures[name].value[c]) for name in ("ap", "auroc")}
+        row |= {name: int(getattr(counts, name)[c]) for name in ("positives", "negatives", "unknown")}
+        row |= {name: float(figures[name].value[c]) for name in ("prevalence", "ap_over_prevalence")}
+        row |= {"train_positives": int(scored.train_positives[c]), "train_prevalence": float(share[c])}
+        for name, (low, high) in intervals.items():
+            if name not in row:
+                row[name] = float(figures[name].value[c])
+            row |= {f"{name}_low": float(low[c]), f"{name}_high": float(high[c])}
+        rows.append(row)
+    return rows
+
+
+_SHOWN = ("ap", "auroc", "ap_over_prevalence", "f1", "sensitivity", "specificity", "ece")
+
+
+def threshold_columns(rows: list[Row], classes: list[str], thresholds: Thresholds) -> None:
+    """Adds both thresholds to the classes' rows, as probabilities; none where nothing is called positive."""
+    for row in rows:
+        c = classes.index(row["class"])
+        for name, logits in (("f1_threshold", thresholds.f1), ("specificity_threshold", thresholds.specificity)):
+            row[name] = float(sigmoid(logits[c])) if np.isfinite(logits[c]) else float("nan")
+
+
+def means(figures: dict[str, Figure], chosen: np.ndarray, undefined: str = "leave-out") -> Row:
+    """Macro means, with intervals, over some classes in which a figure is defined.
+
+    Args:
+        figures: by name, (C,) values.
+        chosen: (C,) bool, the classes.
+        undefined: `zero` counts the AP of a class without a positive as 0.
+    """
+    ap = figures["ap"]
+    defined = ~np.isnan(ap.value) & chosen
+    prevalence = figures["prevalence"].value[defined]
+    found: Row = {"classes": int(chosen.sum()), "defined": int(defined.sum())}
+    for name, mean in _MEANS.items():
+        if name in figures:
+            figure = figures[name].undefined_is_zero() if name == "ap" and undefined == "zero" else figures[name]
+            found |= with_interval(mean, figure.mean(chosen))
+    return found | {"mean_prevalence": float(prevalence.mean()) if len(prevalence) else float("nan")}

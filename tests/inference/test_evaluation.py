@@ -1,0 +1,184 @@
+"""What `cxrlt evaluate` says beyond AP and AUROC: intervals, thresholds, studies, subgroups, the challenge's zero."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Run
+from scored_files import CLASSES, make_dataset, make_predictions, rows_of_split
+from sklearn.metrics import average_precision_score, f1_score, recall_score, roc_auc_score, roc_curve
+
+from cxrlt_cli.artifacts.dataset import Dataset, write_dataset
+from cxrlt_cli.artifacts.predictions import Predictions
+from cxrlt_cli.inference.subgroups import subgroup_of
+from cxrlt_cli.metrics.calibration import expected_calibration_error
+from cxrlt_cli.metrics.resampling import multiplicities
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Dataset, Predictions]:
+    dataset = make_dataset(tmp_path / "dataset.parquet")
+    dataset.table["sex"] = np.where(np.arange(len(dataset.table)) % 3 == 0, "F", "M")
+    dataset.table["age"] = np.linspace(1, 99, len(dataset.table)).round()
+    dataset.table.loc[dataset.table.index[-5:], "age"] = np.nan
+    dataset.table["study_id"] = [f"s{n // 2}" for n in range(len(dataset.table))]
+    dataset.table.loc[dataset.table.index[-3:], "study_id"] = None
+    write_dataset(dataset)
+    make_predictions(tmp_path / "predictions" / "base-val.parquet", dataset, "val")
+    return dataset, make_predictions(tmp_path / "predictions" / "base-test.parquet", dataset)
+
+
+def evaluated(cxrlt: Run, *arguments: object) -> dict[str, Any]:
+    ended = cxrlt("evaluate", "base-test", "--overwrite", "--json", *arguments)
+    assert ended.code == 0, ended.err
+    content: dict[str, Any] = json.loads(ended.out)
+    return content
+
+
+def row_of(metrics: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(row for row in metrics["per_class"] if row["class"] == name)
+
+
+def test_intervals_are_percentiles_over_resampled_rows(cxrlt: Run, files: tuple[Dataset, Predictions]) -> None:
+    metrics = evaluated(cxrlt, "--bootstrap", 60, "--seed", 4)
+    dataset, predictions = files
+    split = rows_of_split(dataset, "test")
+    patients = np.unique(dataset.table["patient_id"].to_numpy()[split], return_inverse=True)[1]
+    ap, micro = np.full((60, len(CLASSES)), np.nan), []
+    for r in range(60):
+        rows = np.repeat(np.arange(len(split)), multiplicities(100, 4, r)[patients])
+        known, targets = dataset.known[split][rows], dataset.targets[split][rows]
+        for c in range(len(CLASSES)):
+            truth = targets[known[:, c], c]
+            if truth.any():
+                ap[r, c] = average_precision_score(truth, predictions.logits[rows][known[:, c], c])
+        micro.append(average_precision_score(targets[known], predictions.logits[rows][known]))
+    for c, name in enumerate(CLASSES[:4]):
+        row = row_of(metrics, name)
+        assert (row["ap_low"], row["ap_high"]) == pytest.approx(np.nanquantile(ap[:, c], [0.025, 0.975]), abs=1e-12)
+    means = np.nanmean(ap, axis=1)
+    assert (metrics["mAP_low"], metrics["mAP_high"]) == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=1e-12)
+    found = metrics["micro_ap_low"], metrics["micro_ap_high"]
+    assert found == pytest.approx(np.quantile(micro, [0.025, 0.975]), abs=1e-12)
+    assert metrics["bootstrap"] == {"resamples": 60, "of": "patients", "seed": 4, "interval": "95 % percentile"}
+
+
+def test_every_figure_has_an_interval_around_it_or_none_without_resamples(
+    cxrlt: Run, files: tuple[Dataset, Predictions]
+) -> None:
+    for resamples in (200, 0):
+        metrics = evaluated(cxrlt, "--bootstrap", resamples)
+        for content in (metrics, *metrics["groups"].values(), *metrics["per_class"]):
+            for name in [key.removesuffix("_low") for key in content if key.endswith("_low")]:
+                low, value, high = (content[name + end] for end in ("_low", "", "_high"))
+                if resamples == 0 or value is None:
+                    assert (low, high) == (None, None)
+                elif name not in ("ece", "mean_ece"):  # which resampling itself makes larger
+                    assert low <= value <= high, name
+
+
+def test_thresholds_are_those_of_validation(cxrlt: Run, files: tuple[Dataset, Predictions], tmp_path: Path) -> None:
+    dataset, predictions = files
+    metrics = evaluated(cxrlt, "--thresholds-from", "base-val", "--specificity", 0.8, "--bootstrap", 0)
+    assert metrics["thresholds"]["held_out"] is True
+    assert metrics["thresholds"]["none_for"] == ["Never seen"]
+    val, test = rows_of_split(dataset, "val"), rows_of_split(dataset, "test")
+    chosen_on = make_predictions(tmp_path / "again.parquet", dataset, "val").logits
+    c = CLASSES.index("Enlarged Cardiomediastinum")
+    known = dataset.known[val, c]
+    truth, scores = dataset.targets[val, c][known], chosen_on[known, c]
+    best = max(np.unique(scores), key=lambda t: (f1_score(truth, scores >= t), t))
+    row = row_of(metrics, CLASSES[c])
+    assert row["f1_threshold"] == pytest.approx(1 / (1 + np.exp(-float(best))))
+    inside = dataset.known[test, c]
+    labels, logits = dataset.targets[test, c][inside], predictions.logits[inside, c]
+    assert row["f1"] == pytest.approx(f1_score(labels, logits >= best))
+    rates = roc_curve(truth, scores, drop_intermediate=False)
+    at = rates[2][np.flatnonzero(rates[0] <= 0.2)[-1]]
+    assert row["sensitivity"] == pytest.approx(recall_score(labels, logits >= at))
+    assert row["specificity"] == pytest.approx(recall_score(labels, logits >= at, pos_label=0))
+    assert row["ece"] == pytest.approx(expected_calibration_error(1 / (1 + np.exp(-logits.astype(float))), labels))
+    ended = cxrlt("evaluate", "base-test", "--name", "x", "--thresholds-from", "base-test")
+    assert ended.code == 2
+    assert "scores the test split, which is evaluated" in ended.err
+
+
+@pytest.mark.parametrize("merge", ["mean", "max"])
+def test_studies_are_merged(merge: str, cxrlt: Run, files: tuple[Dataset, Predictions]) -> None:
+    dataset, predictions = files
+    metrics = evaluated(cxrlt, "--per", "study", "--study-merge", merge, "--bootstrap", 20)
+    rows = rows_of_split(dataset, "test")
+    assert (metrics["images"], metrics["studies"]) == (200, 98 + 1 + 3)
+    table = dataset.table.iloc[rows]
+    keys = [study if isinstance(study, str) else name for study, name in zip(table["study_id"], table["image_id"], strict=True)]
+    scores, truth = [], []
+    for key in dict.fromkeys(keys):
+        inside = np.array([k == key for k in keys])
+        known = dataset.known[rows, 1] & inside
+        if known.any():
+            scores.append(getattr(np, merge)(predictions.logits[inside, 1]))
+            truth.append(dataset.targets[rows, 1][known].max())
+    assert row_of(metrics, CLASSES[1])["ap"] == pytest.approx(average_precision_score(truth, scores))
+
+
+def test_subgroups_are_the_figures_of_their_rows(cxrlt: Run, files: tuple[Dataset, Predictions], tmp_path: Path) -> None:
+    dataset, predictions = files
+    metrics = evaluated(cxrlt, "--by", "sex", "--by", "age", "--bootstrap", 50)
+    rows = rows_of_split(dataset, "test")
+    women = (dataset.table["sex"].to_numpy()[rows] == "F") & dataset.known[rows, 0]
+    wanted = dataset.targets[rows, 0][women], predictions.logits[women, 0]
+    found = next(row for row in metrics["subgroups"] if (row["value"], row["class"]) == ("F", CLASSES[0]))
+    assert (found["ap"], found["auroc"]) == pytest.approx((average_precision_score(*wanted), roc_auc_score(*wanted)))
+    assert found["ap_low"] < found["ap"] < found["ap_high"]
+    assert (found["images"], found["positives"]) == (women.sum(), wanted[0].sum())
+    assert {row["value"] for row in metrics["subgroups"] if row["by"] == "age"} == {"60-79", "80+", "unknown"}
+    path = tmp_path / "evaluations/base-test/subgroups.csv"
+    with path.open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == len(metrics["subgroups"]) == 5 * (1 + len(CLASSES))
+    evaluated(cxrlt, "--bootstrap", 0)
+    assert not path.exists()
+
+
+def test_age_bands() -> None:
+    import pandas as pd
+
+    ages = pd.Series([0, 19.5, 20, 79, 80, 120, None, -1])
+    assert subgroup_of(ages, "age").tolist() == ["00-19", "00-19", "20-39", "60-79", "80+", "80+", "unknown", "unknown"]
+
+
+def test_the_challenges_zero(cxrlt: Run, files: tuple[Dataset, Predictions]) -> None:
+    left_out = evaluated(cxrlt, "--bootstrap", 0)
+    counted = evaluated(cxrlt, "--bootstrap", 0, "--undefined", "zero")
+    assert counted["mAP"] == pytest.approx(left_out["mAP"] * 4 / 5)
+    assert counted["groups"]["tail"]["mAP"] == 0
+    assert counted["mean_auroc"] == left_out["mean_auroc"]
+    assert row_of(counted, "Never seen")["ap"] is None
+
+
+def test_micro_weighted_and_macro(cxrlt: Run, files: tuple[Dataset, Predictions]) -> None:
+    metrics = evaluated(cxrlt, "--bootstrap", 10)
+    rows = [row for row in metrics["per_class"] if row["ap"] is not None]
+    positives = [row["positives"] for row in rows]
+    assert metrics["weighted_ap"] == pytest.approx(np.average([row["ap"] for row in rows], weights=positives))
+    assert metrics["mean_f1"] == pytest.approx(np.mean([row["f1"] for row in rows]))
+    assert metrics["weighted_f1"] == pytest.approx(np.average([row["f1"] for row in rows], weights=positives))
+    assert metrics["micro_f1_low"] <= metrics["micro_f1"] <= metrics["micro_f1_high"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--by", "gender"], "'gender' is no column"),
+        (["--bootstrap", "-1"], "--bootstrap"),
+        (["--specificity", "90"], "--specificity 90.0"),
+        (["--thresholds-from", "nowhere"], "'nowhere'"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], says: str, cxrlt: Run, files: tuple[Dataset, Predictions], tmp_path: Path) -> None:
+    ended = cxrlt("evaluate", "base-test", *arguments)
+    assert ended.code == 2
+    assert says in ended.err
+    assert not (tmp_path / "evaluations").exists()
