@@ -9,6 +9,8 @@ import typer
 from cxrlt_cli import __version__
 from cxrlt_cli.commands.cache import cache
 from cxrlt_cli.commands.check import check
+from cxrlt_cli.commands.calibrate import calibrate
+from cxrlt_cli.commands.compare import compare
 from cxrlt_cli.commands.demo import demo
 from cxrlt_cli.commands.embed_labels import embed_labels
 from cxrlt_cli.commands.ensemble import ensemble
@@ -24,6 +26,8 @@ from cxrlt_cli.commands.slurm import slurm
 from cxrlt_cli.commands.train import train
 from cxrlt_cli.config.cache import CacheConfig
 from cxrlt_cli.config.check import CheckConfig
+from cxrlt_cli.config.calibrate import CalibrateConfig
+from cxrlt_cli.config.compare import CompareConfig
 from cxrlt_cli.config.demo import DemoConfig
 from cxrlt_cli.config.embed_labels import EmbedLabelsConfig
 from cxrlt_cli.config.ensemble import EnsembleConfig
@@ -60,7 +64,9 @@ add_command(app, "train", TrainConfig, train)
 add_command(app, "fuse", FuseConfig, fuse)
 add_command(app, "predict", PredictConfig, predict)
 add_command(app, "ensemble", EnsembleConfig, ensemble)
+add_command(app, "calibrate", CalibrateConfig, calibrate)
 add_command(app, "evaluate", EvaluateConfig, evaluate)
+add_command(app, "compare", CompareConfig, compare)
 add_command(app, "explain", ExplainConfig, explain)
 add_command(app, "info", InfoConfig, info)
 add_command(app, "check", CheckConfig, check)

@@ -41,6 +41,14 @@ class Workspace:
         return self.root / "evaluations"
 
     @property
+    def comparisons(self) -> Path:
+        return self.root / "comparisons"
+
+    @property
+    def calibrations(self) -> Path:
+        return self.root / "calibrations"
+
+    @property
     def reports(self) -> Path:
         return self.root / "reports"
 

@@ -23,7 +23,7 @@ def write_evaluation(
     if subgroups:
         content["subgroups"] = subgroups
     with replacing(folder / "metrics.json") as aside:  # last: where it stands, the evaluation is whole
-        aside.write_text(json.dumps(_without_nan(content), indent=1, allow_nan=False) + "\n")
+        aside.write_text(json.dumps(without_nan(content), indent=1, allow_nan=False) + "\n")
     if not subgroups:
         (folder / "subgroups.csv").unlink(missing_ok=True)  # of the evaluation that was replaced
 
@@ -32,7 +32,7 @@ def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     with replacing(path) as aside, aside.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
-        writer.writerows(_without_nan(rows))
+        writer.writerows(without_nan(rows))
 
 
 def read_evaluation(path: Path) -> dict[str, Any]:
@@ -42,21 +42,37 @@ def read_evaluation(path: Path) -> dict[str, Any]:
         UserError: not there, not JSON, or not an evaluation.
     """
     file = path / "metrics.json" if path.is_dir() else path
-    hint = "make it with: cxrlt evaluate"
+    return read_figures(file, FORMAT, VERSION, "cxrlt evaluate")
+
+
+def read_figures(file: Path, format: str, version: int, made_by: str) -> dict[str, Any]:
+    """Reads a JSON artifact of figures.
+
+    Args:
+        file: the JSON file.
+        format: what it must say of itself.
+        version: the version that this code reads.
+        made_by: the command that makes such a file, for the hint.
+
+    Raises:
+        UserError: not there, not JSON, or of another format or version.
+    """
+    hint = f"make it with: {made_by}"
     if not file.is_file():
         raise UserError(f"{file} is not there", hint)
     try:
         content: dict[str, Any] = json.loads(file.read_text())
     except (ValueError, OSError) as error:
         raise UserError(f"{file} cannot be read as JSON: {error}", hint) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") != VERSION:
-        raise UserError(f"{file} is not {FORMAT} of version {VERSION}", hint)
+    if not isinstance(content, dict) or content.get("format") != format or content.get("version") != version:
+        raise UserError(f"{file} is not {format} of version {version}", hint)
     return content
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
+    """The same with None for NaN, which JSON does not know."""
     if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
+        return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
+        return [without_nan(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value

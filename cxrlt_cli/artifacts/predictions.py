@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from cxrlt_cli.artifacts.files import replacing
-from cxrlt_cli.artifacts.tables import read_table, require_columns, write_table
+from cxrlt_cli.artifacts.tables import read_header, read_table, require_columns, write_table
 from cxrlt_cli.errors import UserError, listed
 
 FORMAT, VERSION = "cxrlt predictions", 1
@@ -66,6 +66,11 @@ def read_predictions(path: Path) -> Predictions:
     predictions = Predictions(ids, classes, logits, header)
     _require_finite(path, predictions, f"make it again with: {again}")
     return predictions
+
+
+def read_predictions_header(path: Path) -> dict[str, Any]:
+    """What a prediction file says of itself. Raises UserError where it is not there, damaged, or something else."""
+    return read_header(path, FORMAT, VERSION, "cxrlt predict --overwrite")
 
 
 def _require_finite(path: Path, predictions: Predictions, hint: str) -> None:

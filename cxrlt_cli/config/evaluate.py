@@ -34,7 +34,8 @@ class EvaluateConfig:
     seed: int = flag(0, "Decides the resamples.")
     thresholds_from: str = flag(
         "",
-        "Predictions of the validation split on which thresholds are chosen; else they are chosen on the images evaluated.",
+        "Predictions of the validation split, or a run (its validation), on which thresholds are chosen; else they are chosen "
+        "on the images evaluated.",
         metavar="PREDICTIONS",
     )
     specificity: float = flag(0.9, "Sensitivity is given where the specificity is this.")

@@ -40,6 +40,7 @@ class PredictConfig:
     study: str = flag("none", STUDY_HELP, metavar="RULE")
     study_column: str = flag("study_id", "Column of --list with the study, which must differ between patients.")
     view_column: str = flag("ViewPosition", "Column of --list with the view: AP, PA, LATERAL …")
+    calibrate: str = flag("", "Make probabilities true by a calibration: a name under calibrations/, or a file.")
     dataset: Path | None = flag(None, "The dataset [default: dataset.parquet]")
     name: str = flag("", "Name of the predictions: predictions/NAME.parquet [default: from runs, split and views]")
     submission: Path | None = flag(None, "Also write the challenge's CSV: an id and a probability a class.", metavar="FILE.csv")
@@ -83,4 +84,5 @@ class PredictConfig:
         views = f"-tta{self.tta}" if self.tta > 1 else ""
         means = f"-{self.merge}" if self.merge not in (None, "geomean") and (self.tta > 1 or len(runs) > 1) else ""
         study = "" if self.study == "none" else f"-study{self.study.replace(':', '_')}"
-        return f"{'+'.join(runs)}-{what}{views}{means}{study}"
+        calibrated = f"-{Path(self.calibrate).stem}" if self.calibrate else ""
+        return f"{'+'.join(runs)}-{what}{views}{means}{study}{calibrated}"

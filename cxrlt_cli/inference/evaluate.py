@@ -9,6 +9,7 @@ from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.config.evaluate import EvaluateConfig
 from cxrlt_cli.console import data, say
 from cxrlt_cli.errors import UserError
+from cxrlt_cli.inference.entries import find_entry
 from cxrlt_cli.inference.evaluation_table import as_text
 from cxrlt_cli.inference.scored import find_predictions, read_scored
 from cxrlt_cli.options import saved
@@ -29,7 +30,7 @@ def evaluate(config: EvaluateConfig, workspace: Workspace) -> None:
     inputs = [path, dataset.path]
     chosen_on = None
     if config.thresholds_from:
-        inputs.append(find_predictions(config.thresholds_from, workspace.predictions))
+        inputs.append(find_entry(config.thresholds_from, workspace).path)
         chosen_on = read_scored(inputs[-1], dataset)
         if chosen_on.split == scored.split:
             raise UserError(

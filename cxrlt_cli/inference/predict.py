@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cxrlt_cli.artifacts.calibration import Calibration
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
 from cxrlt_cli.artifacts.failures import write_failures
 from cxrlt_cli.artifacts.files import check_writable, exclusive, fingerprint, refuse_existing
@@ -18,6 +19,7 @@ from cxrlt_cli.config.study import parse_study
 from cxrlt_cli.console import say, warn
 from cxrlt_cli.data.studies import Studies, studies_of_dataset
 from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.inference.calibrated import apply_calibration, find_calibration, refuse_other_classes
 from cxrlt_cli.inference.chosen import Chosen, choose_runs
 from cxrlt_cli.inference.folder import ListColumns, image_files, listed_files
 from cxrlt_cli.inference.forward import Member, load_members, score
@@ -68,6 +70,9 @@ def _predict(ranks: Ranks, config: PredictConfig, workspace: Workspace, chosen: 
         judge = partial(score, members, VIEWS[: config.tta], chosen.merge)
         whole = any(member.fusion for member in members)
         inputs = [member.path for member in members] + ([chosen.recipe] if chosen.recipe else [])
+        calibration = _calibration(config, workspace, members[0].classes)
+        if calibration:
+            inputs.append(calibration.path)
         if config.images:
             files = _files(config, config.images)
             ids = list(files)
@@ -88,7 +93,7 @@ def _predict(ranks: Ranks, config: PredictConfig, workspace: Workspace, chosen: 
     shares = ranks.at_first((parts, failures))
     if shares:
         header = _header(config, members, chosen.merge, inputs)
-        _join(config, path, shares, Predictions(ids, members[0].classes, np.empty(0), header), studies)
+        _join(config, path, shares, Predictions(ids, members[0].classes, np.empty(0), header), studies, calibration)
 
 
 def _join(
@@ -97,6 +102,7 @@ def _join(
     shares: list[tuple[list[Part], dict[str, str]]],
     wanted: Predictions,
     studies: Studies | None,
+    calibration: Calibration | None,
 ) -> None:
     """Puts the ranks' batches together in the order of the images, and writes them: `wanted` with its logits."""
     failures = {name: why for _, failed in shares for name, why in failed.items()}
@@ -112,7 +118,16 @@ def _join(
     ids, logits = [wanted.image_ids[row] for row in rows[order]], logits[order]
     if studies:
         logits = merge_studies(logits, studies.of(ids), wanted.header["merge"], config.study)
-    _write(config, path, Predictions(ids, wanted.classes, logits, wanted.header))
+    predictions = Predictions(ids, wanted.classes, logits, wanted.header)
+    _write(config, path, apply_calibration(predictions, calibration) if calibration else predictions)
+
+
+def _calibration(config: PredictConfig, workspace: Workspace, classes: list[str]) -> Calibration | None:
+    if not config.calibrate:
+        return None
+    calibration = find_calibration(config.calibrate, workspace.calibrations)
+    refuse_other_classes(calibration, classes)
+    return calibration
 
 
 def _studies_of_list(config: PredictConfig, ids: list[str], whole: bool) -> Studies | None:

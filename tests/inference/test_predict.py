@@ -95,6 +95,26 @@ def test_the_challenges_csv(cxrlt: Run, runs: Path) -> None:
     assert np.allclose(table[CLASSES].to_numpy(), 1 / (1 + np.exp(-found.logits.astype(float))), rtol=1e-12)
 
 
+def test_a_calibration_changes_probabilities_and_no_order(cxrlt: Run, runs: Path) -> None:
+    assert cxrlt("calibrate", "a", "--name", "true").code == 0
+    assert cxrlt("predict", "a").code == 0
+    ended = cxrlt("predict", "a", "--calibrate", "true")
+    assert ended.code == 0, ended.err
+    assert "warning" not in ended.err
+    before, after = (_logits(runs, name) for name in ("a-test", "a-test-true"))
+    assert np.abs(after - before).max() > 0.01
+    for c in range(len(CLASSES)):
+        assert np.array_equal(np.unique(after[:, c], return_inverse=True)[1], np.unique(before[:, c], return_inverse=True)[1])
+    header = read_predictions(runs / "predictions/a-test-true.parquet").header
+    assert header["calibration"]["fitted_on"]["runs"] == ["a"]
+    assert [Path(file["path"]).name for file in header["provenance"]["inputs"]] == ["best.pt", "true.json", "dataset.parquet"]
+    ended = cxrlt("predict", "b", "--calibrate", "true")
+    assert "was fitted with runs ['a'], these predictions have ['b']" in ended.err
+    ended = cxrlt("predict", "b", "--calibrate", "nothing", "--name", "x")
+    assert ended.code == 2
+    assert "nothing.json is not there" in ended.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -1,0 +1,65 @@
+"""`calibrations/NAME.json`: how each class's logits become logits of true probabilities."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cxrlt_cli.artifacts.evaluation import read_figures, without_nan
+from cxrlt_cli.artifacts.files import replacing
+from cxrlt_cli.errors import UserError
+
+FORMAT, VERSION = "cxrlt calibration", 1
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was learned from validation.
+
+    Attributes:
+        method: temperature or isotonic.
+        fitted: class -> `temperature`: one number above 0; or `logits` and `probabilities`: ascending, between 0 and 1.
+            Empty where a class could not be fitted: it stays as it is.
+        header: the predictions it was fitted on, errors before and after, provenance.
+        path: the file.
+    """
+
+    method: str
+    fitted: dict[str, dict[str, Any]]
+    header: dict[str, Any]
+    path: Path
+
+
+def write_calibration(calibration: Calibration) -> None:
+    """Writes a calibration to its path."""
+    content = {"format": FORMAT, "version": VERSION, "method": calibration.method, **calibration.header}
+    text = json.dumps(without_nan({**content, "fitted": calibration.fitted}), indent=1, allow_nan=False)
+    with replacing(calibration.path) as aside:
+        aside.write_text(text + "\n")
+
+
+def read_calibration(path: Path) -> Calibration:
+    """Reads a calibration.
+
+    Raises:
+        UserError: not there, not JSON, not a calibration, or with numbers that no fit gives.
+    """
+    hint = "cxrlt calibrate"
+    content = read_figures(path, FORMAT, VERSION, hint)
+    fitted = content.get("fitted")
+    if not isinstance(fitted, dict) or not all(_sound(entry) for entry in fitted.values()):
+        raise UserError(f"{path} has a class whose calibration is damaged", f"make it again with: {hint} --overwrite")
+    header = {key: value for key, value in content.items() if key not in ("format", "version", "method", "fitted")}
+    return Calibration(str(content["method"]), fitted, header, path)
+
+
+def _sound(entry: Any) -> bool:
+    """Whether a class's entry is empty, a temperature above 0, or steps that ascend."""
+    try:
+        if "temperature" in entry:
+            return bool(0 < float(entry["temperature"]) < float("inf"))
+        logits, values = [float(x) for x in entry.get("logits", ())], [float(x) for x in entry.get("probabilities", ())]
+    except (TypeError, ValueError, AttributeError):
+        return False
+    ascending = sorted(set(logits)) == logits and sorted(values) == values
+    return len(logits) == len(values) and ascending and all(0 < value < 1 for value in values)

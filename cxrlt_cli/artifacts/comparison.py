@@ -1,0 +1,36 @@
+"""`comparisons/NAME/`: `comparison.json` for programs, `differences.csv` for spreadsheets."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from cxrlt_cli.artifacts.evaluation import read_figures, without_nan
+from cxrlt_cli.artifacts.files import replacing
+
+FORMAT, VERSION = "cxrlt comparison", 1
+_COLUMNS = ["base", "other", "figure", "group", "base_value", "value", "difference", "low", "high", "p", "p_holm"]
+
+
+def write_comparison(folder: Path, content: dict[str, Any]) -> None:
+    """Writes a comparison. Undefined figures (NaN) become null in JSON and an empty cell in CSV."""
+    with replacing(folder / "differences.csv") as aside, aside.open("w", newline="") as file:
+        writer = csv.DictWriter(file, _COLUMNS)
+        writer.writeheader()
+        for other in content["others"]:
+            for row in (*other["means"], *other["classes"]):
+                named = {"base": content["base"], "other": other["name"], "base_value": row["base"]}
+                writer.writerow(without_nan({**row, **named}))
+    whole = {"format": FORMAT, "version": VERSION, **content}
+    with replacing(folder / "comparison.json") as aside:  # last: where it stands, the comparison is whole
+        aside.write_text(json.dumps(without_nan(whole), indent=1, allow_nan=False) + "\n")
+
+
+def read_comparison(path: Path) -> dict[str, Any]:
+    """Reads a comparison from its folder or its `comparison.json`.
+
+    Raises:
+        UserError: not there, not JSON, or not a comparison.
+    """
+    file = path / "comparison.json" if path.is_dir() else path
+    return read_figures(file, FORMAT, VERSION, "cxrlt compare --name NAME")

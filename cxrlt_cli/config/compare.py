@@ -1,0 +1,53 @@
+"""Options of `cxrlt compare`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cxrlt_cli.config.evaluate import parse_bounds
+from cxrlt_cli.errors import UserError
+from cxrlt_cli.options import flag
+from cxrlt_cli.workspace import checked_name
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """What is compared with what, and how surely."""
+
+    compared: tuple[str, ...] = flag(
+        (),
+        "Two or more runs (their validation) or predictions, by name or path; the first is what the others are held against.",
+        metavar="BASE OTHER ...",
+        argument=True,
+    )
+    dataset: Path | None = flag(None, "The dataset with the labels [default: dataset.parquet]")
+    split: Literal["train", "val", "test", "all"] | None = flag(
+        None, "Split of the dataset that was scored [default: what the predictions say]"
+    )
+    groups: str = flag(
+        "0.10,0.01",
+        "A class is head above the first share of training positives, medium above the second, tail else.",
+        metavar="HIGH,LOW",
+    )
+    bootstrap: int = flag(10_000, "Resamples of the patients; the smallest p-value is 2 / (N + 1).", metavar="N")
+    seed: int = flag(0, "Decides the resamples.")
+    name: str = flag("", "Keep the comparison: comparisons/NAME/ [default: only printed]")
+    output: Path | None = flag(None, "Folder in which NAME/ is made [default: comparisons/]", metavar="FOLDER")
+    json: bool = flag(False, "Print the comparison as JSON instead of tables.", name="--json")
+    overwrite: bool = flag(False, "Replace an existing comparison.", name="--overwrite")
+
+    def __post_init__(self) -> None:
+        if len(self.compared) < 2:
+            raise UserError("a comparison needs two runs or predictions or more", "as in: cxrlt compare runs/a runs/b")
+        if not 1 <= self.bootstrap <= 1_000_000 or self.seed < 0:
+            raise UserError("--bootstrap is 1 … 1000000 and --seed at least 0", "10000 resamples are enough for a p-value")
+        if self.output and not self.name:
+            raise UserError("--output needs --name", "the comparison is written to OUTPUT/NAME/")
+        if self.name:
+            checked_name(self.name)
+        self.bounds  # noqa: B018 - checked before any work
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """High and low of `--groups`."""
+        return parse_bounds(self.groups)

@@ -1,0 +1,63 @@
+"""A calibration applied to predictions."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from cxrlt_cli.artifacts.calibration import Calibration, read_calibration
+from cxrlt_cli.artifacts.predictions import Predictions
+from cxrlt_cli.console import warn
+from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.metrics.calibration import keeping_order
+
+
+def find_calibration(given: str, folder: Path) -> Calibration:
+    """Reads a calibration by name under `folder`, or by path. Raises UserError where there is none or it is damaged."""
+    named = folder / f"{given}.json"
+    return read_calibration(Path(given) if not named.is_file() and Path(given).is_file() else named)
+
+
+def refuse_other_classes(calibration: Calibration, classes: list[str]) -> None:
+    """Raises UserError where a class has no calibration."""
+    absent = [name for name in classes if name not in calibration.fitted]
+    if absent:
+        raise UserError(
+            f"{calibration.path} has no calibration for {listed(absent)}", "fit one on predictions of the same classes"
+        )
+
+
+def apply_calibration(predictions: Predictions, calibration: Calibration) -> Predictions:
+    """Calibrated predictions, which say so; a calibration of other runs, views or merging is pointed out.
+
+    Raises:
+        UserError: a class has no calibration.
+    """
+    refuse_other_classes(calibration, predictions.classes)
+    fitted_on, header = calibration.header.get("fitted_on", {}), predictions.header
+    for what in ("runs", "views", "merge"):
+        if fitted_on.get(what) != header.get(what):
+            warn(f"{calibration.path} was fitted with {what} {fitted_on.get(what)}, these predictions have {header.get(what)}")
+    said = {"name": calibration.path.stem, "method": calibration.method, "fitted_on": fitted_on}
+    logits = calibrated(predictions.logits, predictions.classes, calibration)
+    return replace(predictions, logits=logits, header={**header, "calibration": said})
+
+
+def calibrated(logits: np.ndarray, classes: list[str], calibration: Calibration) -> np.ndarray:
+    """(N, C) float32 logits of the calibrated probabilities, in the order of the given ones: AP does not change.
+
+    Args:
+        logits: (N, C) float32.
+        classes: names of the columns, all of which the calibration has.
+        calibration: a class without a fit stays as it is.
+    """
+    out = logits.astype(np.float32)
+    for c, name in enumerate(classes):
+        fitted = calibration.fitted[name]
+        x = out[:, c].astype(np.float64)
+        if "temperature" in fitted:
+            out[:, c] = keeping_order(x / fitted["temperature"], out[:, c])
+        elif fitted:
+            p = np.interp(x, fitted["logits"], fitted["probabilities"])
+            out[:, c] = keeping_order(np.log(p / (1 - p)), out[:, c])
+    return out

@@ -1,0 +1,62 @@
+"""The stage `compare`: paired differences between runs or predictions of the same images, with their uncertainty."""
+
+import json
+
+from cxrlt_cli.artifacts.comparison import write_comparison
+from cxrlt_cli.artifacts.dataset import SPLITS, Dataset, read_dataset
+from cxrlt_cli.artifacts.evaluation import without_nan
+from cxrlt_cli.artifacts.files import exclusive, refuse_existing
+from cxrlt_cli.artifacts.predictions import read_predictions_header
+from cxrlt_cli.artifacts.provenance import record
+from cxrlt_cli.config.compare import CompareConfig
+from cxrlt_cli.console import data, say
+from cxrlt_cli.errors import UserError
+from cxrlt_cli.inference.comparison_table import as_text
+from cxrlt_cli.inference.entries import Entry, differing, find_entries
+from cxrlt_cli.inference.scored import Scored, read_scored
+from cxrlt_cli.options import saved
+from cxrlt_cli.workspace import Workspace
+
+
+def compare(config: CompareConfig, workspace: Workspace) -> None:
+    """Compares, shows the result, and writes it where a name was given.
+
+    Raises:
+        UserError: nothing of a name, other images or classes, or an output that exists or cannot be written.
+    """
+    folder = (config.output or workspace.comparisons) / config.name if config.name else None
+    if folder:
+        refuse_existing(folder, config.overwrite)
+    entries = find_entries(config.compared, workspace)
+    dataset = read_dataset(config.dataset or workspace.dataset)
+    scored = _same_images(entries, dataset, config.split)
+    from cxrlt_cli.inference.differences import differences_to_base  # torch comes with it
+
+    first = scored[0]
+    content = without_nan(
+        {
+            "split": first.split,
+            "images": len(first.table),
+            "patients": int(first.table["patient_id"].nunique()),
+            "base": entries[0].name,
+            "options": differing([entry.options for entry in entries], [entry.name for entry in entries]),
+            "bootstrap": {"resamples": config.bootstrap, "of": "patients", "seed": config.seed, "interval": "95 % percentile"},
+            **differences_to_base(scored, [entry.name for entry in entries], config.bounds, (config.bootstrap, config.seed)),
+            "provenance": record(saved(config), [*(entry.path for entry in entries), dataset.path]),
+        }
+    )
+    if folder:
+        with exclusive(folder.with_name(f".{folder.name}.lock")):
+            refuse_existing(folder, config.overwrite)
+            write_comparison(folder, content)
+        say(f"comparison: {folder}/comparison.json and differences.csv")
+    data(json.dumps(content, indent=1) if config.json else as_text(content))
+
+
+def _same_images(entries: list[Entry], dataset: Dataset, split: str | None) -> list[Scored]:
+    """All predictions beside the labels of one split. Raises UserError where they score different ones."""
+    said = {entry.name: read_predictions_header(entry.path).get("split") for entry in entries}
+    if split is None and len(set(said.values())) > 1:
+        scores = "; ".join(f"{name}: {value if value in SPLITS else 'none said'}" for name, value in said.items())
+        raise UserError(f"they score different splits ({scores})", "compare predictions of one split: cxrlt predict --split")
+    return [read_scored(entry.path, dataset, split) for entry in entries]

@@ -1,0 +1,56 @@
+"""A comparison as a reader of the terminal sees it."""
+
+from typing import Any
+
+from cxrlt_cli.console import table
+
+Row = dict[str, Any]
+
+
+def as_text(comparison: Row) -> str:
+    """What differs; for each of the others the differences to the base; how they were found."""
+    base, drawn = comparison["base"], comparison["bootstrap"]
+    lines = [*_options(comparison["options"])]
+    for other in comparison["others"]:
+        header = ["", "group", base, other["name"], "difference", "95 %", "p", "p (Holm)"]
+        rows = [_cells(row) for row in (*other["means"], *other["classes"])]
+        lines += [f"{other['name']} against {base}", "", table(header, rows), ""]
+    lines.append(f"{comparison['split']}: {comparison['images']:,} images of {comparison['patients']:,} patients")
+    lines.append(f"groups: {comparison['group_rule']}")
+    lines.append(
+        f"95 % and p: paired, percentiles over {drawn['resamples']:,} resamples of the patients; the smallest p is "
+        f"{2 / (drawn['resamples'] + 1):.1g}"
+    )
+    lines.append("p (Holm): corrected for the number of classes; those of means are not corrected")
+    if comparison["undefined"]:
+        lines.append(f"without a positive, undefined and left out of the means: {', '.join(comparison['undefined'])}")
+    return "\n".join(lines)
+
+
+def _options(options: dict[str, dict[str, Any]]) -> list[str]:
+    if not options:
+        return ["no option differs", ""]
+    names = list(next(iter(options.values())))
+    rows = [[f"--{key.replace('_', '-')}", *(_value(values[name]) for name in names)] for key, values in options.items()]
+    return [table(["options that differ", *names], rows), ""]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(map(str, value)) or "-"
+    return "-" if value is None or value == "" else str(value)
+
+
+def _cells(row: Row) -> list[str]:
+    if row["difference"] is None:
+        return [row["figure"], row.get("group") or "", *["-"] * 6]
+    return [
+        row["figure"],
+        row.get("group") or "",
+        f"{row['base']:.4f}",
+        f"{row['value']:.4f}",
+        f"{row['difference']:+.4f}",
+        f"{row['low']:+.4f} {row['high']:+.4f}",
+        f"{row['p']:.2g}",
+        f"{row['p_holm']:.2g}" if "p_holm" in row else "",
+    ]

@@ -1,0 +1,139 @@
+"""`cxrlt calibrate`: what is fitted, that the order of images stays, and what is refused."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Run
+from scored_files import CLASSES, make_dataset, make_predictions, rows_of_split
+from sklearn.isotonic import IsotonicRegression
+from sklearn.metrics import log_loss
+
+from cxrlt_cli.artifacts.calibration import read_calibration
+from cxrlt_cli.artifacts.dataset import Dataset
+from cxrlt_cli.artifacts.predictions import Predictions, read_predictions, write_predictions
+from cxrlt_cli.inference.calibrated import apply_calibration
+from cxrlt_cli.metrics.ranking import per_class
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Dataset, Predictions, Predictions]:
+    """A dataset with predictions of val and test that are three times too sure of themselves."""
+    dataset = make_dataset(tmp_path / "dataset.parquet")
+    made = []
+    for split in ("val", "test"):
+        found = make_predictions(tmp_path / f"predictions/{split}.parquet", dataset, split)
+        made.append(replace(found, logits=3 * found.logits - 1))
+        write_predictions(tmp_path / f"predictions/{split}.parquet", made[-1])
+    return dataset, *made
+
+
+@pytest.mark.parametrize("method", ["temperature", "isotonic"])
+def test_order_and_ap_stay_and_probabilities_are_better(
+    method: str, cxrlt: Run, files: tuple[Dataset, Predictions, Predictions], tmp_path: Path
+) -> None:
+    ended = cxrlt("calibrate", "val", "--method", method)
+    assert ended.code == 0, ended.err
+    assert "left as they are: Never seen" in ended.err
+    calibration = read_calibration(tmp_path / f"calibrations/val-{method}.json")
+    dataset, val, test = files
+    for predictions, split in ((val, "val"), (test, "test")):
+        rows = rows_of_split(dataset, split)
+        after = apply_calibration(predictions, calibration)
+        before = per_class(predictions.logits, dataset.targets[rows], dataset.known[rows])
+        found = per_class(after.logits, dataset.targets[rows], dataset.known[rows])
+        assert np.array_equal(found.ap, before.ap, equal_nan=True)
+        assert np.array_equal(found.auroc, before.auroc, equal_nan=True)
+        known, truth = dataset.known[rows, 1], dataset.targets[rows, 1]
+        losses = [
+            log_loss(truth[known], 1 / (1 + np.exp(-x[known, 1].astype(float)))) for x in (predictions.logits, after.logits)
+        ]
+        assert losses[1] < losses[0]
+        assert np.array_equal(after.logits[:, 4], predictions.logits[:, 4])
+        assert after.header["calibration"]["name"] == f"val-{method}"
+
+
+def test_isotonic_probabilities_are_scikit_learns(
+    cxrlt: Run, files: tuple[Dataset, Predictions, Predictions], tmp_path: Path
+) -> None:
+    assert cxrlt("calibrate", "val", "--method", "isotonic", "--name", "iso").code == 0
+    dataset, val, test = files
+    rows = rows_of_split(dataset, "val")
+    known = dataset.known[rows, 1]
+    reference = IsotonicRegression(out_of_bounds="clip").fit(val.logits[known, 1], dataset.targets[rows, 1][known])
+    after = apply_calibration(test, read_calibration(tmp_path / "calibrations/iso.json")).logits[:, 1]
+    least = 0.5 / known.sum()
+    wanted = np.clip(reference.predict(test.logits[:, 1]), least, 1 - least)
+    assert np.allclose(1 / (1 + np.exp(-after.astype(float))), wanted, atol=1e-4)
+
+
+def test_what_is_written_and_shown(cxrlt: Run, files: tuple[Dataset, Predictions, Predictions], tmp_path: Path) -> None:
+    ended = cxrlt("calibrate", "val", "--json")
+    assert ended.code == 0, ended.err
+    shown = {row["class"]: row for row in json.loads(ended.out)}
+    content = json.loads((tmp_path / "calibrations/val-temperature.json").read_text())
+    assert (content["format"], content["method"]) == ("cxrlt calibration", "temperature")
+    assert content["fitted_on"] == {
+        "name": "val", "images": 60, "runs": ["base"], "views": 8, "merge": "geomean", "split": "val",
+    }  # fmt: skip
+    assert set(content["fitted"]) == set(CLASSES)
+    assert content["fitted"]["Never seen"] == {}
+    assert content["fitted"]["Effusion"]["temperature"] == shown["Effusion"]["temperature"] > 1
+    assert shown["Effusion"]["ece_after"] < shown["Effusion"]["ece_before"]
+    assert [Path(file["path"]).name for file in content["provenance"]["inputs"]] == ["val.parquet", "dataset.parquet"]
+    ended = cxrlt("calibrate", "val", "--overwrite")
+    assert "ECE before" in ended.out
+
+
+def test_what_is_refused(cxrlt: Run, files: tuple[Dataset, Predictions, Predictions], tmp_path: Path) -> None:
+    write_predictions(
+        tmp_path / "predictions/twice.parquet", replace(files[1], header={"split": "val", "calibration": {"name": "x"}})
+    )
+    for arguments, says in (
+        ([], "needs predictions of the validation split"),
+        (["test"], "scores the test split"),
+        (["twice"], "is calibrated already"),
+        (["vla"], "nearest is 'val'"),
+        (["val", "--name", "a/b"], "cannot be an artifact's name"),
+    ):
+        ended = cxrlt("calibrate", *arguments)
+        assert ended.code == 2
+        assert says in ended.err
+    assert not (tmp_path / "calibrations").exists()
+    assert cxrlt("calibrate", "val").code == 0
+    ended = cxrlt("calibrate", "val")
+    assert ended.code == 2
+    assert "val-temperature.json exists" in ended.err
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [{"temperature": 0}, {"temperature": "warm"}, {"logits": [1, 0], "probabilities": [0.1, 0.2]}, {"logits": [0]}, [1]],
+)
+def test_damaged_calibrations(entry: object, tmp_path: Path) -> None:
+    from cxrlt_cli.errors import UserError
+
+    path = tmp_path / "c.json"
+    content = {"format": "cxrlt calibration", "version": 1, "method": "temperature", "fitted": {"Effusion": entry}}
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match="damaged"):
+        read_calibration(path)
+
+
+def test_calibrated_predictions_can_be_read_again(
+    tmp_path: Path, files: tuple[Dataset, Predictions, Predictions], cxrlt: Run
+) -> None:
+    assert cxrlt("calibrate", "val").code == 0
+    made = apply_calibration(files[2], read_calibration(tmp_path / "calibrations/val-temperature.json"))
+    write_predictions(tmp_path / "predictions/after.parquet", made)
+    assert np.array_equal(read_predictions(tmp_path / "predictions/after.parquet").logits, made.logits)
+    found = {}
+    for name in ("test", "after"):
+        ended = cxrlt("evaluate", name, "--json", "--bootstrap", 0)
+        assert ended.code == 0, ended.err
+        found[name] = json.loads(ended.out)
+    assert found["after"]["predictions"]["calibration"]["name"] == "val-temperature"
+    assert found["after"]["mAP"] == found["test"]["mAP"]
+    assert found["after"]["groups"]["head"]["mean_ece"] < found["test"]["groups"]["head"]["mean_ece"]
