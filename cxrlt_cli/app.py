@@ -8,8 +8,8 @@ import typer
 
 from cxrlt_cli import __version__
 from cxrlt_cli.commands.cache import cache
-from cxrlt_cli.commands.check import check
 from cxrlt_cli.commands.calibrate import calibrate
+from cxrlt_cli.commands.check import check
 from cxrlt_cli.commands.compare import compare
 from cxrlt_cli.commands.demo import demo
 from cxrlt_cli.commands.embed_labels import embed_labels
@@ -25,8 +25,8 @@ from cxrlt_cli.commands.predict import predict
 from cxrlt_cli.commands.slurm import slurm
 from cxrlt_cli.commands.train import train
 from cxrlt_cli.config.cache import CacheConfig
-from cxrlt_cli.config.check import CheckConfig
 from cxrlt_cli.config.calibrate import CalibrateConfig
+from cxrlt_cli.config.check import CheckConfig
 from cxrlt_cli.config.compare import CompareConfig
 from cxrlt_cli.config.demo import DemoConfig
 from cxrlt_cli.config.embed_labels import EmbedLabelsConfig
