@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from cxrlt_cli.artifacts.embeddings import read_embeddings
+from cxrlt_cli.artifacts.ensemble import read_ensemble
 from cxrlt_cli.artifacts.evaluation import read_evaluation
 from cxrlt_cli.artifacts.predictions import read_predictions
 from cxrlt_cli.artifacts.run import Run, read_history, read_json
@@ -61,7 +62,7 @@ def describe_embeddings(path: Path) -> Told:
 def describe_predictions(path: Path) -> Told:
     """Tells of `predictions/NAME.parquet`. Raises UserError as reading it does."""
     found = read_predictions(path)
-    header = found.header
+    header, study = found.header, str(found.header.get("study", "none"))
     probability = 1 / (1 + np.exp(-found.logits.astype(np.float64)))
     lines = [
         ("images", f"{len(found.image_ids)}"),
@@ -69,11 +70,28 @@ def describe_predictions(path: Path) -> Told:
         ("runs", ", ".join(header.get("runs", []))),
         ("split", str(header.get("split") or "none: a folder of images")),
         ("views", f"{header.get('views')}, merged by {header.get('merge')}"),
+        ("studies", {"none": "not merged", "fused": "by learned fusion"}.get(study, f"merged, {study}")),
         ("mean probability", f"{probability.mean():.4f}"),
     ]
     facts = {"kind": "predictions", "images": len(found.image_ids), "classes": found.classes}
-    facts |= {key: header.get(key) for key in ("runs", "split", "views", "merge", "pixels")}
+    facts |= {key: header.get(key) for key in ("runs", "split", "views", "merge", "study", "members", "pixels")}
     return Told("predictions", lines, facts, header.get("provenance", {}))
+
+
+def describe_ensemble(path: Path) -> Told:
+    """Tells of `ensembles/NAME.json`. Raises UserError where it is none."""
+    found = read_ensemble(path)
+    header, value = found.header, found.header.get("mean_ap")
+    lines = [
+        ("merged by", found.merge),
+        ("weights", str(header.get("select")) if header.get("select") == "greedy" else "as given"),
+        ("judged on", str(header.get("split") or "nothing")),
+        ("mAP there", "unknown" if value is None else f"{value:.4f}"),
+    ]
+    rows = [[m.name, f"{m.weight:.3f}", "" if m.mean_ap is None else f"{m.mean_ap:.4f}"] for m in found.members]
+    facts = {"kind": "ensemble", "merge": found.merge, "mean_ap": value}
+    facts["members"] = [dataclasses.asdict(member) for member in found.members]
+    return Told("an ensemble", lines, facts, header.get("provenance", {}), [table(["member", "weight", "mAP"], rows)])
 
 
 def describe_run(path: Path) -> Told:

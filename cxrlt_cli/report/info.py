@@ -19,6 +19,7 @@ from cxrlt_cli.report.describe_dataset import describe_dataset, draw_dataset
 from cxrlt_cli.report.describe_images import describe_images, draw_images
 from cxrlt_cli.report.describe_others import (
     describe_embeddings,
+    describe_ensemble,
     describe_evaluation,
     describe_predictions,
     describe_run,
@@ -27,7 +28,7 @@ from cxrlt_cli.report.describe_others import (
 from cxrlt_cli.report.told import Told
 from cxrlt_cli.workspace import Workspace
 
-_KINDS = "a dataset, images/NAME.h5 or .parquet, label embeddings, predictions, a run's or an evaluation's folder"
+_KINDS = "a dataset, images/NAME.h5 or .parquet, label embeddings, predictions, an ensemble, a run's or an evaluation's folder"
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,12 @@ def _kind(path: Path) -> _Kind:
         raise UserError(f"{path} is a folder, but neither a run's nor an evaluation's", f"name {_KINDS}")
     if not path.is_file():
         raise UserError(f"{path} is not there", f"name {_KINDS}")
+    if path.suffix == ".json":
+        return _Kind(describe_ensemble)
+    return _kind_of_content(path)
+
+
+def _kind_of_content(path: Path) -> _Kind:
     with path.open("rb") as file:
         start = file.read(8)
     if start == b"\x89HDF\r\n\x1a\n":

@@ -60,6 +60,8 @@ def test_predictions_are_joined_by_id_and_name_and_merged_by_weight(merge: str, 
     assert [member["weight"] for member in recipe["members"]] == pytest.approx([0.5, 0.3, 0.2])
     assert recipe["mean_ap"] is None
     assert cxrlt("evaluate", "abc").code == 0
+    told = json.loads(cxrlt("info", "ensembles/abc.json", "--json").out)
+    assert (told["kind"], told["merge"], len(told["members"])) == ("ensemble", merge, 3)
 
 
 def test_greedy_selection_on_validation_is_applied_to_the_test(cxrlt: Run, scores: Path) -> None:
