@@ -14,12 +14,19 @@ class DemoConfig:
     folder: Path | None = flag(None, "Folder to make [default: cxrlt-demo]", metavar="DIR", argument=True)
     phantoms: int = flag(1800, "Made-up radiographs.")
     epochs: int = flag(5, "Passes over the training images, in each of two runs.")
+    size: int = flag(72, "Side of the cached images, px.")
+    tail: float = flag(
+        0.84, "Each finding is this many times as frequent as the one before: the smaller, the longer the tail.", metavar="RATIO"
+    )
+    data_only: bool = flag(False, "Stop after merge: a workspace to try things in.", name="--data-only")
     seed: int = flag(0, "Decides everything that is drawn.")
     overwrite: bool = flag(False, "Replace an earlier demonstration.", name="--overwrite")
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 1 << 63:
             raise UserError(f"--seed {self.seed} is not within 0 … 2^63 - 1", "any whole number of that range will do")
+        if not 0.3 <= self.tail <= 1 or not 16 <= self.size <= 192:
+            raise UserError("--tail is within 0.3 … 1, --size within 16 … 192 px", "as in --tail 0.7 --size 64")
         if self.phantoms < 100 or self.epochs < 1:
             raise UserError(
                 "--phantoms is at least 100 and --epochs at least 1", "the default takes a few minutes on two cores"

@@ -22,6 +22,8 @@ class Anatomy:
         lung: density of the lungs.
         tilt: rotation of the patient, radians.
         ribs: phase of the ribs.
+        spacing: how many ribs there are along the same length, about 1.
+        vessels: phases of the vessels' fans.
         soft: density of the soft tissue.
     """
 
@@ -33,6 +35,8 @@ class Anatomy:
     lung: float
     tilt: float
     ribs: float
+    spacing: float
+    vessels: tuple[float, float]
     soft: float
 
 
@@ -63,6 +67,8 @@ def new_patient(rng: np.random.Generator) -> Anatomy:
         lung=rng.uniform(0.16, 0.22),
         tilt=rng.normal(0, 0.02),
         ribs=rng.uniform(0, 2 * np.pi),
+        spacing=rng.uniform(0.85, 1.15),
+        vessels=(rng.uniform(0, np.pi), rng.uniform(0, np.pi)),
         soft=rng.uniform(0.50, 0.60),
     )
 
@@ -108,7 +114,7 @@ def draw_chest(anatomy: Anatomy, size: int) -> Chest:
     density = 0.02 + body * anatomy.soft
     density += body * 0.18 * soft_step(y - 0.55, 0.2)  # the abdomen
     density -= both * (density - anatomy.lung)
-    density += both * _vessels(x, y)
+    density += both * _vessels(x, y, anatomy)
     density += 0.30 * blob(x, y, (0, 0), (0.10, 5)) * body  # spine and mediastinum
     density += 0.10 * np.cos(22 * y) * blob(x, y, (0, 0), (0.06, 5)) * body  # vertebrae
     density += 0.26 * blob(x, y, (0.09, -0.34), (0.07, 0.08))  # aortic knob
@@ -128,15 +134,16 @@ def _lung(x: np.ndarray, y: np.ndarray, anatomy: Anatomy, side: int) -> np.ndarr
     return np.asarray(outline * soft_step(dome + 0.16 - y, 0.03))
 
 
-def _vessels(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _vessels(x: np.ndarray, y: np.ndarray, anatomy: Anatomy) -> np.ndarray:
     """Brighter towards the hila, with streaks that fan out from them."""
     away = np.hypot(np.abs(x) - 0.14, y + 0.05)
     angle = np.arctan2(y + 0.05, np.abs(x) - 0.14)
-    return np.asarray((0.16 + 0.10 * np.cos(17 * angle + 9 * away) ** 4) * np.exp(-3.2 * away))
+    phase = np.where(x < 0, *anatomy.vessels)
+    return np.asarray((0.16 + 0.10 * np.cos(17 * angle + 9 * away + phase) ** 4) * np.exp(-3.2 * away))
 
 
 def _bones(x: np.ndarray, y: np.ndarray, anatomy: Anatomy) -> np.ndarray:
-    arch = 13 * y - 7 * (np.abs(x) - 0.2) ** 2 + 2.5 * np.abs(x)
+    arch = 13 * anatomy.spacing * y - 7 * (np.abs(x) - 0.2) ** 2 + 2.5 * np.abs(x)
     ribs = 0.075 * np.cos(arch + anatomy.ribs).clip(0, None) ** 3 * soft_step(np.abs(x) - 0.12, 0.1) * soft_step(0.5 - y, 0.3)
     clavicles = 0.14 * np.exp(-(((y + 0.74 + 0.18 * np.abs(x)) / 0.028) ** 2)) * soft_step(np.abs(x) - 0.08, 0.05)
     return np.asarray(ribs + clavicles)

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: Findings, the frequent first. As a main finding each is 0.84 times as frequent as the one before.
+#: Findings, the frequent first.
 FINDINGS = (
     "Infiltration", "Effusion", "Atelectasis", "Cardiomegaly", "Nodule", "Mass", "Pneumothorax", "Consolidation",
     "Edema", "Pneumonia", "Emphysema", "Pleural_Thickening", "Fibrosis", "Hernia",
 )  # fmt: skip
-_RATIO = 0.84
+#: As a main finding each is this many times as frequent as the one before; the steeper, the longer the tail.
+USUAL_TAIL = 0.84
 
 #: Main finding -> what comes with it, and how often.
 _COMPANIONS = {
@@ -34,28 +35,34 @@ class Visit:
     findings: tuple[str, ...]
 
 
-def visits(images: int, rng: np.random.Generator) -> list[Visit]:
-    """Draws patients with 1 to 4 pictures each, `images` in all. Most findings stay from picture to picture."""
+def visits(images: int, rng: np.random.Generator, tail: float = USUAL_TAIL) -> list[Visit]:
+    """Draws patients with 1 to 4 pictures each, `images` in all. Most findings stay from picture to picture.
+
+    Args:
+        images: how many.
+        rng: decides who has what.
+        tail: how many times as frequent each finding is as the one before.
+    """
     found: list[Visit] = []
     patient = 0
     while len(found) < images:
         patient += 1
-        chronic = _patient(rng)
+        chronic = _patient(rng, tail)
         for number in range(min(int(rng.integers(1, 5)), images - len(found))):
             now = {name for name in chronic if number == 0 or rng.random() < _STAYS}
             if rng.random() < _COMES:
-                now.add(_main(rng))
+                now.add(_main(rng, tail))
             found.append(Visit(patient, number, tuple(name for name in FINDINGS if name in now)))
     return found
 
 
-def _main(rng: np.random.Generator) -> str:
-    weights = _RATIO ** np.arange(len(FINDINGS))
+def _main(rng: np.random.Generator, tail: float) -> str:
+    weights = tail ** np.arange(len(FINDINGS))
     return FINDINGS[int(rng.choice(len(FINDINGS), p=weights / weights.sum()))]
 
 
-def _patient(rng: np.random.Generator) -> set[str]:
+def _patient(rng: np.random.Generator, tail: float) -> set[str]:
     if rng.random() < _HEALTHY:
         return set()
-    main = _main(rng)
+    main = _main(rng, tail)
     return {main, *(name for name, share in _COMPANIONS.get(main, {}).items() if rng.random() < share)}

@@ -16,7 +16,7 @@ from cxrlt_cli.machine import cores
 from cxrlt_cli.workspace import Workspace
 
 _MARK = ".cxrlt-demo"  # only a folder that a demonstration made is ever removed by one
-_DRAWN, _CACHED = 192, 72  # px
+_DRAWN = 8 / 3  # times as large as they are cached: caching resizes them, as it does real ones
 
 
 def run_demo(config: DemoConfig, workspace: Workspace) -> None:
@@ -29,11 +29,11 @@ def run_demo(config: DemoConfig, workspace: Workspace) -> None:
     folder = config.folder or workspace.root / "cxrlt-demo"
     _make_folder(folder, config.overwrite)
     say(f"drawing {config.phantoms} phantoms of two made-up hospitals in {folder / 'sources'}")
-    write_sources(folder / "sources", config.phantoms, _DRAWN, config.seed, cores())
+    write_sources(folder / "sources", config.phantoms, round(_DRAWN * config.size), config.seed, cores(), config.tail)
     for command in _commands(config):
         _run(command, folder)
     say(f"\nThe whole took {(time.monotonic() - began) / 60:.1f} minutes. Look next at, in {folder}:")
-    for path, what in _LOOK_NEXT:
+    for path, what in _LOOK_NEXT[: 3 if config.data_only else None]:
         say(f"  {path:<28}{what}")
 
 
@@ -47,15 +47,24 @@ _LOOK_NEXT = (
 
 
 def _commands(config: DemoConfig) -> list[list[str]]:
-    train = ["train", "--encoder", "resnet18", "--epochs", str(config.epochs), "--batch-size", "32", "--lr", "5e-4"]
-    train += ["--decoder-layers", "2", "--decoder-width", "256", "--decoder-feedforward", "512", "--seed", str(config.seed)]
+    return _data(config) if config.data_only else [*_data(config), *_training(config)]
+
+
+def _data(config: DemoConfig) -> list[list[str]]:
     labels = ",".join(HOSPITAL_B_NAMES.values())
-    size = ["--size", str(_CACHED)]
+    size = ["--size", str(config.size)]
     return [
         ["cache", "--source", "chestxray14=sources/hospital-a", "--name", "hospital-a", *size],
         ["cache", "--source", "table=sources/hospital-b/labels.csv", "--name", "hospital-b", "--label-columns", labels, *size],
         ["embed-labels", "--encoder", "ngram"],
         ["merge", "--label-space", "chestxray14"],
+    ]
+
+
+def _training(config: DemoConfig) -> list[list[str]]:
+    train = ["train", "--encoder", "resnet18", "--epochs", str(config.epochs), "--batch-size", "32", "--lr", "5e-4"]
+    train += ["--decoder-layers", "2", "--decoder-width", "256", "--decoder-feedforward", "512", "--seed", str(config.seed)]
+    return [
         [*train, "--name", "base"],
         [*train, "--name", "hard", "--reweight", "hard5:2"],
         ["predict", "base", "hard", "--tta", "8", "--merge", "geomean", "--name", "demo"],

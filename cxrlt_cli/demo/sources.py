@@ -12,7 +12,7 @@ from PIL import Image
 
 from cxrlt_cli.demo.anatomy import new_patient, new_position
 from cxrlt_cli.demo.findings import draw
-from cxrlt_cli.demo.population import Visit, visits
+from cxrlt_cli.demo.population import USUAL_TAIL, Visit, visits
 
 #: What hospital B calls the findings that it labels; it says nothing of the others, which its pictures show all the same.
 HOSPITAL_B_NAMES = {
@@ -37,14 +37,14 @@ class Picture:
     seed: tuple[int, ...]
 
 
-def write_sources(folder: Path, images: int, size: int, seed: int, workers: int) -> None:
+def write_sources(folder: Path, images: int, size: int, seed: int, workers: int, tail: float = USUAL_TAIL) -> None:
     """Writes `hospital-a` and `hospital-b`; the same seed gives the same bytes.
 
     Hospital A has NIH's layout with official lists; its first pictures are of odd modes, and one is cut off in the middle.
     """
     rng = np.random.default_rng(seed)
-    of_a = visits(round(images * _SHARE_OF_A), rng)
-    of_b = visits(images - len(of_a), rng)
+    of_a = visits(round(images * _SHARE_OF_A), rng, tail)
+    of_b = visits(images - len(of_a), rng, tail)
     pictures = [*_hospital_a(folder / "hospital-a", of_a, rng, seed), *_hospital_b(folder / "hospital-b", of_b, rng, seed)]
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         list(pool.map(partial(_write, size=size), pictures, chunksize=16))
