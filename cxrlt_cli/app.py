@@ -23,6 +23,7 @@ from cxrlt_cli.commands.join import join
 from cxrlt_cli.commands.merge import merge
 from cxrlt_cli.commands.predict import predict
 from cxrlt_cli.commands.slurm import slurm
+from cxrlt_cli.commands.study import study
 from cxrlt_cli.commands.train import train
 from cxrlt_cli.config.cache import CacheConfig
 from cxrlt_cli.config.calibrate import CalibrateConfig
@@ -40,6 +41,7 @@ from cxrlt_cli.config.join import JoinConfig
 from cxrlt_cli.config.merge import MergeConfig
 from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.config.slurm import SlurmConfig
+from cxrlt_cli.config.study import StudyConfig
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import complain, say
 from cxrlt_cli.errors import USAGE, Stopped, UserError
@@ -68,6 +70,7 @@ add_command(app, "calibrate", CalibrateConfig, calibrate)
 add_command(app, "evaluate", EvaluateConfig, evaluate)
 add_command(app, "compare", CompareConfig, compare)
 add_command(app, "explain", ExplainConfig, explain)
+add_command(app, "study", StudyConfig, study)
 add_command(app, "info", InfoConfig, info)
 add_command(app, "check", CheckConfig, check)
 add_command(app, "slurm", SlurmConfig, slurm)

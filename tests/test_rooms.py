@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "cxrlt_cli"
 FILES = sorted(PACKAGE.rglob("*.py"))
-TOP = {"options", "errors", "console", "workspace", "signals", "machine", "app", "__init__", "__main__"}
+TOP = {"options", "errors", "console", "workspace", "signals", "machine", "subcommand", "app", "__init__", "__main__"}
 
 #: Room -> the rooms it may import beside itself. Top-level modules are open to all but `tricks` and `metrics`.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -25,8 +25,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inference": {"artifacts", "config", "data", "labels", "metrics", "model", "pixels", "sources", "training"},
     "report": {"artifacts", "config", "data", "inference", "labels", "metrics", "model", "pixels", "training"},
     "demo": {"config"},
+<<<<<<< HEAD
     "cluster": {"artifacts", "config", "data", "model", "text"},
     "commands": {"config", "cluster", "pixels", "labels", "text", "training", "inference", "report", "demo"},
+=======
+    "study": {"artifacts", "config", "labels", "metrics", "report"},
+    "commands": {"config", "pixels", "labels", "text", "training", "inference", "report", "demo", "study"},
+>>>>>>> fcf102e (study: declared variants over seeds, run as commands, compared with intervals)
 }
 
 

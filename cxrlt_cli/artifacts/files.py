@@ -81,31 +81,49 @@ def refuse_no_space(folder: Path, needed: int) -> None:
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
+def exclusive(path: Path, wait: bool = False) -> Iterator[None]:
     """Holds the lock file `path` while open, so that a second process does not write the same artifact.
+
+    Args:
+        path: made here, removed in the end.
+        wait: for another to let go of it, instead of refusing.
 
     Raises:
         UserError: another living process holds it.
     """
+    handle = _locked(path, wait)
+    while handle is None and wait:
+        handle = _locked(path, wait)
+    if handle is None:
+        raise UserError(f"another process was writing this a moment ago ({path})", "try again")
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _locked(path: Path, wait: bool) -> int | None:
+    """An open handle that holds the lock; None where its last holder removed the file just now."""
     with reported_os_errors(f"cannot write {path}"):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"another process is writing this ({path} is held)", "wait for it, or stop it") from None
-        except OSError:
-            pass  # a file system without locks: nothing to hold
-        if not path.exists() or path.stat().st_ino != os.fstat(handle).st_ino:  # its last holder removed it just now
-            raise UserError(f"another process was writing this a moment ago ({path})", "try again")
-        try:
-            yield
-        finally:
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
-    finally:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
         os.close(handle)
+        raise UserError(f"another process is writing this ({path} is held)", "wait for it, or stop it") from None
+    except OSError:
+        pass  # a file system without locks: nothing to hold
+    try:
+        same = path.stat().st_ino == os.fstat(handle).st_ino
+    except OSError:
+        same = False
+    if same:
+        return handle
+    os.close(handle)
+    return None
 
 
 def fingerprint(path: Path) -> dict[str, Any]:

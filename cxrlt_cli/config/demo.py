@@ -16,7 +16,9 @@ class DemoConfig:
     epochs: int = flag(5, "Passes over the training images, in each of two runs.")
     size: int = flag(72, "Side of the cached images, px.")
     tail: float = flag(
-        0.84, "Each finding is this many times as frequent as the one before: the smaller, the longer the tail.", metavar="RATIO"
+        0.84,
+        "Each finding is this many times as frequent as the one before: the smaller, the longer the tail.",
+        metavar="RATIO",
     )
     data_only: bool = flag(False, "Stop after merge: a workspace to try things in.", name="--data-only")
     seed: int = flag(0, "Decides everything that is drawn.")

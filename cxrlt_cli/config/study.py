@@ -1,27 +1,80 @@
-"""`--study`: how the images of a study are merged."""
+"""Options of `cxrlt study`."""
 
-import math
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 from cxrlt_cli.errors import UserError
+from cxrlt_cli.options import flag
+from cxrlt_cli.workspace import checked_name
 
-STUDY_HELP = (
-    "Merge the scores of a study's images, as --merge says, and give each image its study's: none, equal, or the weights of a "
-    "frontal and a lateral image, as 2:1."
-)
+#: Flags of `cxrlt train` that a study decides itself.
+_OWN = ("--seed", "--name", "--dataset", "--embeddings", "--resume", "--overwrite", "--hard-from", "--workspace")
 
 
-def parse_study(text: str) -> tuple[float, float] | None:
-    """The weights of a frontal and a lateral image; None for `none`.
+@dataclass(frozen=True)
+class StudyConfig:
+    """What is compared, over how many seeds, and with which flags that all variants share."""
 
-    Raises:
-        UserError: neither `none`, `equal` nor two weights, or both of them 0.
-    """
-    if text == "none":
-        return None
-    try:
-        frontal, lateral = (1.0, 1.0) if text == "equal" else (float(part) for part in text.split(":"))
-    except ValueError:
-        frontal = lateral = -1.0
-    if not (0 <= frontal < math.inf and 0 <= lateral < math.inf and frontal + lateral > 0):
-        raise UserError(f"--study {text!r} is neither none, equal nor two weights", "as in --study 2:1, frontal : lateral")
-    return frontal, lateral
+    study: str = flag(
+        "",
+        "classifier, reweight, text, missing, external, bag, complexity, or a TOML file of the same form.",
+        metavar="NAME|FILE",
+        argument=True,
+    )
+    train: str = flag(
+        "", 'Flags of cxrlt train for every variant, as one text: "--encoder resnet18 --epochs 10".', metavar="FLAGS"
+    )
+    seeds: int = flag(3, "Runs of each variant, with seeds from 0.")
+    split: Literal["val", "test"] = flag("test", "The split on which they are compared.")
+    resamples: int = flag(1000, "Bootstrap resamples of the patients.")
+    jobs: int = flag(1, "Commands that run at the same time; the cores are shared among them.", free=True)
+    shard: str = flag(
+        "", "Do only the I-th of N parts of the runs, for job I of an array; the command without it then writes the table.",
+        metavar="I/N", free=True,
+    )  # fmt: skip
+    name: str = flag("", "Name of the study: studies/NAME/ [default: that of the study]")
+    dataset: Path | None = flag(None, "Images and labels [default: dataset.parquet]")
+    embeddings: Path | None = flag(None, "Label embeddings [default: label_embeddings.parquet]")
+    json: bool = flag(False, "Print the figures as JSON instead of a table.", name="--json", free=True)
+    overwrite: bool = flag(
+        False, "Replace the table of another study of that name; its runs stay.", name="--overwrite", free=True
+    )
+
+    def __post_init__(self) -> None:
+        if not self.study:
+            raise UserError(
+                "study what?", "name one: classifier, reweight, text, missing, external, bag, complexity, or a file"
+            )
+        if self.seeds < 1 or self.jobs < 1 or self.resamples < 100:
+            raise UserError("--seeds and --jobs are at least 1, --resamples at least 100", "as in --seeds 3 --resamples 1000")
+        taken = [text for text in self.train_flags if text.partition("=")[0] in _OWN]
+        if taken:
+            raise UserError(f"--train {' '.join(taken)}: a study decides this itself", "leave it out; see cxrlt study --help")
+        checked_name(self.artifact_name)
+        self.part  # noqa: B018 - checked before any work
+
+    @property
+    def train_flags(self) -> list[str]:
+        """The words of `--train`. Raises UserError where quotes are not closed."""
+        try:
+            return shlex.split(self.train)
+        except ValueError as error:
+            raise UserError(f"--train {self.train!r}: {error}", 'as in --train "--encoder resnet18 --epochs 10"') from error
+
+    @property
+    def artifact_name(self) -> str:
+        """The name under `studies/`."""
+        return self.name or Path(self.study).stem
+
+    @property
+    def part(self) -> tuple[int, int]:
+        """Index, from 0, and number of the shards. Raises UserError where they are none."""
+        try:
+            index, count = (int(number) for number in self.shard.split("/")) if self.shard else (0, 1)
+        except ValueError:
+            index, count = 0, 0
+        if not 0 <= index < count:
+            raise UserError(f"--shard {self.shard!r} is not I/N with 0 <= I < N", "as in --shard $SLURM_ARRAY_TASK_ID/8")
+        return index, count

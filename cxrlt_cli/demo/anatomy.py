@@ -25,6 +25,8 @@ class Anatomy:
         spacing: how many ribs there are along the same length, about 1.
         vessels: phases of the vessels' fans.
         soft: density of the soft tissue.
+        centre: where the chest is, x and y.
+        zoom: how large it is, about 1.
     """
 
     width: float
@@ -38,6 +40,8 @@ class Anatomy:
     spacing: float
     vessels: tuple[float, float]
     soft: float
+    centre: tuple[float, float]
+    zoom: float
 
 
 @dataclass
@@ -70,17 +74,21 @@ def new_patient(rng: np.random.Generator) -> Anatomy:
         spacing=rng.uniform(0.85, 1.15),
         vessels=(rng.uniform(0, np.pi), rng.uniform(0, np.pi)),
         soft=rng.uniform(0.50, 0.60),
+        centre=(rng.normal(0, 0.03), rng.normal(0, 0.03)),
+        zoom=rng.uniform(0.90, 1.08),
     )
 
 
 def new_position(anatomy: Anatomy, rng: np.random.Generator) -> Anatomy:
-    """The same patient in another picture: breath, tilt and exposure differ a little."""
+    """The same patient in another picture: breath, tilt, place and exposure differ a little."""
     breath = rng.normal(0, 0.02)
+    centre = (anatomy.centre[0] + rng.normal(0, 0.01), anatomy.centre[1] + rng.normal(0, 0.01))
     return replace(
         anatomy,
         domes=(anatomy.domes[0] + breath, anatomy.domes[1] + breath),
         tilt=anatomy.tilt + rng.normal(0, 0.015),
         lung=anatomy.lung + rng.normal(0, 0.012),
+        centre=centre,
     )
 
 
@@ -104,6 +112,7 @@ def draw_chest(anatomy: Anatomy, size: int) -> Chest:
     """Draws a chest without findings and without noise."""
     line = np.linspace(-1, 1, size, dtype=np.float32)
     across, down = np.meshgrid(line, line)
+    across, down = (across - anatomy.centre[0]) / anatomy.zoom, (down - anatomy.centre[1]) / anatomy.zoom
     x = across * np.cos(anatomy.tilt) - down * np.sin(anatomy.tilt)
     y = across * np.sin(anatomy.tilt) + down * np.cos(anatomy.tilt)
     body = soft_step(anatomy.width + 0.10 * soft_step(y + 0.3, 1.0) - np.abs(x), 0.04) * soft_step(

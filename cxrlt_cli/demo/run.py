@@ -1,9 +1,7 @@
 """The stage `demo`: makes phantoms, then types the commands that a user would."""
 
-import os
 import shlex
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -13,6 +11,7 @@ from cxrlt_cli.console import say
 from cxrlt_cli.demo.sources import HOSPITAL_B_NAMES, write_sources
 from cxrlt_cli.errors import USAGE, UserError, reported_os_errors
 from cxrlt_cli.machine import cores
+from cxrlt_cli.subcommand import run_subcommand
 from cxrlt_cli.workspace import Workspace
 
 _MARK = ".cxrlt-demo"  # only a folder that a demonstration made is ever removed by one
@@ -90,9 +89,7 @@ def _make_folder(folder: Path, overwrite: bool) -> None:
 
 def _run(command: list[str], folder: Path) -> None:
     say(f"\n$ cxrlt {shlex.join(command)}")
-    environment = {key: value for key, value in os.environ.items() if key != "CXRLT_WORKSPACE"}
-    environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
-    code = subprocess.run([sys.executable, "-m", "cxrlt_cli", *command], cwd=folder, env=environment, check=False).returncode
+    code = run_subcommand(command, folder).code
     if code == USAGE:
         raise UserError(f"the stage `cxrlt {command[0]}` failed in {folder}", "its message stands above")
     if code:

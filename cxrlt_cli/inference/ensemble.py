@@ -14,7 +14,7 @@ from cxrlt_cli.artifacts.predictions import FORMAT, Predictions, write_predictio
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.tables import refuse_other_table
 from cxrlt_cli.config.ensemble import EnsembleConfig, parse_weights
-from cxrlt_cli.config.study import parse_study
+from cxrlt_cli.config.study_merging import parse_study
 from cxrlt_cli.console import data, say, table
 from cxrlt_cli.data.studies import studies_of_dataset
 from cxrlt_cli.errors import UserError, listed

@@ -15,7 +15,7 @@ from cxrlt_cli.artifacts.predictions import FORMAT, Predictions, refuse_other_su
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.tables import refuse_other_table
 from cxrlt_cli.config.predict import PredictConfig
-from cxrlt_cli.config.study import parse_study
+from cxrlt_cli.config.study_merging import parse_study
 from cxrlt_cli.console import say, warn
 from cxrlt_cli.data.studies import Studies, studies_of_dataset
 from cxrlt_cli.errors import UserError, listed

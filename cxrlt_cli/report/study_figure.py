@@ -1,0 +1,46 @@
+"""A study as a figure: what each variant changes, with its interval, over all classes and by group."""
+
+from pathlib import Path
+from typing import Any
+
+_COLOUR, _DOT = "#1f4e79", "#c55a11"
+
+
+def draw_study(content: dict[str, Any], path: Path, form: str) -> None:
+    """Draws the difference of each variant to the base: the interval over patients as a line, each seed as a dot.
+
+    Args:
+        content: of a study (`artifacts.study`).
+        path: the file to write.
+        form: png or svg.
+    """
+    from matplotlib.figure import Figure
+
+    names = list(content["variants"])[1:]
+    means = list(dict.fromkeys(row["mean"] for row in content["means"]))
+    of = {(row["variant"], row["mean"]): row for row in content["means"]}
+    figure = Figure(figsize=(2.2 + 2.4 * len(means), 1.3 + 0.34 * len(names)), layout="constrained")
+    axes = figure.subplots(1, len(means), sharey=True, squeeze=False)[0]
+    seeds, base = content["seeds_mAP"], next(iter(content["variants"]))
+    for axis, mean in zip(axes, means, strict=True):
+        for at, name in enumerate(names):
+            row = of[name, mean]
+            axis.plot([row["difference_low"], row["difference_high"]], [at, at], color=_COLOUR, linewidth=2)
+            axis.plot(row["difference"], at, "o", color=_COLOUR, markersize=5)
+            if mean == "all" and len(seeds[name]) == len(seeds[base]):
+                paired = [one - other for one, other in zip(seeds[name], seeds[base], strict=True)]
+                axis.plot(paired, [at + 0.22] * len(paired), "o", color=_DOT, markersize=2.5)
+        axis.axvline(0, color="0.6", linewidth=0.8)
+        count = sum(group == mean for group in content["groups"].values()) if mean != "all" else len(content["groups"])
+        axis.set_title(f"{mean} ({count} classes)", fontsize=9)
+        axis.tick_params(labelsize=8)
+        for side in ("top", "right", "left"):
+            axis.spines[side].set_visible(False)
+    axes[0].set_yticks(range(len(names)), names)
+    axes[0].invert_yaxis()
+    axes[0].tick_params(axis="y", length=0)
+    figure.supxlabel(
+        f"difference of mAP to {base!r}: mean of seeds, 95 % interval over patients; small dots: seeds", fontsize=8
+    )
+    figure.suptitle(content["asks"], fontsize=10)
+    figure.savefig(path, format=form, dpi=160)

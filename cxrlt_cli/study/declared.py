@@ -1,0 +1,123 @@
+"""What a study compares: read from `studies.toml`, or from a user's file of the same form."""
+
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from cxrlt_cli.errors import UserError, listed, nearest
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of a study's table.
+
+    Attributes:
+        name: as the table shows it.
+        train: flags of `cxrlt train`.
+        merge: flags of `cxrlt merge` that make its dataset.
+        embed: flags of `cxrlt embed-labels` that make its label embeddings.
+        predict: flags of `cxrlt predict`.
+        pseudo: the variant whose networks give the pseudo-labels.
+        hard: the variant whose validation says which classes are hard.
+        ensemble: whether the networks of all seeds predict together.
+    """
+
+    name: str
+    train: tuple[str, ...] = ()
+    merge: tuple[str, ...] = ()
+    embed: tuple[str, ...] = ()
+    predict: tuple[str, ...] = ()
+    pseudo: str = ""
+    hard: str = ""
+    ensemble: bool = False
+
+
+@dataclass(frozen=True)
+class Study:
+    """A declared study.
+
+    Attributes:
+        name: of the study.
+        asks: the question, one sentence.
+        variants: the first is the base.
+        judge: the variant whose dataset has the labels by which all are judged; empty for the dataset of the workspace.
+        chain: whether each variant adds something to the one before it.
+    """
+
+    name: str
+    asks: str
+    variants: tuple[Variant, ...]
+    judge: str = ""
+    chain: bool = False
+
+    def variant(self, name: str) -> Variant:
+        """The variant of a name."""
+        return next(variant for variant in self.variants if variant.name == name)
+
+
+_HINT = "see docs/studies.md for the form of such a file"
+_LISTS = ("train", "merge", "embed", "predict")
+
+
+def read_study(name: str, sources: list[str]) -> Study:
+    """A built-in study, or one from a TOML file, which holds a single table of the same form.
+
+    Args:
+        name: of a built-in study, or a path.
+        sources: of the training split: a variant with `*` in its name and flags stands for one a source.
+
+    Raises:
+        UserError: no such study or file, or not of the form.
+    """
+    built_in = tomllib.loads(resources.files("cxrlt_cli.study").joinpath("studies.toml").read_text())
+    if name in built_in:
+        return _study(name, built_in[name], sources, name)
+    path = Path(name)
+    if not path.is_file():
+        raise UserError(
+            f"{name!r} is neither a study nor a file{nearest(name, built_in)}", f"built in are: {', '.join(built_in)}"
+        )
+    try:
+        content = tomllib.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as TOML: {error}", _HINT) from error
+    return _study(path.stem, content, sources, str(path))
+
+
+def _study(name: str, content: dict[str, Any], sources: list[str], where: str) -> Study:
+    strange = set(content) - {"asks", "judge", "chain", "variants"}
+    declared = content.get("variants")
+    if strange or not isinstance(declared, dict) or len(declared) < 2:
+        said = f"has unknown keys {listed(sorted(strange))}" if strange else "declares no two variants"
+        raise UserError(f"{where} {said}", _HINT)
+    variants: list[Variant] = []
+    for label, entry in declared.items():
+        if "*" in label:
+            variants += [_variant(label.replace("*", source), entry, source, where) for source in sources]
+        else:
+            variants.append(_variant(label, entry, "", where))
+    names = [variant.name for variant in variants]
+    wanted = [content.get("judge", ""), *(name for variant in variants for name in (variant.pseudo, variant.hard))]
+    absent = sorted({str(name) for name in wanted if name} - set(names))
+    if absent or len(set(names)) < len(names):
+        raise UserError(f"{where} names variants that it does not declare, or one twice: {listed(absent or names)}", _HINT)
+    return Study(name, str(content.get("asks", "")), tuple(variants), content.get("judge", ""), bool(content.get("chain")))
+
+
+def _variant(name: str, entry: Any, source: str, where: str) -> Variant:
+    known = {*_LISTS, "pseudo", "hard", "ensemble"}
+    if not isinstance(entry, dict) or set(entry) - known:
+        raise UserError(f"{where}, {name!r}: only {', '.join(sorted(known))} can be said of a variant", _HINT)
+    flags: dict[str, tuple[str, ...]] = {}
+    for key in _LISTS:
+        words = entry.get(key, [])
+        if not isinstance(words, list) or not all(isinstance(word, str) and word.startswith("--") for word in words):
+            raise UserError(f'{where}, {name!r}: {key} is a list of flags, as ["--mixup=0.2"]', _HINT)
+        flags[key] = tuple(word.replace("*", source) for word in words)
+    if any(word.startswith("--missing=pseudo") for word in flags["merge"]) != bool(entry.get("pseudo")):
+        raise UserError(f"{where}, {name!r}: --missing=pseudo and pseudo = VARIANT belong together", _HINT)
+    return Variant(
+        name, **flags, pseudo=entry.get("pseudo", ""), hard=entry.get("hard", ""), ensemble=bool(entry.get("ensemble"))
+    )

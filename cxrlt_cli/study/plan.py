@@ -1,0 +1,171 @@
+"""From a declared study to commands: one task an artifact, named by what decides it, so that studies share what they can."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from cxrlt_cli.config.merge import MergeConfig
+from cxrlt_cli.config.study import StudyConfig
+from cxrlt_cli.errors import UserError
+from cxrlt_cli.study.declared import Study, Variant
+from cxrlt_cli.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Task:
+    """One command, and the file that stands when it is done.
+
+    Attributes:
+        name: unique in the folder of studies.
+        arguments: what is typed behind `cxrlt`.
+        made: the artifact; of a run, its folder.
+        needs: what has to be done before.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    made: Path
+    needs: tuple["Task", ...] = ()
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a study starts from: files as absolute paths, and what identifies their content.
+
+    Attributes:
+        dataset: the workspace's.
+        embeddings: the workspace's.
+        classes: a file with a class of the dataset a line.
+        fingerprint: of dataset and embeddings.
+        merge: the options with which the dataset was merged.
+        workspace: where the cached sources are.
+        studies: where everything goes.
+    """
+
+    dataset: Path
+    embeddings: Path
+    classes: Path
+    fingerprint: str
+    merge: dict[str, Any]
+    workspace: Workspace
+    studies: Workspace
+
+
+_REPEATED = ("--source-weight",)
+
+
+class Plan:
+    """The tasks of a study."""
+
+    def __init__(self, config: StudyConfig, study: Study, given: Given) -> None:
+        self._config, self._study, self._given = config, study, given
+
+    def predictions(self, variant: Variant) -> list[Task]:
+        """The last task of each seed; of an ensemble, one for all."""
+        runs = [self.run(variant, seed) for seed in range(self._config.seeds)]
+        groups = [tuple(runs)] if variant.ensemble else [(run,) for run in runs]
+        return [self._predicted(group, variant, self._config.split) for group in groups]
+
+    def run(self, variant: Variant, seed: int, before: tuple[str, ...] = ()) -> Task:
+        """The training of a variant with a seed. Raises UserError where it waits for itself (`before` it came these)."""
+        if variant.name in before:
+            raise UserError(
+                f"{self._study.name}: {variant.name!r} needs its own result, by hard or pseudo: {' -> '.join(before)}",
+                "hard classes and pseudo-labels come from a variant without them: hard = or pseudo = name it",
+            )
+        before = (*before, variant.name)
+        dataset, made_dataset = self._dataset(variant, seed, before)
+        embeddings, made_embeddings = self._embeddings(variant)
+        needs = [*made_dataset, *made_embeddings]
+        flags = [*self._config.train_flags, *variant.train]
+        decided = _last_of_each(flags)
+        if "hard" in decided.get("--reweight", ""):
+            first = self.run(self._study.variant(variant.hard) if variant.hard else self._study.variants[0], seed, before)
+            needs.append(first)
+            flags.append(f"--hard-from={first.made}")
+        hard = [flag for flag in flags if flag.startswith("--hard-from")]
+        name = _named(_said(variant.train), [decided, hard, dataset.name, embeddings.name, self._given.fingerprint], seed)
+        arguments = ["train", *flags, f"--seed={seed}", f"--dataset={dataset}", f"--embeddings={embeddings}"]
+        arguments += [f"--name={name}", "--resume", f"--workspace={self._given.studies.root}"]
+        return Task(name, tuple(arguments), self._given.studies.runs / name, tuple(needs))
+
+    @property
+    def judge(self) -> tuple[Path, tuple[Task, ...]]:
+        """The dataset whose labels are held against all predictions."""
+        if not self._study.judge:
+            return self._given.dataset, ()
+        return self._dataset(self._study.variant(self._study.judge), 0)
+
+    def _predicted(self, runs: tuple[Task, ...], variant: Variant, split: str) -> Task:
+        dataset, made = self.judge
+        name = _named(runs[0].name if len(runs) == 1 else "ensemble", [[run.name for run in runs], variant.predict, split])
+        arguments = ["predict", *(str(run.made) for run in runs), *variant.predict, f"--split={split}"]
+        arguments += [f"--dataset={dataset}", f"--name={name}", f"--workspace={self._given.studies.root}"]
+        return Task(name, tuple(arguments), self._given.studies.predictions / f"{name}.parquet", (*runs, *made))
+
+    def _dataset(self, variant: Variant, seed: int, before: tuple[str, ...] = ()) -> tuple[Path, tuple[Task, ...]]:
+        if not variant.merge:
+            return self._given.dataset, ()
+        options = merge_options(self._given.merge) | _lists(variant.merge)
+        needs: tuple[Task, ...] = ()
+        if variant.pseudo:
+            scores = self._predicted((self.run(self._study.variant(variant.pseudo), seed, before),), Variant(""), "train")
+            options["--pseudo"], needs = [str(scores.made)], (scores,)
+        name = _named(_said(variant.merge), [options, self._given.fingerprint])
+        path = self._given.studies.root / "datasets" / f"{name}.parquet"
+        flags = [f"{flag}={value}" if value else flag for flag, values in options.items() for value in values]
+        arguments = ["merge", *flags, f"--output={path}", f"--workspace={self._given.workspace.root}"]
+        return path, (Task(name, tuple(arguments), path, needs),)
+
+    def _embeddings(self, variant: Variant) -> tuple[Path, tuple[Task, ...]]:
+        if not variant.embed:
+            return self._given.embeddings, ()
+        name = _named(_said(variant.embed), [variant.embed, self._given.fingerprint])
+        path = self._given.studies.root / "embeddings" / f"{name}.parquet"
+        arguments = ("embed-labels", *variant.embed, f"--label-space={self._given.classes}", f"--output={path}")
+        return path, (Task(name, arguments, path),)
+
+
+def merge_options(saved: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The flags that give a saved `MergeConfig` again: flag -> its values, an empty one for a switch."""
+    options: dict[str, list[str]] = {}
+    for field in fields(MergeConfig):
+        value, flag = saved.get(field.name), field.metadata["name"] or "--" + field.name.replace("_", "-")
+        if field.name in ("output", "overwrite") or value in (None, "", False, []) or value == field.default:
+            continue
+        options[flag] = [""] if value is True else [str(item) for item in value] if isinstance(value, list) else [str(value)]
+    return options
+
+
+def _lists(flags: tuple[str, ...]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for flag in flags:
+        key, _, value = flag.partition("=")
+        found.setdefault(key, []).append(value)
+    return found
+
+
+def _last_of_each(flags: list[str]) -> dict[str, str]:
+    """Flag -> value: of a flag given twice the last counts. `--flag value` and `--flag=value` are the same."""
+    found: dict[str, str] = {}
+    flag = ""
+    for word in flags:
+        value = word
+        if word.startswith("--"):
+            flag, _, value = word.partition("=")
+        found[flag] = f"{found.get(flag, '')} {value}".strip() if flag in _REPEATED else value
+    return dict(sorted(found.items()))
+
+
+def _said(flags: tuple[str, ...]) -> str:
+    return re.sub(r"[^A-Za-z0-9.]+", "-", " ".join(flags)).strip("-")[:40] or "base"
+
+
+def _named(said: str, decisive: list[Any], seed: int | None = None) -> str:
+    """A name that two artifacts share where all that decides them is equal."""
+    digest = hashlib.sha256(json.dumps([decisive, seed], sort_keys=True).encode()).hexdigest()[:8]
+    return f"{said}-{digest}" + ("" if seed is None else f"-s{seed}")

@@ -1,0 +1,140 @@
+"""From predictions of all variants and seeds to a study's figures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cxrlt_cli.labels.groups import GROUPS
+from cxrlt_cli.metrics.bootstrap import resample
+from cxrlt_cli.metrics.intervals import holm, p_values, percentile_interval
+from cxrlt_cli.metrics.ranking import per_class
+
+#: The columns of means: all classes, then the groups.
+MEANS = ("all", *GROUPS)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What predictions are held against.
+
+    Attributes:
+        classes: (C,) names.
+        groups: (C,) head, medium or tail.
+        targets: (N, C) 1 or 0.
+        known: (N, C) bool.
+        patients: (N,) ids.
+    """
+
+    classes: Sequence[str]
+    groups: Sequence[str | None]
+    targets: np.ndarray
+    known: np.ndarray
+    patients: np.ndarray
+
+
+@dataclass(frozen=True)
+class Scored:
+    """AP of a variant.
+
+    Attributes:
+        point: (S, C), a row a seed.
+        resampled: (R, S, C), in the same resamples for every variant.
+    """
+
+    point: np.ndarray
+    resampled: np.ndarray
+
+
+def score(logits: Sequence[Sequence[np.ndarray]], judged: Judged, resamples: int) -> list[Scored]:
+    """AP of each variant, seed and class.
+
+    Args:
+        logits: (N, C) for each variant and seed.
+        judged: labels and patients of the same rows and columns.
+        resamples: of the patients, the same for all.
+    """
+    scores = np.stack([one for variant in logits for one in variant])
+    point = np.stack([per_class(one, judged.targets, judged.known).ap for one in scores])
+    resampled = resample(scores, judged.targets, judged.known, judged.patients, resamples).ap.swapaxes(0, 1)
+    ends = np.cumsum([len(variant) for variant in logits])
+    return [Scored(point[end - len(v) : end], resampled[:, end - len(v) : end]) for v, end in zip(logits, ends, strict=True)]
+
+
+def mean_rows(names: Sequence[str], scored: Sequence[Scored], judged: Judged, chain: bool) -> list[dict[str, Any]]:
+    """A row for each variant and mean (all classes, head, medium, tail).
+
+    mAP is the mean over classes and seeds, its interval that of patients; `sd` the spread over seeds. `difference` is to the
+    base, the first variant, paired by resample, with interval and p-value; `holm` corrects for the number of variants.
+    `to_former` is the difference to the variant before, in a chain.
+    """
+    rows = []
+    for mean in MEANS:
+        columns = _columns(mean, judged)
+        if not columns.any():
+            continue
+        points = [_over_classes(one.point[:, columns]) for one in scored]
+        resampled = [_over_classes(one.resampled[..., columns]).mean(axis=1) for one in scored]
+        corrected = holm(np.array([float(p_values(one - resampled[0])) for one in resampled[1:]]))
+        for at, name in enumerate(names):
+            low, high = percentile_interval(resampled[at][:, None])[:, 0]
+            row = {"variant": name, "mean": mean, "seeds": len(points[at]), "mAP": points[at].mean(), "low": low, "high": high}
+            row["sd"] = points[at].std(ddof=1) if len(points[at]) > 1 else np.nan
+            row |= _difference("difference", points[at], points[0], resampled[at], resampled[0]) if at else {}
+            row |= {"holm": corrected[at - 1]} if at else {}
+            if chain and at:
+                row |= _difference("to_former", points[at], points[at - 1], resampled[at], resampled[at - 1])
+            rows.append(row)
+    return rows
+
+
+def class_rows(names: Sequence[str], scored: Sequence[Scored], judged: Judged) -> list[dict[str, Any]]:
+    """A row for each variant and class; `holm` corrects for the number of classes."""
+    rows = []
+    base = scored[0].resampled.mean(axis=1)
+    for at, (name, one) in enumerate(zip(names, scored, strict=True)):
+        differences = one.resampled.mean(axis=1) - base
+        bounds, p = percentile_interval(differences), p_values(differences)
+        corrected = holm(p)
+        for c, label in enumerate(judged.classes):
+            points = one.point[:, c]
+            row: dict[str, Any] = {
+                "variant": name,
+                "class": label,
+                "group": judged.groups[c],
+                "positives": int(judged.targets[:, c].sum()),
+            }
+            row |= {"ap": points.mean(), "sd": points.std(ddof=1) if len(points) > 1 else np.nan}
+            if at:
+                row |= {"difference": points.mean() - scored[0].point[:, c].mean(), "low": bounds[0, c], "high": bounds[1, c]}
+                row |= {"p": p[c], "holm": corrected[c]}
+            rows.append(row)
+    return rows
+
+
+def _difference(key: str, points: np.ndarray, base: np.ndarray, resampled: np.ndarray, of_base: np.ndarray) -> dict[str, Any]:
+    differences = resampled - of_base
+    low, high = percentile_interval(differences[:, None])[:, 0]
+    paired = points - base if len(points) == len(base) > 1 else None
+    return {
+        key: points.mean() - base.mean(),
+        f"{key}_low": low,
+        f"{key}_high": high,
+        f"{key}_p": float(p_values(differences)),
+        f"{key}_sd": np.nan if paired is None else paired.std(ddof=1),
+    }
+
+
+def _columns(mean: str, judged: Judged) -> np.ndarray:
+    """(C,) bool: the classes of a mean that have a positive."""
+    some = ((judged.targets == 1) & judged.known).any(axis=0)
+    found: np.ndarray = some if mean == "all" else some & np.array([group == mean for group in judged.groups])
+    return found
+
+
+def _over_classes(ap: np.ndarray) -> np.ndarray:
+    """The mean over the last axis of what is defined: a resample may lack a class. NaN where it lacks all."""
+    defined = ~np.isnan(ap)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(defined, ap, 0.0).sum(axis=-1) / defined.sum(axis=-1))

@@ -1,0 +1,192 @@
+"""The stage `study`: declared variants over seeds go in, one table and one figure come out."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
+from cxrlt_cli.artifacts.embeddings import read_embeddings
+from cxrlt_cli.artifacts.files import exclusive, fingerprint, replacing
+from cxrlt_cli.artifacts.predictions import read_predictions, rows_of
+from cxrlt_cli.artifacts.provenance import record
+from cxrlt_cli.artifacts.study import read_study, write_study
+from cxrlt_cli.config.study import StudyConfig
+from cxrlt_cli.console import data, say, warn
+from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.labels.groups import assign, rule
+from cxrlt_cli.options import saved
+from cxrlt_cli.report.study_figure import draw_study
+from cxrlt_cli.study import declared
+from cxrlt_cli.study.declared import Study, Variant
+from cxrlt_cli.study.plan import Given, Plan, Task
+from cxrlt_cli.study.score import Judged, class_rows, mean_rows, score
+from cxrlt_cli.study.table import as_text
+from cxrlt_cli.study.work import Failed, do_all, taken
+from cxrlt_cli.workspace import Workspace
+
+Planned = list[tuple[Variant, list[Task]]]
+
+
+def run_study(config: StudyConfig, workspace: Workspace) -> None:
+    """Runs a study, or goes on with it.
+
+    Raises:
+        UserError: bad input, another study of that name, or commands that failed (their logs are named).
+        Stopped: by SIGTERM or SIGUSR1, after the commands at work have saved.
+    """
+    dataset = read_dataset(config.dataset or workspace.dataset)
+    sources = sorted(dataset.split("train").table["source"].unique())
+    study = declared.read_study(config.study, sources)
+    given = _given(config, workspace, dataset)
+    plan = Plan(config, study, given)
+    planned = [(variant, plan.predictions(variant)) for variant in study.variants]
+    digest = _digest(planned)
+    folder = given.studies.root / config.artifact_name
+    _refuse_other(folder, digest, config.overwrite)
+    tasks = [task for seed in range(config.seeds) for _, made in planned for task in made[seed : seed + 1]]
+    index, count = config.part
+    say(
+        f"{study.name}: {len(study.variants)} variants x {config.seeds} seeds, {len(_runs(tasks))} runs in {given.studies.runs}"
+    )
+    failed = do_all(tasks[index::count], given.studies.root, config.jobs)
+    if count > 1:
+        _refuse_failures(failed)
+        say(f"part {index} of {count} is done; when all are, the same command without --shard writes the table")
+        return
+    there = _without_failed(planned, failed)
+    content = _content(config, study, there, plan.judge[0], given)
+    with exclusive(folder / ".lock"):
+        write_study(folder, {**content, "plan": digest, "left_out": _left_out(planned, there, failed)})
+        for form in ("png", "svg"):
+            with replacing(folder / f"figure.{form}") as aside:
+                draw_study(content, aside, form)
+    data(json.dumps(read_study(folder), indent=1) if config.json else as_text(content))
+    say(f"{folder}: table.csv, per_class.csv, study.json, figure.png and figure.svg")
+    _refuse_failures({name: failure for name, failure in failed.items() if failure.task.arguments[0] != "embed-labels"})
+
+
+def _given(config: StudyConfig, workspace: Workspace, dataset: Dataset) -> Given:
+    """What the study starts from; writes the list of classes for `embed-labels`."""
+    root = workspace.root.resolve()
+    embeddings = (config.embeddings or workspace.label_embeddings).resolve()
+    read_embeddings(embeddings).of(dataset.classes, embeddings)
+    studies = Workspace(root / "studies")
+    both = [fingerprint(path)["sha256"] for path in (dataset.path, embeddings)]
+    classes = studies.root / "embeddings" / f"classes-{both[0][:8]}.txt"
+    with replacing(classes) as aside:
+        aside.write_text("\n".join(dataset.classes) + "\n")
+    merge = dataset.header["provenance"]["config"]
+    return Given(dataset.path.resolve(), embeddings, classes, "".join(both), merge, Workspace(root), studies)
+
+
+def _digest(planned: Planned) -> str:
+    """What tells one study from another of the same name: its variants and their artifacts."""
+    names = [[variant.name, *(task.name for task in tasks)] for variant, tasks in planned]
+    return hashlib.sha256(json.dumps(names).encode()).hexdigest()
+
+
+def _runs(tasks: Sequence[Task]) -> set[str]:
+    own = {task.name for task in tasks if task.arguments[0] == "train"}
+    return own.union(*(_runs(task.needs) for task in tasks))
+
+
+def _refuse_other(folder: Path, digest: str, overwrite: bool) -> None:
+    if not overwrite:
+        there = read_study(folder)
+        if there is not None and there.get("plan") != digest:
+            raise UserError(
+                f"{folder} holds a study of other variants, flags or seeds, or of another dataset",
+                "--overwrite replaces its table (runs stay); or give this one another --name",
+            )
+
+
+def _without_failed(planned: Planned, failed: dict[str, Failed]) -> Planned:
+    """The variants all of whose predictions were made. Raises UserError where the base is not among them, or it is alone."""
+    there = [(variant, tasks) for variant, tasks in planned if not {task.name for task in tasks} & set(failed)]
+    if len(there) < 2 or there[0][0] != planned[0][0]:
+        _refuse_failures(failed)
+    return there
+
+
+def _left_out(planned: Planned, there: Planned, failed: dict[str, Failed]) -> dict[str, str]:
+    """Variants that are not in the table, and why; those whose text encoder is not on this machine are only pointed out."""
+    kept = {variant.name for variant, _ in there}
+    found = {}
+    for variant, tasks in planned:
+        if variant.name not in kept:
+            failure = next(failed[task.name] for task in tasks if task.name in failed)
+            found[variant.name] = failure.said
+            warn(f"{variant.name!r} is left out: {failure.said}")
+    return found
+
+
+def _refuse_failures(failed: dict[str, Failed]) -> None:
+    if failed:
+        tasks = {failure.task.name: failure for failure in failed.values()}
+        first = next(iter(tasks.values()))
+        raise UserError(
+            f"{len(tasks)} commands failed: {listed(tasks)}; the first: {first.said}",
+            f"see studies/logs/{first.task.name}.txt; what is done is kept: mend it, and run this again",
+        )
+
+
+def _content(config: StudyConfig, study: Study, planned: Planned, judge: Path, given: Given) -> dict[str, Any]:
+    dataset = read_dataset(judge)
+    share = _train_share(dataset)
+    part = dataset.split(config.split)
+    patients = part.table["patient_id"].to_numpy()
+    judged = Judged(part.classes, assign(share), part.targets, part.known, patients)
+    logits = [[_aligned(task.made, part) for task in tasks] for _, tasks in planned]
+    scored = score(logits, judged, config.resamples)
+    names = [variant.name for variant, _ in planned]
+    runs = {variant.name: [_of_train(task) for task in tasks] for variant, tasks in planned}
+    return {
+        "study": study.name,
+        "asks": study.asks,
+        "split": config.split,
+        "images": len(part.table),
+        "patients": int(part.table["patient_id"].nunique()),
+        "seeds": config.seeds,
+        "resamples": config.resamples,
+        "group_rule": rule(),
+        "groups": dict(zip(part.classes, judged.groups, strict=True)),
+        "chain": study.chain,
+        "variants": {variant.name: _described(variant, tasks, given.studies.root) for variant, tasks in planned},
+        "means": mean_rows(names, scored, judged, study.chain),
+        "seeds_mAP": {name: [float(np.nanmean(row)) for row in one.point] for name, one in zip(names, scored, strict=True)},
+        "per_class": class_rows(names, scored, judged),
+        "runs": {name: [[run.name for run in members] for members in groups] for name, groups in runs.items()},
+        "provenance": record(saved(config), [given.dataset, given.embeddings, judge]),
+    }
+
+
+def _train_share(dataset: Dataset) -> np.ndarray:
+    train = dataset.split("train")
+    positives, known = train.targets.sum(axis=0, dtype=np.int64), train.known.sum(axis=0)
+    return np.asarray(positives / np.maximum(known, 1))
+
+
+def _aligned(path: Path, part: Dataset) -> np.ndarray:
+    """(N, C) logits in the dataset's order of images and classes."""
+    predictions = read_predictions(path)
+    rows = rows_of(path, predictions, list(part.table["image_id"]))
+    columns = [predictions.classes.index(name) for name in part.classes]
+    return np.asarray(predictions.logits[rows][:, columns])
+
+
+def _of_train(task: Task) -> list[Task]:
+    return [need for need in task.needs if need.arguments[0] == "train"]
+
+
+def _described(variant: Variant, tasks: list[Task], folder: Path) -> dict[str, Any]:
+    """The flags of a variant, and what its trainings took."""
+    flags = {key: list(getattr(variant, key)) for key in ("train", "merge", "embed", "predict") if getattr(variant, key)}
+    costs = [taken(run, folder) for task in tasks for run in _of_train(task)]
+    minutes = [cost["minutes"] for cost in costs if "minutes" in cost]
+    peaks = [cost["peak_bytes"] for cost in costs if "peak_bytes" in cost]
+    cost = {"minutes": float(np.mean(minutes)) if minutes else None, "peak_gb": max(peaks) / 1e9 if peaks else None}
+    return {**flags, **({"ensemble": True} if variant.ensemble else {}), "training": cost}

@@ -1,0 +1,63 @@
+"""A study as a reader of the terminal sees it."""
+
+import math
+from typing import Any
+
+from cxrlt_cli.console import table
+
+Row = dict[str, Any]
+
+
+def as_text(content: Row) -> str:
+    """The question, a row a variant, and what the columns mean.
+
+    Args:
+        content: of a study, as `write_study` takes it.
+    """
+    rows = content["means"]
+    names = list(content["variants"])
+    means = [mean for mean in dict.fromkeys(row["mean"] for row in rows) if mean != "all"]
+    of = {(row["variant"], row["mean"]): row for row in rows}
+    header = ["variant", "mAP", "± seeds", *means, "to base", "95 %", "± seeds", "p", "p Holm", "min"]
+    if content["chain"]:
+        header += ["to former", "95 %", "p"]
+    lines = [table(header, [_cells(name, of, means, content) for name in names])]
+    judged = f"{content['split']} split: {content['images']:,} images of {content['patients']:,} patients; "
+    by = f"intervals and p-values by {content['resamples']:,} resamples of the patients, for these very networks"
+    return "\n".join(
+        [
+            content["asks"],
+            "",
+            *lines,
+            "",
+            f"{judged}means of {content['seeds']} seeds; {by}",
+            "± seeds: standard deviation over seeds; p Holm: corrected for the number of variants; min: a training's minutes",
+            f"groups: {content['group_rule']}",
+        ]
+    )
+
+
+def _cells(name: str, of: dict[tuple[str, str], Row], means: list[str], content: Row) -> list[str]:
+    row = of[name, "all"]
+    minutes = content["variants"][name]["training"]["minutes"]
+    cells = [name, f"{row['mAP']:.4f}", _plain(row["sd"]), *(f"{of[name, mean]['mAP']:.4f}" for mean in means)]
+    cells += [*_difference(row, "difference"), _p(row.get("holm")), "-" if minutes is None else f"{minutes:.1f}"]
+    if content["chain"]:
+        former = _difference(row, "to_former")
+        cells += [former[0], former[1], former[3]]
+    return cells
+
+
+def _difference(row: Row, key: str) -> list[str]:
+    if key not in row:
+        return ["-", "-", "-", "-"]
+    interval = f"{row[f'{key}_low']:+.4f} … {row[f'{key}_high']:+.4f}"
+    return [f"{row[key]:+.4f}", interval, _plain(row[f"{key}_sd"]), _p(row[f"{key}_p"])]
+
+
+def _plain(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.4f}"
+
+
+def _p(value: float | None) -> str:
+    return "-" if value is None or math.isnan(value) else f"{value:.3f}"

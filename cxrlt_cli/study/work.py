@@ -1,0 +1,104 @@
+"""Doing the tasks of a study: each once, whoever of several workers or jobs comes first; what is done already is kept."""
+
+import json
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from cxrlt_cli.artifacts.files import exclusive
+from cxrlt_cli.artifacts.run import read_json, write_json
+from cxrlt_cli.console import dated, say
+from cxrlt_cli.errors import UserError
+from cxrlt_cli.machine import cores
+from cxrlt_cli.signals import StopRequest, stop_requests
+from cxrlt_cli.study.plan import Task
+from cxrlt_cli.subcommand import run_subcommand
+
+_LAST_LINES = 3
+
+
+class Failed(Exception):
+    """A task that did not end well, and the last words of its command."""
+
+    def __init__(self, task: Task, said: str) -> None:
+        super().__init__(said)
+        self.task = task
+        self.said = said
+
+
+def do_all(tasks: Sequence[Task], folder: Path, jobs: int) -> dict[str, Failed]:
+    """Does tasks and what they need.
+
+    Args:
+        tasks: in the order in which they are begun.
+        folder: of the studies; logs go to `logs/`, what each task took to `tasks/`.
+        jobs: tasks at the same time, which share the cores.
+
+    Returns:
+        Name of a task -> why it could not be done; the others are done all the same.
+
+    Raises:
+        Stopped: by SIGTERM or SIGUSR1, after the commands at work have saved.
+    """
+    failed: dict[str, Failed] = {}
+    with stop_requests() as stop:
+
+        def do(task: Task) -> None:
+            try:
+                _ensure(task, folder, max(1, cores() // jobs), stop)
+            except Failed as failure:
+                failed[task.name] = failure
+
+        with ThreadPoolExecutor(jobs) as pool:
+            list(pool.map(do, tasks))
+        if stop:
+            raise stop.stopped(f"{folder} keeps what is done; the same command goes on")
+    return failed
+
+
+def _ensure(task: Task, folder: Path, threads: int, stop: StopRequest) -> None:
+    for need in task.needs:
+        _ensure(need, folder, threads, stop)
+    if stop or is_done(task):
+        return
+    with exclusive(folder / "locks" / task.name, wait=True):
+        if not stop and not is_done(task):
+            _do(task, folder, threads, stop)
+
+
+def is_done(task: Task) -> bool:
+    """Whether the artifact of a task stands, and is whole."""
+    if task.arguments[0] != "train":
+        return task.made.is_file()
+    with suppress(UserError):
+        return read_json(task.made / "status.json").get("state") == "done"
+    return False
+
+
+def _do(task: Task, folder: Path, threads: int, stop: StopRequest) -> None:
+    log = folder / "logs" / f"{task.name}.txt"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as file:
+        file.write(dated(f"$ cxrlt {' '.join(task.arguments)}") + "\n")
+        file.flush()
+        ended = run_subcommand(list(task.arguments), Path.cwd(), threads, file, stop)
+    if stop:
+        return
+    if ended.code or not is_done(task):
+        lines = [line for line in log.read_text().splitlines() if line.strip()]
+        raise Failed(task, "; ".join(lines[-_LAST_LINES:]))
+    minutes = ended.seconds / 60
+    say(dated(f"{task.arguments[0]} {task.name}: {minutes:.1f} min"))
+    write_json(folder / "tasks" / f"{task.name}.json", {"minutes": minutes, "peak_bytes": ended.peak, "time": time.time()})
+
+
+def taken(task: Task, folder: Path) -> dict[str, Any]:
+    """`minutes` and `peak_bytes` of a finished task; empty where that is not known."""
+    try:
+        content: dict[str, Any] = json.loads((folder / "tasks" / f"{task.name}.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return content

@@ -1,0 +1,61 @@
+"""Types one of our own commands, in a process of its own."""
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from cxrlt_cli.signals import StopRequest
+
+_PACKAGE = Path(__file__).parents[1]
+_POLL = 0.1  # seconds
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended.
+
+    Attributes:
+        code: exit code, negative for the signal that killed it.
+        seconds: from start to end.
+        peak: resident memory at its largest, bytes.
+    """
+
+    code: int
+    seconds: float
+    peak: int
+
+
+def run_subcommand(
+    arguments: list[str], folder: Path, threads: int = 0, output: IO[str] | None = None, stop: StopRequest | None = None
+) -> Ended:
+    """Runs `cxrlt ARGUMENTS` and waits for its end.
+
+    Args:
+        arguments: what is typed behind `cxrlt`.
+        folder: the current folder of the process, and its workspace unless the arguments name another.
+        threads: that it computes with; 0 leaves that to it.
+        output: where its talk goes; None for where ours does.
+        stop: once set, its signal is passed on, so that the command saves and ends.
+    """
+    environment = {key: value for key, value in os.environ.items() if key != "CXRLT_WORKSPACE"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(_PACKAGE), *filter(None, [os.environ.get("PYTHONPATH")])])
+    if threads:
+        environment["OMP_NUM_THREADS"] = str(threads)
+    began, told = time.monotonic(), False
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cxrlt_cli", *arguments], cwd=folder, env=environment, stdout=output, stderr=output
+    )
+    while True:
+        ended, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if ended:
+            process.returncode = os.waitstatus_to_exitcode(status)  # or Popen would look for a process that is gone
+            unit = 1 if sys.platform == "darwin" else 1024
+            return Ended(process.returncode, time.monotonic() - began, usage.ru_maxrss * unit)
+        if stop is not None and stop.signal is not None and not told:
+            process.send_signal(stop.signal)
+            told = True
+        time.sleep(_POLL)
