@@ -10,6 +10,7 @@ from typing import Any
 
 from cxrlt_cli.config.merge import MergeConfig
 from cxrlt_cli.config.study import StudyConfig
+from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.study.declared import Study, Variant
 from cxrlt_cli.workspace import Workspace
@@ -82,13 +83,15 @@ class Plan:
         embeddings, made_embeddings = self._embeddings(variant)
         needs = [*made_dataset, *made_embeddings]
         flags = [*self._config.train_flags, *variant.train]
-        decided = _last_of_each(flags)
+        decided = _decisive(flags)
         if "hard" in decided.get("--reweight", ""):
             first = self.run(self._study.variant(variant.hard) if variant.hard else self._study.variants[0], seed, before)
             needs.append(first)
             flags.append(f"--hard-from={first.made}")
         hard = [flag for flag in flags if flag.startswith("--hard-from")]
-        name = _named(_said(variant.train), [decided, hard, dataset.name, embeddings.name, self._given.fingerprint], seed)
+        name = _named(
+            _said(_decisive(list(variant.train))), [decided, hard, dataset.name, embeddings.name, self._given.fingerprint], seed
+        )
         arguments = ["train", *flags, f"--seed={seed}", f"--dataset={dataset}", f"--embeddings={embeddings}"]
         arguments += [f"--name={name}", "--resume", f"--workspace={self._given.studies.root}"]
         return Task(name, tuple(arguments), self._given.studies.runs / name, tuple(needs))
@@ -115,7 +118,7 @@ class Plan:
         if variant.pseudo:
             scores = self._predicted((self.run(self._study.variant(variant.pseudo), seed, before),), Variant(""), "train")
             options["--pseudo"], needs = [str(scores.made)], (scores,)
-        name = _named(_said(variant.merge), [options, self._given.fingerprint])
+        name = _named(_said(_last_of_each(list(variant.merge))), [options, self._given.fingerprint])
         path = self._given.studies.root / "datasets" / f"{name}.parquet"
         flags = [f"{flag}={value}" if value else flag for flag, values in options.items() for value in values]
         arguments = ["merge", *flags, f"--output={path}", f"--workspace={self._given.workspace.root}"]
@@ -124,7 +127,7 @@ class Plan:
     def _embeddings(self, variant: Variant) -> tuple[Path, tuple[Task, ...]]:
         if not variant.embed:
             return self._given.embeddings, ()
-        name = _named(_said(variant.embed), [variant.embed, self._given.fingerprint])
+        name = _named(_said(_last_of_each(list(variant.embed))), [variant.embed, self._given.fingerprint])
         path = self._given.studies.root / "embeddings" / f"{name}.parquet"
         arguments = ("embed-labels", *variant.embed, f"--label-space={self._given.classes}", f"--output={path}")
         return path, (Task(name, arguments, path),)
@@ -149,6 +152,12 @@ def _lists(flags: tuple[str, ...]) -> dict[str, list[str]]:
     return found
 
 
+def _decisive(flags: list[str]) -> dict[str, str]:
+    """Flags of `cxrlt train` that are not at their defaults anyway."""
+    usual = {field.metadata["name"] or "--" + field.name.replace("_", "-"): str(field.default) for field in fields(TrainConfig)}
+    return {flag: value for flag, value in _last_of_each(flags).items() if value != usual.get(flag)}
+
+
 def _last_of_each(flags: list[str]) -> dict[str, str]:
     """Flag -> value: of a flag given twice the last counts. `--flag value` and `--flag=value` are the same."""
     found: dict[str, str] = {}
@@ -161,8 +170,9 @@ def _last_of_each(flags: list[str]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _said(flags: tuple[str, ...]) -> str:
-    return re.sub(r"[^A-Za-z0-9.]+", "-", " ".join(flags)).strip("-")[:40] or "base"
+def _said(flags: Mapping[str, str]) -> str:
+    words = " ".join(f"{flag} {value}" for flag, value in flags.items())
+    return re.sub(r"[^A-Za-z0-9.]+", "-", words).strip("-")[:40] or "base"
 
 
 def _named(said: str, decisive: list[Any], seed: int | None = None) -> str:

@@ -1,0 +1,46 @@
+"""Studies as they are declared."""
+
+from pathlib import Path
+
+import pytest
+
+from cxrlt_cli.errors import UserError
+from cxrlt_cli.study.declared import read_study
+
+
+@pytest.mark.parametrize("name", ["classifier", "reweight", "text", "missing", "external", "bag", "complexity"])
+def test_built_in_studies_have_a_question_and_variants(name: str) -> None:
+    study = read_study(name, ["a", "b"])
+    assert study.asks.endswith(("?", "."))
+    assert len(study.variants) >= 3
+
+
+def test_a_star_stands_for_each_source() -> None:
+    study = read_study("external", ["nih", "chexpert"])
+    assert [variant.name for variant in study.variants] == ["all", "without nih", "without chexpert"]
+    assert study.variant("without nih").train == ("--source-weight=nih=0",)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("x = [", "cannot be read as TOML"),
+        ("[variants]\na = {}", "declares no two variants"),
+        ("wat = 1\n[variants]\na = {}\nb = {}", "unknown keys wat"),
+        ('[variants]\na = {}\nb = { trian = ["--mixup=1"] }', "can be said of a variant"),
+        ('[variants]\na = {}\nb = { train = "--mixup=1" }', "a list of flags"),
+        ('[variants]\na = {}\nb = { train = ["mixup"] }', "a list of flags"),
+        ('[variants]\na = {}\nb = { hard = "c" }', "does not declare"),
+        ('judge = "c"\n[variants]\na = {}\nb = {}', "does not declare"),
+        ('[variants]\na = {}\nb = { merge = ["--missing=pseudo"] }', "belong together"),
+    ],
+)
+def test_what_is_no_study_is_refused(text: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(text)
+    with pytest.raises(UserError, match=says):
+        read_study(str(tmp_path / "own.toml"), [])
+
+
+def test_a_mistyped_name_is_told_the_nearest() -> None:
+    with pytest.raises(UserError, match="nearest is 'reweight'"):
+        read_study("rewieght", [])

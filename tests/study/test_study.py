@@ -1,0 +1,92 @@
+"""`cxrlt study` as a command: what it trains, shares, leaves on disk, and how it goes on."""
+
+import csv
+import json
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from conftest import TRAIN, Run, start
+
+FLAGS = " ".join(TRAIN[1:]).replace("--epochs 2", "--epochs 1")
+FILES = {"per_class.csv", "study.json", "table.csv"}
+OWN = """
+asks = "Is one classifier enough?"
+[variants]
+separate = {}
+shared = { train = ["--classifier=shared"] }
+"of a magic text" = { embed = ["--encoder=no-such-folder"] }
+"""
+
+
+def _study(folder: Path) -> list[str]:
+    (folder / "own.toml").write_text(OWN)
+    return ["study", "own.toml", "--seeds", "1", "--train", FLAGS, "--resamples", "100"]
+
+
+def test_a_study_leaves_a_table_and_figures_and_is_not_run_again(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
+    command = _study(tmp_path)
+    ended = cxrlt(*command, "--shard", "1/2")
+    assert ended.code == 0, ended.err
+    assert "part 1 of 2 is done" in ended.err
+    assert not (tmp_path / "studies/own").exists()
+    ended = cxrlt(*command)
+    assert ended.code == 0, ended.err
+    assert "Is one classifier enough?" in ended.out
+    assert "'of a magic text' is left out" in ended.err
+    folder = tmp_path / "studies/own"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "figure.png",
+        "figure.svg",
+        "per_class.csv",
+        "study.json",
+        "table.csv",
+    ]
+    assert len(list((tmp_path / "studies/runs").iterdir())) == 2
+    content = json.loads((folder / "study.json").read_text())
+    assert list(content["variants"]) == ["separate", "shared"]
+    assert content["variants"]["shared"]["train"] == ["--classifier=shared"]
+    assert content["variants"]["shared"]["training"]["minutes"] > 0
+    assert "no-such-folder" in content["left_out"]["of a magic text"]
+    with (folder / "table.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0]["variant"] == "separate"
+    assert rows[0]["difference"] == ""
+    assert float(rows[1]["difference_low"]) <= float(rows[1]["difference_high"])
+
+    began = time.monotonic()
+    again = cxrlt(*command, "--json")
+    assert json.loads(again.out)["means"] == content["means"]
+    assert time.monotonic() - began < 20  # nothing but the missing encoder is tried again
+    ended = cxrlt(*command[:-2], "--resamples", "100", "--split", "val")
+    assert ended.code == 2
+    assert "holds a study of other variants" in ended.err
+
+
+def test_a_study_that_is_stopped_goes_on(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
+    command = [part.replace("--epochs 1", "--epochs 40") for part in _study(tmp_path)]
+    process = start(*command, cwd=tmp_path)
+    end = time.monotonic() + 90
+    while not list(tmp_path.glob("studies/runs/*/last.pt")):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=90)
+    assert process.returncode == 143, err
+    assert "the same command goes on" in err
+    (status,) = tmp_path.glob("studies/runs/*/status.json")
+    assert json.loads(status.read_text())["state"] == "stopped"
+
+
+def test_a_command_that_fails_is_named_with_its_last_words(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
+    ended = cxrlt("study", "classifier", "--seeds", "1", "--train", f"{FLAGS} --lr 1e30")
+    assert ended.code == 2
+    assert "commands failed" in ended.err
+    assert "lower --lr" in ended.err
+    assert not (tmp_path / "studies/classifier").exists()
+
+
+@pytest.mark.parametrize("arguments", [["clasifier"], ["none.toml"], []])
+def test_what_is_no_study(arguments: list[str], cxrlt: Run, dataset: Path) -> None:
+    assert cxrlt("study", *arguments).code == 2
