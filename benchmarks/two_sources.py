@@ -1,4 +1,4 @@
-"""Two real sources of different label sets in a workspace, to study missing labels: `python two_sources.py DATA WORKSPACE [PX]`.
+"""Two real sources of different label sets, to study missing labels on: `python two_sources.py DATA WORKSPACE [PX]`.
 
 DATA has `chestxray14/` (NIH's table and some of its images) and `chestxray14-256/images/` (other images of the same table). The
 second becomes a table source that has only every second label, as a hospital that looked for fewer findings.
