@@ -41,17 +41,16 @@ class Workspace:
         return self.root / "evaluations"
 
     @property
-<<<<<<< HEAD
     def comparisons(self) -> Path:
         return self.root / "comparisons"
 
     @property
     def calibrations(self) -> Path:
         return self.root / "calibrations"
-=======
+
+    @property
     def studies(self) -> Path:
         return self.root / "studies"
->>>>>>> fcf102e (study: declared variants over seeds, run as commands, compared with intervals)
 
     @property
     def reports(self) -> Path:

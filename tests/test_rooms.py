@@ -25,13 +25,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inference": {"artifacts", "config", "data", "labels", "metrics", "model", "pixels", "sources", "training"},
     "report": {"artifacts", "config", "data", "inference", "labels", "metrics", "model", "pixels", "training"},
     "demo": {"config"},
-<<<<<<< HEAD
     "cluster": {"artifacts", "config", "data", "model", "text"},
-    "commands": {"config", "cluster", "pixels", "labels", "text", "training", "inference", "report", "demo"},
-=======
     "study": {"artifacts", "config", "labels", "metrics", "report"},
-    "commands": {"config", "pixels", "labels", "text", "training", "inference", "report", "demo", "study"},
->>>>>>> fcf102e (study: declared variants over seeds, run as commands, compared with intervals)
+    "commands": {"cluster", "config", "pixels", "labels", "text", "training", "inference", "report", "demo", "study"},
 }
 
 
