@@ -22,6 +22,7 @@ from cxrlt_cli.commands.info import info
 from cxrlt_cli.commands.join import join
 from cxrlt_cli.commands.merge import merge
 from cxrlt_cli.commands.predict import predict
+from cxrlt_cli.commands.report import report
 from cxrlt_cli.commands.slurm import slurm
 from cxrlt_cli.commands.study import study
 from cxrlt_cli.commands.train import train
@@ -40,6 +41,7 @@ from cxrlt_cli.config.info import InfoConfig
 from cxrlt_cli.config.join import JoinConfig
 from cxrlt_cli.config.merge import MergeConfig
 from cxrlt_cli.config.predict import PredictConfig
+from cxrlt_cli.config.report import ReportConfig
 from cxrlt_cli.config.slurm import SlurmConfig
 from cxrlt_cli.config.study import StudyConfig
 from cxrlt_cli.config.train import TrainConfig
@@ -69,6 +71,7 @@ add_command(app, "ensemble", EnsembleConfig, ensemble)
 add_command(app, "calibrate", CalibrateConfig, calibrate)
 add_command(app, "evaluate", EvaluateConfig, evaluate)
 add_command(app, "compare", CompareConfig, compare)
+add_command(app, "report", ReportConfig, report)
 add_command(app, "explain", ExplainConfig, explain)
 add_command(app, "study", StudyConfig, study)
 add_command(app, "info", InfoConfig, info)

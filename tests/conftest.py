@@ -95,6 +95,14 @@ def wait_for(path: Path, seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
+def type_in(folder: Path, commands: list[list[object]]) -> None:
+    """Runs commands in a workspace, in this process; what they raise stops the test."""
+    from cxrlt_cli.app import app
+
+    for command in commands:
+        app([*map(str, command), "--workspace", str(folder)], standalone_mode=False)
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real radiographs and tables, named by CXRLT_REAL_DATA."""

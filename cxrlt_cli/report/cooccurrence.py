@@ -52,6 +52,7 @@ def draw_cooccurrence(together: np.ndarray, classes: list[str], path: Path) -> N
     """
     from matplotlib.figure import Figure
 
+    classes = [name.replace("$", r"\$") for name in classes]  # no formula
     order = np.argsort(-np.diag(together), kind="stable")
     own = np.diag(together)[order]
     share = together[np.ix_(order, order)] / np.maximum(own, 1)[:, None]

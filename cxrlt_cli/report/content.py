@@ -1,0 +1,147 @@
+"""What the page says: plain values that the template places."""
+
+import dataclasses
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+from cxrlt_cli import __version__
+from cxrlt_cli.artifacts.dataset import SPLITS, Dataset
+from cxrlt_cli.artifacts.run import read_json
+from cxrlt_cli.config.report import ReportConfig
+from cxrlt_cli.config.train import TrainConfig
+from cxrlt_cli.labels.groups import rule
+from cxrlt_cli.options import saved
+from cxrlt_cli.report.geometry import drawn
+from cxrlt_cli.report.info import made_by
+from cxrlt_cli.report.numbers import Difference, Numbers
+from cxrlt_cli.report.panels import Panel
+from cxrlt_cli.report.subjects import Subject
+from cxrlt_cli.report.together import Together, cells, largest_share
+
+
+def head_of(subjects: list[Subject], numbers: list[Numbers], config: ReportConfig) -> dict[str, Any]:
+    """Title, what was scored, the main figures of each subject."""
+    first = subjects[0].scored
+    return {
+        "title": ", ".join(one.name for one in subjects),
+        "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "version": __version__,
+        "resamples": config.resamples,
+        "subjects": [_subject(one, number, index) for index, (one, number) in enumerate(zip(subjects, numbers, strict=True))],
+        "split": first.split,
+        "classes_in_all": len(first.classes),
+        "undefined": [name for name, value in zip(first.classes, numbers[0].figures.ap, strict=True) if math.isnan(value)],
+        "rule": rule(config.bounds) if first.train_known.any() else "",
+        "scale": max(0.1, *(estimate.high for number in numbers for estimate in number.means.values() if estimate.high > 0)),
+    }
+
+
+def _subject(subject: Subject, numbers: Numbers, colour: int) -> dict[str, Any]:
+    scored, config = subject.scored, subject.config
+    status = read_json(subject.runs[0].status) if subject.runs and subject.runs[0].status.is_file() else {}
+    return {
+        "name": subject.name,
+        "colour": colour,
+        "split": scored.split,
+        "images": len(scored.table),
+        "patients": int(scored.table["patient_id"].nunique()),
+        "means": numbers.means,
+        "mean_auroc": numbers.mean_auroc,
+        "runs": [run.folder.name for run in subject.runs] + subject.absent,
+        "views": scored.header.get("views"),
+        "merge": scored.header.get("merge"),
+        "state": "" if status.get("state") in ("done", None) else status["state"],
+        "options": {name: str(value) for name, value in config.get("options", {}).items()},
+    }
+
+
+def class_rows(subjects: list[Subject], numbers: list[Numbers], groups: list[Any], order: list[int]) -> list[dict[str, Any]]:
+    """A row a class, with the first subject's figures and the AP of the others."""
+    scored, first = subjects[0].scored, numbers[0]
+    return [
+        {
+            "name": scored.classes[c],
+            "group": groups[c] or "",
+            "train": int(scored.train_positives[c]),
+            "positives": int(first.figures.positives[c]),
+            "unknown": int(first.figures.unknown[c]),
+            "prevalence": float(first.figures.prevalence[c]),
+            "ap": first.ap[c],
+            "auroc": first.auroc[c],
+            "others": [
+                number.ap[_column(one, scored.classes[c])] for one, number in zip(subjects[1:], numbers[1:], strict=True)
+            ],
+        }
+        for c in order
+    ]
+
+
+def _column(subject: Subject, name: str) -> int:
+    return subject.scored.classes.index(name)
+
+
+def comparison(subjects: list[Subject], differences: list[list[Difference]]) -> dict[str, Any]:
+    """Paired differences to the first, and the options that are not the same in all runs."""
+    options = [{k: str(v) for k, v in one.config.get("options", {}).items()} for one in subjects]
+    names = sorted({name for one in options for name in one} - {"name"})
+    rows = [(name, [one.get(name, "") for one in options]) for name in names]
+    return {
+        "paired": bool(differences),
+        "differences": [
+            {"name": one.name, "colour": index + 1, "rows": rows_}
+            for index, (one, rows_) in enumerate(zip(subjects[1:], differences, strict=False))
+        ],
+        "options": [(name, values) for name, values in rows if len(set(values)) > 1],
+    }
+
+
+def charts(panels: list[Panel]) -> list[dict[str, Any]]:
+    """Panels as the template draws them."""
+    return [drawn(panel) for panel in panels]
+
+
+def company(found: Together, classes: list[str], order: list[int]) -> dict[str, Any]:
+    """The two tables of labels that come together, on one scale."""
+    largest = max(largest_share(found.truth), largest_share(found.predicted))
+    return {
+        "names": [classes[c] for c in order],
+        "truth": cells(found.truth, classes, order, largest),
+        "predicted": cells(found.predicted, classes, order, largest),
+    }
+
+
+def what_was_run(subjects: list[Subject], dataset: Dataset) -> dict[str, Any]:
+    """Options other than the usual ones, the dataset, and every artifact's own record."""
+    usual = saved(TrainConfig())
+    known = {field.name for field in dataclasses.fields(TrainConfig)}
+    runs = {}
+    for run in (run for one in subjects for run in one.runs):
+        config = read_json(run.config)
+        chosen = {key: value for key, value in config.get("options", {}).items() if key in known and value != usual[key]}
+        runs[run.folder.name] = (chosen, config.get("provenance", {}))
+    records = [("dataset", str(dataset.path), dataset.header.get("provenance", {}))]
+    records += [("run", name, record) for name, (_, record) in runs.items()]
+    records += [("predictions", str(one.scored.path), one.scored.header.get("provenance", {})) for one in subjects]
+    return {
+        "runs": [
+            (name, {f"--{key.replace('_', '-')}": str(value) for key, value in chosen.items()})
+            for name, (chosen, _) in runs.items()
+        ],
+        "absent": sorted({name for one in subjects for name in one.absent}),
+        "dataset": _who(dataset),
+        "pixels": ", ".join(f"{key} {value}" for key, value in dataset.settings.items() if value),
+        "records": [
+            {"kind": kind, "name": name, "made": made_by(record), "inputs": record.get("inputs", []),
+             "versions": record.get("versions", {})}
+            for kind, name, record in records
+        ],
+    }  # fmt: skip
+
+
+def _who(dataset: Dataset) -> list[dict[str, Any]]:
+    table = dataset.table
+    rows = []
+    for (source, split), part in table.groupby(["source", "split"], sort=True, observed=True):
+        rows.append({"source": source, "split": split, "images": len(part), "patients": int(part["patient_id"].nunique())})
+    return sorted(rows, key=lambda row: (str(row["source"]), SPLITS.index(row["split"])))

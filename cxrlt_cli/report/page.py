@@ -1,0 +1,62 @@
+"""The page: one HTML file that asks nothing of anybody."""
+
+import base64
+import hashlib
+import math
+from importlib import resources
+from typing import Any
+
+from cxrlt_cli.report.numbers import Estimate
+
+_DASH = "\N{EN DASH}"
+
+
+def page(content: dict[str, Any]) -> str:
+    """Fills the template. Everything in `content` is escaped, whatever it holds."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=PackageLoader("cxrlt_cli.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"figure": figure, "percent": percent, "interval": interval, "signed": signed, "count": count}
+    style, script = _own("page.css"), _own("page.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    own = {"style": Markup(style), "script": Markup(script), "script_hash": f"sha256-{digest}"}  # noqa: S704 - files of ours
+    return environment.get_template("report.html.j2").render(**content, **own)
+
+
+def _own(name: str) -> str:
+    return (resources.files("cxrlt_cli.report") / "templates" / name).read_text(encoding="utf-8").strip()
+
+
+def figure(value: float | None, digits: int = 3) -> str:
+    """A number, or a dash where it is undefined."""
+    return _DASH if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A share of 1 in percent."""
+    return _DASH if value is None or math.isnan(value) else f"{100 * value:.{digits}f} %"
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """A difference with its sign."""
+    return _DASH if math.isnan(value) else f"{value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def interval(estimate: Estimate, sign: bool = False) -> str:
+    """Both bounds of a figure."""
+    if math.isnan(estimate.low):
+        return _DASH
+    form = signed if sign else figure
+    return f"{form(estimate.low)} to {form(estimate.high)}" if sign else f"{form(estimate.low)}{_DASH}{form(estimate.high)}"
+
+
+def count(value: int) -> str:
+    """With a thin space every three digits."""
+    return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")

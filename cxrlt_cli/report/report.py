@@ -1,0 +1,91 @@
+"""The stage `report`: runs and their scores go in, a page and its figures come out."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
+from cxrlt_cli.artifacts.files import check_writable, exclusive, refuse_existing, replacing
+from cxrlt_cli.config.report import ReportConfig
+from cxrlt_cli.console import data, say, warn
+from cxrlt_cli.errors import UserError
+from cxrlt_cli.report.content import charts, class_rows, company, comparison, head_of, what_was_run
+from cxrlt_cli.report.figure_files import draw_figures
+from cxrlt_cli.report.mistakes import pictures, worst
+from cxrlt_cli.report.numbers import Numbers, numbers_of
+from cxrlt_cli.report.page import page
+from cxrlt_cli.report.panels import curve_panels, reliability_panels, training_panels
+from cxrlt_cli.report.subjects import Subject, find_subjects
+from cxrlt_cli.report.together import together
+from cxrlt_cli.training.recipe import choose_device
+from cxrlt_cli.workspace import Workspace, checked_name
+
+
+def write_report(config: ReportConfig, workspace: Workspace) -> None:
+    """Writes `reports/NAME/report.html` and the figures beside it, and prints the page's path.
+
+    Raises:
+        UserError: nothing of that name, scores that do not go with the dataset, an output that exists or cannot be written.
+    """
+    dataset = read_dataset(config.dataset or workspace.dataset)
+    subjects = find_subjects(config.what, dataset, workspace)
+    folder = workspace.reports / checked_name(config.name or "+".join(one.name for one in subjects)[:120])
+    refuse_existing(folder, config.overwrite)
+    check_writable(folder.parent)
+    _refuse_other_classes(subjects)
+    scored = subjects[0].scored
+    groups: list[Any] = list(scored.groups(config.bounds))
+    order = np.lexsort((-scored.targets.sum(axis=0, dtype=np.int64), -scored.train_share)).tolist()
+    numbers, differences = numbers_of(subjects, groups, config.resamples, config.seed)
+    panels = {
+        "pr": curve_panels(subjects, numbers, order, "pr"),
+        "roc": curve_panels(subjects, numbers, order, "roc"),
+        "reliability": reliability_panels(subjects, groups),
+        "training": training_panels(subjects),
+    }
+    found = together(scored)
+    rows = class_rows(subjects, numbers, groups, order)
+    content = {
+        **head_of(subjects, numbers, config),
+        "rows": rows,
+        "comparison": comparison(subjects, differences),
+        "panels": {name: charts(some) for name, some in panels.items()},
+        "company": company(found, scored.classes, order),
+        "mistakes": _mistakes(config, subjects[0], dataset),
+        "ran": what_was_run(subjects, dataset),
+    }
+    html = page(content)
+    with exclusive(folder.with_name(f".{folder.name}.lock")):
+        refuse_existing(folder, config.overwrite)  # another may have written it meanwhile
+        draw_figures(folder, subjects, numbers, rows, panels, found)
+        with replacing(folder / "report.html") as aside:  # last: where it stands, the report is whole
+            aside.write_text(html, encoding="utf-8")
+    data(str(folder / "report.html"))
+    _say(subjects, numbers, folder)
+
+
+def _refuse_other_classes(subjects: list[Subject]) -> None:
+    first = subjects[0].scored.classes
+    for one in subjects[1:]:
+        if one.scored.classes != first:
+            raise UserError(f"{one.name} and {subjects[0].name} are of other classes", "report them apart")
+
+
+def _mistakes(config: ReportConfig, subject: Subject, dataset: Dataset) -> list[dict[str, Any]]:
+    chosen = worst(subject.scored, config.mistakes)
+    if not chosen:
+        return []
+    try:
+        return pictures(subject, dataset, chosen, choose_device(config.device))
+    except UserError as error:  # the figures are worth a page without pictures
+        warn(f"no pictures of mistakes: {error.message}")
+        return []
+
+
+def _say(subjects: list[Subject], numbers: list[Numbers], folder: Path) -> None:
+    for one, number in zip(subjects, numbers, strict=True):
+        mean = number.means["all"]
+        say(f"{one.name}: mAP {mean.value:.4f} ({mean.low:.4f} to {mean.high:.4f}), {one.scored.split}: {one.scored.path}")
+    size = (folder / "report.html").stat().st_size
+    say(f"{folder / 'report.html'}: {size / 1e6:.2f} MB, opens without a network; its figures as PNG and SVG beside it")

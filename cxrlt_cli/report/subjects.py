@@ -1,0 +1,131 @@
+"""What a report is about: runs, evaluations or predictions, each brought to scores beside labels."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cxrlt_cli.artifacts.dataset import Dataset
+from cxrlt_cli.artifacts.evaluation import read_evaluation
+from cxrlt_cli.artifacts.files import fingerprint
+from cxrlt_cli.artifacts.predictions import FORMAT, VERSION
+from cxrlt_cli.artifacts.run import Run, read_history, read_json
+from cxrlt_cli.artifacts.tables import read_any_header, read_header
+from cxrlt_cli.errors import UserError, nearest
+from cxrlt_cli.inference.forward import find_runs
+from cxrlt_cli.inference.scored import Scored, read_scored
+from cxrlt_cli.workspace import Workspace, newest
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One thing that is reported.
+
+    Attributes:
+        name: as it is called in the page.
+        scored: its scores beside the labels.
+        runs: the runs that scored, of those that are there.
+        absent: names of the runs that are not.
+        evaluation: `metrics.json`, where an evaluation was named.
+    """
+
+    name: str
+    scored: Scored
+    runs: list[Run]
+    absent: list[str]
+    evaluation: dict[str, Any] | None = None
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """`config.json` of its first run; empty where that is not there."""
+        return read_json(self.runs[0].config) if self.runs else {}
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """The epochs of its first run."""
+        return read_history(self.runs[0]) if self.runs and self.runs[0].history.is_file() else []
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A subject before its scores are read; of a run, `path` may be of either split."""
+
+    name: str
+    path: Path
+    run: Run | None = None
+    evaluation: dict[str, Any] | None = None
+
+
+def find_subjects(what: tuple[str, ...], dataset: Dataset, workspace: Workspace) -> list[Subject]:
+    """Finds and reads what was named.
+
+    Of runs alone, all are scored on the same split: the test split where predictions of it are there for each, else validation.
+
+    Raises:
+        UserError: nothing of that name, or scores that are damaged or do not go with the dataset.
+    """
+    found = [_find(name, workspace) for name in what] or [_of_run(find_runs((), workspace.runs)[0], workspace)]
+    names = [one.name for one in found]
+    if len(set(names)) < len(names):
+        raise UserError(f"named twice: {', '.join(names)}", "name each once")
+    without = [one for one in found if one.run and one.path == one.run.validation]
+    if without:  # one scale for all runs
+        found = [_Found(one.name, one.run.validation, one.run) if one.run else one for one in found]
+    return [_subject(one, dataset, workspace) for one in found]
+
+
+def _find(name: str, workspace: Workspace) -> _Found:
+    for folder in (workspace.runs / name, Path(name)):
+        if (folder / "config.json").is_file():
+            return _of_run(Run(folder), workspace)
+    for folder in (workspace.evaluations / name, Path(name)):
+        if (folder / "metrics.json").is_file():
+            return _of_evaluation(folder, workspace)
+    for path in (workspace.predictions / f"{name}.parquet", Path(name)):
+        if path.is_file():
+            return _Found(path.stem, path)
+    there = [path.parent.name for path in workspace.runs.glob("*/config.json")]
+    there += [path.parent.name for path in workspace.evaluations.glob("*/metrics.json")]
+    there += [path.stem for path in workspace.predictions.glob("*.parquet")]
+    raise UserError(
+        f"{name!r} is no run, evaluation or predictions{nearest(name, there)}",
+        f"{workspace.root} has: {', '.join(sorted(set(there))) or 'none'}",
+    )
+
+
+def _of_run(run: Run, workspace: Workspace) -> _Found:
+    name = run.folder.resolve().name
+    own = [path for path in workspace.predictions.glob("*.parquet") if _scores(path, name)]
+    path = newest(own) or run.validation
+    if not path.is_file():
+        raise UserError(f"{run.folder} has no scores yet", "let it finish an epoch: cxrlt train --resume")
+    return _Found(name, path, run)
+
+
+def _scores(path: Path, run: str) -> bool:
+    """Whether predictions are of the test split by this run alone."""
+    try:
+        header = read_any_header(path)
+    except UserError:  # damaged, and not what was asked for
+        return False
+    return header.get("format") == FORMAT and header.get("split") == "test" and header.get("runs") == [run]
+
+
+def _of_evaluation(folder: Path, workspace: Workspace) -> _Found:
+    evaluation = read_evaluation(folder)
+    source = evaluation["provenance"]["inputs"][0]
+    candidates = (workspace.predictions / Path(source["path"]).name, Path(source["path"]))
+    path = next((path for path in candidates if path.is_file()), None)
+    if path is None:
+        raise UserError(f"{folder} is of {source['path']}, which is not there", "predict again, or report the run")
+    if fingerprint(path)["sha256"] != source["sha256"]:
+        raise UserError(f"{path} has changed since {folder} was made of it", "evaluate again: cxrlt evaluate --overwrite")
+    return _Found(folder.resolve().name, path, evaluation=evaluation)
+
+
+def _subject(found: _Found, dataset: Dataset, workspace: Workspace) -> Subject:
+    split = found.evaluation.get("split") if found.evaluation else None
+    names = [found.run.folder.name] if found.run else read_header(found.path, FORMAT, VERSION, "cxrlt predict").get("runs", [])
+    runs = [found.run] if found.run else [Run(workspace.runs / name) for name in names]
+    there = [run for run in runs if run.config.is_file()]
+    absent = [name for name, run in zip(names, runs, strict=True) if run not in there]
+    return Subject(found.name, read_scored(found.path, dataset, split), there, absent, found.evaluation)

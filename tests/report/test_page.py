@@ -1,0 +1,172 @@
+"""The page in a browser: labels from outside stay text, it works, asks nothing of a network, and everybody can use it.
+
+Needs Debian's `chromium` (or another Chromium in the path); skipped where there is none.
+"""
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import TRAIN, type_in, write_pictures
+
+BROWSER = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium in the path (Debian: apt-get install chromium)")
+
+HOSTILE = [
+    "<script>document.title='owned'</script>",
+    '"><img src=x onerror="document.title=\'owned\'">',
+    "Her$nia & 'x' {{ 7*7 }}",
+]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of two runs whose labels and image names are hostile."""
+    folder = tmp_path_factory.mktemp("page")
+    write_pictures(folder / "source", 64)
+    rows = list(csv.reader((folder / "source/labels.csv").open()))
+    rows[0][-3:] = HOSTILE
+    for row in rows[1:]:
+        row[0] = f"<b onclick=alert(1)>{row[0]}</b>"
+    with (folder / "source/labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    (folder / "classes.txt").write_text("\n".join(HOSTILE) + "\n")
+    with (folder / "texts.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["class", "prompt", "description"], *([name, name, name] for name in HOSTILE)])
+    cache = ["cache", "--size", "32", "--workers", "2", "--source", f"table={folder / 'source/labels.csv'}", "--name", "p"]
+    train = [*TRAIN, "--epochs", "1"]
+    commands = [
+        [*cache, "--label-columns", ",".join(HOSTILE)],
+        ["embed-labels", "--encoder", "ngram", "--texts", folder / "texts.csv", "--label-space", folder / "classes.txt"],
+        ["merge", "--label-space", folder / "classes.txt", "--split", "40,30,30", "--same-picture", "keep"],
+        [*train, "--name", "a<i>"],
+        [*train, "--name", "b", "--queries", "none"],
+        ["report", "a<i>", "b", "--name", "page", "--resamples", "100"],
+    ]
+    type_in(folder, commands)
+    return folder / "reports/page/report.html"
+
+
+def _browse(path: Path, *options: str) -> str:
+    """The document after its scripts have run, without any network."""
+    command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=8000", *options]
+    command += ["--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={path.parent / 'profile'}", path.as_uri()]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=200).stdout
+
+
+def _asked(page: Path, script: str, tmp_path: Path, *options: str) -> Any:
+    """What a function body gives in the page. Its own rule against foreign scripts is taken out of the copy."""
+    html = re.sub(r"<meta http-equiv[^>]*>", "", page.read_text(encoding="utf-8"))
+    end = "<pre id=answer></pre><script>(async () => {" + script + "})().then((found) => {"
+    end += "document.getElementById('answer').textContent = JSON.stringify(found); })</script></body>"
+    copy = tmp_path / "asked.html"
+    copy.write_text(html.replace("</body>", end), encoding="utf-8")
+    answer = re.search(r'<pre id="answer">(.*?)</pre>', _browse(copy, "--dump-dom", *options), re.DOTALL)
+    assert answer, "the script did not end"
+    text = answer.group(1).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    return json.loads(text)
+
+
+def test_what_comes_from_outside_is_text(page: Path) -> None:
+    html = page.read_text(encoding="utf-8")
+    assert html.count("<script>") == 1, "its own"
+    assert "<img src=x" not in html
+    assert "<b onclick" not in html
+    assert "{{ 7*7 }}" in html
+    assert "a&lt;i&gt;" in html
+    dom = _browse(page, "--dump-dom")
+    assert "owned" not in re.findall(r"<title>(.*?)</title>", dom)[0]
+    assert "3 of 3 classes, most frequent first" in dom, "its own script runs under its own rule"
+
+
+def test_it_asks_nothing_of_a_network(page: Path) -> None:
+    html = page.read_text(encoding="utf-8")
+    assert not re.findall(r"(?:src|href|action)\s*=\s*[\"']?(?!data:|#)[^\"'> ]+", html.split("<main")[0])
+    assert all(value.startswith("data:image/") for value in re.findall(r'<img[^>]* src="([^"]*)"', html))
+    assert not re.findall(r"url\(|@import|https?:", html)
+    assert len(html) < 1_000_000
+
+
+def test_the_table_sorts_and_filters(page: Path, tmp_path: Path) -> None:
+    script = """
+      const rows = () => Array.from(document.querySelectorAll('#table tbody tr')).filter((row) => !row.hidden);
+      const names = () => rows().map((row) => row.dataset.class);
+      const values = () => rows().map((row) => Number(row.cells[2].dataset.value));
+      const head = document.querySelectorAll('#table thead th')[2];
+      const found = {};
+      head.querySelector('button').click();
+      found.down = values(); found.sorted = head.getAttribute('aria-sort');
+      head.querySelector('button').click();
+      found.up = values();
+      document.querySelector('#table thead button').click();
+      found.names = names();
+      const find = document.getElementById('find');
+      find.value = 'HER$'; find.dispatchEvent(new Event('input'));
+      found.filtered = names(); found.said = document.getElementById('said').textContent;
+      found.panels = Array.from(document.querySelectorAll('#curves .panel')).filter((one) => !one.hidden).length;
+      const veils = document.getElementById('veils'); veils.click();
+      found.veil = getComputedStyle(document.querySelector('.veil')).visibility;
+      return found;
+    """
+    found = _asked(page, script, tmp_path)
+    assert found["down"] == sorted(found["down"], reverse=True)
+    assert found["sorted"] == "descending"
+    assert found["up"] == sorted(found["up"])
+    assert found["names"] == sorted(HOSTILE, key=str.lower)
+    assert found["filtered"] == [HOSTILE[2]]
+    assert found["said"].startswith("1 of 3 classes, by Class, ascending")
+    assert found["panels"] == 2
+    assert found["veil"] == "hidden"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_use_it(page: Path, scheme: str, tmp_path: Path) -> None:
+    """No violation of WCAG 2.1 A and AA nor of the best practices that axe-core knows, contrast in both schemes included."""
+    axe = pytest.importorskip("axe_core_python", reason="pip install 'cxrlt[test]'")
+    source = (resources.files(axe) / "axe.min.js").read_text(encoding="utf-8")
+    rules = "{runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']}"
+    script = f"""{source};
+      const found = await axe.run(document.querySelector('html'), {rules});
+      const short = (one) => [one.id, one.nodes.slice(0, 3).map((node) => node.html.slice(0, 160))];
+      return {{dark: matchMedia('(prefers-color-scheme: dark)').matches, passes: found.passes.map((one) => one.id),
+               violations: found.violations.map(short)}};"""
+    options = ["--blink-settings=preferredColorScheme=0"] if scheme == "dark" else []
+    found = _asked(page, script.replace("</script", "<\\/script"), tmp_path, *options)
+    assert found["dark"] == (scheme == "dark")
+    wrong = [one for one in found["violations"] if "answer" not in str(one[1])]  # what this test itself put there
+    assert not wrong, wrong
+    assert {"color-contrast", "document-title", "image-alt", "label", "scrollable-region-focusable"} <= set(found["passes"])
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_runs_out_of_the_window(page: Path, width: int, tmp_path: Path) -> None:
+    shutil.copy(page, tmp_path / "page.html")
+    frame = f"<iframe id=f src=page.html width={width} height=800></iframe><pre id=answer></pre>"
+    frame += "<script>onload = () => { const root = document.getElementById('f').contentDocument.documentElement;"
+    frame += "document.getElementById('answer').textContent = `${root.scrollWidth} ${root.clientWidth}`; }</script>"
+    (tmp_path / "frame.html").write_text(frame)
+    dom = _browse(tmp_path / "frame.html", "--dump-dom", "--allow-file-access-from-files", "--window-size=1400,900")
+    found = re.search(r'<pre id="answer">(\d+) (\d+)', dom)
+    assert found
+    assert int(found.group(1)) <= int(found.group(2)) <= width
+
+
+def test_it_prints_and_has_its_picture_taken(page: Path, tmp_path: Path) -> None:
+    _browse(page, f"--print-to-pdf={tmp_path / 'page.pdf'}")
+    assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")
+    shades = []
+    for options in ([], ["--blink-settings=preferredColorScheme=0"]):
+        _browse(page, f"--screenshot={tmp_path / 'page.png'}", "--window-size=1280,900", *options)
+        from PIL import Image
+
+        with Image.open(tmp_path / "page.png") as picture:
+            shades.append(float(np.asarray(picture.convert("L")).mean()))
+    assert shades[0] > 200
+    assert shades[1] < 70

@@ -1,0 +1,165 @@
+"""`cxrlt report` as a command, and the numbers it writes."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import CACHE, TRAIN, Run, classes_file, type_in, write_pictures
+from PIL import Image
+from sklearn.metrics import average_precision_score
+
+from cxrlt_cli.inference.scored import Scored
+from cxrlt_cli.report.mistakes import worst
+from cxrlt_cli.report.panels import nice
+from cxrlt_cli.report.together import together
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs, predictions of one, an evaluation of both."""
+    folder = tmp_path_factory.mktemp("report")
+    write_pictures(folder / "source", 96)
+    commands = [
+        [*CACHE, "--source", f"table={folder / 'source/labels.csv'}", "--name", "pictures"],
+        ["embed-labels", "--encoder", "ngram"],
+        ["merge", "--label-space", classes_file(folder), "--split", "40,20,40", "--same-picture", "keep"],
+        [*TRAIN, "--name", "a"],
+        [*TRAIN, "--name", "b", "--queries", "none", "--mixup", "0.3"],
+        ["predict", "a"],
+        ["predict", "a", "b", "--name", "both"],
+        ["evaluate", "both"],
+    ]
+    type_in(folder, commands)
+    return folder
+
+
+FIGURES = (
+    "average-precision", "cooccurrence-predictions", "cooccurrence-truth", "groups", "precision-recall", "reliability", "roc",
+    "training",
+)  # fmt: skip
+
+
+def _report(cxrlt: Run, workspace: Path, *what: object) -> tuple[str, Path]:
+    ended = cxrlt("report", *what, "--workspace", workspace, "--resamples", "100", "--overwrite")
+    assert ended.code == 0, ended.err
+    path = Path(ended.out.strip())
+    return path.read_text(encoding="utf-8"), path.parent
+
+
+def test_a_run_with_its_figures(cxrlt: Run, workspace: Path) -> None:
+    html, folder = _report(cxrlt, workspace, "a")
+    assert folder == workspace / "reports/a"
+    expected = sorted(["report.html", *(f"{name}.{form}" for name in FIGURES for form in ("png", "svg"))])
+    assert sorted(path.name for path in folder.iterdir()) == expected
+    for name in FIGURES:
+        assert "<svg" in (folder / f"{name}.svg").read_text()
+        with Image.open(folder / f"{name}.png") as picture:
+            assert min(picture.size) > 200
+    assert "test images" in html
+    assert html.count("data:image/jpeg;base64,") == html.count("data:image/png;base64,") == 6  # a missed, an alarm a class
+    assert "decoder attention, last layer" in html
+
+
+def test_the_table_holds_scikit_learns_figures(cxrlt: Run, workspace: Path) -> None:
+    html, _ = _report(cxrlt, workspace, "a", "--mistakes", "0")
+    scores = pd.read_parquet(workspace / "predictions/a-test.parquet").set_index("image_id")
+    labels = pd.read_parquet(workspace / "dataset.parquet").set_index("image_id").loc[scores.index]
+    for name in ("Cardiomegaly", "Effusion", "Hernia"):
+        value = average_precision_score(labels[f"label:{name}"], scores[f"logit:{name}"])
+        row = re.search(rf'<tr data-class="{name}".*?</tr>', html, re.DOTALL)
+        assert row
+        assert f'<td class="num strong" data-value="{value:.6f}'[:-1] in row.group(0)
+    assert "data:image" not in html, "--mistakes 0 keeps pictures out"
+
+
+def test_runs_without_predictions_are_told_by_validation_and_compared(cxrlt: Run, workspace: Path) -> None:
+    html, _ = _report(cxrlt, workspace, "a", "b", "--name", "two")
+    assert "Validation scores." in html, "b has no predictions of its own: both are told of by validation"
+    assert "Comparison with a" in html
+    assert "<code>--queries</code></th><td>text</td><td>none</td>" in html
+    assert "AP, b</button>" in html
+    html, _ = _report(cxrlt, workspace, "b", "--name", "b")
+    assert "no queries, so no attention to show" in html
+
+
+def test_an_evaluation_of_an_ensemble(cxrlt: Run, workspace: Path) -> None:
+    html, _ = _report(cxrlt, workspace, "both")
+    assert "an ensemble of a, b" in html
+    metrics = json.loads((workspace / "evaluations/both/metrics.json").read_text())
+    assert f"<dt>mAP</dt><dd>{metrics['mAP']:.3f}" in html
+
+
+def test_an_existing_report_is_not_overwritten_unasked(cxrlt: Run, workspace: Path) -> None:
+    _report(cxrlt, workspace, "a", "--name", "kept")
+    ended = cxrlt("report", "a", "--name", "kept", "--workspace", workspace)
+    assert ended.code == 2
+    assert "exists" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["c"], "'c' is no run, evaluation or predictions"),
+        (["bth"], "nearest is 'both'"),
+        (["a", "a"], "named twice: a, a"),
+        (["a", "--mistakes", "-1"], "is not within 0"),
+        (["a", "--resamples", "7"], "gives no interval"),
+        (["a", "--groups", "1"], "is not two shares"),
+        ([*"abcdefg"], "too many for one report"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], says: str, cxrlt: Run, workspace: Path) -> None:
+    ended = cxrlt("report", *arguments, "--workspace", workspace, "--name", "wrong")
+    assert ended.code == 2
+    assert says in ended.err
+    assert not (workspace / "reports/wrong").exists()
+
+
+def test_predictions_that_changed_since_the_evaluation_are_refused(cxrlt: Run, workspace: Path, tmp_path: Path) -> None:
+    assert cxrlt("evaluate", "a-test", "--workspace", workspace, "--overwrite").code == 0
+    path = workspace / "predictions/a-test.parquet"
+    before = path.read_bytes()
+    try:
+        assert cxrlt("predict", "a", "--tta", "2", "--name", "a-test", "--workspace", workspace, "--overwrite").code == 0
+        ended = cxrlt("report", "a-test", "--workspace", workspace)
+        assert ended.code == 2
+        assert "has changed since" in ended.err
+    finally:
+        path.write_bytes(before)
+
+
+def _scored(logits: list[list[float]], targets: list[list[int]], known: list[list[bool]] | None = None) -> Scored:
+    shape = np.array(targets).shape
+    table = pd.DataFrame({"image_id": [f"i{n}" for n in range(shape[0])], "patient_id": range(shape[0])})
+    there = np.ones(shape, dtype=bool) if known is None else np.array(known)
+    count = np.zeros(shape[1], dtype=np.int64)
+    names = [chr(97 + c) for c in range(shape[1])]
+    values = np.array(logits, dtype=np.float32), np.array(targets, dtype=np.uint8), there
+    return Scored(Path("x"), {}, "test", table, names, *values, count, count)
+
+
+def test_the_worst_mistakes_by_hand() -> None:
+    """Class a: image 0 is positive and outscored by both others, image 1 the highest negative. What is unknown is none."""
+    scored = _scored([[-1, 9], [2, 0], [1, 1]], [[1, 0], [0, 1], [1, 0]], [[True, False], [True, True], [True, True]])
+    found = worst(scored, 5)
+    assert [(one.kind, one.row, "ab"[one.label]) for one in found] == [
+        ("missed", 0, "a"), ("missed", 1, "b"), ("false alarm", 1, "a"), ("false alarm", 2, "b"),
+    ]  # fmt: skip
+    assert found[0].above == pytest.approx(2 / 3)
+    assert found[2].probability == pytest.approx(1 / (1 + np.exp(-2)))
+    assert len(worst(scored, 1)) == 2
+    assert worst(scored, 0) == []
+
+
+def test_labels_and_predictions_have_equal_frequencies() -> None:
+    scored = _scored([[3, 1], [2, 3], [1, 2], [0, 0]], [[1, 0], [0, 1], [1, 0], [0, 1]])
+    found = together(scored)
+    assert found.truth.tolist() == [[2, 0], [0, 2]]
+    assert found.predicted.tolist() == [[2, 1], [1, 2]]
+
+
+def test_axes_end_at_round_numbers() -> None:
+    assert [nice(value) for value in (0.0, 0.13, 0.2, 0.61, 7.0, 9.5)] == pytest.approx([1.0, 0.15, 0.2, 0.8, 8.0, 10.0])
