@@ -138,7 +138,7 @@ TRICKS = ["--average", "ema:0.9", "--cutmix", "1", "--sampling", "class-balanced
 @pytest.mark.parametrize(
     ("sent", "code", "more"),
     [
-        (signal.SIGKILL, -9, []),
+        (signal.SIGKILL, -9, ["--save-every", "1"]),
         (signal.SIGTERM, 143, [*TRICKS, "--reweight-from", "0.5"]),
         (signal.SIGUSR1, 75, ["--average", "swa:0.5", "--mosaic", "0.5"]),
     ],
