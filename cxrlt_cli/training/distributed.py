@@ -124,17 +124,21 @@ class Ranks:
             for tensor in network.state_dict().values():
                 distributed.broadcast(tensor, src=0)
 
-    def parallel(self, network: nn.Module, device: torch.device) -> nn.Module:
-        """The network with gradients averaged over ranks, and batch norms over the whole batch where torch can (on GPUs)."""
+    def parallel(self, network: nn.Module, device: torch.device, some_unused: bool) -> nn.Module:
+        """The network with gradients averaged over ranks, and batch norms over the whole batch where torch can (on GPUs).
+
+        Args:
+            network: on its device.
+            device: where it is.
+            some_unused: it may have weights that its output does not depend on.
+        """
         if self.world == 1:
             return network
+        devices = None
         if device.type == "cuda":
-            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
-        for text in ("Grad strides do not match", "find_unused_parameters=True was specified"):
-            warnings.filterwarnings("ignore", message=text)
-        devices = [device] if device.type == "cuda" else None
-        # Some encoders of timm have weights that their features do not use; a skipped step is one that uses none.
-        return nn.parallel.DistributedDataParallel(network, device_ids=devices, find_unused_parameters=True)
+            network, devices = nn.SyncBatchNorm.convert_sync_batchnorm(network), [device]  # type: ignore[no-untyped-call]
+        warnings.filterwarnings("ignore", message="Grad strides do not match")  # of a one-channel stem: means nothing
+        return nn.parallel.DistributedDataParallel(network, device_ids=devices, find_unused_parameters=some_unused)
 
     def whole(self, logits: Tensor, targets: Tensor, known: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
         """The whole batch's rows from each rank's own, so that every rank computes the one loss of all of them.

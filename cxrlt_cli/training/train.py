@@ -94,7 +94,8 @@ def _train_as(ranks: Ranks, config: TrainConfig, workspace: Workspace) -> None:
             with ranks.agreed():
                 load_state(state, run.last)
             training.records.log(f"going on after {state.step} steps, in epoch {state.epoch + 1}")
-        training = replace(training, forward=ranks.parallel(state.network, device))
+        unused = config.encoder.startswith("timm:")  # its networks may bring a head that features do not go through
+        training = replace(training, forward=ranks.parallel(state.network, device, unused))
         _train(run, training, state, validator)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import TRAIN, Run, ended, start_ranks
+from conftest import TRAIN, TRAIN_BY_IMAGE, Run, ended, start_ranks
 
 from cxrlt_cli.artifacts.run import read_checkpoint
 from cxrlt_cli.training import loop, recipe, train, validate
@@ -139,7 +139,9 @@ def test_a_gradient_that_is_not_finite_moves_no_weight(
 
 
 def test_ranks_that_diverge_fail_together(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
-    ranks = ended(start_ranks(2, *SMALL, "--lr", "1e30", "--batch-size", "4", "--warmup", "0", cwd=tmp_path))
+    ranks = ended(
+        start_ranks(2, *TRAIN_BY_IMAGE, "--epochs", "2", "--lr", "1e30", "--batch-size", "2", "--warmup", "0", cwd=tmp_path)
+    )
     assert [rank.code for rank in ranks] == [2, 2], ranks
     assert "and in the 19 steps before it" in ranks[0].err
     assert not ranks[1].err
