@@ -76,7 +76,7 @@ def start_ranks(count: int, *arguments: object, cwd: Path) -> "list[subprocess.P
     ]
 
 
-def ended(processes: "list[subprocess.Popen[str]]", seconds: float = 120) -> list[Ended]:
+def ended(processes: "list[subprocess.Popen[str]]", seconds: float = 240) -> list[Ended]:
     """How processes ended, all of them within `seconds`."""
     end = time.monotonic() + seconds
     try:
