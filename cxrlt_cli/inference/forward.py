@@ -1,5 +1,6 @@
 """One or several trained networks that score images."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from cxrlt_cli.data.studies import local_codes
 from cxrlt_cli.errors import UserError, listed, nearest
 from cxrlt_cli.inference.merging import merge_logits
 from cxrlt_cli.inference.views import View, look
+from cxrlt_cli.model.folding import fold_batch_norms
 from cxrlt_cli.model.fusion import StudyFusion, fusion_from
 from cxrlt_cli.model.network import Network, network_from
 
@@ -25,7 +27,7 @@ class Member:
     Attributes:
         name: of its run.
         path: of its checkpoint.
-        network: in evaluation form.
+        network: in evaluation form, batch norms folded.
         classes: names.
         pixels: how the images it learned from were made.
         order: (C,) its columns in the order of the first member's classes.
@@ -77,7 +79,9 @@ def load_members(runs: list[Run], device: torch.device, weights: list[float] | N
     members: list[Member] = []
     for run, weight in zip(runs, weights or [1.0] * len(runs), strict=True):
         content = read_checkpoint(run.best, ["model", "spec", "classes", "pixels", "described"])
-        network = network_from(content, run.best).place(device, int(content["pixels"]["size"])).eval()
+        network = network_from(content, run.best).eval()
+        fold_batch_norms(network.encoder)
+        network.place(device, int(content["pixels"]["size"]))
         classes: list[str] = content["classes"]
         first = members[0] if members else None
         if first and set(first.classes) != set(classes):
@@ -110,22 +114,31 @@ def score(
     Returns:
         (B, C) float32 logits in the order of the first member's classes.
     """
-    unit = to_unit(images.to(next(members[0].network.parameters()).device))
+    images = images.to(next(members[0].network.parameters()).device)
     with torch.inference_mode():
-        looks = [normalise(look(unit, view)) for view in views]
-        logits = [_logits(member, image, studies)[:, member.order] for member in members for image in looks]
+        logits = np.concatenate([_logits(member, images, views, studies)[:, :, member.order] for member in members])
     if len(logits) == 1:
         single: np.ndarray = logits[0]
         return single
     weights = np.repeat([member.weight for member in members], len(views))
-    return merge_logits(np.stack(logits), merge, weights).astype(np.float32)
+    return merge_logits(logits, merge, weights).astype(np.float32)
 
 
-def _logits(member: Member, images: Tensor, studies: np.ndarray | None) -> np.ndarray:
-    """(B, C) of normalised images, in the order of the member's own classes."""
+def _logits(member: Member, images: Tensor, views: tuple[View, ...], studies: np.ndarray | None) -> np.ndarray:
+    """(views, B, C) of (B, S, S) uint8 images, in the order of the member's own classes."""
     if member.fusion is None:
-        return np.asarray(member.network(images).float().cpu().numpy())
+        return np.asarray(_in_views(member.network, images, views).float().cpu().numpy())
     assert studies is not None, "fused members look at whole studies"
     codes = torch.from_numpy(local_codes(studies)).to(images.device)
-    logits = member.fusion(member.network.label_features(images), codes)[codes]
-    return np.asarray(logits.float().cpu().numpy())
+    features = _in_views(member.network.label_features, images, views)
+    return np.stack([member.fusion(seen, codes)[codes].float().cpu().numpy() for seen in features])
+
+
+def _in_views(network: Callable[[Tensor], Tensor], images: Tensor, views: tuple[View, ...]) -> Tensor:
+    """(views, B, ...) of what the network says; all views of some images are one batch, no larger than that of the images."""
+    parts = []
+    for part in torch.split(images, -(-len(images) // len(views))):
+        unit = to_unit(part)
+        looks = normalise(torch.cat([look(unit, view) for view in views]))
+        parts.append(torch.unflatten(network(looks), 0, (len(views), len(part))))
+    return torch.cat(parts, dim=1)

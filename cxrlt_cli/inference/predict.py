@@ -26,6 +26,7 @@ from cxrlt_cli.inference.forward import Member, load_members, score
 from cxrlt_cli.inference.scoring import Part, batches_of, score_folder, score_split
 from cxrlt_cli.inference.study_merging import merge_studies, studies_of_list
 from cxrlt_cli.inference.views import VIEWS
+from cxrlt_cli.machine import keep_memory
 from cxrlt_cli.options import saved
 from cxrlt_cli.pixels.settings import settings_from
 from cxrlt_cli.pixels.workers import ImageFile
@@ -40,6 +41,7 @@ def predict_images(config: PredictConfig, workspace: Workspace) -> None:
     Raises:
         UserError: bad input or output, runs that do not go together, pixels made otherwise, scores that are not finite.
     """
+    keep_memory()
     with joined_ranks(_RANK_TIMEOUT) as ranks, ExitStack() as held:
         with ranks.agreed():
             chosen = choose_runs(config, workspace)
