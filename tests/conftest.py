@@ -171,5 +171,5 @@ TRAIN_BY_IMAGE = [
 
 TRAIN = [
     "train", "--encoder", "resnet18", "--epochs", "2", "--batch-size", "16", "--lr", "1e-3", "--decoder-layers", "1",
-    "--decoder-width", "32", "--decoder-feedforward", "32", "--decoder-heads", "2",
+    "--decoder-width", "32", "--decoder-feedforward", "32", "--decoder-heads", "2", "--precision", "fp32", "--layout", "plain",
 ]  # fmt: skip

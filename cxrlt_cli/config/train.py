@@ -113,7 +113,26 @@ class TrainConfig:
     seed: int = flag(0, "Decides everything that is drawn.")
     device: Literal["auto", "cpu", "cuda"] = flag("auto", "Where to compute; auto takes a GPU where there is one.", free=True)
     precision: Literal["auto", "fp32", "bf16", "fp16"] = flag(
-        "auto", "auto: on a GPU bf16, or fp16 with loss scaling where it has no bf16; else fp32."
+        "auto",
+        "auto: on a GPU bf16, or fp16 with loss scaling where it has no bf16, else fp32; unless another is found much faster "
+        "when the run begins.",
+    )
+    layout: Literal["auto", "channels-last", "plain"] = flag(
+        "auto", "Order of the numbers in memory; auto: what is found faster when the run begins."
+    )
+    accumulate: int = flag(
+        1,
+        "A step's batch goes through the network in so many parts, whose gradients are added up; 0: as few as memory holds. "
+        "Batch norms see parts.",
+        metavar="N",
+    )
+    checkpointing: bool = flag(
+        False,
+        "Keep less of the forward pass and compute it again on the way back: a third more time, for much less memory.",
+        name="--checkpointing",
+    )
+    compile: bool = flag(
+        False, "Compile the network by torch.compile; where that fails it goes on without, and says so.", name="--compile"
     )
     dataset: Path | None = flag(None, "Images and labels [default: dataset.parquet]")
     embeddings: Path | None = flag(None, "Label embeddings [default: label_embeddings.parquet]")
@@ -156,6 +175,10 @@ class TrainConfig:
                 "--hard-from says which classes --reweight hardK:F takes, and there is none", "as in --reweight hard9:3"
             )
         self.source_weights  # noqa: B018 - checked before any work
+        if self.loss.startswith("two-way") and self.accumulate != 1:
+            raise UserError(
+                "--loss two-way looks at all images of a step at once: --accumulate would change it", "leave one out"
+            )
         self.saved_every  # noqa: B018 - checked before any work
         checked_name(self.run_name)
 
@@ -169,10 +192,10 @@ class TrainConfig:
                 raise UserError(f"--{name.replace('_', '-')} {getattr(self, name)} is not a share of 0 … 1", "as in 0.1")
         if not 0 < self.layer_decay <= 1:
             raise UserError(f"--layer-decay {self.layer_decay} is not within 0 … 1", "as in 0.8; 1 is off")
-        for name in ("mixup", "cutmix", "weight_decay", "logit_adjustment"):
+        for name in ("mixup", "cutmix", "weight_decay", "logit_adjustment", "accumulate"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UserError(
-                    f"--{name.replace('_', '-')} {getattr(self, name)} is not a number of 0 or more", "0 turns it off"
+                    f"--{name.replace('_', '-')} {getattr(self, name)} is not a number of 0 or more", "see cxrlt train --help"
                 )
 
     @property

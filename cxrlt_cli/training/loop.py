@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.config.train import TrainConfig
@@ -19,6 +19,7 @@ from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.signals import StopRequest
 from cxrlt_cli.training.averaging import average_epoch, average_step
 from cxrlt_cli.training.distributed import Ranks
+from cxrlt_cli.training.mixing import Inputs
 from cxrlt_cli.training.recipe import Recipe
 from cxrlt_cli.training.records import Pace, Records
 from cxrlt_cli.training.schedule import rate_at
@@ -34,6 +35,7 @@ class Training:
         ranks: the processes that share each batch.
         forward: the state's network, its gradients joined over the ranks.
         records: where the loop tells of itself.
+        parts: in which a step's rows go through the network.
     """
 
     config: TrainConfig
@@ -46,11 +48,17 @@ class Training:
     ranks: Ranks
     forward: nn.Module
     records: Records
+    parts: int = 1
 
     @property
     def steps_an_epoch(self) -> int:
         """Batches of an epoch."""
         return max(1, len(self.dataset.table) // self.config.batch_size)
+
+    @property
+    def steps(self) -> int:
+        """Of the whole training."""
+        return self.steps_an_epoch * self.config.epochs
 
 
 def train_epochs(training: Training, state: State, stop: StopRequest, finished: Callable[[], bool]) -> bool:
@@ -113,19 +121,15 @@ def _step(training: Training, state: State, drawn: np.ndarray, batch: Batch) -> 
         UserError: too many steps in a row were skipped.
     """
     config, ranks = training.config, training.ranks
-    steps = training.steps_an_epoch * config.epochs
-    rate = rate_at(state.step, steps, config.rate, config.warmup)
+    rate = rate_at(state.step, training.steps, config.rate, config.warmup)
     for group in state.optimizer.param_groups:
         group["lr"] = rate * group["scale"]
     torch.manual_seed(step_seed(config.seed, state.step) + ranks.rank)  # dropout: a function of the step
     mixture = training.recipe.mixture(state.step, len(drawn))
     own = ranks.own(len(drawn))
     inputs, targets, known = training.recipe.inputs(batch.to(training.device), state.epoch, mixture, own)
-    with torch.autocast(training.device.type, training.precision, enabled=training.precision != torch.float32):
-        logits = training.forward(inputs)
-    loss = training.recipe.loss(*ranks.whole(logits, targets, known, len(drawn)), state.step / steps)
-    value = float(loss.detach())
-    trouble = _descend(state, loss) if math.isfinite(value) else f"the loss is {value}"
+    value = gradients(training, state, (inputs, targets, known), len(drawn))
+    trouble = descend(state) if math.isfinite(value) else f"the loss is {value}"
     if trouble:
         _skip(training, state, drawn, trouble)
     else:
@@ -135,10 +139,36 @@ def _step(training: Training, state: State, drawn: np.ndarray, batch: Batch) -> 
     training.records.step(state, value, rate)
 
 
-def _descend(state: State, loss: Tensor) -> str:
-    """Moves the weights; says what is wrong, and leaves them, where the gradient is not finite."""
+def gradients(training: Training, state: State, inputs: Inputs, count: int) -> float:
+    """Leaves the gradients of a step's loss in the weights, and returns the loss; it stops where that is not finite.
+
+    Args:
+        training: `parts` says in how many parts the rows go through the network. Each part's loss is the mean over its own
+            known labels: weighted by how many they are, the parts add up to the loss of the whole.
+        state: the network, the share of the training that is done, the scaler.
+        inputs: of this rank's own rows.
+        count: rows of all ranks.
+    """
+    ranks, value = training.ranks, 0.0
+    parts = training.parts if count % (training.parts * ranks.world) == 0 else 1  # a split smaller than a batch
+    known_labels = ranks.joined(inputs[2].sum().cpu().numpy()[None])[0] if parts > 1 else 0
     state.optimizer.zero_grad(set_to_none=True)
-    state.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+    for images, targets, known in zip(*(tensor.chunk(parts) for tensor in inputs), strict=True):
+        with torch.autocast(training.device.type, training.precision, enabled=training.precision != torch.float32):
+            logits = training.forward(images)
+        whole = ranks.whole(logits, targets, known, count // parts)
+        loss = training.recipe.loss(*whole, state.step / training.steps)
+        if parts > 1:
+            loss = loss * (whole[2].sum() / max(known_labels, 1))
+        value += float(loss.detach())
+        if not math.isfinite(value):
+            break
+        state.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+    return value
+
+
+def descend(state: State) -> str:
+    """Moves the weights; says what is wrong, and leaves them, where the gradient is not finite."""
     state.scaler.unscale_(state.optimizer)
     norm = float(nn.utils.clip_grad_norm_(state.network.parameters(), _LARGEST_GRADIENT))
     if math.isfinite(norm) or state.scaler.is_enabled():  # the scaler skips by itself, and lowers its scale

@@ -118,7 +118,7 @@ def make_optimizer(config: TrainConfig, network: Network) -> torch.optim.Optimiz
     described = [
         {"params": found, "weight_decay": decays[decayed], "scale": scale} for (scale, decayed), found in groups.items()
     ]
-    return torch.optim.AdamW(described, lr=config.rate)
+    return torch.optim.AdamW(described, lr=config.rate, fused=True)
 
 
 def choose_device(name: str, local: int = 0) -> torch.device:

@@ -20,20 +20,24 @@ from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import say, warn
 from cxrlt_cli.data.images import DatasetImages
 from cxrlt_cli.errors import Stopped, UserError, listed
+from cxrlt_cli.machine import keep_memory
+from cxrlt_cli.model.checkpointing import checkpoint_blocks
 from cxrlt_cli.model.network import NetworkSpec
 from cxrlt_cli.options import refuse_changed, saved
 from cxrlt_cli.signals import stop_requests, stops_at_once
 from cxrlt_cli.training.averaging import begin_average
 from cxrlt_cli.training.distributed import Ranks, joined_ranks
 from cxrlt_cli.training.epoch_end import Validator, finish_epoch
+from cxrlt_cli.training.form import LAYOUTS, Form, choose_form, form_of, precision_of
 from cxrlt_cli.training.hard_classes import development_ap
 from cxrlt_cli.training.loop import Training, train_epochs
 from cxrlt_cli.training.losses import Counts
-from cxrlt_cli.training.recipe import choose_device, choose_precision, make_network, make_optimizer, make_recipe
+from cxrlt_cli.training.recipe import choose_device, make_network, make_optimizer, make_recipe
 from cxrlt_cli.training.records import Records
 from cxrlt_cli.training.reweight import class_weights, hardest, parse_reweight
 from cxrlt_cli.training.sampling import drawing_weights
 from cxrlt_cli.training.state import State, load_state, save_state
+from cxrlt_cli.training.trial import Pass, compile_network, fitting_parts, training_pass
 from cxrlt_cli.workspace import Workspace
 
 
@@ -63,6 +67,7 @@ def train_run(config: TrainConfig, workspace: Workspace) -> None:
         UserError: bad input or output, a changed option on resuming, losses that are not finite, or a rank that was lost.
         Stopped: by SIGTERM or SIGUSR1, after the state was saved.
     """
+    keep_memory()
     with joined_ranks(config.rank_timeout) as ranks, stops_at_once("before the training began: there is nothing to save"):
         _train_as(ranks, config, workspace)
 
@@ -76,14 +81,21 @@ def _train_as(ranks: Ranks, config: TrainConfig, workspace: Workspace) -> None:
             refuse_existing(run.folder, config.overwrite, resumable=True)
         sources = _read_sources(config, workspace)
         if ranks.first:
-            start = _start(config, workspace, run, sources)
+            start = _start(config, workspace, run, sources, device)
     start = ranks.shared(start)
     assert start is not None, "rank 0 has one"
     if start.done:
         say(f"{run.folder} is finished: nothing to do")
         return
     with ranks.agreed():
-        state, spec = _make_state(config, sources, device)
+        state, spec = _make_state(config, sources, device, form_of(start.described))
+        share, size = config.batch_size // ranks.world, int(sources.train.settings["size"])
+        tried = training_pass(state.network, size, device, precision_of(form_of(start.described)))
+        parts = _parts(config, start.described, share, tried)
+        if config.compile:
+            compile_network(state.network, tried, share // parts, device)
+    start.described["parts"] = ranks.highest(parts)
+    with ranks.agreed():
         training = _make_training(config, sources, start, state, (run, ranks, device))
         validator = Validator(sources.val, DatasetImages(sources.val), spec, config, start.described)
     with ExitStack() as held:
@@ -99,20 +111,35 @@ def _train_as(ranks: Ranks, config: TrainConfig, workspace: Workspace) -> None:
         _train(run, training, state, validator)
 
 
-def _start(config: TrainConfig, workspace: Workspace, run: Run, sources: _Sources) -> _Start:
+def _start(config: TrainConfig, workspace: Workspace, run: Run, sources: _Sources, device: torch.device) -> _Start:
     if not (config.resume and run.config.is_file()):
-        return _Start(_describe(config, workspace, sources), begun=False, done=False)
+        described = _describe(config, workspace, sources)
+        form = choose_form(config, int(sources.train.settings["size"]), device)
+        return _Start({**described, "form": form.saved()}, begun=False, done=False)
     described = read_json(run.config)
     _refuse_changed(config, described, run, sources)
     return _Start(described, True, run.status.is_file() and read_json(run.status).get("state") == "done")
 
 
-def _make_state(config: TrainConfig, sources: _Sources, device: torch.device) -> tuple[State, NetworkSpec]:
+def _make_state(config: TrainConfig, sources: _Sources, device: torch.device, form: Form) -> tuple[State, NetworkSpec]:
     network, spec = make_network(config, sources.queries)
     size = int(sources.train.settings["size"])
-    network.place(device, size).check_size(size)
-    scaler = torch.amp.GradScaler(device.type, enabled=choose_precision(config.precision, device) == torch.float16)
-    return State(network, make_optimizer(config, network), scaler, begin_average(config, network)), spec
+    network.place(device, size, LAYOUTS[form.layout]).check_size(size)
+    scaler = torch.amp.GradScaler(device.type, enabled=form.precision == "fp16")
+    state = State(network, make_optimizer(config, network), scaler, begin_average(config, network))
+    if config.checkpointing:
+        checkpoint_blocks(network.encoder)  # after the average was copied
+    return state, spec
+
+
+def _parts(config: TrainConfig, described: dict[str, Any], share: int, tried: Pass) -> int:
+    """In how many parts a rank's `share` of a batch goes through the network: a run that goes on has it from `config.json`."""
+    known: int = described.get("parts") or config.accumulate
+    if known:
+        return known
+    found = fitting_parts(share, tried)
+    say(f"memory holds {share // found} of the {share} images of a step: {found} parts")
+    return found
 
 
 def _make_training(
@@ -129,11 +156,12 @@ def _make_training(
         train,
         DatasetImages(train),
         device,
-        choose_precision(config.precision, device),
+        precision_of(form_of(start.described)),
         drawing_weights(config, train),
         ranks,
         state.network,
         Records(run, config, ranks.first),
+        start.described["parts"],
     )
 
 

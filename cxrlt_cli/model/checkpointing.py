@@ -1,0 +1,61 @@
+"""Gradient checkpointing: the inside of each block of an encoder is computed again on the way back instead of being kept."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from cxrlt_cli.model.encoder import VisualEncoder
+
+
+def checkpoint_blocks(encoder: VisualEncoder) -> None:
+    """Makes the blocks of an encoder keep nothing but their input while training (Chen et al., arXiv 1604.06174).
+
+    Results stay the same: what was drawn (stochastic depth) is drawn again, and statistics of batch norms count once. Those
+    of timm have it built in, and there statistics move twice a step. The network must not be copied afterwards.
+    """
+    if encoder.name.startswith("timm:"):
+        encoder.network.set_grad_checkpointing(True)
+        return
+    for block in _blocks(encoder.network):
+        block.forward = partial(_recomputed, block, block.forward)
+
+
+def _blocks(network: Any) -> Iterator[nn.Module]:
+    """Residual blocks, dense blocks: the modules of modules that a stage consists of."""
+    if hasattr(network, "layer1"):
+        stages = [network.layer1, network.layer2, network.layer3, network.layer4]
+    else:
+        stages = list(getattr(network, "features", network).children())
+    for stage in stages:
+        inner = [block for block in stage.children() if list(block.children())] if isinstance(stage, nn.Sequential) else []
+        yield from inner or ([stage] if list(stage.children()) else [])
+
+
+def _recomputed(block: nn.Module, forward: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+    if not (block.training and torch.is_grad_enabled()):
+        return forward(*inputs)
+
+    def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        return nullcontext(), _statistics_at_rest(block)
+
+    kept: Tensor = checkpoint(forward, *inputs, use_reentrant=False, context_fn=contexts)
+    return kept
+
+
+@contextmanager
+def _statistics_at_rest(block: nn.Module) -> Iterator[None]:
+    """While open, batch norms normalise by the batch as in training and leave their running statistics alone."""
+    norms = [module for module in block.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
+    for norm in norms:
+        norm.momentum, norm.num_batches_tracked = 0.0, None
+    try:
+        yield
+    finally:
+        for norm, (momentum, count) in zip(norms, before, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, count
