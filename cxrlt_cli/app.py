@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cxrlt_cli import __version__
+from cxrlt_cli.commands.bench import bench
 from cxrlt_cli.commands.cache import cache
 from cxrlt_cli.commands.calibrate import calibrate
 from cxrlt_cli.commands.check import check
@@ -26,6 +27,7 @@ from cxrlt_cli.commands.report import report
 from cxrlt_cli.commands.slurm import slurm
 from cxrlt_cli.commands.study import study
 from cxrlt_cli.commands.train import train
+from cxrlt_cli.config.bench import BenchConfig
 from cxrlt_cli.config.cache import CacheConfig
 from cxrlt_cli.config.calibrate import CalibrateConfig
 from cxrlt_cli.config.check import CheckConfig
@@ -77,6 +79,7 @@ add_command(app, "study", StudyConfig, study)
 add_command(app, "info", InfoConfig, info)
 add_command(app, "check", CheckConfig, check)
 add_command(app, "slurm", SlurmConfig, slurm)
+add_command(app, "bench", BenchConfig, bench)
 
 
 def _show_version(wanted: bool) -> None:

@@ -27,7 +27,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "demo": {"config"},
     "cluster": {"artifacts", "config", "data", "model", "text"},
     "study": {"artifacts", "config", "labels", "metrics", "report"},
-    "commands": {"cluster", "config", "pixels", "labels", "text", "training", "inference", "report", "demo", "study"},
+    "bench": {"artifacts", "config", "data", "inference", "model", "training"},
+    "commands": {"bench", "cluster", "config", "pixels", "labels", "text", "training", "inference", "report", "demo", "study"},
 }
 
 

@@ -1,0 +1,1 @@
+"""How fast this machine does each part of the work, beside what it could do at most."""

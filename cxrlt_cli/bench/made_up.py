@@ -1,0 +1,28 @@
+"""An image file of noise and a dataset that points to it: what is measured is read as real images are."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cxrlt_cli.artifacts.dataset import COLUMNS, Dataset
+from cxrlt_cli.artifacts.image_layout import HASH_WORDS, create_images
+from cxrlt_cli.artifacts.images import PixelWriter
+
+
+def made_up_dataset(folder: Path, count: int, size: int, classes: int) -> Dataset:
+    """Writes `folder/images.h5` with `count` images of `size` px, and describes them as a split with labels at random."""
+    draws = np.random.default_rng(0)
+    ids = [f"{number:06}" for number in range(count)]
+    settings = {"size": size}
+    writer = PixelWriter(create_images(folder / "images.h5", ids, size, settings, {}))
+    for row in range(count):
+        writer.write(row, draws.integers(0, 256, (size, size), dtype=np.uint8), np.zeros(HASH_WORDS, dtype=np.uint64))
+    writer.mark_done(list(range(count)))
+    writer.close()
+    table = pd.DataFrame(dict.fromkeys(COLUMNS, ""), index=range(count))
+    table["image_id"], table["cache"], table["row"] = ids, "images.h5", np.arange(count)
+    targets = (draws.random((count, classes)) < 0.1).astype(np.uint8)
+    names = [f"class {number}" for number in range(classes)]
+    known = np.ones_like(targets, dtype=bool)
+    return Dataset(table, names, targets, known, settings, {}, folder / "dataset.parquet")

@@ -1,0 +1,132 @@
+"""The parts of training and prediction, each as a call that can be timed: the very code that `train` and `predict` run."""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cxrlt_cli.artifacts.dataset import Dataset
+from cxrlt_cli.artifacts.run import Run
+from cxrlt_cli.bench.made_up import made_up_dataset
+from cxrlt_cli.config.bench import BenchConfig
+from cxrlt_cli.config.train import TrainConfig
+from cxrlt_cli.data.batches import Batch, batches, epoch_draws
+from cxrlt_cli.data.images import DatasetImages
+from cxrlt_cli.inference.forward import Member, score
+from cxrlt_cli.inference.views import VIEWS
+from cxrlt_cli.model.checkpointing import checkpoint_blocks
+from cxrlt_cli.model.folding import fold_batch_norms
+from cxrlt_cli.model.network import Network
+from cxrlt_cli.training.distributed import Ranks
+from cxrlt_cli.training.form import LAYOUTS, Form, choose_form, precision_of
+from cxrlt_cli.training.loop import Training, descend, gradients
+from cxrlt_cli.training.losses import Counts
+from cxrlt_cli.training.mixing import Inputs
+from cxrlt_cli.training.recipe import make_network, make_optimizer, make_recipe
+from cxrlt_cli.training.records import Records
+from cxrlt_cli.training.state import State
+from cxrlt_cli.training.trial import compile_network, training_pass
+
+_EMBEDDING = 768
+_IMAGES = 1024
+
+
+@dataclass(frozen=True)
+class Parts:
+    """All that is measured.
+
+    Attributes:
+        training: with made-up images.
+        state: with the network that trains.
+        member: a copy of the network as `predict` has it.
+        form: in which they compute.
+        ready: a batch as the network takes it.
+        pixels: the same as it was read, (B, S, S) uint8, on the device.
+    """
+
+    training: Training
+    state: State
+    member: Member
+    form: Form
+    ready: Inputs
+    pixels: torch.Tensor
+
+    def read(self) -> None:
+        """Reads the images, in an order of chance, to 8-bit batches."""
+        for _ in _batches(self.training):
+            pass
+
+    def augment(self) -> None:
+        """Reads and augments them, up to what the network takes."""
+        for batch in _batches(self.training, augmented=True):
+            _inputs(self.training, batch)
+
+    def forward(self) -> None:
+        """One batch through the network and the loss, in training form."""
+        images, targets, known = self.ready
+        with torch.autocast(images.device.type, self.training.precision, enabled=self.training.precision != torch.float32):
+            logits = self.training.forward(images)
+        self.training.recipe.loss(logits, targets, known, 0.0)
+
+    def forward_and_backward(self) -> None:
+        """One batch to gradients."""
+        gradients(self.training, self.state, self.ready, len(self.ready[0]))
+
+    def step(self) -> None:
+        """One batch to new weights."""
+        self.forward_and_backward()
+        descend(self.state)
+
+    def predict(self, views: int) -> None:
+        """Scores of one batch that is read."""
+        score([self.member], VIEWS[:views], "geomean", self.pixels)
+
+
+def _batches(training: Training, augmented: bool = False) -> Iterator[Batch]:
+    draws = epoch_draws(len(training.dataset.table), training.config.batch_size, 0, 0)
+    ahead = partial(training.recipe.ahead, 0) if augmented else None
+    return batches(training.dataset, training.images, draws, ahead)
+
+
+def _inputs(training: Training, batch: Batch) -> Inputs:
+    count = len(batch.rows)
+    return training.recipe.inputs(batch.to(training.device), 0, training.recipe.mixture(0, count), np.arange(count))
+
+
+def make_parts(config: BenchConfig, folder: Path, device: torch.device) -> Parts:
+    """Makes images up in a folder and builds a network; raises UserError as `train` does where options do not fit."""
+    train = TrainConfig(
+        encoder=config.encoder, queries=config.queries, classifier=config.classifier, batch_size=config.batch_size,
+        precision=config.precision, layout=config.layout,
+    )  # fmt: skip
+    form = choose_form(train, config.size, device)
+    dataset = made_up_dataset(folder, max(_IMAGES, 4 * config.batch_size), config.size, config.classes)
+    queries = np.random.default_rng(0).standard_normal((config.classes, _EMBEDDING), np.float32)
+    network, _ = make_network(train, queries)
+    network.place(device, config.size, LAYOUTS[form.layout]).check_size(config.size)
+    member = _member(copy.deepcopy(network), dataset)
+    if config.checkpointing:
+        checkpoint_blocks(network.encoder)
+    if config.compile:
+        tried = training_pass(network, config.size, device, precision_of(form))
+        compile_network(network, tried, config.batch_size, device)
+    scaler = torch.amp.GradScaler(device.type, enabled=form.precision == "fp16")
+    state = State(network.train(), make_optimizer(train, network), scaler)
+    ones = torch.ones(config.classes)
+    recipe = make_recipe(train, Counts(ones, ones, ones), device)
+    run = Records(Run(folder / "run"), train, writes=False)
+    images = DatasetImages(dataset)
+    training = Training(train, recipe, dataset, images, device, precision_of(form), None, Ranks(), network, run)
+    pixels = next(_batches(training)).to(device).images
+    return Parts(training, state, member, form, _inputs(training, next(_batches(training, augmented=True))), pixels)
+
+
+def _member(network: Network, dataset: Dataset) -> Member:
+    network.eval()
+    fold_batch_norms(network.encoder)
+    order = np.arange(len(dataset.classes))
+    return Member("bench", dataset.path, network, dataset.classes, dataset.settings, order, {})

@@ -1,0 +1,101 @@
+"""The command `bench`: measures, and says what is slowest and how far it is from what the machine could do."""
+
+import json
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from cxrlt_cli.bench.ceilings import memory_rate, operations_of, product_rate, seconds_of
+from cxrlt_cli.bench.parts import Parts, make_parts
+from cxrlt_cli.config.bench import BenchConfig
+from cxrlt_cli.console import data, say, table
+from cxrlt_cli.machine import keep_memory
+from cxrlt_cli.training.form import precision_of
+from cxrlt_cli.training.recipe import choose_device
+
+_FEEDING, _NETWORK = ("reading", "augmentation"), ("forward", "backward", "step")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One part.
+
+    Attributes:
+        images_per_s: what it does alone.
+        share: of the ceiling: of the product rate, or, for reading and augmentation, of the memory's.
+        epoch_hours: of the epoch that was asked for, if there were nothing else.
+    """
+
+    images_per_s: float
+    share: float
+    epoch_hours: float
+
+
+def bench_machine(config: BenchConfig) -> None:
+    """Measures and prints. Raises UserError where options do not fit, or an encoder cannot take the size."""
+    keep_memory()
+    device = choose_device(config.device)
+    with tempfile.TemporaryDirectory() as folder:
+        parts = make_parts(config, Path(folder), device)
+        products = product_rate(device, precision_of(parts.form), config.seconds)
+        memory = memory_rate(device, config.seconds)
+        measured = _measure(config, parts, products, memory)
+    slowest = _bottleneck(measured)
+    if config.json:
+        name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads"
+        facts = {
+            "device": name,
+            "form": parts.form.name, "product_rate": products, "memory_rate": memory, "bottleneck": slowest,
+            "parts": {name: asdict(part) for name, part in measured.items()},
+        }  # fmt: skip
+        data(json.dumps(facts, indent=1))
+        return
+    say(f"{config.encoder}, {config.size} px, batches of {config.batch_size}, {device}, {parts.form.name}")
+    say(f"at most {products / 1e12:.3g} Tflop/s in products of matrices, {memory / 1e9:.3g} GB/s in copying memory")
+    rows = [
+        [name, f"{part.images_per_s:.1f}", f"{part.share:.0%} of {'memory' if name in _FEEDING else 'products'}", _hours(part)]
+        for name, part in measured.items()
+    ]
+    data(table(["part", "images/s", "share of the ceiling", f"hours for {config.images}"], rows))
+    data(f"bottleneck of training: {slowest}")
+
+
+def _hours(part: Measured) -> str:
+    return f"{part.epoch_hours:.2f}" if part.epoch_hours < 10 else f"{part.epoch_hours:.0f}"
+
+
+def _measure(config: BenchConfig, parts: Parts, products: float, memory: float) -> dict[str, Measured]:
+    device, batch = parts.training.device, config.batch_size
+    epoch = len(parts.training.dataset.table) // batch * batch
+    pixels = config.size**2
+
+    def measured(count: int, seconds: float, work: float, ceiling: float) -> Measured:
+        rate = count / seconds
+        return Measured(rate, rate * work / ceiling, config.images / rate / 3600)
+
+    def timed(run: object) -> float:
+        assert callable(run)
+        return seconds_of(run, device, config.seconds)
+
+    forward, both = operations_of(parts.forward) / batch, operations_of(parts.forward_and_backward) / batch
+    once = operations_of(lambda: parts.predict(1)) / batch
+    forwards, passes = timed(parts.forward), timed(parts.forward_and_backward)
+    return {
+        "reading": measured(epoch, timed(parts.read), 2 * pixels, memory),
+        "augmentation": measured(epoch, timed(parts.augment), 6 * pixels, memory),
+        "forward": measured(batch, forwards, forward, products),
+        "backward": measured(batch, max(passes - forwards, 1e-9), both - forward, products),
+        "step": measured(batch, timed(parts.step), both, products),
+        "predict, 1 view": measured(batch, timed(lambda: parts.predict(1)), once, products),
+        "predict, 8 views": measured(batch, timed(lambda: parts.predict(8)), 8 * once, products),
+    }
+
+
+def _bottleneck(measured: dict[str, Measured]) -> str:
+    """What training waits for: images are fed while the network computes, and of that forward or backward takes longer."""
+    feeding = min(_FEEDING, key=lambda name: measured[name].images_per_s)
+    if measured[feeding].images_per_s < measured["step"].images_per_s:
+        return feeding
+    return min(_NETWORK[:2], key=lambda name: measured[name].images_per_s)
