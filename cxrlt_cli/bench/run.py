@@ -5,14 +5,12 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
-
 from cxrlt_cli.bench.ceilings import memory_rate, operations_of, product_rate, seconds_of
 from cxrlt_cli.bench.parts import Parts, make_parts
 from cxrlt_cli.config.bench import BenchConfig
 from cxrlt_cli.console import data, say, table
 from cxrlt_cli.machine import keep_memory
-from cxrlt_cli.training.form import precision_of
+from cxrlt_cli.training.form import device_name, precision_of
 from cxrlt_cli.training.recipe import choose_device
 
 _FEEDING, _NETWORK = ("reading", "augmentation"), ("forward", "backward", "step")
@@ -44,9 +42,8 @@ def bench_machine(config: BenchConfig) -> None:
         measured = _measure(config, parts, products, memory)
     slowest = _bottleneck(measured)
     if config.json:
-        name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads"
         facts = {
-            "device": name,
+            "device": device_name(device),
             "form": parts.form.name, "product_rate": products, "memory_rate": memory, "bottleneck": slowest,
             "parts": {name: asdict(part) for name, part in measured.items()},
         }  # fmt: skip

@@ -119,4 +119,9 @@ def batches(
         reader.shutdown(cancel_futures=True)
 
 
+def pinned_for(device: torch.device) -> Callable[[Batch], Batch] | None:
+    """What is done ahead to batches that go to a device as they were read."""
+    return Batch.pinned if device.type == "cuda" else None
+
+
 _MOST_THREADS = 4  # each makes some thousand images a second of 224 px; more would only fill memory

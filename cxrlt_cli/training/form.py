@@ -2,11 +2,13 @@
 
 import time
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from cxrlt_cli.artifacts.run import read_json
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import say
 from cxrlt_cli.errors import UserError
@@ -30,11 +32,13 @@ class Form:
         precision: fp32, bf16 or fp16, of convolutions and products.
         layout: channels-last or plain.
         images_per_s: what was measured of the encoder, forward and backward; empty where the flags left no choice.
+        device: on which.
     """
 
     precision: str
     layout: str
     images_per_s: dict[str, float] = field(default_factory=dict)
+    device: str = ""
 
     @property
     def name(self) -> str:
@@ -69,7 +73,35 @@ def choose_form(config: TrainConfig, size: int, device: torch.device) -> Form:
     chosen = _fastest(speeds, usual)
     rates = {name: round(rate, 2) for name, rate in speeds.items()}
     say(f"{chosen.name}, of what was measured: {', '.join(f'{name} {rate:.1f} images/s' for name, rate in rates.items())}")
-    return Form(chosen.precision, chosen.layout, rates)
+    return Form(chosen.precision, chosen.layout, rates, device_name(device))
+
+
+def earlier_form(runs: Path, config: TrainConfig, size: int, device: torch.device) -> Form | None:
+    """What was measured for another run of the folder that computes the same on such a device, None where there is none.
+
+    Runs that are compared so compute alike, also where a measurement would come out now so, now otherwise.
+    """
+    for path in sorted(runs.glob("*/config.json")):
+        try:
+            described = read_json(path)
+            form = form_of(described)
+            same = all(described["options"].get(name) == getattr(config, name) for name in _DECISIVE)
+            if same and described["pixels"]["size"] == size and form.device == device_name(device):
+                say(f"{form.name}, as was measured for {path.parent}")
+                return form
+        except (UserError, KeyError, AttributeError, TypeError):  # a damaged run, or one of another version
+            continue
+    return None
+
+
+_DECISIVE = ("encoder", "stride", "drop_path", "batch_size", "freeze", "precision", "layout")
+
+
+def device_name(device: torch.device) -> str:
+    """What a measurement holds for."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu {torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
 
 
 def _fastest(speeds: dict[str, float], usual: Form) -> Form:

@@ -28,7 +28,7 @@ from cxrlt_cli.signals import stop_requests, stops_at_once
 from cxrlt_cli.training.averaging import begin_average
 from cxrlt_cli.training.distributed import Ranks, joined_ranks
 from cxrlt_cli.training.epoch_end import Validator, finish_epoch
-from cxrlt_cli.training.form import LAYOUTS, Form, choose_form, form_of, precision_of
+from cxrlt_cli.training.form import LAYOUTS, Form, choose_form, earlier_form, form_of, precision_of
 from cxrlt_cli.training.hard_classes import development_ap
 from cxrlt_cli.training.loop import Training, train_epochs
 from cxrlt_cli.training.losses import Counts
@@ -114,7 +114,8 @@ def _train_as(ranks: Ranks, config: TrainConfig, workspace: Workspace) -> None:
 def _start(config: TrainConfig, workspace: Workspace, run: Run, sources: _Sources, device: torch.device) -> _Start:
     if not (config.resume and run.config.is_file()):
         described = _describe(config, workspace, sources)
-        form = choose_form(config, int(sources.train.settings["size"]), device)
+        size = int(sources.train.settings["size"])
+        form = earlier_form(workspace.runs, config, size, device) or choose_form(config, size, device)
         return _Start({**described, "form": form.saved()}, begun=False, done=False)
     described = read_json(run.config)
     _refuse_changed(config, described, run, sources)

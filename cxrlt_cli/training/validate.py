@@ -7,7 +7,7 @@ import torch
 
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.data.augment import normalise, to_unit
-from cxrlt_cli.data.batches import batches, rows_in_order
+from cxrlt_cli.data.batches import batches, pinned_for, rows_in_order
 from cxrlt_cli.data.images import DatasetImages
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.metrics.ranking import mean_of_defined, per_class
@@ -49,7 +49,7 @@ def validate(
     """
     ranks, count = training.ranks, len(dataset.table)
     rows = rows_in_order(count, training.config.batch_size)
-    own = batches(dataset, images, rows[ranks.rank :: ranks.world])
+    own = batches(dataset, images, rows[ranks.rank :: ranks.world], pinned_for(training.device))
     ranks.agree_on(network)  # batch statistics are of each rank's own images
     network.eval()
     logits = np.zeros((count, len(dataset.classes)), dtype=np.float32)

@@ -58,13 +58,17 @@ def test_a_run_keeps_its_form(cxrlt: Run, dataset: Path, tmp_path: Path, monkeyp
     assert cxrlt(*auto, "--name", "measured").code == 0
     described = json.loads((tmp_path / "runs/measured/config.json").read_text())
     assert form_of(described).name == "fp32, channels-last"
+    monkeypatch.setattr(form_module, "_pass", None)  # nothing more is measured
+    ended = cxrlt(*auto, "--name", "alike", "--seed", "1")
+    assert ended.code == 0, ended.err
+    assert "fp32, channels-last, as was measured for" in ended.err
+    assert json.loads((tmp_path / "runs/alike/config.json").read_text())["form"] == described["form"]
     assert cxrlt(*auto, "--name", "said", "--layout", "channels-last", "--precision", "fp32").code == 0
     one, other = (_weights(tmp_path / f"runs/{name}") for name in ("measured", "said"))
     assert all(torch.equal(one[key], other[key]) for key in one)
 
     (tmp_path / "runs/measured/last.pt").unlink()
     (tmp_path / "runs/measured/status.json").unlink()
-    monkeypatch.setattr(form_module, "_pass", None)  # to go on, nothing is measured
     ended = cxrlt(*auto, "--name", "measured", "--resume")
     assert ended.code == 0, ended.err
     again = _weights(tmp_path / "runs/measured")
