@@ -58,7 +58,7 @@ SlurmdTimeout=120
 InactiveLimit=0
 """
 _PARTITIONS = """\
-PartitionName=main Nodes=node[1-{nodes}] Default=YES MaxTime=INFINITE PriorityTier=1 PreemptMode=REQUEUE GraceTime=20 State=UP
+PartitionName=main Nodes=node[1-{nodes}] Default=YES MaxTime=INFINITE PriorityTier=1 PreemptMode=REQUEUE GraceTime=8 State=UP
 PartitionName=urgent Nodes=node[1-{nodes}] MaxTime=INFINITE PriorityTier=10 PreemptMode=OFF State=UP
 """
 
