@@ -39,6 +39,8 @@ def _stages(tmp_path: Path, name: str) -> list[list[object]]:
         [*TRAIN, "--epochs", "1", "--name", name],
         ["predict", "a", "--name", name],
         ["evaluate", "a", "--name", name],
+        ["ensemble", "a", "--name", f"{name}-merged"],
+        ["fuse", "a", "--epochs", "1", "--name", f"{name}-fused"],
     ]
 
 

@@ -79,7 +79,7 @@ class PredictConfig:
         if self.name:
             return self.name
         if self.ensemble:
-            runs = [Path(self.ensemble).stem]
+            runs = [Path(self.ensemble).name.removesuffix(".json")]
         what = (self.only.name.split(".")[0] if self.only else self.images.resolve().name) if self.images else self.split
         views = f"-tta{self.tta}" if self.tta > 1 else ""
         means = f"-{self.merge}" if self.merge not in (None, "geomean") and (self.tta > 1 or len(runs) > 1) else ""

@@ -1,5 +1,7 @@
 """The stage `fuse`: label features of a finished run's network go in, a run that scores whole studies comes out."""
 
+import math
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,7 @@ import numpy as np
 import torch
 
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
-from cxrlt_cli.artifacts.files import check_writable, exclusive, refuse_existing, refuse_no_space
+from cxrlt_cli.artifacts.files import check_writable, exclusive, refuse_existing
 from cxrlt_cli.artifacts.predictions import Predictions, write_predictions
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.replaced import replaced
@@ -98,14 +100,14 @@ def _featured(dataset: Dataset, network: Network, width: int, folder: Path, devi
     """Computes a split's label features once: the network does not change, and training images are not augmented."""
     codes = studies_of_dataset(dataset).codes
     shape = (len(codes), len(dataset.classes), width)
-    refuse_no_space(folder, 4 * int(np.prod(shape)))
     split = dataset.table["split"].iloc[0]
     several = int((np.bincount(codes) > 1).sum())
     say(f"{split}: {len(codes)} images of {codes.max() + 1} studies, {several} of several images")
     if not several:
         warn(f"no study of {split} has several images: there is nothing to fuse")
-    with tempfile.TemporaryFile(dir=folder) as file:  # gone when it is closed, whatever ends the process
-        features = np.memmap(file, dtype=np.float32, mode="w+", shape=shape)
+    with reported_os_errors(f"cannot write label features to {folder}"), tempfile.TemporaryFile(dir=folder) as file:
+        os.posix_fallocate(file.fileno(), 0, 4 * math.prod(shape))  # a disk that is full says so now, and not by a signal
+        features = np.memmap(file, dtype=np.float32, mode="r+", shape=shape)  # the file has no name, and ends with the process
     with torch.inference_mode(), progress(f"features of {split}", len(codes)) as bar:
         for batch in batches(dataset, DatasetImages(dataset), rows_in_order(len(codes), 64)):
             images = normalise(to_unit(batch.to(device).images))
