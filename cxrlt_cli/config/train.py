@@ -76,6 +76,9 @@ class TrainConfig:
         "bce, focal[:GAMMA], asl[:G-/G+/CLIP], ldam[:MARGIN/SCALE], db[:LAMBDA] or two-way[:T]; all leave out unknown labels.",
         metavar="LOSS",
     )
+    balance: Literal["none", "prevalence"] = flag(
+        "none", "prevalence: a positive weighs exp(1 - p), a negative exp(p), p being the class's share of positives."
+    )
     label_smoothing: float = flag(0.0, "Targets of 0 and 1 become E/2 and 1 - E/2; 0 is off.", metavar="E")
     logit_adjustment: float = flag(
         0.0, "Times this, the log-odds of each class's prior enter the loss; 0 is off.", metavar="TAU"
@@ -170,6 +173,8 @@ class TrainConfig:
             raise UserError(
                 "--freeze encoder needs an encoder that has learned", "as in --weights runs/NAME or --weights imagenet"
             )
+        if self.balance != "none" and self.loss.startswith("two-way"):
+            raise UserError("--loss two-way has no loss of a single label that --balance could weigh", "leave one of them out")
         if self.hard_from and "hard" not in self.reweight:
             raise UserError(
                 "--hard-from says which classes --reweight hardK:F takes, and there is none", "as in --reweight hard9:3"

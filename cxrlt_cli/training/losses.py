@@ -17,6 +17,7 @@ from cxrlt_cli.tricks.label_smoothing import smoothed
 from cxrlt_cli.tricks.ldam import ldam, ldam_margins
 from cxrlt_cli.tricks.logit_adjustment import prior_logits
 from cxrlt_cli.tricks.masked_mean import masked_mean
+from cxrlt_cli.tricks.prevalence_weight import prevalence_weights
 from cxrlt_cli.tricks.two_way import two_way
 
 #: Name -> its numbers where none are given: gamma; gamma-, gamma+, clip; largest margin, scale; negative scale; temperature.
@@ -66,7 +67,7 @@ def parse_loss(text: str) -> tuple[str, tuple[float, ...]]:
 
 
 def make_loss(config: TrainConfig, counts: Counts) -> Loss:
-    """The loss of the flags: `--loss`, `--label-smoothing`, `--logit-adjustment`, `--reweight` and `--reweight-from`.
+    """The loss of the flags: `--loss`, `--balance`, `--label-smoothing`, `--logit-adjustment`, `--reweight`, `--reweight-from`.
 
     Raises:
         UserError: `--loss` is none.
@@ -76,6 +77,7 @@ def make_loss(config: TrainConfig, counts: Counts) -> Loss:
     offset = None
     if config.logit_adjustment:
         offset = prior_logits(counts.positives, counts.known, config.logit_adjustment).float()
+    prevalence = prior_logits(counts.positives, counts.known, 1.0).sigmoid().float()
     weights = counts.weights.float() if bool((counts.weights != 1).any()) else None
 
     def loss(logits: Tensor, targets: Tensor, known: Tensor, done: float) -> Tensor:
@@ -87,7 +89,10 @@ def make_loss(config: TrainConfig, counts: Counts) -> Loss:
         now = weights if done >= config.reweight_from else None
         if name == "two-way":
             return _both_ways(logits, targets, known, numbers[0], now)
-        return masked_mean(elements(logits, targets, known), known, now)
+        losses = elements(logits, targets, known)
+        if config.balance == "prevalence":
+            losses = losses * prevalence_weights(targets, prevalence)
+        return masked_mean(losses, known, now)
 
     return loss
 

@@ -6,6 +6,7 @@ import torch
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.training.losses import DEFAULTS, Counts, make_loss, parse_loss
+from cxrlt_cli.tricks.asymmetric import asymmetric
 from cxrlt_cli.tricks.bce import bce
 from cxrlt_cli.tricks.masked_mean import masked_mean
 
@@ -19,6 +20,17 @@ KNOWN[2, 2] = KNOWN[4, 0] = False
 def test_the_base_is_the_masked_mean_of_cross_entropy() -> None:
     base = make_loss(TrainConfig(), COUNTS)(LOGITS, TARGETS, KNOWN, 0.0)
     assert base == masked_mean(bce(LOGITS, TARGETS), KNOWN, COUNTS.weights.float())
+
+
+def test_a_balance_weighs_positives_and_negatives_by_prevalence() -> None:
+    found = make_loss(TrainConfig(loss="asl", balance="prevalence"), COUNTS)(LOGITS, TARGETS, KNOWN, 0.0)
+    share = torch.tensor([0.6, 0.2, 3 / 80])
+    weights = torch.where(TARGETS == 1, torch.exp(1 - share), torch.exp(share))
+    assert torch.isclose(
+        found, masked_mean(asymmetric(LOGITS, TARGETS, 4.0, 1.0, 0.05) * weights, KNOWN, COUNTS.weights.float())
+    )
+    with pytest.raises(UserError, match="two-way has no loss of a single label"):
+        TrainConfig(loss="two-way:4", balance="prevalence")
 
 
 @pytest.mark.parametrize("text", [*DEFAULTS, "focal:1", "asl:6/0/0.05", "ldam:0.3/10", "db:5", "two-way:1"])
