@@ -40,6 +40,7 @@ class Given:
     Attributes:
         dataset: the workspace's.
         embeddings: the workspace's.
+        encoder: of the embeddings.
         classes: a file with a class of the dataset a line.
         fingerprint: of dataset and embeddings.
         merge: the options with which the dataset was merged.
@@ -49,6 +50,7 @@ class Given:
 
     dataset: Path
     embeddings: Path
+    encoder: str
     classes: Path
     fingerprint: str
     merge: dict[str, Any]
@@ -125,7 +127,7 @@ class Plan:
         return path, (Task(name, tuple(arguments), path, needs),)
 
     def _embeddings(self, variant: Variant) -> tuple[Path, tuple[Task, ...]]:
-        if not variant.embed:
+        if not variant.embed or variant.embed == (f"--encoder={self._given.encoder}",):
             return self._given.embeddings, ()
         name = _named(_said(_last_of_each(list(variant.embed))), [variant.embed, self._given.fingerprint])
         path = self._given.studies.root / "embeddings" / f"{name}.parquet"

@@ -73,14 +73,17 @@ def _given(config: StudyConfig, workspace: Workspace, dataset: Dataset) -> Given
     """What the study starts from; writes the list of classes for `embed-labels`."""
     root = workspace.root.resolve()
     embeddings = (config.embeddings or workspace.label_embeddings).resolve()
-    read_embeddings(embeddings).of(dataset.classes, embeddings)
+    content = read_embeddings(embeddings)
+    content.of(dataset.classes, embeddings)
     studies = Workspace(root / "studies")
     both = [fingerprint(path)["sha256"] for path in (dataset.path, embeddings)]
     classes = studies.root / "embeddings" / f"classes-{both[0][:8]}.txt"
     with replacing(classes) as aside:
         aside.write_text("\n".join(dataset.classes) + "\n")
     merge = dataset.header["provenance"]["config"]
-    return Given(dataset.path.resolve(), embeddings, classes, "".join(both), merge, Workspace(root), studies)
+    return Given(
+        dataset.path.resolve(), embeddings, content.encoder["name"], classes, "".join(both), merge, Workspace(root), studies
+    )
 
 
 def _digest(planned: Planned) -> str:

@@ -18,7 +18,7 @@ MERGE = MergeConfig(label_space="chestxray14", missing=("absent", "b=ignore"), t
 
 def _plan(study: Study, **options: object) -> Plan:
     root = Path("/w")
-    files = (root / "dataset.parquet", root / "embeddings.parquet", root / "classes.txt")
+    files = (root / "dataset.parquet", root / "embeddings.parquet", "ngram", root / "classes.txt")
     given = Given(*files, "abc", saved(MERGE), Workspace(root), Workspace(root / "studies"))
     return Plan(StudyConfig(study=study.name, **options), study, given)  # type: ignore[arg-type]
 
@@ -34,6 +34,7 @@ def test_studies_share_the_runs_that_are_alike() -> None:
     assert reweight["none"] == bag["+ separate"]
     assert classifier["shared"] == bag["+ texts"]
     assert classifier["separate"] == reweight["none"]  # separate classifiers are the default
+    assert _runs("text")["ngram"] == reweight["none"]  # the workspace's embeddings are ngram's
     assert len({*reweight.values()}) == len(reweight)
     assert bag["+ hard9:3"] == bag["+ views"]  # the same networks, looked through otherwise
     assert _runs("classifier", train="--epochs 3") == _runs("classifier", train="--epochs=3")
