@@ -164,6 +164,13 @@ class TrainConfig:
         if self.decoder_width % self.decoder_heads:
             text = f"--decoder-width {self.decoder_width} cannot be shared among --decoder-heads {self.decoder_heads}"
             raise UserError(text, "the width is a multiple of the heads")
+        self._check_pairs()
+        self.source_weights  # noqa: B018 - checked before any work
+        self.saved_every  # noqa: B018 - checked before any work
+        checked_name(self.run_name)
+
+    def _check_pairs(self) -> None:
+        """Flags that mean nothing together."""
         if self.queries in ("none", "csra") and (self.classifier != "separate" or self.label_attention != "on"):
             raise UserError(
                 f"--queries {self.queries} has no decoder: --classifier and --label-attention mean nothing there",
@@ -179,13 +186,10 @@ class TrainConfig:
             raise UserError(
                 "--hard-from says which classes --reweight hardK:F takes, and there is none", "as in --reweight hard9:3"
             )
-        self.source_weights  # noqa: B018 - checked before any work
         if self.loss.startswith("two-way") and self.accumulate != 1:
             raise UserError(
                 "--loss two-way looks at all images of a step at once: --accumulate would change it", "leave one out"
             )
-        self.saved_every  # noqa: B018 - checked before any work
-        checked_name(self.run_name)
 
     def _check_ranges(self) -> None:
         for name in _POSITIVE:
