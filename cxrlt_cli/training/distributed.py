@@ -7,6 +7,7 @@ here does nothing. Every collective that is not of gradients runs on the CPU thr
 import gc
 import os
 import re
+import signal
 import socket
 import traceback
 import warnings
@@ -14,7 +15,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from signal import Signals
 from typing import TypeVar
 
 import numpy as np
@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from cxrlt_cli.console import only_errors
-from cxrlt_cli.errors import USAGE, UserError, reason
+from cxrlt_cli.errors import USAGE, Stopped, UserError, reason
 from cxrlt_cli.signals import StopRequest
 
 Value = TypeVar("Value")
@@ -115,7 +115,7 @@ class Ranks:
         """Whether any rank was asked to stop; then all are. Not to be asked of `stop` itself: ranks would part."""
         number = self.highest(stop.signal or 0)
         if number:
-            stop.signal = Signals(number)
+            stop.signal = signal.Signals(number)
         return number > 0
 
     def agree_on(self, network: nn.Module) -> None:
@@ -220,6 +220,8 @@ def joined_ranks(timeout: float) -> Iterator[Ranks]:
         distributed.init_process_group(backend, timeout=wait, rank=ranks.rank, world_size=ranks.world)
         yield ranks
     except BaseException as error:
+        if isinstance(error, Stopped):
+            _keep_the_exit_code()
         traceback.clear_frames(error.__traceback__)  # they hold the network
         if not _of_a_collective(error):
             raise
@@ -231,6 +233,12 @@ def joined_ranks(timeout: float) -> Iterator[Ranks]:
         gc.collect()  # a network that outlives the group aborts the process at its end
         if distributed.is_initialized():
             distributed.destroy_process_group()
+
+
+def _keep_the_exit_code() -> None:
+    """srun ends the ranks that are left when one has ended: those that are about to end by themselves take no notice."""
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _of_a_collective(error: BaseException) -> bool:

@@ -243,6 +243,7 @@ def _train(run: Run, training: Training, state: State, validator: Validator) -> 
         if not train_epochs(training, state, stop, partial(finish_epoch, run, training, state, validator, stop)):
             if training.ranks.first:
                 save_state(state, run.last)
+            training.ranks.highest(0)  # none ends before the first has saved: srun would end that one too
             raise stop.stopped(f"{run.last} keeps all after {state.step} steps; go on with --resume")
     assert state.best is not None, "at least one epoch has been validated"
     best, epoch_number = state.best
