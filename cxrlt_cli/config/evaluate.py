@@ -39,6 +39,7 @@ class EvaluateConfig:
         metavar="PREDICTIONS",
     )
     specificity: float = flag(0.9, "Sensitivity is given where the specificity is this.")
+    calibrate: str = flag("", "Calibrate the predictions first: a name under calibrations/, or a file.")
     per: Literal["image", "study"] = flag("image", "What is scored: each image, or the images of a study together.")
     study_merge: Literal["mean", "max"] = flag("mean", "How the logits of a study's images become one.")
     by: tuple[str, ...] = flag((), "Also for each value of this column, repeatable: sex, age (in bands), view or source.")

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from cxrlt_cli.artifacts.calibration import Calibration, read_calibration
 from cxrlt_cli.artifacts.predictions import Predictions
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.inference.scored import Scored
 from cxrlt_cli.metrics.calibration import keeping_order
 
 
@@ -31,16 +33,28 @@ def apply_calibration(predictions: Predictions, calibration: Calibration) -> Pre
     """Calibrated predictions, which say so; a calibration of other runs, views or merging is pointed out.
 
     Raises:
-        UserError: a class has no calibration.
+        UserError: a class has no calibration, or the predictions are calibrated already.
     """
-    refuse_other_classes(calibration, predictions.classes)
-    fitted_on, header = calibration.header.get("fitted_on", {}), predictions.header
+    header = _header(predictions.header, predictions.classes, calibration)
+    return replace(predictions, logits=calibrated(predictions.logits, predictions.classes, calibration), header=header)
+
+
+def calibrated_scores(scored: Scored, calibration: Calibration) -> Scored:
+    """The same for predictions beside their labels. Raises UserError as `apply_calibration` does."""
+    header = _header(scored.header, scored.classes, calibration)
+    return replace(scored, logits=calibrated(scored.logits, scored.classes, calibration), header=header)
+
+
+def _header(header: dict[str, Any], classes: list[str], calibration: Calibration) -> dict[str, Any]:
+    refuse_other_classes(calibration, classes)
+    if header.get("calibration"):
+        raise UserError(f"the predictions are calibrated already, by {header['calibration'].get('name')}", "calibrate once")
+    fitted_on = calibration.header.get("fitted_on", {})
     for what in ("runs", "views", "merge"):
         if fitted_on.get(what) != header.get(what):
             warn(f"{calibration.path} was fitted with {what} {fitted_on.get(what)}, these predictions have {header.get(what)}")
     said = {"name": calibration.path.stem, "method": calibration.method, "fitted_on": fitted_on}
-    logits = calibrated(predictions.logits, predictions.classes, calibration)
-    return replace(predictions, logits=logits, header={**header, "calibration": said})
+    return {**header, "calibration": said}
 
 
 def calibrated(logits: np.ndarray, classes: list[str], calibration: Calibration) -> np.ndarray:

@@ -9,6 +9,7 @@ from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.config.evaluate import EvaluateConfig
 from cxrlt_cli.console import data, say
 from cxrlt_cli.errors import UserError
+from cxrlt_cli.inference.calibrated import calibrated_scores, find_calibration
 from cxrlt_cli.inference.entries import find_entry
 from cxrlt_cli.inference.evaluation_table import as_text
 from cxrlt_cli.inference.scored import find_predictions, read_scored
@@ -36,6 +37,11 @@ def evaluate(config: EvaluateConfig, workspace: Workspace) -> None:
             raise UserError(
                 f"{inputs[-1]} scores the {scored.split} split, which is evaluated", "choose thresholds on validation"
             )
+    if config.calibrate:
+        calibration = find_calibration(config.calibrate, workspace.calibrations)
+        inputs.append(calibration.path)
+        scored = calibrated_scores(scored, calibration)
+        chosen_on = calibrated_scores(chosen_on, calibration) if chosen_on else None
     from cxrlt_cli.inference.evaluation import evaluation_of  # torch comes with it: not before all input is found good
 
     provenance = record(saved(config), inputs)

@@ -49,7 +49,8 @@ def _means_table(evaluation: Row) -> list[str]:
     specificity = f"sens@{evaluation['thresholds']['specificity']:g}"
     header = ["mean over", "classes", "mAP", "95 %", "AUROC", "95 %", "F1", "95 %", specificity, "ECE"]
     rows = [["all (macro)", *_mean_cells(evaluation)]]
-    rows += [[name, *_mean_cells(group)] for name, group in evaluation["groups"].items()]
+    if any(row["group"] for row in evaluation["per_class"]):
+        rows += [[name, *_mean_cells(group)] for name, group in evaluation["groups"].items()]
     for name in ("micro", "weighted"):
         ap, f1 = f"{name}_ap", f"{name}_f1"
         cells = [figure(evaluation[ap]), interval(evaluation, ap), "", "", figure(evaluation[f1]), interval(evaluation, f1)]
@@ -87,6 +88,9 @@ def _subgroups(rows: list[Row]) -> list[str]:
 def _how(evaluation: Row) -> list[str]:
     drawn, thresholds = evaluation["bootstrap"], evaluation["thresholds"]
     lines = []
+    if "calibration" in evaluation["predictions"]:
+        calibration = evaluation["predictions"]["calibration"]
+        lines.append(f"calibrated by {calibration['name']} ({calibration['method']})")
     if evaluation["per"] != "image":
         lines.append(f"a row a {evaluation['per']}")
     if drawn["resamples"]:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from cxrlt_cli.artifacts.calibration import read_calibration
+from cxrlt_cli.artifacts.comparison import read_comparison
 from cxrlt_cli.artifacts.embeddings import read_embeddings
 from cxrlt_cli.artifacts.ensemble import read_ensemble
 from cxrlt_cli.artifacts.evaluation import read_evaluation
@@ -114,6 +116,33 @@ def describe_run(path: Path) -> Told:
     ]
     facts = {"kind": "run", "status": status, "epochs": len(history), "best_mAP": best, "options": options, "chosen": chosen}
     return Told("a run", lines, facts, config.get("provenance", {}))
+
+
+def describe_comparison(path: Path) -> Told:
+    """Tells of a comparison's folder. Raises UserError as reading it does."""
+    found = read_comparison(path)
+    lines: list[tuple[str, str]] = [(name, str(found[name])) for name in ("split", "images", "patients", "base")]
+    for other in found["others"]:
+        row = other["means"][0]
+        text = "mAP undefined"
+        if row["difference"] is not None:
+            text = f"mAP {row['difference']:+.4f} ({row['low']:+.4f} … {row['high']:+.4f}), p {row['p']:.2g}"
+        lines.append((other["name"], text))
+    facts = {"kind": "comparison", **{key: value for key, value in found.items() if key != "provenance"}}
+    return Told("a comparison", lines, facts, found.get("provenance", {}))
+
+
+def describe_calibration(path: Path) -> Told:
+    """Tells of `calibrations/NAME.json`. Raises UserError as reading it does."""
+    found = read_calibration(path)
+    fitted_on = found.header.get("fitted_on", {})
+    lines = [
+        ("method", found.method),
+        ("classes", f"{len(found.fitted)}, {sum(not entry for entry in found.fitted.values())} left as they are"),
+        ("fitted on", f"{fitted_on.get('name')}, {fitted_on.get('images')} images"),
+    ]
+    facts = {"kind": "calibration", "method": found.method, "fitted_on": fitted_on, "errors": found.header.get("errors")}
+    return Told("a calibration", lines, facts, found.header.get("provenance", {}))
 
 
 def describe_evaluation(path: Path) -> Told:

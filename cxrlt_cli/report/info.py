@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cxrlt_cli.artifacts.calibration import FORMAT as CALIBRATION
 from cxrlt_cli.artifacts.dataset import FORMAT as DATASET
 from cxrlt_cli.artifacts.embeddings import FORMAT as EMBEDDINGS
 from cxrlt_cli.artifacts.files import refuse_existing
@@ -18,6 +19,8 @@ from cxrlt_cli.errors import UserError
 from cxrlt_cli.report.describe_dataset import describe_dataset, draw_dataset
 from cxrlt_cli.report.describe_images import describe_images, draw_images
 from cxrlt_cli.report.describe_others import (
+    describe_calibration,
+    describe_comparison,
     describe_embeddings,
     describe_ensemble,
     describe_evaluation,
@@ -28,7 +31,10 @@ from cxrlt_cli.report.describe_others import (
 from cxrlt_cli.report.told import Told
 from cxrlt_cli.workspace import Workspace
 
-_KINDS = "a dataset, images/NAME.h5 or .parquet, label embeddings, predictions, an ensemble, a run's or an evaluation's folder"
+_KINDS = (
+    "a dataset, images/NAME.h5 or .parquet, label embeddings, predictions, a calibration, an ensemble, the folder of a run, "
+    "an evaluation or a comparison"
+)
 
 
 @dataclass(frozen=True)
@@ -67,17 +73,24 @@ def tell(config: InfoConfig, workspace: Workspace) -> None:
         say(f"figure: {config.figure}")
 
 
+_FOLDERS = {
+    "metrics.json": _Kind(describe_evaluation),
+    "comparison.json": _Kind(describe_comparison),
+    "config.json": _Kind(describe_run),
+}
+
+
 def _kind(path: Path) -> _Kind:
     if path.is_dir():
-        if (path / "metrics.json").is_file():
-            return _Kind(describe_evaluation)
-        if (path / "config.json").is_file():
-            return _Kind(describe_run)
-        raise UserError(f"{path} is a folder, but neither a run's nor an evaluation's", f"name {_KINDS}")
+        kind = next((kind for name, kind in _FOLDERS.items() if (path / name).is_file()), None)
+        if kind is None:
+            raise UserError(f"{path} is a folder, but neither a run's nor an evaluation's", f"name {_KINDS}")
+        return kind
     if not path.is_file():
         raise UserError(f"{path} is not there", f"name {_KINDS}")
     if path.suffix == ".json":
-        return _Kind(describe_ensemble)
+        with path.open("rb") as file:
+            return _Kind(describe_calibration if CALIBRATION.encode() in file.read(256) else describe_ensemble)
     return _kind_of_content(path)
 
 

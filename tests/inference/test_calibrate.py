@@ -83,6 +83,9 @@ def test_what_is_written_and_shown(cxrlt: Run, files: tuple[Dataset, Predictions
     assert content["fitted"]["Effusion"]["temperature"] == shown["Effusion"]["temperature"] > 1
     assert shown["Effusion"]["ece_after"] < shown["Effusion"]["ece_before"]
     assert [Path(file["path"]).name for file in content["provenance"]["inputs"]] == ["val.parquet", "dataset.parquet"]
+    told = cxrlt("info", "calibrations/val-temperature.json")
+    assert told.code == 0, told.err
+    assert "5, 1 left as they are" in told.out
     ended = cxrlt("calibrate", "val", "--overwrite")
     assert "ECE before" in ended.out
 
@@ -136,4 +139,11 @@ def test_calibrated_predictions_can_be_read_again(
         found[name] = json.loads(ended.out)
     assert found["after"]["predictions"]["calibration"]["name"] == "val-temperature"
     assert found["after"]["mAP"] == found["test"]["mAP"]
+    ended = cxrlt("evaluate", "test", "--calibrate", "val-temperature", "--name", "same", "--json", "--bootstrap", 0)
+    assert ended.code == 0, ended.err
+    same = json.loads(ended.out)
+    assert (same["per_class"], same["mean_ece"]) == (found["after"]["per_class"], found["after"]["mean_ece"])
+    ended = cxrlt("evaluate", "after", "--calibrate", "val-temperature", "--name", "again")
+    assert ended.code == 2
+    assert "calibrated already, by val-temperature" in ended.err
     assert found["after"]["groups"]["head"]["mean_ece"] < found["test"]["groups"]["head"]["mean_ece"]

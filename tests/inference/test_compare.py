@@ -86,6 +86,9 @@ def test_differences_are_those_of_resampled_rows(cxrlt: Run, workspace: Path) ->
     rarer = min((mean[:60] <= 0).sum(), (mean[:60] >= 0).sum())
     assert row["p"] == pytest.approx(min(1, 2 * (rarer + 1) / 61))
     check_kept(workspace / "comparisons/kept", content)
+    told = cxrlt("info", "comparisons/kept")
+    assert told.code == 0, told.err
+    assert f"mAP {row['difference']:+.4f}" in told.out
 
 
 def check_kept(folder: Path, content: dict[str, object]) -> None:
