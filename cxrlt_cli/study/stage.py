@@ -52,7 +52,7 @@ def run_study(config: StudyConfig, workspace: Workspace) -> None:
     say(
         f"{study.name}: {len(study.variants)} variants x {config.seeds} seeds, {len(_runs(tasks))} runs in {given.studies.runs}"
     )
-    failed = do_all(tasks[index::count], given.studies.root, config.jobs)
+    failed = do_all(tasks[index::count], tasks[0], given.studies.root, config.jobs)
     if count > 1:
         _refuse_failures(failed)
         say(f"part {index} of {count} is done; when all are, the same command without --shard writes the table")

@@ -29,11 +29,13 @@ class Failed(Exception):
         self.said = said
 
 
-def do_all(tasks: Sequence[Task], folder: Path, jobs: int) -> dict[str, Failed]:
+def do_all(tasks: Sequence[Task], first: Task, folder: Path, jobs: int) -> dict[str, Failed]:
     """Does tasks and what they need.
 
     Args:
         tasks: in the order in which they are begun.
+        first: done before all others, also those of other jobs: it measures in which precision and memory layout this machine
+            is fastest, and the others, which find it in their workspace, compute alike.
         folder: of the studies; logs go to `logs/`, what each task took to `tasks/`.
         jobs: tasks at the same time, which share the cores.
 
@@ -52,6 +54,7 @@ def do_all(tasks: Sequence[Task], folder: Path, jobs: int) -> dict[str, Failed]:
             except Failed as failure:
                 failed[task.name] = failure
 
+        do(first)
         with ThreadPoolExecutor(jobs) as pool:
             list(pool.map(do, tasks))
         if stop:
