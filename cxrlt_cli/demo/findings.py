@@ -22,14 +22,19 @@ def draw(findings: Collection[str], patient: Anatomy, rng: Rng, size: int) -> np
     Returns:
         (size, size) uint8, 0 black.
     """
+    return expose(paint(findings, patient, rng, size), rng)
+
+
+def paint(findings: Collection[str], patient: Anatomy, rng: Rng, size: int) -> Chest:
+    """The chest before it is exposed: where a finding is, is where two of them differ that the same `rng` painted."""
     for name, change in _SHAPE.items():  # what changes the form of heart and lungs comes before they are drawn
         if name in findings:
             patient = change(patient, rng)
     chest = draw_chest(patient, size)
-    for name, paint in _PAINT.items():
+    for name, brush in _PAINT.items():
         if name in findings:
-            paint(chest, rng)
-    return expose(chest, rng)
+            brush(chest, rng)
+    return chest
 
 
 def _side(rng: Rng) -> int:
