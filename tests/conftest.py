@@ -143,16 +143,21 @@ def pictures(tmp_path: Path) -> Path:
 CACHE = ["cache", "--label-columns", ",".join(CLASSES), "--size", "32", "--workers", "2"]
 
 
-@pytest.fixture
-def dataset(cxrlt: Run, pictures: Path, tmp_path: Path) -> Path:
-    """A workspace (`tmp_path`) with pictures cached, labels embedded and merged."""
+def prepared(cxrlt: Run, pictures: Path, folder: Path) -> None:
+    """Caches the pictures, embeds the labels and merges, with `folder` as workspace."""
     for command in (
         [*CACHE, "--source", f"table={pictures / 'labels.csv'}", "--name", "pictures"],
         ["embed-labels", "--encoder", "ngram"],
-        ["merge", "--label-space", classes_file(tmp_path), "--split", "50,25,25"],
+        ["merge", "--label-space", classes_file(folder), "--split", "50,25,25"],
     ):
         ended = cxrlt(*command)
         assert ended.code == 0, ended.err
+
+
+@pytest.fixture
+def dataset(cxrlt: Run, pictures: Path, tmp_path: Path) -> Path:
+    """A workspace (`tmp_path`) with pictures cached, labels embedded and merged."""
+    prepared(cxrlt, pictures, tmp_path)
     return tmp_path / "dataset.parquet"
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cxrlt_cli.config.evaluate import parse_bounds
+from cxrlt_cli.config.groups import groups_flag, parse_groups
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.options import flag
 from cxrlt_cli.workspace import checked_name
@@ -24,11 +24,7 @@ class CompareConfig:
     split: Literal["train", "val", "test", "all"] | None = flag(
         None, "Split of the dataset that was scored [default: what the predictions say]"
     )
-    groups: str = flag(
-        "0.10,0.01",
-        "A class is head above the first share of training positives, medium above the second, tail else.",
-        metavar="HIGH,LOW",
-    )
+    groups: str = groups_flag()
     bootstrap: int = flag(10_000, "Resamples of the patients; the smallest p-value is 2 / (N + 1).", metavar="N")
     seed: int = flag(0, "Decides the resamples.")
     name: str = flag("", "Keep the comparison: comparisons/NAME/ [default: only printed]")
@@ -50,4 +46,4 @@ class CompareConfig:
     @property
     def bounds(self) -> tuple[float, float]:
         """High and low of `--groups`."""
-        return parse_bounds(self.groups)
+        return parse_groups(self.groups)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cxrlt_cli.config.groups import groups_flag, parse_groups
 from cxrlt_cli.errors import UserError, nearest
 from cxrlt_cli.options import flag
 from cxrlt_cli.workspace import checked_name
@@ -22,11 +23,7 @@ class EvaluateConfig:
     split: Literal["train", "val", "test", "all"] | None = flag(
         None, "Split of the dataset that was scored [default: what the predictions say]"
     )
-    groups: str = flag(
-        "0.10,0.01",
-        "A class is head above the first share of training positives, medium above the second, tail else.",
-        metavar="HIGH,LOW",
-    )
+    groups: str = groups_flag()
     undefined: Literal["leave-out", "zero"] = flag(
         "leave-out", "A class without a positive has no AP: left out of the means, or 0 in them, as the challenge counts."
     )
@@ -63,18 +60,4 @@ class EvaluateConfig:
     @property
     def bounds(self) -> tuple[float, float]:
         """High and low of `--groups`."""
-        return parse_bounds(self.groups)
-
-
-def parse_bounds(groups: str) -> tuple[float, float]:
-    """High and low of `--groups`. Raises UserError where they are not two shares in that order."""
-    try:
-        high, low = (float(part) for part in groups.split(","))
-    except ValueError:
-        high, low = 0.0, 0.0
-    if not 0 <= low < high < 1:
-        raise UserError(
-            f"--groups {groups!r} is not two shares, high and low, with 0 <= low < high < 1",
-            "as in --groups 0.10,0.01: head above 10 %, medium above 1 %, tail else",
-        )
-    return high, low
+        return parse_groups(self.groups)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cxrlt_cli.config.groups import groups_flag, parse_groups
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.options import flag
 from cxrlt_cli.workspace import checked_name
@@ -25,11 +26,7 @@ class ReportConfig:
     dataset: Path | None = flag(None, "The dataset with labels and pictures [default: dataset.parquet]")
     mistakes: int = flag(6, "Show so many missed findings and as many false alarms as pictures; 0 keeps pictures out.")
     resamples: int = flag(1000, "Resamples of the patients from which intervals come.")
-    groups: str = flag(
-        "0.10,0.01",
-        "A class is head above the first share of training positives, medium above the second, tail else.",
-        metavar="HIGH,LOW",
-    )
+    groups: str = groups_flag()
     seed: int = flag(0, "Decides the resamples.")
     name: str = flag("", "Name of the report: reports/NAME/ [default: the names of what it is about]")
     device: Literal["auto", "cpu", "cuda"] = flag("auto", "Where to compute; auto takes a GPU where there is one.")
@@ -49,6 +46,4 @@ class ReportConfig:
     @property
     def bounds(self) -> tuple[float, float]:
         """High and low of `--groups`."""
-        from cxrlt_cli.config.evaluate import EvaluateConfig
-
-        return EvaluateConfig(groups=self.groups).bounds
+        return parse_groups(self.groups)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.errors import UserError, listed
 
 
@@ -34,9 +33,8 @@ class Studies:
         return Studies(image_ids, local_codes(self.codes[rows]), self.lateral[rows])
 
 
-def studies_of_dataset(dataset: Dataset) -> Studies:
-    """The studies of a dataset's images. Study ids need to be unique only among those of a patient of a source."""
-    table = dataset.table
+def studies_of_table(table: pd.DataFrame) -> Studies:
+    """The studies of a dataset's rows. Study ids need to be unique only among those of a patient of a source."""
     keys = [table[name].astype("string") for name in ("source", "patient_id", "study_id")]
     return make_studies(list(table["image_id"]), keys, table["view"])
 

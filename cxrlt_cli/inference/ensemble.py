@@ -16,7 +16,7 @@ from cxrlt_cli.artifacts.tables import refuse_other_table
 from cxrlt_cli.config.ensemble import EnsembleConfig, parse_weights
 from cxrlt_cli.config.study_merging import parse_study
 from cxrlt_cli.console import data, say, table
-from cxrlt_cli.data.studies import studies_of_dataset
+from cxrlt_cli.data.studies import studies_of_table
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.inference.greedy_selection import Selection, select_greedily
 from cxrlt_cli.inference.member_scores import MemberScores, find_member, read_members
@@ -102,7 +102,7 @@ def _mean_ap(config: EnsembleConfig, val: Dataset, scores: MemberScores, logits:
     columns = [scores.files[0].classes.index(name) for name in val.classes]
     aligned, weights = logits[rows][:, columns], parse_study(config.study)
     if weights:
-        aligned = merge_by_study(aligned, studies_of_dataset(val), config.merge, weights)
+        aligned = merge_by_study(aligned, studies_of_table(val.table), config.merge, weights)
     return mean_of_defined(per_class(aligned, val.targets, val.known).ap)
 
 
@@ -156,7 +156,7 @@ def _merged(config: EnsembleConfig, workspace: Workspace, others: MemberScores, 
     first = others.files[0]
     logits = merge_logits(others.logits, config.merge, np.array([member.weight for member in ensemble.members]))
     if parse_study(config.study):
-        studies = studies_of_dataset(read_dataset(config.dataset or workspace.dataset)).of(first.image_ids)
+        studies = studies_of_table(read_dataset(config.dataset or workspace.dataset).table).of(first.image_ids)
         logits = merge_studies(logits, studies, config.merge, config.study)
     return Predictions(first.image_ids, first.classes, logits, header)
 

@@ -8,7 +8,7 @@ import numpy as np
 from cxrlt_cli.config.evaluate import EvaluateConfig
 from cxrlt_cli.inference.figures import Thresholds, choose_thresholds, decision_figures, micro_ap, ranking_figures
 from cxrlt_cli.inference.scored import Scored
-from cxrlt_cli.inference.studies import merge_studies
+from cxrlt_cli.inference.study_rows import one_row_a_study
 from cxrlt_cli.inference.subgroups import subgroup_rows
 from cxrlt_cli.inference.summary import class_rows, means, threshold_columns, with_interval
 from cxrlt_cli.labels.groups import GROUPS, rule
@@ -52,7 +52,7 @@ def evaluation_of(
 
 
 def _as_scored(config: EvaluateConfig, images: Scored) -> Scored:
-    return merge_studies(images, config.study_merge) if config.per == "study" else images
+    return one_row_a_study(images, config.study_merge) if config.per == "study" else images
 
 
 def _said_of(thresholds: Thresholds, scored: Scored, chosen_on: Scored | None, specificity: float) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from cxrlt_cli.artifacts.tables import refuse_other_table
 from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.config.study_merging import parse_study
 from cxrlt_cli.console import say, warn
-from cxrlt_cli.data.studies import Studies, studies_of_dataset
+from cxrlt_cli.data.studies import Studies, studies_of_table
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.inference.calibrated import apply_calibration, find_calibration, refuse_other_classes
 from cxrlt_cli.inference.chosen import Chosen, choose_runs
@@ -88,7 +88,7 @@ def _predict(ranks: Ranks, config: PredictConfig, workspace: Workspace, chosen: 
             inputs.append(dataset.path)
             part = dataset.split(config.split)
             ids = list(part.table["image_id"])
-            studies = studies_of_dataset(part) if whole or parse_study(config.study) else None
+            studies = studies_of_table(part.table) if whole or parse_study(config.study) else None
             share = batches_of(len(ids), studies.codes if studies and whole else None, config.batch_size, ranks)
             scored = score_split(config, judge, part, share)
         parts = list(scored)

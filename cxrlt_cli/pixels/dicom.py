@@ -17,8 +17,8 @@ from cxrlt_cli.errors import UserError, reason
 from cxrlt_cli.pixels.unreadable import UnreadableImageError
 
 _MOST_PIXELS = 150_000_000
-_BROKEN = (AttributeError, KeyError, IndexError, TypeError, ValueError, NotImplementedError, RuntimeError, OSError, EOFError,
-           struct.error)  # fmt: skip
+#: What pydicom and its decoders raise on a damaged file. Elements are parsed when they are looked at, so that any access may.
+_BROKEN = (AttributeError, LookupError, TypeError, ValueError, RuntimeError, OSError, EOFError, struct.error)
 
 
 def is_dicom(content: bytes) -> bool:

@@ -28,7 +28,7 @@ from cxrlt_cli.console import progress, say, warn
 from cxrlt_cli.data.augment import normalise, to_unit
 from cxrlt_cli.data.batches import batches, rows_in_order
 from cxrlt_cli.data.images import DatasetImages
-from cxrlt_cli.data.studies import studies_of_dataset
+from cxrlt_cli.data.studies import studies_of_table
 from cxrlt_cli.errors import UserError, reported_os_errors
 from cxrlt_cli.model.fusion import StudyFusion
 from cxrlt_cli.model.network import Network, network_from
@@ -98,7 +98,7 @@ def _refuse_unlike(base: Run, content: dict[str, Any], dataset: Dataset) -> None
 
 def _featured(dataset: Dataset, network: Network, width: int, folder: Path, device: torch.device) -> FeaturedSplit:
     """Computes a split's label features once: the network does not change, and training images are not augmented."""
-    codes = studies_of_dataset(dataset).codes
+    codes = studies_of_table(dataset.table).codes
     shape = (len(codes), len(dataset.classes), width)
     split = dataset.table["split"].iloc[0]
     several = int((np.bincount(codes) > 1).sum())

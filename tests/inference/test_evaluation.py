@@ -106,6 +106,15 @@ def test_thresholds_are_those_of_validation(cxrlt: Run, files: tuple[Dataset, Pr
     assert "scores the test split, which is evaluated" in ended.err
 
 
+def test_patients_and_studies_of_one_name_in_two_sources_are_two(cxrlt: Run, tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "dataset.parquet")
+    dataset.table["patient_id"], dataset.table["study_id"] = "1", "1"
+    dataset.table["source"] = np.where(np.arange(len(dataset.table)) % 2, "a", "b")
+    write_dataset(dataset)
+    make_predictions(tmp_path / "predictions" / "base-test.parquet", dataset)
+    assert evaluated(cxrlt, "--per", "study", "--bootstrap", 0)["studies"] == 2
+
+
 @pytest.mark.parametrize("merge", ["mean", "max"])
 def test_studies_are_merged(merge: str, cxrlt: Run, files: tuple[Dataset, Predictions]) -> None:
     dataset, predictions = files

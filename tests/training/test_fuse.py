@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import CACHE, TRAIN, Run, classes_file
+from conftest import TRAIN, Run, prepared
 
 from cxrlt_cli.artifacts.dataset import read_dataset
 from cxrlt_cli.artifacts.predictions import read_predictions
@@ -22,14 +22,9 @@ def run(cxrlt: Run, pictures: Path, tmp_path: Path) -> Path:
     table["patient_id"] = [f"p{one}" for one in number]
     table["study_id"] = [f"s{one}" for one in number]
     table.to_csv(pictures / "labels.csv", index=False)
-    for command in (
-        [*CACHE, "--source", f"table={pictures / 'labels.csv'}", "--name", "pictures"],
-        ["embed-labels", "--encoder", "ngram"],
-        ["merge", "--label-space", classes_file(tmp_path), "--split", "50,25,25"],
-        [*TRAIN, "--epochs", "1", "--name", "a"],
-    ):
-        ended = cxrlt(*command)
-        assert ended.code == 0, ended.err
+    prepared(cxrlt, pictures, tmp_path)
+    ended = cxrlt(*TRAIN, "--epochs", "1", "--name", "a")
+    assert ended.code == 0, ended.err
     return tmp_path
 
 

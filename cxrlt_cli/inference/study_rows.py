@@ -4,15 +4,15 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 
 from cxrlt_cli.console import warn
+from cxrlt_cli.data.studies import studies_of_table
 from cxrlt_cli.inference.scored import Scored
 
 StudyMerge = Literal["mean", "max"]
 
 
-def merge_studies(scored: Scored, how: StudyMerge) -> Scored:
+def one_row_a_study(scored: Scored, how: StudyMerge) -> Scored:
     """A row for each study; an image without a study is one of its own.
 
     A label is positive where an image of the study has it, unknown where it is unknown for all of them.
@@ -22,10 +22,7 @@ def merge_studies(scored: Scored, how: StudyMerge) -> Scored:
         how: mean or max of the images' logits.
     """
     table = scored.table
-    alone = "image " + table["image_id"].astype(str)
-    study = table["study_id"].astype(object)
-    names = table["patient_id"].astype(str) + "\n" + study.where(study.notna(), alone).astype(str)
-    codes = pd.factorize(names)[0]
+    codes = studies_of_table(table).codes
     count = int(codes.max()) + 1
     positive = _any(scored.known & (scored.targets == 1), codes, count)
     negative = _any(scored.known & (scored.targets == 0), codes, count)
