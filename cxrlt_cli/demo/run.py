@@ -42,6 +42,7 @@ _LOOK_NEXT = (
     ("dataset.parquet", "one row an image: labels, patient, split, where its pixels are"),
     ("runs/*/history.jsonl", "loss and each class's AP, epoch by epoch"),
     ("evaluations/demo/", "the table above as per_class.csv and metrics.json"),
+    ("reports/demo/report.html", "the same as a page with curves and the worst mistakes: open it in a browser"),
 )
 
 
@@ -68,6 +69,7 @@ def _training(config: DemoConfig) -> list[list[str]]:
         [*train, "--name", "hard", "--reweight", "hard5:2"],
         ["predict", "base", "hard", "--tta", "8", "--merge", "geomean", "--name", "demo"],
         ["evaluate", "demo"],
+        ["report", "demo"],
     ]
 
 

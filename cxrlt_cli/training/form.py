@@ -72,7 +72,7 @@ def choose_form(config: TrainConfig, size: int, device: torch.device) -> Form:
         return usual
     chosen = _fastest(speeds, usual)
     rates = {name: round(rate, 2) for name, rate in speeds.items()}
-    say(f"{chosen.name}, of what was measured: {', '.join(f'{name} {rate:.1f} images/s' for name, rate in rates.items())}")
+    say(f"computes in {chosen.name}; measured: {', '.join(f'{name} {rate:.1f} images/s' for name, rate in rates.items())}")
     return Form(chosen.precision, chosen.layout, rates, device_name(device))
 
 
@@ -87,7 +87,7 @@ def earlier_form(runs: Path, config: TrainConfig, size: int, device: torch.devic
             form = form_of(described)
             same = all(described["options"].get(name) == getattr(config, name) for name in _DECISIVE)
             if same and described["pixels"]["size"] == size and form.device == device_name(device):
-                say(f"{form.name}, as was measured for {path.parent}")
+                say(f"computes in {form.name}, as was measured for {path.parent}")
                 return form
         except (UserError, KeyError, AttributeError, TypeError):  # a damaged run, or one of another version
             continue

@@ -63,7 +63,7 @@ def test_the_whole_demonstration(cxrlt: Run, tmp_path: Path) -> None:
     assert ended.code == 0, ended.err
     here = tmp_path / "here"
     commands = [line.split()[2] for line in ended.err.splitlines() if line.startswith("$ cxrlt ")]
-    assert commands == ["cache", "cache", "embed-labels", "merge", "train", "train", "predict", "evaluate"]
+    assert commands == ["cache", "cache", "embed-labels", "merge", "train", "train", "predict", "evaluate", "report"]
     dataset = read_dataset(here / "dataset.parquet")
     assert set(dataset.table["source"]) == {"hospital-a", "hospital-b"}
     assert len(dataset.table) == 239
@@ -71,6 +71,7 @@ def test_the_whole_demonstration(cxrlt: Run, tmp_path: Path) -> None:
     metrics = json.loads((here / "evaluations/demo/metrics.json").read_text())
     assert metrics["split"] == "test"
     assert "mAP" in ended.out
+    assert (here / "reports/demo/report.html").is_file()
     assert "Look next at" in ended.err
 
     ended = cxrlt("demo", here)

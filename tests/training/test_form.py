@@ -37,7 +37,7 @@ def test_only_what_is_clearly_faster_is_chosen(
     found = choose_form(TrainConfig(encoder="resnet18", batch_size=4), 32, CPU)
     assert found.name == chosen
     assert found.images_per_s == {name: round(4 / time, 2) for name, time in seconds.items()}
-    assert f"{chosen}, of what was measured: fp32, plain 4.0 images/s" in capsys.readouterr().err
+    assert f"computes in {chosen}; measured: fp32, plain 4.0 images/s" in capsys.readouterr().err
 
 
 def test_what_flags_say_is_not_measured_and_a_measurement_changes_no_draw(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +61,7 @@ def test_a_run_keeps_its_form(cxrlt: Run, dataset: Path, tmp_path: Path, monkeyp
     monkeypatch.setattr(form_module, "_pass", None)  # nothing more is measured
     ended = cxrlt(*auto, "--name", "alike", "--seed", "1")
     assert ended.code == 0, ended.err
-    assert "fp32, channels-last, as was measured for" in ended.err
+    assert "computes in fp32, channels-last, as was measured for" in ended.err
     assert json.loads((tmp_path / "runs/alike/config.json").read_text())["form"] == described["form"]
     assert cxrlt(*auto, "--name", "said", "--layout", "channels-last", "--precision", "fp32").code == 0
     one, other = (_weights(tmp_path / f"runs/{name}") for name in ("measured", "said"))
