@@ -5,11 +5,9 @@ from pathlib import Path
 from typing import Literal
 
 from cxrlt_cli.config.groups import groups_flag, parse_groups
-from cxrlt_cli.errors import UserError, nearest
+from cxrlt_cli.errors import UserError
 from cxrlt_cli.options import flag
 from cxrlt_cli.workspace import checked_name
-
-SUBGROUPS = ("sex", "age", "view", "source")
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,15 @@ class EvaluateConfig:
     calibrate: str = flag("", "Calibrate the predictions first: a name under calibrations/, or a file.")
     per: Literal["image", "study"] = flag("image", "What is scored: each image, or the images of a study together.")
     study_merge: Literal["mean", "max"] = flag("mean", "How the logits of a study's images become one.")
-    by: tuple[str, ...] = flag((), "Also for each value of this column, repeatable: sex, age (in bands), view or source.")
+    by: tuple[str, ...] = flag(
+        (),
+        "Also for each value of this column, repeatable: sex, age (in bands), view, source, a class, or one of --by-table; "
+        "many numbers are divided into quarters.",
+        metavar="COLUMN",
+    )
+    by_table: Path | None = flag(
+        None, "Further columns for --by: a CSV or Parquet with image_id, study_id or patient_id.", metavar="TABLE"
+    )
     name: str = flag("", "Name of the evaluation: evaluations/NAME/ [default: the name of the predictions]")
     output: Path | None = flag(None, "Folder in which NAME/ is made [default: evaluations/]", metavar="FOLDER")
     json: bool = flag(False, "Print the figures as JSON instead of a table.", name="--json")
@@ -53,9 +59,8 @@ class EvaluateConfig:
             raise UserError("--bootstrap is 0 … 1000000 and --seed at least 0", "1000 resamples are enough for an interval")
         if not 0 < self.specificity < 1:
             raise UserError(f"--specificity {self.specificity} is not between 0 and 1", "as in 0.9")
-        for name in self.by:
-            if name not in SUBGROUPS:
-                raise UserError(f"--by {name!r} is no column to divide by{nearest(name, SUBGROUPS)}", ", ".join(SUBGROUPS))
+        if self.by_table and not self.by:
+            raise UserError("--by-table needs --by", "which of its columns? --by COLUMN")
 
     @property
     def bounds(self) -> tuple[float, float]:

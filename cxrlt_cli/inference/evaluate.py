@@ -12,6 +12,8 @@ from cxrlt_cli.errors import UserError
 from cxrlt_cli.inference.calibrated import calibrated_scores, find_calibration
 from cxrlt_cli.inference.entries import find_entry
 from cxrlt_cli.inference.evaluation_table import as_text
+from cxrlt_cli.inference.further_columns import with_columns_of
+from cxrlt_cli.inference.levels import refuse_unknown_columns
 from cxrlt_cli.inference.scored import find_predictions, read_scored
 from cxrlt_cli.options import saved
 from cxrlt_cli.workspace import Workspace, checked_name
@@ -42,6 +44,10 @@ def evaluate(config: EvaluateConfig, workspace: Workspace) -> None:
         inputs.append(calibration.path)
         scored = calibrated_scores(scored, calibration)
         chosen_on = calibrated_scores(chosen_on, calibration) if chosen_on else None
+    if config.by_table:
+        inputs.append(config.by_table)
+        scored = with_columns_of(scored, config.by_table)
+    refuse_unknown_columns(scored, config.by)
     from cxrlt_cli.inference.evaluation import evaluation_of  # torch comes with it: not before all input is found good
 
     provenance = record(saved(config), inputs)

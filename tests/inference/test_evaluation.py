@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import Run
 from scored_files import CLASSES, make_dataset, make_predictions, rows_of_split
@@ -13,7 +14,7 @@ from sklearn.metrics import average_precision_score, f1_score, recall_score, roc
 
 from cxrlt_cli.artifacts.dataset import Dataset, write_dataset
 from cxrlt_cli.artifacts.predictions import Predictions
-from cxrlt_cli.inference.subgroups import subgroup_of
+from cxrlt_cli.inference.levels import subgroup_of
 from cxrlt_cli.metrics.calibration import expected_calibration_error
 from cxrlt_cli.metrics.resampling import multiplicities
 
@@ -152,8 +153,6 @@ def test_subgroups_are_the_figures_of_their_rows(cxrlt: Run, files: tuple[Datase
 
 
 def test_age_bands() -> None:
-    import pandas as pd
-
     ages = pd.Series([0, 19.5, 20, 79, 80, 120, None, -1])
     assert subgroup_of(ages, "age").tolist() == ["00-19", "00-19", "20-39", "60-79", "80+", "80+", "unknown", "unknown"]
 
@@ -191,3 +190,56 @@ def test_wrong_usage(arguments: list[str], says: str, cxrlt: Run, files: tuple[D
     assert ended.code == 2
     assert says in ended.err
     assert not (tmp_path / "evaluations").exists()
+
+
+def test_by_a_class_and_by_the_columns_of_a_table(cxrlt: Run, files: tuple[Dataset, Predictions], tmp_path: Path) -> None:
+    dataset, predictions = files
+    rows = rows_of_split(dataset, "test")
+    patients = dataset.table["patient_id"].to_numpy()[rows]
+    names = sorted(set(patients))[:-1]  # one patient is not told of
+    facts = pd.DataFrame({"patient_id": names, "scanner": ["A", "B"] * 49 + ["A"], "weight": np.arange(40, 139)})
+    facts.to_csv(tmp_path / "facts.csv", index=False)
+    dataset.table["patient_id"] = "made-up:" + dataset.table["patient_id"]  # as merge names them
+    write_dataset(dataset)
+    arguments = ["--by", CLASSES[1], "--by", "scanner", "--by", "weight", "--by-table", tmp_path / "facts.csv"]
+    metrics = evaluated(cxrlt, *arguments, "--bootstrap", 0)
+    values: dict[str, list[str]] = {}
+    for row in metrics["subgroups"]:
+        if not row["class"]:
+            values.setdefault(row["by"], []).append(row["value"])
+    assert values[CLASSES[1]] == ["negative", "positive", "unknown"]
+    assert values["scanner"] == ["A", "B", "unknown"]
+    quarters = ["quarter 1: 40 to 64", "quarter 2: 65 to 89", "quarter 3: 90 to 113", "quarter 4: 114 to 138", "unknown"]
+    assert values["weight"] == quarters
+    scanner = dict(zip(facts["patient_id"], facts["scanner"], strict=True))
+    inside = np.array([scanner.get(name) == "B" for name in patients]) & dataset.known[rows, 0]
+    wanted = average_precision_score(dataset.targets[rows, 0][inside], predictions.logits[inside, 0])
+    found = next(row for row in metrics["subgroups"] if (row["value"], row["class"]) == ("B", CLASSES[0]))
+    assert (found["ap"], found["images"]) == (pytest.approx(wanted), inside.sum())
+    assert metrics["provenance"]["inputs"][-1]["path"].endswith("facts.csv")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--by", "scaner"], "--by 'scaner' is no column"),
+        (["--by", "image_id"], "--by 'image_id' has 200 different values"),
+        (["--by-table", "facts.csv"], "--by-table needs --by"),
+        (["--by", "sex", "--by-table", "none.csv"], "none.csv is not there"),
+        (["--by", "sex", "--by-table", "other.csv"], "has none of the columns image_id, study_id, patient_id"),
+        (["--by", "sex", "--by-table", "strangers.csv"], "strangers.csv has none of the images"),
+        (["--by", "sex", "--by-table", "taken.csv"], "taken.csv and the dataset both have sex"),
+        (["--by", "sex", "--by-table", "twice.csv"], "i0460"),
+    ],
+)
+def test_what_cannot_divide(
+    arguments: list[str], said: str, cxrlt: Run, files: tuple[Dataset, Predictions], tmp_path: Path
+) -> None:
+    (tmp_path / "other.csv").write_text("name,scanner\ni0460,A\n")
+    (tmp_path / "strangers.csv").write_text("image_id,scanner\nx,A\n")
+    (tmp_path / "taken.csv").write_text("image_id,sex\ni0460,A\n")
+    (tmp_path / "twice.csv").write_text("image_id,scanner\ni0460,A\ni0460,B\n")
+    ended = cxrlt("evaluate", "base-test", *arguments)
+    assert ended.code == 2
+    assert said in ended.err
+    assert not (tmp_path / "evaluations" / "base-test").exists()
