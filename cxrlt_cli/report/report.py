@@ -11,6 +11,7 @@ from cxrlt_cli.config.report import ReportConfig
 from cxrlt_cli.console import data, say, warn
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.report.content import charts, class_rows, company, comparison, head_of, what_was_run
+from cxrlt_cli.report.evaluated import at_thresholds, subgroups
 from cxrlt_cli.report.figure_files import draw_figures
 from cxrlt_cli.report.mistakes import pictures, worst
 from cxrlt_cli.report.numbers import Numbers, numbers_of
@@ -50,6 +51,8 @@ def write_report(config: ReportConfig, workspace: Workspace) -> None:
         **head_of(subjects, numbers, config),
         "rows": rows,
         "comparison": comparison(subjects, differences),
+        "thresholds": at_thresholds(subjects[0].evaluation),
+        "subgroups": subgroups(subjects[0].evaluation),
         "panels": {name: charts(some) for name, some in panels.items()},
         "company": company(found, scored.classes, order),
         "mistakes": _mistakes(config, subjects[0], dataset),

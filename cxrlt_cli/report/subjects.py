@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cxrlt_cli.artifacts.calibration import Calibration, read_calibration
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.artifacts.evaluation import read_evaluation
 from cxrlt_cli.artifacts.files import fingerprint
@@ -11,6 +12,7 @@ from cxrlt_cli.artifacts.predictions import FORMAT, VERSION
 from cxrlt_cli.artifacts.run import Run, read_history, read_json
 from cxrlt_cli.artifacts.tables import read_any_header, read_header
 from cxrlt_cli.errors import UserError, nearest
+from cxrlt_cli.inference.calibrated import calibrated_scores
 from cxrlt_cli.inference.forward import find_runs
 from cxrlt_cli.inference.scored import Scored, read_scored
 from cxrlt_cli.workspace import Workspace, newest
@@ -25,7 +27,7 @@ class Subject:
         scored: its scores beside the labels.
         runs: the runs that scored, of those that are there.
         absent: names of the runs that are not.
-        evaluation: `metrics.json`, where an evaluation was named.
+        evaluation: `metrics.json` of the evaluation that was named, or of the newest of the same scores; None without one.
     """
 
     name: str
@@ -112,6 +114,8 @@ def _scores(path: Path, run: str) -> bool:
 
 def _of_evaluation(folder: Path, workspace: Workspace) -> _Found:
     evaluation = read_evaluation(folder)
+    if evaluation["per"] != "image":
+        raise UserError(f"{folder} is by study, a report by image", "report its predictions or its run")
     source = evaluation["provenance"]["inputs"][0]
     candidates = (workspace.predictions / Path(source["path"]).name, Path(source["path"]))
     path = next((path for path in candidates if path.is_file()), None)
@@ -128,4 +132,35 @@ def _subject(found: _Found, dataset: Dataset, workspace: Workspace) -> Subject:
     runs = [found.run] if found.run else [Run(workspace.runs / name) for name in names]
     there = [run for run in runs if run.config.is_file()]
     absent = [name for name, run in zip(names, runs, strict=True) if run not in there]
-    return Subject(found.name, read_scored(found.path, dataset, split), there, absent, found.evaluation)
+    scored = read_scored(found.path, dataset, split)
+    evaluation = found.evaluation
+    if evaluation is None:
+        evaluation = _evaluation_of(scored, dataset, workspace)
+    elif evaluation["predictions"].get("calibration"):
+        scored = calibrated_scores(scored, _calibration_of(evaluation, workspace))
+    return Subject(found.name, scored, there, absent, evaluation)
+
+
+def _calibration_of(evaluation: dict[str, Any], workspace: Workspace) -> Calibration:
+    """The calibration with which an evaluation was made. Raises UserError where it is not there or has changed."""
+    name = evaluation["predictions"]["calibration"]["name"]
+    file = next(one for one in evaluation["provenance"]["inputs"] if Path(one["path"]).name == f"{name}.json")
+    path = next((path for path in (workspace.calibrations / f"{name}.json", Path(file["path"])) if path.is_file()), None)
+    if path is None or fingerprint(path)["sha256"] != file["sha256"]:
+        raise UserError(f"{file['path']}, with which it was calibrated, is not there or has changed", "evaluate again")
+    return read_calibration(path)
+
+
+def _evaluation_of(scored: Scored, dataset: Dataset, workspace: Workspace) -> dict[str, Any] | None:
+    """The newest evaluation of the very scores and labels, image by image and not calibrated; None where there is none."""
+    inputs = [fingerprint(path)["sha256"] for path in (scored.path, dataset.path)]
+    files = sorted(workspace.evaluations.glob("*/metrics.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for file in files:
+        try:
+            one = read_evaluation(file)
+            same = [file["sha256"] for file in one["provenance"]["inputs"][:2]] == inputs and one["split"] == scored.split
+            if same and one["per"] == "image" and not one["predictions"].get("calibration"):
+                return one
+        except (UserError, KeyError, TypeError):  # damaged, and not what was asked for
+            continue
+    return None

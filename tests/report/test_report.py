@@ -92,6 +92,43 @@ def test_an_evaluation_of_an_ensemble(cxrlt: Run, workspace: Path) -> None:
     assert f"<dt>mAP</dt><dd>{metrics['mAP']:.3f}" in html
 
 
+def test_an_evaluations_thresholds_subgroups_and_calibration_are_told(cxrlt: Run, workspace: Path) -> None:
+    evaluate = ["evaluate", "a-test", "--thresholds-from", "a", "--by", "view", "--by", "Effusion", "--workspace", workspace]
+    assert cxrlt("calibrate", "a", "--name", "warm", "--workspace", workspace).code == 0
+    assert cxrlt(*evaluate, "--calibrate", "warm", "--name", "calibrated").code == 0
+    html, _ = _report(cxrlt, workspace, "calibrated", "--mistakes", "0")
+    metrics = json.loads((workspace / "evaluations/calibrated/metrics.json").read_text())
+    assert "Probabilities are calibrated by warm (temperature)" in html
+    assert "Thresholds were chosen on" in html
+    section = html.partition('id="thresholds"')[2].partition("</section>")[0]
+    for row in metrics["per_class"]:
+        cells = re.search(rf'<th scope="row">{row["class"]}</th>.*?</tr>', section, re.DOTALL)
+        assert cells
+        wanted = [f"{row[name]:.3f}" for name in ("f1_threshold", "f1", "sensitivity", "ece")]
+        found = re.findall(r'<td class="num(?: strong)?">([^<]*)</td>', cells.group(0))
+        assert found == wanted
+    parts = [row for row in metrics["subgroups"] if not row["class"]]
+    section = html.partition('id="subgroups"')[2].partition("</section>")[0]
+    assert section.count("<tr") == 1 + len(parts)
+    for row in parts:
+        assert f'<td>{row["by"]}</td><th scope="row">{row["value"]}</th><td class="num">{row["images"]}</td>' in section
+    says = r"Reliability of all labels: mean distance between said and found [0-9.]+"
+    plain, _ = _report(cxrlt, workspace, "a")
+    assert re.findall(says, html) != re.findall(says, plain), "the curves are of the calibrated probabilities"
+
+
+def test_a_run_is_told_of_with_the_evaluation_of_its_scores(cxrlt: Run, workspace: Path) -> None:
+    evaluate = ["evaluate", "a-test", "--overwrite", "--workspace", workspace]
+    assert cxrlt(*evaluate).code == 0
+    html, _ = _report(cxrlt, workspace, "a", "--mistakes", "0")
+    assert "Thresholds were chosen on these very images" in html
+    assert 'id="subgroups"' not in html
+    assert cxrlt(*evaluate, "--per", "study", "--name", "studies").code == 0
+    ended = cxrlt("report", "studies", "--workspace", workspace)
+    assert ended.code == 2
+    assert "is by study, a report by image" in ended.err
+
+
 def test_an_existing_report_is_not_overwritten_unasked(cxrlt: Run, workspace: Path) -> None:
     _report(cxrlt, workspace, "a", "--name", "kept")
     ended = cxrlt("report", "a", "--name", "kept", "--workspace", workspace)
