@@ -100,7 +100,12 @@ def load_members(runs: list[Run], device: torch.device, weights: list[float] | N
 
 
 def score(
-    members: list[Member], views: tuple[View, ...], merge: str, images: Tensor, studies: np.ndarray | None = None
+    members: list[Member],
+    views: tuple[View, ...],
+    merge: str,
+    images: Tensor,
+    studies: np.ndarray | None = None,
+    precision: torch.dtype = torch.float32,
 ) -> np.ndarray:
     """Scores a batch.
 
@@ -110,12 +115,14 @@ def score(
         merge: `geomean`, `mean` or `logits`, over views and members alike.
         images: (B, S, S) uint8.
         studies: (B,) the study of each, whole studies; for fused members, which give each image its study's logits.
+        precision: of convolutions and products.
 
     Returns:
         (B, C) float32 logits in the order of the first member's classes.
     """
-    images = images.to(next(members[0].network.parameters()).device)
-    with torch.inference_mode():
+    images = images.to(next(members[0].network.parameters()).device, non_blocking=True)
+    reduced = torch.autocast(images.device.type, precision, enabled=precision != torch.float32)
+    with torch.inference_mode(), reduced:
         logits = np.concatenate([_logits(member, images, views, studies)[:, :, member.order] for member in members])
     if len(logits) == 1:
         single: np.ndarray = logits[0]

@@ -31,7 +31,7 @@ from cxrlt_cli.options import saved
 from cxrlt_cli.pixels.settings import settings_from
 from cxrlt_cli.pixels.workers import ImageFile
 from cxrlt_cli.training.distributed import Ranks, joined_ranks
-from cxrlt_cli.training.recipe import choose_device
+from cxrlt_cli.training.recipe import choose_device, choose_precision
 from cxrlt_cli.workspace import Workspace
 
 
@@ -66,10 +66,12 @@ def _refuse_outputs(config: PredictConfig, path: Path) -> None:
 def _predict(ranks: Ranks, config: PredictConfig, workspace: Workspace, chosen: Chosen, path: Path) -> None:
     failures: dict[str, str] = {}
     with ranks.agreed():
-        members = load_members(chosen.runs, choose_device(config.device, ranks.local), chosen.weights)
+        device = choose_device(config.device, ranks.local)
+        precision = choose_precision(config.precision, device)
+        members = load_members(chosen.runs, device, chosen.weights)
         if ranks.first:
             check_writable(path.parent)
-        judge = partial(score, members, VIEWS[: config.tta], chosen.merge)
+        judge = partial(score, members, VIEWS[: config.tta], chosen.merge, precision=precision)
         whole = any(member.fusion for member in members)
         inputs = [member.path for member in members] + ([chosen.recipe] if chosen.recipe else [])
         calibration = _calibration(config, workspace, members[0].classes)
@@ -90,7 +92,7 @@ def _predict(ranks: Ranks, config: PredictConfig, workspace: Workspace, chosen: 
             ids = list(part.table["image_id"])
             studies = studies_of_table(part.table) if whole or parse_study(config.study) else None
             share = batches_of(len(ids), studies.codes if studies and whole else None, config.batch_size, ranks)
-            scored = score_split(config, judge, part, share)
+            scored = score_split(config, judge, part, share, device)
         parts = list(scored)
     shares = ranks.at_first((parts, failures))
     if shares:
@@ -170,6 +172,7 @@ def _header(config: PredictConfig, members: list[Member], merge: str, inputs: li
         "merge": merge if several else "none",
         "members": [{"name": member.name, "weight": member.weight} for member in members],
         "study": "fused" if any(member.fusion for member in members) else config.study,
+        "precision": config.precision,
         "pixels": members[0].pixels,
         "provenance": record(saved(config), inputs),
     }

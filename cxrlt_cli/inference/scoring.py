@@ -9,7 +9,7 @@ import torch
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.console import progress
-from cxrlt_cli.data.batches import batches, rows_in_order
+from cxrlt_cli.data.batches import batches, pinned_for, rows_in_order
 from cxrlt_cli.data.images import DatasetImages
 from cxrlt_cli.data.studies import rows_by_study
 from cxrlt_cli.inference.folder import read_folder
@@ -49,10 +49,10 @@ def batches_of(count: int, codes: np.ndarray | None, batch_size: int, ranks: Ran
     return Share(every[ranks.rank :: ranks.world], codes)
 
 
-def score_split(config: PredictConfig, judge: Judge, dataset: Dataset, share: Share) -> Iterator[Part]:
-    """Scores a share of the images of a split."""
+def score_split(config: PredictConfig, judge: Judge, dataset: Dataset, share: Share, device: torch.device) -> Iterator[Part]:
+    """Scores a share of the images of a split; `device` is where they are looked at."""
     with progress(f"predict {config.split}", share.images) as bar:
-        for batch in batches(dataset, DatasetImages(dataset), share.batches):
+        for batch in batches(dataset, DatasetImages(dataset), share.batches, pinned_for(device)):
             yield batch.rows, judge(batch.images, share.studies(batch.rows))
             bar.advance(len(batch.rows))
 

@@ -58,6 +58,18 @@ def test_views_change_the_scores_and_the_batch_size_does_not(cxrlt: Run, runs: P
     assert np.allclose(_logits(runs, "eight"), _logits(runs, "small"), atol=1e-5)
 
 
+def test_reduced_precision_moves_scores_little_and_is_written_down(cxrlt: Run, runs: Path) -> None:
+    for name in ("fp32", "bf16"):
+        assert cxrlt("predict", "a", "--precision", name).code == 0
+    full, reduced = _logits(runs, "a-test"), _logits(runs, "a-test-bf16")
+    assert 0 < np.abs(full - reduced).max() < 0.05
+    assert read_predictions(runs / "predictions/a-test-bf16.parquet").header["precision"] == "bf16"
+    if not torch.cuda.is_available():
+        ended = cxrlt("predict", "a", "--precision", "fp16")
+        assert ended.code == 2
+        assert "--precision fp16 needs a GPU" in ended.err
+
+
 def test_a_folder_of_images_scores_as_the_cache_did(cxrlt: Run, runs: Path) -> None:
     (runs / "source/pictures/broken.png").write_bytes(b"no picture")
     ended = cxrlt("predict", "a", "--images", runs / "source", "--name", "folder")
