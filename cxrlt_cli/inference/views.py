@@ -6,7 +6,6 @@ The paper does not publish its views; these are ours. `--tta N` takes the first 
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from cxrlt_cli.data.augment import affine, matrices
@@ -55,7 +54,6 @@ def look(images: Tensor, view: View) -> Tensor:
     """
     if view == View(flip=view.flip):
         return images.flip(-1) if view.flip else images
-    count = len(images)
-    shift = np.tile([view.right, view.down], (count, 1))
-    maps = matrices(np.full(count, view.flip), np.full(count, view.degrees), np.full(count, view.zoom), shift)
-    return affine(images, torch.as_tensor(maps, device=images.device))
+    shift = np.array([[view.right, view.down]])
+    maps = matrices(np.array([view.flip]), np.array([view.degrees]), np.array([view.zoom]), shift).to(images.device)
+    return affine(images.transpose(0, 1), maps).transpose(0, 1)  # channels of one picture: its weights are computed once
