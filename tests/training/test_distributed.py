@@ -59,24 +59,12 @@ def test_two_ranks_come_to_what_one_comes_to(cxrlt: Run, partly_known: Path) -> 
     done = cxrlt(*command, "--name", "one")
     assert done.code == 0, done.err
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "cxrlt_cli"]
-    launched = subprocess.run(
-        [*launcher, *command, "--name", "two"], cwd=partly_known, capture_output=True, text=True, check=False, timeout=250
-    )
-    assert launched.returncode == 0, launched.stderr
-    assert launched.stderr.count("epoch 1/3: loss") == 1, "rank 0 alone talks"
-
-    one, two = partly_known / "runs/one", partly_known / "runs/two"
-    assert sorted(path.name for path in one.iterdir()) == sorted(path.name for path in two.iterdir())
-    losses = _step_losses(one)
-    assert len(losses) == 9
-    assert len(set(losses)) == 9
-    np.testing.assert_allclose(_step_losses(two), losses, rtol=1e-5)
-    for alone, shared in zip(_history(one), _history(two), strict=True):
-        for name in ("train_loss", "val_loss", "mAP"):
-            assert shared[name] == pytest.approx(alone[name], rel=1e-5)
-    expected, found = (read_predictions(run / "validation.parquet") for run in (one, two))
-    assert found.image_ids == expected.image_ids, "every image once, in order"
-    np.testing.assert_allclose(found.logits, expected.logits, atol=1e-4)
+    for name, more in (("two", []), ("parts", ["--accumulate", "2"])):
+        own = [*launcher, *command, *more, "--name", name]
+        launched = subprocess.run(own, cwd=partly_known, capture_output=True, text=True, check=False, timeout=250)
+        assert launched.returncode == 0, launched.stderr
+        assert launched.stderr.count("epoch 1/3: loss") == 1, "rank 0 alone talks"
+        _expect_the_same_training(partly_known / "runs/one", partly_known / f"runs/{name}")
 
     for images in ([], ["--images", "source/pictures", "--name", "folder"]):
         arguments = ["predict", "one", "--batch-size", "7", "--tta", "2", "--overwrite", *images]
@@ -90,6 +78,20 @@ def test_two_ranks_come_to_what_one_comes_to(cxrlt: Run, partly_known: Path) -> 
         shared = read_predictions(path)
         assert shared.image_ids == alone.image_ids
         assert (shared.logits == alone.logits).all(), "batches are dealt out whole: bit-equal"
+
+
+def _expect_the_same_training(one: Path, other: Path) -> None:
+    assert sorted(path.name for path in one.iterdir()) == sorted(path.name for path in other.iterdir())
+    losses = _step_losses(one)
+    assert len(losses) == 9
+    assert len(set(losses)) == 9
+    np.testing.assert_allclose(_step_losses(other), losses, rtol=1e-5)
+    for alone, shared in zip(_history(one), _history(other), strict=True):
+        for name in ("train_loss", "val_loss", "mAP"):
+            assert shared[name] == pytest.approx(alone[name], rel=1e-5)
+    expected, found = (read_predictions(run / "validation.parquet") for run in (one, other))
+    assert found.image_ids == expected.image_ids, "every image once, in order"
+    np.testing.assert_allclose(found.logits, expected.logits, atol=1e-4)
 
 
 def test_a_stop_of_one_rank_stops_all_and_they_go_on_bit_equal(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
