@@ -43,6 +43,8 @@ DECODER = {
     "decoder, shared classifier": TrainConfig(classifier="shared"),
     "decoder, separate classifiers": TrainConfig(),
     "decoder, small networks": TrainConfig(classifier="mlp"),
+    "decoder of 2 layers, separate classifiers": TrainConfig(decoder_layers=2),
+    "decoder of 1 layer, separate classifiers": TrainConfig(decoder_layers=1),
 }
 
 
@@ -72,8 +74,8 @@ def plain_step(encoder: str, marks: list[str]) -> tuple[Callable[[], None], nn.M
     return step, network
 
 
-def decoder_step(config: TrainConfig, encoder: str) -> Callable[[], None]:
-    """A step of cxrlt's network with the default decoder of 4 layers."""
+def decoder_step(config: TrainConfig, encoder: str, precision: str) -> Callable[[], None]:
+    """A step of cxrlt's network; its decoder has 4 layers where the options say nothing else."""
     config = replace(config, encoder=encoder)
     network, _ = make_network(config, np.random.default_rng(0).standard_normal((CLASSES, 768), np.float32))
     network.place(CPU, SIZE).train()
@@ -82,7 +84,9 @@ def decoder_step(config: TrainConfig, encoder: str) -> Callable[[], None]:
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
-        functional.binary_cross_entropy_with_logits(network(images), targets).backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            logits = network(images)
+        functional.binary_cross_entropy_with_logits(logits.float(), targets).backward()
         nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimizer.step()
 
@@ -114,9 +118,9 @@ def speed(encoder: str, rounds: int, threads: int) -> None:
         for name, marks in SPEED.items()
     }
     times: dict[str, list[list[float]]] = {name: [] for name in servers}
-    products: list[float] = []
+    products: dict[str, list[float]] = {"fp32": [], "bf16": []}
     torch.set_num_threads(threads)
-    matrix = torch.randn(1536, 1536)
+    matrices = {"fp32": torch.randn(1536, 1536), "bf16": torch.randn(1536, 1536).bfloat16()}
     for _ in range(rounds):
         for name, server in servers.items():
             assert server.stdin is not None
@@ -124,40 +128,42 @@ def speed(encoder: str, rounds: int, threads: int) -> None:
             server.stdin.write("\n")
             server.stdin.flush()
             times[name].append(json.loads(server.stdout.readline()))
-        products.extend(2 * 1536**3 / seconds_of(lambda: torch.mm(matrix, matrix))[1] for _ in range(10))
+        for precision, matrix in matrices.items():
+            products[precision] += [2 * 1536**3 / seconds_of(lambda m=matrix: torch.mm(m, m))[1] for _ in range(10)]
     for server in servers.values():
         server.communicate()
     step, _ = plain_step(encoder, ["one"])
     operations = operations_of(step)
-    print(
-        f"\n{encoder}, {SIZE} px, batch {BATCH}, {threads} thread(s); product of matrices {median(products) / 1e9:.0f} Gflop/s"
-    )
-    table(times, operations / median(products))
+    peaks = {name: median(rates) for name, rates in products.items()}
+    said = ", ".join(f"{peak / 1e9:.0f} in {name}" for name, peak in peaks.items())
+    print(f"\n{encoder}, {SIZE} px, batch {BATCH}, {threads} thread(s); Gflop/s of matrix products a processor second: {said}")
+    table(times, {name: operations / peaks["bf16" if "bf16" in marks else "fp32"] for name, marks in SPEED.items()})
 
 
-def table(times: dict[str, list[list[float]]], floor: float) -> None:
+def table(times: dict[str, list[list[float]]], floors: dict[str, float]) -> None:
+    """Prints a row a contender; `floors` are the processor seconds that matrix products of its precision alone would take."""
     first = np.array(next(iter(times.values())))
-    print("| contender | images/s | a processor second | of the first, wall | of the first, processor | of products |")
+    print("| contender | images/s | a processor second | of the first, wall | of the first, processor | of its products |")
     print("| --- | --- | --- | --- | --- | --- |")
     for name, own in times.items():
         seconds = np.array(own)
         wall, cpu = np.median(first / seconds, axis=0)
         rate = BATCH / np.median(seconds, axis=0)
-        share = f"{floor / np.median(seconds[:, 1]):.0%}" if floor else ""
+        share = f"{floors[name] / np.median(seconds[:, 1]):.0%}"
         print(f"| {name} | {rate[0]:.1f} | {rate[1]:.1f} | {wall:.2f}x | {cpu:.2f}x | {share} |")
 
 
-def decoder(encoder: str, rounds: int, threads: int) -> None:
+def decoder(encoder: str, rounds: int, threads: int, precision: str) -> None:
     torch.set_num_threads(threads)
     keep_memory()
-    steps = {name: decoder_step(config, encoder) for name, config in DECODER.items()}
+    steps = {name: decoder_step(config, encoder, precision) for name, config in DECODER.items()}
     for step in steps.values():
         step()
     times: dict[str, list[list[float]]] = {name: [] for name in steps}
     for _ in range(rounds):
         for name, step in steps.items():
             times[name].append(list(seconds_of(step)))
-    print(f"\n{encoder}, {SIZE} px, batch {BATCH}, {CLASSES} classes, {threads} thread(s)")
+    print(f"\n{encoder}, {SIZE} px, batch {BATCH}, {CLASSES} classes, {threads} thread(s), {precision}")
     print("| head | ms a step | time of the linear head's step, wall | processor |\n| --- | --- | --- | --- |")
     first = np.array(next(iter(times.values())))
     for name, own in times.items():
@@ -181,7 +187,8 @@ def main() -> None:
             speed(encoder, given.rounds, given.threads)
     if "decoder" in given.what:
         for encoder in given.encoder or ["resnet50", "resnet18"]:
-            decoder(encoder, given.rounds, given.threads)
+            for precision in ("fp32", "bf16"):
+                decoder(encoder, given.rounds, given.threads, precision)
 
 
 if __name__ == "__main__":
