@@ -18,7 +18,8 @@ class Calibration:
 
     Attributes:
         method: temperature or isotonic.
-        fitted: class -> `temperature`: one number above 0; or `logits` and `probabilities`: ascending, between 0 and 1.
+        fitted: class -> `temperature`: one number above 0; or points, ascending in both: `logits`, and `probabilities` there,
+            between 0 and 1.
             Empty where a class could not be fitted: it stays as it is.
         header: the predictions it was fitted on, errors before and after, provenance.
         path: the file.

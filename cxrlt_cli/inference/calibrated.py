@@ -11,7 +11,7 @@ from cxrlt_cli.artifacts.predictions import Predictions
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.inference.scored import Scored
-from cxrlt_cli.metrics.calibration import keeping_order
+from cxrlt_cli.metrics.calibration import isotonic_logits, keeping_order
 
 
 def find_calibration(given: str, folder: Path) -> Calibration:
@@ -72,6 +72,6 @@ def calibrated(logits: np.ndarray, classes: list[str], calibration: Calibration)
         if "temperature" in fitted:
             out[:, c] = keeping_order(x / fitted["temperature"], out[:, c])
         elif fitted:
-            p = np.interp(x, fitted["logits"], fitted["probabilities"])
-            out[:, c] = keeping_order(np.log(p / (1 - p)), out[:, c])
+            places, probabilities = (np.array(fitted[key]) for key in ("logits", "probabilities"))
+            out[:, c] = keeping_order(isotonic_logits(x, places, probabilities), out[:, c])
     return out

@@ -55,17 +55,49 @@ def test_order_and_ap_stay_and_probabilities_are_better(
         assert after.header["calibration"]["name"] == f"val-{method}"
 
 
+@pytest.mark.parametrize("method", ["temperature", "isotonic"])
+def test_decisions_stay_where_thresholds_come_from_other_images(
+    method: str, cxrlt: Run, files: tuple[Dataset, Predictions, Predictions], tmp_path: Path
+) -> None:
+    assert cxrlt("calibrate", "val", "--method", method, "--name", "cal").code == 0
+    evaluate = ["evaluate", "test", "--thresholds-from", "val", "--bootstrap", 0]
+    assert cxrlt(*evaluate, "--name", "raw").code == 0
+    assert cxrlt(*evaluate, "--name", "calibrated", "--calibrate", "cal").code == 0
+    raw, after = (json.loads((tmp_path / f"evaluations/{name}/metrics.json").read_text()) for name in ("raw", "calibrated"))
+    for before, now in zip(raw["per_class"], after["per_class"], strict=True):
+        assert all(before[name] == now[name] for name in ("ap", "f1", "sensitivity", "specificity"))
+    assert raw["mean_ece"] != after["mean_ece"], "they are other probabilities"
+
+
+def test_thresholds_of_other_probabilities_are_refused(
+    cxrlt: Run, files: tuple[Dataset, Predictions, Predictions], tmp_path: Path
+) -> None:
+    assert cxrlt("calibrate", "val", "--name", "cal").code == 0
+    calibrated = apply_calibration(files[2], read_calibration(tmp_path / "calibrations/cal.json"))
+    write_predictions(tmp_path / "predictions/warm.parquet", calibrated)
+    ended = cxrlt("evaluate", "warm", "--thresholds-from", "val")
+    assert ended.code == 2
+    assert "is calibrated by cal" in ended.err
+    assert "val.parquet is not calibrated" in ended.err
+    assert not (tmp_path / "evaluations").exists()
+
+
 def test_isotonic_probabilities_are_scikit_learns(
     cxrlt: Run, files: tuple[Dataset, Predictions, Predictions], tmp_path: Path
 ) -> None:
+    """At the middle of each step."""
     assert cxrlt("calibrate", "val", "--method", "isotonic", "--name", "iso").code == 0
     dataset, val, test = files
     rows = rows_of_split(dataset, "val")
     known = dataset.known[rows, 1]
     reference = IsotonicRegression(out_of_bounds="clip").fit(val.logits[known, 1], dataset.targets[rows, 1][known])
-    after = apply_calibration(test, read_calibration(tmp_path / "calibrations/iso.json")).logits[:, 1]
+    calibration = read_calibration(tmp_path / "calibrations/iso.json")
+    middle = np.array(calibration.fitted[CLASSES[1]]["logits"], dtype=np.float32)
+    ids, logits = [str(n) for n in range(len(middle))], np.repeat(middle[:, None], len(CLASSES), axis=1)
+    asked = replace(test, image_ids=ids, logits=logits)
+    after = apply_calibration(asked, calibration).logits[:, 1]
     least = 0.5 / known.sum()
-    wanted = np.clip(reference.predict(test.logits[:, 1]), least, 1 - least)
+    wanted = np.clip(reference.predict(middle), least, 1 - least)
     assert np.allclose(1 / (1 + np.exp(-after.astype(float))), wanted, atol=1e-4)
 
 

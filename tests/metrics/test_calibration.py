@@ -11,6 +11,7 @@ from cxrlt_cli.metrics.calibration import (
     expected_calibration_error,
     fit_isotonic,
     fit_temperature,
+    isotonic_logits,
     keeping_order,
     sigmoid,
 )
@@ -67,17 +68,21 @@ def test_isotonic_equals_scikit_learn(decimals: int) -> None:
         x = np.round(draws.normal(size=300), decimals)
         y = (draws.random(300) < sigmoid(2 * x - 1)).astype(np.uint8)
         places, values = fit_isotonic(x, y)
-        reference = IsotonicRegression(out_of_bounds="clip").fit(x, y)
-        grid = np.linspace(-4, 4, 401)
-        assert np.allclose(np.interp(grid, places, values), reference.predict(grid), atol=1e-12)
+        steps = IsotonicRegression(out_of_bounds="clip").fit(x, y).predict(x)
+        assert np.allclose(values, np.unique(np.round(steps, 12)), atol=1e-11)
+        assert np.allclose(places, [x[np.isclose(steps, value)].mean() for value in values])
         assert (np.diff(places) > 0).all()
-        assert (np.diff(values) >= 0).all()
+        grid = np.linspace(-9, 9, 1801)
+        assert (np.diff(isotonic_logits(grid, places, np.clip(values, 1e-3, 1 - 1e-3))) > 0).all(), "it rises everywhere"
 
 
 def test_isotonic_by_hand() -> None:
     places, values = fit_isotonic(np.array([1.0, 2, 3, 4]), np.array([0, 1, 0, 1]))
-    assert places.tolist() == [1, 2, 3, 4]
-    assert values.tolist() == [0, 0.5, 0.5, 1]
+    assert places.tolist() == [1, 2.5, 4]
+    assert values.tolist() == [0, 0.5, 1]
+    found = isotonic_logits(np.array([0.0, 1, 2.5, 3.25, 4, 5]), places, np.array([0.1, 0.5, 0.9]))
+    low, high = np.log(0.1 / 0.9), np.log(0.9 / 0.1)
+    assert np.allclose(found, [low - 0.1, low, 0, np.log(0.7 / 0.3), high, high + 0.1])
 
 
 def test_sigmoid_of_far_logits() -> None:
