@@ -35,8 +35,9 @@ def at_thresholds(evaluation: Row | None) -> Row | None:
 def subgroups(evaluation: Row | None) -> list[Row]:
     """The means over classes in each part of the images that was evaluated by itself."""
     rows = (evaluation or {}).get("subgroups", [])
+    kept = ("by", "value", "images", "classes", "defined")
     return [
-        {**{key: row[key] for key in ("by", "value", "images")}, "ap": estimate(row, "ap"), "auroc": estimate(row, "auroc")}
+        {**{key: row[key] for key in kept}, "ap": estimate(row, "ap"), "auroc": estimate(row, "auroc")}
         for row in rows
         if not row["class"]
     ]

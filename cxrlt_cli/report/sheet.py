@@ -48,7 +48,7 @@ def draw_sheet(subject: Subject, explained: Explained, path: Path) -> None:
     grid: Any = figure.subplots(*shape, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
-    _picture(grid[0, 0], subject.pixels, _short(subject.name))
+    _picture(grid[0, 0], subject.pixels, _short(Path(subject.name).name))
     _legend(grid[1 if len(kinds) > 1 else 0, 0], subject, explained, below=len(kinds) == 1)
     for number, label in enumerate(explained.labels):
         band, column = divmod(number, _COLUMNS)

@@ -65,7 +65,7 @@ def find_subjects(what: tuple[str, ...], dataset: Dataset, workspace: Workspace)
     Raises:
         UserError: nothing of that name, or scores that are damaged or do not go with the dataset.
     """
-    found = [_find(name, workspace) for name in what] or [_of_run(find_runs((), workspace.runs)[0], workspace)]
+    found = [_find(name, dataset, workspace) for name in what] or [_of_run(find_runs((), workspace.runs)[0], workspace)]
     names = [one.name for one in found]
     if len(set(names)) < len(names):
         raise UserError(f"named twice: {', '.join(names)}", "name each once")
@@ -75,14 +75,14 @@ def find_subjects(what: tuple[str, ...], dataset: Dataset, workspace: Workspace)
     return [_subject(one, dataset, workspace) for one in found]
 
 
-def _find(name: str, workspace: Workspace) -> _Found:
-    for folder in (workspace.runs / name, Path(name)):
+def _find(name: str, dataset: Dataset, workspace: Workspace) -> _Found:
+    for folder in (workspace.runs / name, Path(name), workspace.root / name):
         if (folder / "config.json").is_file():
             return _of_run(Run(folder), workspace)
-    for folder in (workspace.evaluations / name, Path(name)):
+    for folder in (workspace.evaluations / name, Path(name), workspace.root / name):
         if (folder / "metrics.json").is_file():
-            return _of_evaluation(folder, workspace)
-    for path in (workspace.predictions / f"{name}.parquet", Path(name)):
+            return _of_evaluation(folder, dataset, workspace)
+    for path in (workspace.predictions / f"{name}.parquet", Path(name), workspace.root / name):
         if path.is_file():
             return _Found(path.stem, path)
     there = [path.parent.name for path in workspace.runs.glob("*/config.json")]
@@ -112,18 +112,32 @@ def _scores(path: Path, run: str) -> bool:
     return header.get("format") == FORMAT and header.get("split") == "test" and header.get("runs") == [run]
 
 
-def _of_evaluation(folder: Path, workspace: Workspace) -> _Found:
+def _of_evaluation(folder: Path, dataset: Dataset, workspace: Workspace) -> _Found:
     evaluation = read_evaluation(folder)
+    source, labels = evaluation["provenance"]["inputs"][:2]
+    again = f"evaluate again: cxrlt evaluate {source['path']} --name {folder.resolve().name} --overwrite"
     if evaluation["per"] != "image":
-        raise UserError(f"{folder} is by study, a report by image", "report its predictions or its run")
-    source = evaluation["provenance"]["inputs"][0]
-    candidates = (workspace.predictions / Path(source["path"]).name, Path(source["path"]))
-    path = next((path for path in candidates if path.is_file()), None)
-    if path is None:
-        raise UserError(f"{folder} is of {source['path']}, which is not there", "predict again, or report the run")
-    if fingerprint(path)["sha256"] != source["sha256"]:
-        raise UserError(f"{path} has changed since {folder} was made of it", "evaluate again: cxrlt evaluate --overwrite")
+        raise UserError(f"{folder} is by study, a report by image", f"report its scores: cxrlt report {source['path']}")
+    if fingerprint(dataset.path)["sha256"] != labels["sha256"]:
+        raise UserError(
+            f"{folder} was made with another state of {labels['path']} than {dataset.path}", f"{again}; or --dataset"
+        )
+    path = _unchanged(source, workspace.predictions, folder, again)
     return _Found(folder.resolve().name, path, evaluation=evaluation)
+
+
+def _unchanged(file: dict[str, str], folder: Path, user: Path, hint: str) -> Path:
+    """An input of an artifact, where it was or by its name in `folder`. Raises UserError where it is gone or has changed."""
+    there = [path for path in (folder / Path(file["path"]).name, Path(file["path"])) if path.is_file()]
+    same = [path for path in there if fingerprint(path)["sha256"] == file["sha256"]]
+    if not same:
+        what = (
+            f"{there[-1]} has changed since {user} was made of it"
+            if there
+            else f"{user} is of {file['path']}, which is not there"
+        )
+        raise UserError(what, hint)
+    return same[0]
 
 
 def _subject(found: _Found, dataset: Dataset, workspace: Workspace) -> Subject:
@@ -133,33 +147,30 @@ def _subject(found: _Found, dataset: Dataset, workspace: Workspace) -> Subject:
     there = [run for run in runs if run.config.is_file()]
     absent = [name for name, run in zip(names, runs, strict=True) if run not in there]
     scored = read_scored(found.path, dataset, split)
-    evaluation = found.evaluation
-    if evaluation is None:
-        evaluation = _evaluation_of(scored, dataset, workspace)
-    elif evaluation["predictions"].get("calibration"):
-        scored = calibrated_scores(scored, _calibration_of(evaluation, workspace))
+    evaluation = found.evaluation or _evaluation_of(scored, dataset, workspace)
+    if found.evaluation and found.evaluation["predictions"].get("calibration") != scored.header.get("calibration"):
+        scored = calibrated_scores(scored, _calibration_of(found.evaluation, workspace))
     return Subject(found.name, scored, there, absent, evaluation)
 
 
 def _calibration_of(evaluation: dict[str, Any], workspace: Workspace) -> Calibration:
-    """The calibration with which an evaluation was made. Raises UserError where it is not there or has changed."""
+    """The calibration that an evaluation applied. Raises UserError where it is not there or has changed."""
     name = evaluation["predictions"]["calibration"]["name"]
-    file = next(one for one in evaluation["provenance"]["inputs"] if Path(one["path"]).name == f"{name}.json")
-    path = next((path for path in (workspace.calibrations / f"{name}.json", Path(file["path"])) if path.is_file()), None)
-    if path is None or fingerprint(path)["sha256"] != file["sha256"]:
-        raise UserError(f"{file['path']}, with which it was calibrated, is not there or has changed", "evaluate again")
-    return read_calibration(path)
+    file = next((one for one in evaluation["provenance"]["inputs"] if Path(one["path"]).stem == name), None)
+    if file is None:
+        raise UserError(f"the evaluation does not say where its calibration {name} is", "evaluate again")
+    return read_calibration(_unchanged(file, workspace.calibrations, Path(name), "evaluate again with --calibrate"))
 
 
 def _evaluation_of(scored: Scored, dataset: Dataset, workspace: Workspace) -> dict[str, Any] | None:
-    """The newest evaluation of the very scores and labels, image by image and not calibrated; None where there is none."""
+    """The newest evaluation of the very scores and labels, image by image and without calibrating; None where there is none."""
     inputs = [fingerprint(path)["sha256"] for path in (scored.path, dataset.path)]
     files = sorted(workspace.evaluations.glob("*/metrics.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     for file in files:
         try:
             one = read_evaluation(file)
             same = [file["sha256"] for file in one["provenance"]["inputs"][:2]] == inputs and one["split"] == scored.split
-            if same and one["per"] == "image" and not one["predictions"].get("calibration"):
+            if same and one["per"] == "image" and one["predictions"].get("calibration") == scored.header.get("calibration"):
                 return one
         except (UserError, KeyError, TypeError):  # damaged, and not what was asked for
             continue

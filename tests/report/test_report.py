@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from conftest import CACHE, TRAIN, Run, classes_file, type_in, write_pictures
 from PIL import Image
 from sklearn.metrics import average_precision_score
 
+from cxrlt_cli.artifacts.dataset import read_dataset, write_dataset
 from cxrlt_cli.inference.scored import Scored
 from cxrlt_cli.report.mistakes import worst
 from cxrlt_cli.report.panels import nice
@@ -115,6 +117,30 @@ def test_an_evaluations_thresholds_subgroups_and_calibration_are_told(cxrlt: Run
     says = r"Reliability of all labels: mean distance between said and found [0-9.]+"
     plain, _ = _report(cxrlt, workspace, "a")
     assert re.findall(says, html) != re.findall(says, plain), "the curves are of the calibrated probabilities"
+
+
+def test_predictions_that_were_calibrated_are_told_with_their_evaluation(cxrlt: Run, workspace: Path) -> None:
+    at = ["--workspace", workspace, "--overwrite"]
+    for command in (
+        ["calibrate", "a", "--name", "hot", "--method", "isotonic"],
+        ["predict", "a", "--calibrate", "hot", "--name", "warm"],
+        ["evaluate", "warm"],
+    ):
+        ended = cxrlt(*command, *at)
+        assert ended.code == 0, ended.err
+    for what in ("evaluations/warm", "predictions/warm.parquet"):
+        html, _ = _report(cxrlt, workspace, what, "--mistakes", "0", "--name", "warm")
+        assert "Probabilities are calibrated by hot (isotonic)" in html
+
+
+def test_an_evaluation_of_other_labels_is_refused(cxrlt: Run, workspace: Path, tmp_path: Path) -> None:
+    dataset = read_dataset(workspace / "dataset.parquet")
+    write_dataset(replace(dataset, targets=1 - dataset.targets, path=workspace / "other.parquet"))
+    evaluate = ["evaluate", "a-test", "--dataset", workspace / "other.parquet", "--name", "other"]
+    assert cxrlt(*evaluate, "--workspace", workspace).code == 0
+    ended = cxrlt("report", "other", "--workspace", workspace)
+    assert ended.code == 2
+    assert "was made with another state of" in ended.err
 
 
 def test_a_run_is_told_of_with_the_evaluation_of_its_scores(cxrlt: Run, workspace: Path) -> None:
