@@ -1,5 +1,6 @@
 """The command line: a table of contents of the stages, and how each of them may end."""
 
+import io
 import os
 import sys
 from typing import Annotated
@@ -99,6 +100,9 @@ def top(
 
 def main() -> None:
     """Runs one command. Exit codes: 0 done, 1 a defect, 2 usage or input, 75 / 143 stopped by SIGUSR1 / SIGTERM."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # where a terminal cannot show a letter, its number will do
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except UserError as error:

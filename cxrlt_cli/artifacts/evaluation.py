@@ -1,8 +1,10 @@
 """`evaluations/NAME/`: `metrics.json` for programs, `per_class.csv` and `subgroups.csv` for spreadsheets."""
 
 import csv
+import io
 import json
 import math
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,33 +18,41 @@ def write_evaluation(
     folder: Path, metrics: dict[str, Any], per_class: list[dict[str, Any]], subgroups: list[dict[str, Any]]
 ) -> None:
     """Writes an evaluation. Undefined figures (NaN) become null in JSON and an empty cell in CSV."""
-    _write_csv(folder / "per_class.csv", per_class)
-    if subgroups:
-        _write_csv(folder / "subgroups.csv", subgroups)
     content = {"format": FORMAT, "version": VERSION, **metrics, "per_class": per_class}
     if subgroups:
         content["subgroups"] = subgroups
-    with replacing(folder / "metrics.json") as aside:  # last: where it stands, the evaluation is whole
-        aside.write_text(json.dumps(without_nan(content), indent=1, allow_nan=False) + "\n")
+    text = json.dumps(without_nan(content), indent=1, allow_nan=False) + "\n"
+    tables = {"per_class.csv": _csv(per_class), **({"subgroups.csv": _csv(subgroups)} if subgroups else {})}
+    with ExitStack() as written:  # all or none are put in place, in the reverse of this order
+        for name, content_ in {"metrics.json": text, **tables}.items():
+            written.enter_context(replacing(folder / name)).write_text(content_, encoding="utf-8", newline="")
     if not subgroups:
         (folder / "subgroups.csv").unlink(missing_ok=True)  # of the evaluation that was replaced
 
 
-def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
-    with replacing(path) as aside, aside.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(without_nan(rows))
+def _csv(rows: list[dict[str, Any]]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(without_nan(rows))
+    return text.getvalue()
 
 
 def read_evaluation(path: Path) -> dict[str, Any]:
     """Reads an evaluation from its folder or its `metrics.json`.
 
     Raises:
-        UserError: not there, not JSON, or not an evaluation.
+        UserError: not there, not JSON, not an evaluation, or a part of one.
     """
     file = path / "metrics.json" if path.is_dir() else path
-    return read_figures(file, FORMAT, VERSION, "cxrlt evaluate")
+    content = read_figures(file, FORMAT, VERSION, "cxrlt evaluate")
+    absent = [name for name in _PARTS if name not in content]
+    if absent:
+        raise UserError(f"{file} lacks {', '.join(absent)}", "make it again with: cxrlt evaluate --overwrite")
+    return content
+
+
+_PARTS = ("split", "per", "per_class", "groups", "thresholds", "predictions", "bootstrap", "provenance")
 
 
 def read_figures(file: Path, format: str, version: int, made_by: str) -> dict[str, Any]:

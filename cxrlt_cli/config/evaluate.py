@@ -59,6 +59,8 @@ class EvaluateConfig:
             raise UserError("--bootstrap is 0 … 1000000 and --seed at least 0", "1000 resamples are enough for an interval")
         if not 0 < self.specificity < 1:
             raise UserError(f"--specificity {self.specificity} is not between 0 and 1", "as in 0.9")
+        if len(set(self.by)) < len(self.by):
+            raise UserError("--by names a column twice", "once is enough")
         if self.by_table and not self.by:
             raise UserError("--by-table needs --by", "which of its columns? --by COLUMN")
 

@@ -13,8 +13,8 @@ from cxrlt_cli.inference.calibrated import calibrated_scores, find_calibration
 from cxrlt_cli.inference.entries import find_entry
 from cxrlt_cli.inference.evaluation_table import as_text
 from cxrlt_cli.inference.further_columns import with_columns_of
-from cxrlt_cli.inference.levels import refuse_unknown_columns
-from cxrlt_cli.inference.scored import find_predictions, read_scored
+from cxrlt_cli.inference.levels import refuse_undividing_columns
+from cxrlt_cli.inference.scored import Scored, find_predictions, read_scored
 from cxrlt_cli.options import saved
 from cxrlt_cli.workspace import Workspace, checked_name
 
@@ -44,10 +44,12 @@ def evaluate(config: EvaluateConfig, workspace: Workspace) -> None:
         inputs.append(calibration.path)
         scored = calibrated_scores(scored, calibration)
         chosen_on = calibrated_scores(chosen_on, calibration) if chosen_on else None
+    if chosen_on:
+        _refuse_other_probabilities(scored, chosen_on)
     if config.by_table:
         inputs.append(config.by_table)
         scored = with_columns_of(scored, config.by_table)
-    refuse_unknown_columns(scored, config.by)
+    refuse_undividing_columns(scored, config.by)
     from cxrlt_cli.inference.evaluation import evaluation_of  # torch comes with it: not before all input is found good
 
     provenance = record(saved(config), inputs)
@@ -58,3 +60,14 @@ def evaluate(config: EvaluateConfig, workspace: Workspace) -> None:
     content = read_evaluation(folder)
     data(json.dumps(content, indent=1) if config.json else as_text(content))
     say(f"{path} against {dataset.path}: {folder}/metrics.json and per_class.csv{' and subgroups.csv' if subgroups else ''}")
+
+
+def _refuse_other_probabilities(scored: Scored, chosen_on: Scored) -> None:
+    """A threshold for calibrated probabilities says nothing of others."""
+    calibrations = [one.header.get("calibration") for one in (scored, chosen_on)]
+    if calibrations[0] != calibrations[1]:
+        said = [f"calibrated by {one['name']}" if one else "not calibrated" for one in calibrations]
+        raise UserError(
+            f"{scored.path} is {said[0]}, {chosen_on.path} is {said[1]}: thresholds of one are none of the other",
+            "predict both without --calibrate, and calibrate here: cxrlt evaluate --calibrate NAME --thresholds-from …",
+        )

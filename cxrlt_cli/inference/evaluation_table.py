@@ -21,7 +21,7 @@ def as_text(evaluation: Row) -> str:
         table(header, [_class_cells(row) for row in evaluation["per_class"]]),
         "",
         *_means_table(evaluation),
-        *_subgroups(evaluation.get("subgroups", [])),
+        *_subgroups(evaluation.get("subgroups", []), "studies" if "studies" in evaluation else "images"),
         "",
         f"{where}: {studies}{evaluation['images']:,} images of {evaluation['patients']:,} patients",
         f"groups: {evaluation['group_rule']}",
@@ -59,15 +59,18 @@ def _means_table(evaluation: Row) -> list[str]:
 
 
 def _mean_cells(means: Row) -> list[str]:
-    some = means["defined"] < means["classes"]
-    count = f"{means['defined']} of {means['classes']}" if some else str(means["classes"])
-    cells = [count]
+    cells = [_class_count(means)]
     for name in ("mAP", "mean_auroc", "mean_f1"):
         cells += [figure(means[name]), interval(means, name)]
     return [*cells, figure(means["mean_sensitivity"]), figure(means["mean_ece"])]
 
 
-def _subgroups(rows: list[Row]) -> list[str]:
+def _class_count(means: Row) -> str:
+    some = means["defined"] < means["classes"]
+    return f"{means['defined']} of {means['classes']}" if some else str(means["classes"])
+
+
+def _subgroups(rows: list[Row], what: str) -> list[str]:
     means = [row for row in rows if not row["class"]]
     if not means:
         return []
@@ -75,6 +78,7 @@ def _subgroups(rows: list[Row]) -> list[str]:
         [
             f"{row['by']}: {row['value']}",
             f"{row['images']:,}",
+            _class_count(row),
             figure(row["ap"]),
             interval(row, "ap"),
             figure(row["auroc"]),
@@ -82,7 +86,7 @@ def _subgroups(rows: list[Row]) -> list[str]:
         ]
         for row in means
     ]
-    return ["", table(["subgroup", "images", "mAP", "95 %", "AUROC", "95 %"], cells)]
+    return ["", table(["subgroup", what, "classes", "mAP", "95 %", "AUROC", "95 %"], cells)]
 
 
 def _how(evaluation: Row) -> list[str]:

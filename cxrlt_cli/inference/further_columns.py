@@ -8,7 +8,7 @@ import pandas as pd
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.inference.scored import Scored
-from cxrlt_cli.sources.listing import read_text_table, refuse_blank, refuse_duplicates
+from cxrlt_cli.sources.listing import read_text_table, refuse_blank
 
 _KEYS = ("image_id", "study_id", "patient_id")  # the first that is there joins
 
@@ -21,31 +21,43 @@ def with_columns_of(scored: Scored, path: Path) -> Scored:
     Raises:
         UserError: no such table, no such id, an id that is blank or twice, a column that the dataset has, or no row in common.
     """
+    if not path.is_file():
+        raise UserError(f"{path} is not there", "--by-table names a CSV or Parquet file")
     facts = read_text_table(path)
+    if not all(isinstance(name, str) for name in facts.columns):
+        raise UserError(f"{path} has columns without a plain name: {listed(facts.columns)}", "give each one name")
     key = next((name for name in _KEYS if name in facts), None)
     if key is None:
         raise UserError(f"{path} has none of the columns {', '.join(_KEYS)}", f"it has: {listed(facts.columns)}")
     refuse_blank(facts[key], path)
-    refuse_duplicates(facts[key], path)
+    theirs = facts[key].astype(str)
+    if theirs.duplicated().any():
+        raise UserError(f"{path} has a {key} twice: {listed(theirs[theirs.duplicated()].unique())}", "give each one row")
     new = [name for name in facts if name not in _KEYS]
     taken = [name for name in new if name in scored.table or name in scored.classes]
     if taken:
         raise UserError(f"{path} and the dataset both have {listed(taken)}", "rename or leave out the table's own")
-    facts = facts.set_index(facts[key].astype(str))[new]
-    ids = _ids(scored.table[key], facts.index)
-    without = int((~ids.isin(facts.index)).sum())
-    if without == len(ids):
-        raise UserError(f"{path} has none of the images: no {key} of it is in the dataset", f"as in {listed(ids[:3])}")
-    if without:
-        warn(f"{without:,} of {len(ids):,} images have no row in {path}: unknown in --by")
-    joined = facts.reindex(ids).reset_index(drop=True)
+    rows = _rows_of(scored, key, theirs, path)
+    joined = facts[new].convert_dtypes().reindex(rows).reset_index(drop=True)
     return replace(scored, table=pd.concat([scored.table, joined], axis=1))
 
 
-def _ids(ours: pd.Series, theirs: pd.Index) -> pd.Series:
-    """The ids to look for in a table: as the dataset has them, or without what stands before them, if that is one for all."""
-    ids = ours.astype(object).where(ours.notna(), None)
-    if ids.isin(theirs).any():
-        return ids
-    parts = ids.astype(str).str.partition(":")
-    return parts[2] if parts[1].all() and parts[0].nunique() == 1 else ids
+def _rows_of(scored: Scored, key: str, theirs: pd.Series, path: Path) -> pd.Series:
+    """The row of a table for each of ours, -1 for none."""
+    ours = scored.table[key]
+    if ours.isna().all():
+        raise UserError(f"the dataset has no {key}, by which {path} would be joined", "join by image_id or patient_id")
+    row_of = pd.Series(range(len(theirs)), index=theirs.to_numpy())
+    rows = ours.map(row_of)
+    parts = ours.dropna().astype(str).str.partition(":")
+    if parts[1].all() and parts[0].nunique() == 1:  # all of one dataset: its name may be left out
+        rows = rows.fillna(ours.map(parts[2].map(row_of).set_axis(ours.dropna()).groupby(level=0).first()))
+    without = int(rows.isna().sum())
+    if without == len(rows):
+        raise UserError(
+            f"{path} has none of the images: no {key} of it is in the dataset",
+            f"the dataset has {listed(ours.dropna()[:3])}, the table {listed(theirs[:3])}",
+        )
+    if without:
+        warn(f"{without:,} of {len(rows):,} images have no row in {path}: unknown in --by")
+    return rows.fillna(-1).astype(int)

@@ -11,21 +11,23 @@ from cxrlt_cli.inference.scored import Scored
 AGE_BANDS = (0, 20, 40, 60, 80)  # years at which a band begins
 _MOST_NUMBERS = 12  # different numbers of a column that are subgroups of their own; more are quarters
 _MOST = 40  # subgroups of a column
+_INTERNAL = ("cache", "row")
 
 
-def refuse_unknown_columns(scored: Scored, by: tuple[str, ...]) -> None:
+def refuse_undividing_columns(scored: Scored, by: tuple[str, ...]) -> None:
     """Raises UserError where a column to divide by is not there, or divides into too many parts."""
-    there = [*scored.table.columns, *scored.classes]
+    columns = [name for name in scored.table.columns if name not in _INTERNAL]
+    there = [*columns, *scored.classes]
     for name in by:
         if name not in there:
             raise UserError(
                 f"--by {name!r} is no column{nearest(name, there)}",
-                f"there are {', '.join(scored.table.columns)}, the classes, and what --by-table adds",
+                f"there are {', '.join(columns)}, the classes, and what --by-table adds",
             )
         count = levels_of(scored, name).nunique()
         if count > _MOST:
             hint = f"at most {_MOST}: group its values in a column of a table of your own, and give that with --by-table"
-            raise UserError(f"--by {name!r} has {count:,} different values", hint)
+            raise UserError(f"--by {name!r} has {count:,} different values{_no_number(scored, name)}", hint)
 
 
 def levels_of(scored: Scored, column: str) -> pd.Series:
@@ -36,14 +38,33 @@ def levels_of(scored: Scored, column: str) -> pd.Series:
     return pd.Series(np.where(scored.known[:, c], np.where(scored.targets[:, c] == 1, "positive", "negative"), "unknown"))
 
 
+def _no_number(scored: Scored, column: str) -> str:
+    """What keeps a column from being one of numbers, which would be divided into quarters."""
+    text = _text(scored.table[column]).dropna()
+    strange = text[pd.to_numeric(text, errors="coerce").isna()]
+    few = len(strange) <= len(text) // 10
+    return f", and {strange.iloc[0]!r} is no number" if len(strange) and few else ""
+
+
 def subgroup_of(values: pd.Series, column: str) -> pd.Series:
-    """The subgroup of each row as text: its value, of an age its band, of many numbers its quarter; `unknown` for none."""
+    """The subgroup of each row: its value, of an age its band, of many numbers or dates its quarter; `unknown` for none."""
     if column == "age":
         return _age_bands(pd.to_numeric(values, errors="coerce"))
-    numbers = pd.to_numeric(values, errors="coerce")
-    if numbers.nunique() > _MOST_NUMBERS and numbers.notna().sum() == values.notna().sum():
-        return _quarters(numbers)
-    return values.astype(object).where(values.notna(), "unknown").astype(str)
+    if pd.api.types.is_datetime64_any_dtype(values):
+        days = values.dt.strftime("%Y-%m-%d")
+        return _quarters(values, days) if values.nunique() > _MOST_NUMBERS else days.fillna("unknown")
+    text = _text(values)
+    numbers = pd.to_numeric(text, errors="coerce")
+    if numbers.nunique() > _MOST_NUMBERS and numbers.notna().sum() == text.notna().sum():
+        return _quarters(numbers, numbers.map("{:.12g}".format))
+    return text.fillna("unknown")
+
+
+def _text(values: pd.Series) -> pd.Series:
+    """Values as text of one line, without blanks around it; none where nothing is said. Whole numbers have no point."""
+    plain = values.convert_dtypes() if pd.api.types.is_float_dtype(values) else values
+    text = plain.astype(object).where(plain.notna(), "").astype(str).str.split().str.join(" ")
+    return text.where(text != "", None)
 
 
 def _age_bands(years: pd.Series) -> pd.Series:
@@ -53,11 +74,14 @@ def _age_bands(years: pd.Series) -> pd.Series:
     return pd.Series([names[max(index, 0)] if there else "unknown" for index, there in zip(band, known, strict=True)])
 
 
-def _quarters(numbers: pd.Series) -> pd.Series:
-    """Four parts of about as many rows, named by their least and greatest number; equal numbers are in one part."""
-    part = np.searchsorted(numbers.quantile([0.25, 0.5, 0.75]), numbers, side="left")
-    named = {}
-    for index in range(4):
-        inside = numbers[(part == index) & numbers.notna()]
-        named[index] = f"quarter {index + 1}: {inside.min():g} to {inside.max():g}" if len(inside) else ""
-    return pd.Series([named[index] if there else "unknown" for index, there in zip(part, numbers.notna(), strict=True)])
+def _quarters(values: pd.Series, said: pd.Series) -> pd.Series:
+    """Four parts of about as many rows, named by what is said of their least and greatest; equal values are in one part."""
+    known = values.dropna().sort_values()
+    ends = [known.iloc[int(share * (len(known) - 1))] for share in (0.25, 0.5, 0.75)]
+    part = np.searchsorted(pd.Series(ends).to_numpy(), values.to_numpy(), side="left")
+    found = pd.Series("unknown", index=values.index, dtype=object)
+    for number in range(4):
+        inside = values[(part == number) & values.notna()]
+        if len(inside):
+            found[inside.index] = f"quarter {number + 1}: {said[inside.idxmin()]} to {said[inside.idxmax()]}"
+    return found

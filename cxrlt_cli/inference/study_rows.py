@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 from cxrlt_cli.console import warn
 from cxrlt_cli.data.studies import studies_of_table
@@ -15,7 +16,8 @@ StudyMerge = Literal["mean", "max"]
 def one_row_a_study(scored: Scored, how: StudyMerge) -> Scored:
     """A row for each study; an image without a study is one of its own.
 
-    A label is positive where an image of the study has it, unknown where it is unknown for all of them.
+    A label is positive where an image of the study has it, unknown where it is unknown for all of them. Of the columns, one
+    in which its images differ says `several`, or nothing where it holds numbers.
 
     Args:
         scored: a row an image.
@@ -31,11 +33,23 @@ def one_row_a_study(scored: Scored, how: StudyMerge) -> Scored:
         warn(f"{differ} labels differ between the images of a study: positive counts")
     return replace(
         scored,
-        table=table.iloc[np.unique(codes, return_index=True)[1]].reset_index(drop=True),
+        table=_joined(table, codes),
         logits=_merged(scored.logits, codes, count, how),
         targets=positive.astype(np.uint8),
         known=positive | negative,
     )
+
+
+def _joined(table: pd.DataFrame, codes: np.ndarray) -> pd.DataFrame:
+    """The first row of each study; what its images do not agree on is not the first one's alone."""
+    joined = table.iloc[np.unique(codes, return_index=True)[1]].reset_index(drop=True)
+    for name in table.columns.difference(["image_id", "cache", "row"]):
+        values = pd.Series(pd.factorize(table[name])[0]).groupby(codes)
+        differ = (values.min() != values.max()).to_numpy()
+        if differ.any():
+            numbers = pd.api.types.is_numeric_dtype(joined[name])
+            joined[name] = joined[name].astype(float if numbers else object).mask(differ, np.nan if numbers else "several")
+    return joined
 
 
 def _any(cells: np.ndarray, codes: np.ndarray, count: int) -> np.ndarray:

@@ -4,36 +4,43 @@ from typing import Any
 
 import numpy as np
 
-from cxrlt_cli.inference.figures import ranking_figures
+from cxrlt_cli.inference.figures import Figure, ranking_figures
 from cxrlt_cli.inference.levels import levels_of
 from cxrlt_cli.inference.scored import Scored
-from cxrlt_cli.inference.summary import means
+from cxrlt_cli.inference.summary import means, with_interval
 
-_FIGURES = ("ap", "auroc")
+Row = dict[str, Any]
 
 
-def subgroup_rows(scored: Scored, column: str, resamples: int, seed: int, undefined: str) -> list[dict[str, Any]]:
+def subgroup_rows(scored: Scored, column: str, resamples: int, seed: int, undefined: str) -> list[Row]:
     """A row for each value of a column and each class, the means over classes first (class is empty there).
 
-    A patient may have images in several subgroups; each is resampled on its own.
+    A patient may have images in several subgroups; each is resampled on its own. Means are over the classes that have a
+    positive in the subgroup, which `defined` counts; a class by which images are divided is left out.
     """
     rows = []
     levels = levels_of(scored, column)
+    asked = np.array([name != column for name in scored.classes])
     for level in sorted(set(levels)):
         part = scored.rows((levels == level).to_numpy())
         counts, figures = ranking_figures(part, resamples, seed)
         facts = {"by": column, "value": level}
-        overall = means(figures, np.ones(len(part.classes), dtype=bool), undefined)
-        row: dict[str, Any] = {**facts, "class": "", "images": len(part.table), "positives": None, "prevalence": None}
-        for name, mean in zip(_FIGURES, ("mAP", "mean_auroc"), strict=True):
-            row |= {name + end: overall[mean + end] for end in ("", "_low", "_high")}
-        rows.append(row)
-        intervals = {name: figures[name].interval for name in _FIGURES}
-        for c, label in enumerate(part.classes):
-            row = {**facts, "class": label, "images": int(counts.positives[c] + counts.negatives[c])}
+        rows.append(facts | _mean_row(part, figures, asked, undefined))
+        for c in np.flatnonzero(asked).tolist():
+            row = {**facts, "class": part.classes[c], "images": int(counts.positives[c] + counts.negatives[c])}
+            row |= {"classes": None, "defined": None}
             row |= {"positives": int(counts.positives[c]), "prevalence": float(counts.prevalence[c])}
-            for name in _FIGURES:
-                low, high = intervals[name][:, c]
-                row |= {name: float(figures[name].value[c]), f"{name}_low": float(low), f"{name}_high": float(high)}
+            for name in ("ap", "auroc"):
+                figure = figures[name]
+                row |= with_interval(name, Figure(figure.value[c], figure.resampled[:, c]))
             rows.append(row)
     return rows
+
+
+def _mean_row(part: Scored, figures: dict[str, Figure], asked: np.ndarray, undefined: str) -> Row:
+    overall = means(figures, asked, undefined)
+    row: Row = {"class": "", "images": len(part.table), "classes": overall["classes"], "defined": overall["defined"]}
+    row |= {"positives": None, "prevalence": None}
+    for name, mean in (("ap", "mAP"), ("auroc", "mean_auroc")):
+        row |= {name + end: overall[mean + end] for end in ("", "_low", "_high")}
+    return row

@@ -152,6 +152,42 @@ def test_subgroups_are_the_figures_of_their_rows(cxrlt: Run, files: tuple[Datase
     assert not path.exists()
 
 
+def test_dates_whole_numbers_and_stray_blanks() -> None:
+    dates = pd.Series(pd.to_datetime([f"2020-01-{day:02}" for day in range(1, 21)] + [None]))
+    found = subgroup_of(dates, "taken")
+    assert found.iloc[0] == "quarter 1: 2020-01-01 to 2020-01-05"
+    assert found.iloc[19] == "quarter 4: 2020-01-16 to 2020-01-20"
+    assert found.iloc[20] == "unknown"
+    assert subgroup_of(dates[-3:], "taken").tolist() == ["2020-01-19", "2020-01-20", "unknown"]
+    assert subgroup_of(pd.Series([1.0, 2.0, None]), "score").tolist() == ["1", "2", "unknown"]
+    assert subgroup_of(pd.Series([0.5, 2.0, None]), "score").tolist() == ["0.5", "2.0", "unknown"]
+    assert subgroup_of(pd.Series([" a", "a ", "", "b\nc", None]), "ward").tolist() == ["a", "a", "unknown", "b c", "unknown"]
+    long = pd.Series(range(20190401, 20190421))
+    assert subgroup_of(long, "StudyDate").iloc[0] == "quarter 1: 20190401 to 20190405"
+
+
+def test_the_class_that_divides_is_in_no_mean(cxrlt: Run, files: tuple[Dataset, Predictions]) -> None:
+    metrics = evaluated(cxrlt, "--by", CLASSES[2], "--bootstrap", 0)
+    assert {row["class"] for row in metrics["subgroups"]} == {"", *CLASSES} - {CLASSES[2]}
+    for value in ("positive", "negative"):
+        rows = [row for row in metrics["subgroups"] if row["value"] == value]
+        defined = [row["ap"] for row in rows if row["class"] and row["ap"] is not None]
+        mean = next(row for row in rows if not row["class"])
+        assert mean["ap"] == pytest.approx(np.mean(defined))
+        assert (mean["classes"], mean["defined"]) == (4, len(defined))
+
+
+def test_studies_whose_images_differ_are_a_subgroup_of_their_own(cxrlt: Run, files: tuple[Dataset, Predictions]) -> None:
+    dataset, _ = files
+    dataset.table["view"] = ["PA", "LATERAL", "PA", "PA"] * (len(dataset.table) // 4)
+    write_dataset(dataset)
+    metrics = evaluated(cxrlt, "--per", "study", "--by", "view", "--bootstrap", 0)
+    counts = {row["value"]: row["images"] for row in metrics["subgroups"] if not row["class"]}
+    assert set(counts) == {"PA", "LATERAL", "several"}
+    assert counts["several"] == 49  # the last study of those has its images without a number, each by itself
+    assert sum(counts.values()) == metrics["studies"]
+
+
 def test_age_bands() -> None:
     ages = pd.Series([0, 19.5, 20, 79, 80, 120, None, -1])
     assert subgroup_of(ages, "age").tolist() == ["00-19", "00-19", "20-39", "60-79", "80+", "80+", "unknown", "unknown"]
@@ -225,6 +261,8 @@ def test_by_a_class_and_by_the_columns_of_a_table(cxrlt: Run, files: tuple[Datas
         (["--by", "scaner"], "--by 'scaner' is no column"),
         (["--by", "image_id"], "--by 'image_id' has 200 different values"),
         (["--by-table", "facts.csv"], "--by-table needs --by"),
+        (["--by", "sex", "--by", "sex"], "--by names a column twice"),
+        (["--by", "scanner", "--by-table", "ids.csv"], "has 100 different values, and 'NA' is no number"),
         (["--by", "sex", "--by-table", "none.csv"], "none.csv is not there"),
         (["--by", "sex", "--by-table", "other.csv"], "has none of the columns image_id, study_id, patient_id"),
         (["--by", "sex", "--by-table", "strangers.csv"], "strangers.csv has none of the images"),
@@ -239,6 +277,8 @@ def test_what_cannot_divide(
     (tmp_path / "strangers.csv").write_text("image_id,scanner\nx,A\n")
     (tmp_path / "taken.csv").write_text("image_id,sex\ni0460,A\n")
     (tmp_path / "twice.csv").write_text("image_id,scanner\ni0460,A\ni0460,B\n")
+    numbers = [f"{patient},{number or 'NA'}" for number, patient in enumerate(sorted(set(files[0].table["patient_id"][460:])))]
+    (tmp_path / "ids.csv").write_text("\n".join(["patient_id,scanner", *numbers]) + "\n")
     ended = cxrlt("evaluate", "base-test", *arguments)
     assert ended.code == 2
     assert said in ended.err
