@@ -13,6 +13,7 @@ from cxrlt_cli.artifacts.embeddings import read_embeddings
 from cxrlt_cli.artifacts.files import exclusive, fingerprint, replacing
 from cxrlt_cli.artifacts.predictions import read_predictions, rows_of
 from cxrlt_cli.artifacts.provenance import record
+from cxrlt_cli.artifacts.run import read_json
 from cxrlt_cli.artifacts.study import read_study, write_study
 from cxrlt_cli.config.study import StudyConfig
 from cxrlt_cli.console import data, say, warn
@@ -188,8 +189,10 @@ def _of_train(task: Task) -> list[Task]:
 def _described(variant: Variant, tasks: list[Task], folder: Path) -> dict[str, Any]:
     """The flags of a variant, and what its trainings took."""
     flags = {key: list(getattr(variant, key)) for key in ("train", "merge", "embed", "predict") if getattr(variant, key)}
-    costs = [taken(run, folder) for task in tasks for run in _of_train(task)]
+    trained = [run for task in tasks for run in _of_train(task)]
+    costs = [taken(run, folder) for run in trained]
     minutes = [cost["minutes"] for cost in costs if "minutes" in cost]
     peaks = [cost["peak_bytes"] for cost in costs if "peak_bytes" in cost]
     cost = {"minutes": float(np.mean(minutes)) if minutes else None, "peak_gb": max(peaks) / 1e9 if peaks else None}
+    cost["weights"] = read_json(trained[0].made / "config.json").get("weights") if trained else None
     return {**flags, **({"ensemble": True} if variant.ensemble else {}), "training": cost}

@@ -18,7 +18,7 @@ def as_text(content: Row) -> str:
     names = list(content["variants"])
     means = [mean for mean in dict.fromkeys(row["mean"] for row in rows) if mean != "all"]
     of = {(row["variant"], row["mean"]): row for row in rows}
-    header = ["variant", "mAP", "± seeds", *means, "to base", "95 %", "± seeds", "p", "p Holm", "min"]
+    header = ["variant", "mAP", "± seeds", *means, "to base", "95 %", "± seeds", "p", "p Holm", "min", "GB", "M weights"]
     if content["chain"]:
         header += ["to former", "95 %", "p"]
     lines = [table(header, [_cells(name, of, means, content) for name in names])]
@@ -31,7 +31,8 @@ def as_text(content: Row) -> str:
             *lines,
             "",
             f"{judged}means of {content['seeds']} seeds; {by}",
-            "± seeds: standard deviation over seeds; p Holm: corrected for the number of variants; min: a training's minutes",
+            "± seeds: standard deviation over seeds; p Holm: corrected for the number of variants",
+            "min, GB: what a training took, in minutes and of main memory at most; M weights: of its network, in millions",
             f"groups: {content['group_rule']}",
         ]
     )
@@ -39,9 +40,11 @@ def as_text(content: Row) -> str:
 
 def _cells(name: str, of: dict[tuple[str, str], Row], means: list[str], content: Row) -> list[str]:
     row = of[name, "all"]
-    minutes = content["variants"][name]["training"]["minutes"]
+    training = content["variants"][name]["training"]
+    minutes, peak, weights = (training[key] for key in ("minutes", "peak_gb", "weights"))
     cells = [name, f"{row['mAP']:.4f}", _plain(row["sd"]), *(f"{of[name, mean]['mAP']:.4f}" for mean in means)]
-    cells += [*_difference(row, "difference"), _p(row.get("holm")), "-" if minutes is None else f"{minutes:.1f}"]
+    cells += [*_difference(row, "difference"), _p(row.get("holm")), _plain(minutes, 1), _plain(peak, 1)]
+    cells.append(_plain(weights and weights / 1e6, 1))
     if content["chain"]:
         former = _difference(row, "to_former")
         cells += [former[0], former[1], former[3]]
@@ -55,8 +58,8 @@ def _difference(row: Row, key: str) -> list[str]:
     return [f"{row[key]:+.4f}", interval, _plain(row[f"{key}_sd"]), _p(row[f"{key}_p"])]
 
 
-def _plain(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.4f}"
+def _plain(value: float | None, digits: int = 4) -> str:
+    return "-" if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
 def _p(value: float | None) -> str:

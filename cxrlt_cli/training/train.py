@@ -95,6 +95,7 @@ def _train_as(ranks: Ranks, config: TrainConfig, workspace: Workspace) -> None:
         if config.compile:
             compile_network(state.network, tried, share // parts, device)
     start.described["parts"] = ranks.highest(parts)
+    start.described["weights"] = sum(parameter.numel() for parameter in state.network.parameters())
     with ranks.agreed():
         training = _make_training(config, sources, start, state, (run, ranks, device))
         validator = Validator(sources.val, DatasetImages(sources.val), spec, config, start.described)

@@ -48,6 +48,7 @@ def test_a_study_leaves_a_table_and_figures_and_is_not_run_again(cxrlt: Run, dat
     assert list(content["variants"]) == ["separate", "shared"]
     assert content["variants"]["shared"]["train"] == ["--classifier=shared"]
     assert content["variants"]["shared"]["training"]["minutes"] > 0
+    assert content["variants"]["separate"]["training"]["weights"] > content["variants"]["shared"]["training"]["weights"] > 1000
     assert "no-such-folder" in content["left_out"]["of a magic text"]
     with (folder / "table.csv").open() as file:
         rows = list(csv.DictReader(file))
