@@ -33,13 +33,13 @@ def at_thresholds(evaluation: Row | None) -> Row | None:
 
 
 def subgroups(evaluation: Row | None) -> list[Row]:
-    """The means over classes in each part of the images that was evaluated by itself."""
-    rows = (evaluation or {}).get("subgroups", [])
+    """The means over classes in each part of the images that was evaluated by itself; `scale` is where all their axes end."""
+    rows = [row for row in (evaluation or {}).get("subgroups", []) if not row["class"]]
+    scale = max(0.1, *(row[name] or 0.0 for row in rows for name in ("ap", "ap_high")), 0.0)
     kept = ("by", "value", "images", "classes", "defined")
     return [
-        {**{key: row[key] for key in kept}, "ap": estimate(row, "ap"), "auroc": estimate(row, "auroc")}
+        {**{key: row[key] for key in kept}, "scale": scale} | {name: estimate(row, name) for name in ("ap", "auroc")}
         for row in rows
-        if not row["class"]
     ]
 
 
