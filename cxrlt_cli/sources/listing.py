@@ -104,6 +104,8 @@ def read_text_table(path: Path) -> pd.DataFrame:
         raise UserError(f"{path} is not there", "name the label table: --labels FILE, or --source table=FILE")
     try:
         table = pd.read_parquet(path) if path.suffix in (".parquet", ".pq") else _read_csv(path)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not text in UTF-8: {reason(error)}", "save it as CSV in UTF-8") from error
     except (OSError, ValueError, EOFError) as error:  # pandas' and pyarrow's own errors are ValueErrors
         raise UserError(f"{path} cannot be read as a table: {reason(error)}", "see whether it was downloaded whole") from error
     if table.empty:

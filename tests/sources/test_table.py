@@ -124,3 +124,11 @@ def test_files_that_are_no_table(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_bytes(content)
     with pytest.raises(UserError, match=r"labels\.csv"):
         read_table_source(tmp_path / "labels.csv", None, COLUMNS)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_another_encoding_is_named_as_such(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("image_id,patient_id,Mass,Edema\nMüller,p,1,0\n", encoding=encoding)
+    with pytest.raises(UserError, match="is not text in UTF-8"):
+        read_table_source(path, None, COLUMNS)
