@@ -24,8 +24,8 @@ def write_evaluation(
     text = json.dumps(without_nan(content), indent=1, allow_nan=False) + "\n"
     tables = {"per_class.csv": _csv(per_class), **({"subgroups.csv": _csv(subgroups)} if subgroups else {})}
     with ExitStack() as written:  # all or none are put in place, in the reverse of this order
-        for name, content_ in {"metrics.json": text, **tables}.items():
-            written.enter_context(replacing(folder / name)).write_text(content_, encoding="utf-8", newline="")
+        for name, lines in {"metrics.json": text, **tables}.items():
+            written.enter_context(replacing(folder / name)).write_text(lines, encoding="utf-8", newline="")
     if not subgroups:
         (folder / "subgroups.csv").unlink(missing_ok=True)  # of the evaluation that was replaced
 

@@ -13,7 +13,7 @@ from cxrlt_cli.inference.calibrated import calibrated_scores, find_calibration
 from cxrlt_cli.inference.entries import find_entry
 from cxrlt_cli.inference.evaluation_table import as_text
 from cxrlt_cli.inference.further_columns import with_columns_of
-from cxrlt_cli.inference.levels import refuse_undividing_columns
+from cxrlt_cli.inference.levels import check_columns
 from cxrlt_cli.inference.scored import Scored, find_predictions, read_scored
 from cxrlt_cli.options import saved
 from cxrlt_cli.workspace import Workspace, checked_name
@@ -49,7 +49,7 @@ def evaluate(config: EvaluateConfig, workspace: Workspace) -> None:
     if config.by_table:
         inputs.append(config.by_table)
         scored = with_columns_of(scored, config.by_table)
-    refuse_undividing_columns(scored, config.by)
+    check_columns(scored, config.by)
     from cxrlt_cli.inference.evaluation import evaluation_of  # torch comes with it: not before all input is found good
 
     provenance = record(saved(config), inputs)

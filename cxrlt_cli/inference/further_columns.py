@@ -49,9 +49,10 @@ def _rows_of(scored: Scored, key: str, theirs: pd.Series, path: Path) -> pd.Seri
         raise UserError(f"the dataset has no {key}, by which {path} would be joined", "join by image_id or patient_id")
     row_of = pd.Series(range(len(theirs)), index=theirs.to_numpy())
     rows = ours.map(row_of)
-    parts = ours.dropna().astype(str).str.partition(":")
-    if parts[1].all() and parts[0].nunique() == 1:  # all of one dataset: its name may be left out
-        rows = rows.fillna(ours.map(parts[2].map(row_of).set_axis(ours.dropna()).groupby(level=0).first()))
+    if key == "patient_id":
+        parts = ours.str.partition(":")
+        if parts[0].nunique() == 1:  # all of one dataset: its name may be left out
+            rows = rows.fillna(parts[2].map(row_of))
     without = int(rows.isna().sum())
     if without == len(rows):
         raise UserError(

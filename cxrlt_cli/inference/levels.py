@@ -14,7 +14,7 @@ _MOST = 40  # subgroups of a column
 _INTERNAL = ("cache", "row")
 
 
-def refuse_undividing_columns(scored: Scored, by: tuple[str, ...]) -> None:
+def check_columns(scored: Scored, by: tuple[str, ...]) -> None:
     """Raises UserError where a column to divide by is not there, or divides into too many parts."""
     columns = [name for name in scored.table.columns if name not in _INTERNAL]
     there = [*columns, *scored.classes]

@@ -32,7 +32,7 @@ def draw_study(content: dict[str, Any], path: Path, form: str) -> None:
                 axis.plot(paired, [at + 0.22] * len(paired), "o", color=_DOT, markersize=2.5)
         axis.axvline(0, color="0.6", linewidth=0.8)
         count = sum(group == mean for group in content["groups"].values()) if mean != "all" else len(content["groups"])
-        axis.set_title(f"{mean} ({count} classes)", fontsize=9)
+        axis.set_title(f"{mean} ({count} {'class' if count == 1 else 'classes'})", fontsize=9)
         axis.tick_params(labelsize=8)
         for side in ("top", "right", "left"):
             axis.spines[side].set_visible(False)

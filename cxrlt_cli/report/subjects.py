@@ -122,22 +122,19 @@ def _of_evaluation(folder: Path, dataset: Dataset, workspace: Workspace) -> _Fou
         raise UserError(
             f"{folder} was made with another state of {labels['path']} than {dataset.path}", f"{again}; or --dataset"
         )
-    path = _unchanged(source, workspace.predictions, folder, again)
+    path = _unchanged(source, workspace.predictions, str(folder), again)
     return _Found(folder.resolve().name, path, evaluation=evaluation)
 
 
-def _unchanged(file: dict[str, str], folder: Path, user: Path, hint: str) -> Path:
-    """An input of an artifact, where it was or by its name in `folder`. Raises UserError where it is gone or has changed."""
+def _unchanged(file: dict[str, str], folder: Path, made: str, hint: str) -> Path:
+    """An input of what was `made`, where it was or by its name in `folder`. Raises UserError where it is not as it was."""
     there = [path for path in (folder / Path(file["path"]).name, Path(file["path"])) if path.is_file()]
     same = [path for path in there if fingerprint(path)["sha256"] == file["sha256"]]
-    if not same:
-        what = (
-            f"{there[-1]} has changed since {user} was made of it"
-            if there
-            else f"{user} is of {file['path']}, which is not there"
-        )
-        raise UserError(what, hint)
-    return same[0]
+    if same:
+        return same[0]
+    if there:
+        raise UserError(f"{there[-1]} has changed since {made} was made of it", hint)
+    raise UserError(f"{made} was made of {file['path']}, which is not there", hint)
 
 
 def _subject(found: _Found, dataset: Dataset, workspace: Workspace) -> Subject:
@@ -158,8 +155,11 @@ def _calibration_of(evaluation: dict[str, Any], workspace: Workspace) -> Calibra
     name = evaluation["predictions"]["calibration"]["name"]
     file = next((one for one in evaluation["provenance"]["inputs"] if Path(one["path"]).stem == name), None)
     if file is None:
-        raise UserError(f"the evaluation does not say where its calibration {name} is", "evaluate again")
-    return read_calibration(_unchanged(file, workspace.calibrations, Path(name), "evaluate again with --calibrate"))
+        raise UserError(
+            f"the evaluation does not say where its calibration {name} is", "evaluate again: cxrlt evaluate --overwrite"
+        )
+    hint = "evaluate again: cxrlt evaluate --calibrate NAME --overwrite"
+    return read_calibration(_unchanged(file, workspace.calibrations, "the evaluation", hint))
 
 
 def _evaluation_of(scored: Scored, dataset: Dataset, workspace: Workspace) -> dict[str, Any] | None:
@@ -169,7 +169,7 @@ def _evaluation_of(scored: Scored, dataset: Dataset, workspace: Workspace) -> di
     for file in files:
         try:
             one = read_evaluation(file)
-            same = [file["sha256"] for file in one["provenance"]["inputs"][:2]] == inputs and one["split"] == scored.split
+            same = [made_of["sha256"] for made_of in one["provenance"]["inputs"][:2]] == inputs and one["split"] == scored.split
             if same and one["per"] == "image" and one["predictions"].get("calibration") == scored.header.get("calibration"):
                 return one
         except (UserError, KeyError, TypeError):  # damaged, and not what was asked for
