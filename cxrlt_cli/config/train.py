@@ -4,7 +4,7 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.options import flag
@@ -20,6 +20,13 @@ _POSITIVE = (
     "decoder_feedforward",
     "rank_timeout",
 )
+#: Flags of the decoder and their defaults.
+_OF_DECODER = {"decoder": "residual", "label_attention": "on", "decoder_positions": "none"}
+#: Sizes of each decoder where none are given; those of the transformer are KAD's.
+_DECODER_SIZES = {
+    "residual": {"layers": 1, "heads": 4, "width": 256, "feedforward": 512},
+    "transformer": {"layers": 4, "heads": 4, "width": 768, "feedforward": 1024},
+}
 _SHARES = ("warmup", "decoder_dropout", "label_smoothing", "mosaic", "reweight_from", "drop_path", "blur", "noise", "erasing")
 
 
@@ -60,7 +67,14 @@ class TrainConfig:
     classifier: Literal["separate", "shared", "mlp"] = flag(
         "separate", "One linear classifier for each label, one shared by all, or a small network for each."
     )
-    label_attention: Literal["on", "off"] = flag("on", "Whether labels look at each other in the decoder.")
+    decoder: Literal["residual", "transformer"] = flag(
+        "residual",
+        "Decoder of the label queries. residual: each label's query pools the features and steers a residual branch; starts "
+        "equal to a linear head. transformer: as published (KAD); needs many more steps.",
+    )
+    label_attention: Literal["on", "off"] = flag(
+        "on", "Self-attention among the labels; the residual decoder has it from its second layer on."
+    )
     reweight: str = flag(
         "",
         "Class weights, comma-separated terms that multiply: hardK:F (the K classes of lowest validation AP, times F), NAME:F, "
@@ -108,11 +122,14 @@ class TrainConfig:
     rate: float = flag(1e-4, "Peak learning rate of AdamW.", name="--lr")
     weight_decay: float = flag(0.02, "Weight decay of AdamW; none on norms and biases.")
     warmup: float = flag(0.05, "Share of the steps in which the rate rises; afterwards it falls as a cosine.")
-    decoder_layers: int = flag(4, "Layers of the label-query decoder.")
-    decoder_heads: int = flag(4, "Attention heads of the decoder.")
-    decoder_width: int = flag(768, "Width of the decoder.")
-    decoder_feedforward: int = flag(1024, "Width of its feed-forward part.")
+    decoder_layers: int | None = flag(None, "Layers of the decoder. [default: 1; transformer: 4]")
+    decoder_heads: int | None = flag(None, "Attention heads of the decoder. [default: 4]")
+    decoder_width: int | None = flag(None, "Width of the decoder's attention. [default: 256; transformer: 768]")
+    decoder_feedforward: int | None = flag(None, "Hidden units of its feed-forward part. [default: 512; transformer: 1024]")
     decoder_dropout: float = flag(0.1, "Dropout in the decoder.")
+    decoder_positions: Literal["none", "sine"] = flag(
+        "none", "sine: the residual decoder's keys carry 2-D sine positions, so that a query can ask for a place."
+    )
     seed: int = flag(0, "Decides everything that is drawn.")
     device: Literal["auto", "cpu", "cuda"] = flag("auto", "Where to compute; auto takes a GPU where there is one.", free=True)
     precision: Literal["auto", "fp32", "bf16", "fp16"] = flag(
@@ -161,8 +178,9 @@ class TrainConfig:
         if self.resume and self.overwrite:
             raise UserError("--resume and --overwrite exclude each other", "--resume goes on, --overwrite begins again")
         self._check_ranges()
-        if self.decoder_width % self.decoder_heads:
-            text = f"--decoder-width {self.decoder_width} cannot be shared among --decoder-heads {self.decoder_heads}"
+        size = self.decoder_size
+        if size["width"] % size["heads"]:
+            text = f"--decoder-width {size['width']} cannot be shared among --decoder-heads {size['heads']}"
             raise UserError(text, "the width is a multiple of the heads")
         self._check_pairs()
         self.source_weights  # noqa: B018 - checked before any work
@@ -171,11 +189,7 @@ class TrainConfig:
 
     def _check_pairs(self) -> None:
         """Flags that mean nothing together."""
-        if self.queries in ("none", "csra") and (self.classifier != "separate" or self.label_attention != "on"):
-            raise UserError(
-                f"--queries {self.queries} has no decoder: --classifier and --label-attention mean nothing there",
-                "leave them out, or take --queries text or learned",
-            )
+        self._check_decoder()
         if self.freeze == "encoder" and self.weights == "none":
             raise UserError(
                 "--freeze encoder needs an encoder that has learned", "as in --weights runs/NAME or --weights imagenet"
@@ -191,9 +205,33 @@ class TrainConfig:
                 "--loss two-way looks at all images of a step at once: --accumulate would change it", "leave one out"
             )
 
+    def _check_decoder(self) -> None:
+        """Flags of the decoder where there is none, or another one."""
+        if self.queries in ("none", "csra"):
+            classifiers = ("separate", "mlp") if self.queries == "none" else ("separate",)
+            given = [name for name in _OF_DECODER if getattr(self, name) != _OF_DECODER[name]]
+            given += [] if self.classifier in classifiers else ["classifier"]
+            if given:
+                raise UserError(
+                    f"--queries {self.queries} has no decoder: --{given[0].replace('_', '-')} has no effect",
+                    "leave it out, or use --queries text or learned",
+                )
+        if self.decoder == "transformer" and self.decoder_positions != "none":
+            raise UserError(
+                "--decoder-positions sine is for the residual decoder: the published transformer has no positions",
+                "leave one of them out",
+            )
+
+    @property
+    def decoder_size(self) -> dict[str, Any]:
+        """Sizes of the decoder as `DecoderSize` takes them: those given, else the decoder's own."""
+        given = {name: getattr(self, f"decoder_{name}") for name in ("layers", "heads", "width", "feedforward")}
+        chosen = {name: usual if given[name] is None else given[name] for name, usual in _DECODER_SIZES[self.decoder].items()}
+        return {**chosen, "dropout": self.decoder_dropout, "positions": self.decoder_positions == "sine"}
+
     def _check_ranges(self) -> None:
         for name in _POSITIVE:
-            if not 0 < getattr(self, name) < math.inf:
+            if getattr(self, name) is not None and not 0 < getattr(self, name) < math.inf:
                 flag_name = "lr" if name == "rate" else name.replace("_", "-")
                 raise UserError(f"--{flag_name} {getattr(self, name)} is not a number above 0", "see cxrlt train --help")
         for name in _SHARES:

@@ -3,31 +3,16 @@
 Attention says where a query took its values from, not what those values were worth: see `relevance` for that.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from cxrlt_cli.model.decoder import LabelQueryDecoder
+from cxrlt_cli.model.decoder import LabelQueryDecoder, LayerAttention
 from cxrlt_cli.model.network import Network
+from cxrlt_cli.model.transformer_decoder import TransformerLabelDecoder
 
 Layers = Literal["last", "rollout"]
-
-
-@dataclass(frozen=True)
-class Layer:
-    """What one decoder layer attended to, mean over its heads.
-
-    Attributes:
-        labels: (B, C, C), each row summing to 1; None where labels do not look at each other.
-        patches: (B, C, P), each row summing to 1.
-    """
-
-    labels: Tensor | None
-    patches: Tensor
 
 
 def looked_at(network: Network, features: Tensor, layers: Layers = "last") -> Tensor | None:
@@ -41,15 +26,18 @@ def looked_at(network: Network, features: Tensor, layers: Layers = "last") -> Te
     Returns:
         (B, C, h, w) float32, each map summing to 1; None where the network has no queries.
     """
-    if not isinstance(network.decoder, LabelQueryDecoder):
-        return None
-    with torch.no_grad(), _weights_kept(network.decoder) as kept:
-        network.decoder(features)
-    found = kept[-1].patches if layers == "last" else rollout(kept)
-    return found.reshape(*found.shape[:2], *features.shape[2:])
+    with torch.no_grad():
+        if isinstance(network.decoder, LabelQueryDecoder):
+            attentions = network.decoder.attend(features)[1]
+        elif isinstance(network.decoder, TransformerLabelDecoder):
+            attentions = _attention_of_transformer(network.decoder, features)
+        else:
+            return None
+    found = attentions[-1].patches if layers == "last" else rollout(attentions)
+    return found.float().reshape(*found.shape[:2], *features.shape[2:])
 
 
-def rollout(layers: list[Layer]) -> Tensor:
+def rollout(layers: list[LayerAttention]) -> Tensor:
     """How much of each patch has come to each label, by the attention of all layers.
 
     Attention rollout (Abnar and Zuidema, ACL 2020), in which each sub-layer and its residual count half, for queries that
@@ -67,9 +55,8 @@ def rollout(layers: list[Layer]) -> Tensor:
     return come / come.sum(dim=2, keepdim=True)
 
 
-@contextmanager
-def _weights_kept(decoder: LabelQueryDecoder) -> Iterator[list[Layer]]:
-    """Asks each attention for its weights, which it leaves out when nobody does; the layers stand in the list at the end."""
+def _attention_of_transformer(decoder: TransformerLabelDecoder, features: Tensor) -> list[LayerAttention]:
+    """Runs the decoder and asks each `MultiheadAttention` for its weights, which it otherwise does not compute."""
     weights: dict[nn.Module, Tensor] = {}
 
     def ask(_: nn.Module, arguments: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -81,12 +68,13 @@ def _weights_kept(decoder: LabelQueryDecoder) -> Iterator[list[Layer]]:
     attentions = [module for module in decoder.modules() if isinstance(module, nn.MultiheadAttention)]
     hooks = [module.register_forward_pre_hook(ask, with_kwargs=True) for module in attentions]
     hooks += [module.register_forward_hook(keep) for module in attentions]
-    kept: list[Layer] = []
     try:
-        yield kept
+        decoder(features)
     finally:
         for hook in hooks:
             hook.remove()
-    for layer in decoder.decoder.layers:
-        own: Any = layer
-        kept.append(Layer(weights[own.self_attn] if hasattr(own, "self_attn") else None, weights[own.multihead_attn]))
+    layers: list[Any] = list(decoder.decoder.layers)
+    return [
+        LayerAttention(weights[layer.self_attn] if hasattr(layer, "self_attn") else None, weights[layer.multihead_attn])
+        for layer in layers
+    ]

@@ -12,12 +12,11 @@ class SeparateClassifiers(nn.Module):
     def __init__(self, classes: int, width: int) -> None:
         """Builds one weight vector and bias a class."""
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(classes, width))
-        self.bias = nn.Parameter(torch.zeros(classes))
-        nn.init.trunc_normal_(self.weight, std=0.02)
+        linear = nn.Linear(width, classes)  # drawn as the layer of a linear head is
+        self.weight, self.bias = linear.weight, linear.bias
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C, width) label features to (B, C) logits: label c is judged by classifier c alone."""
+        """(B, C, width) label features to (B, C) logits: logit c comes from classifier c alone."""
         return torch.einsum("bcw,cw->bc", features, self.weight) + self.bias
 
 
@@ -65,6 +64,29 @@ class PooledLinear(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(B, channels, h, w) image features to (B, C) logits."""
         logits: Tensor = self.linear(features.mean(dim=(2, 3)))
+        return logits
+
+
+class PooledMlps(nn.Module):
+    """Global average pooling and, for each label, a linear layer plus a small network: a branch of its own without a query.
+
+    The control of what a label query brings: the small networks' outputs start at 0, so that it also starts as a linear head.
+    """
+
+    def __init__(self, channels: int, classes: int) -> None:
+        """Builds the linear layer and a hidden layer of 64 for each class."""
+        super().__init__()
+        self.linear = nn.Linear(channels, classes)
+        self.norm = nn.LayerNorm(channels)
+        self.mlps = SeparateMlps(classes, channels)
+        nn.init.zeros_(self.mlps.last.weight)
+        nn.init.zeros_(self.mlps.last.bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, channels, h, w) image features to (B, C) logits."""
+        pooled = features.mean(dim=(2, 3))
+        every = self.norm(pooled)[:, None].expand(-1, len(self.linear.weight), -1)
+        logits: Tensor = self.linear(pooled) + self.mlps(every)
         return logits
 
 

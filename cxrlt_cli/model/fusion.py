@@ -53,7 +53,7 @@ def fusion_from(checkpoint: dict[str, Any], network: Network, path: Path, device
         return None
     try:
         spec, state = checkpoint["spec"], checkpoint["fusion"]
-        fusion = StudyFusion(spec["classes"], spec["decoder"]["width"], network.classifier)
+        fusion = StudyFusion(spec["classes"], network.label_width, network.classifier)
         fusion.load_state_dict(state)
     except (KeyError, TypeError, RuntimeError) as error:
         raise UserError(f"{path}: its fusion does not fit: {reason(error)}", "make it again: cxrlt fuse --overwrite") from error

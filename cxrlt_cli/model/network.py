@@ -11,15 +11,20 @@ from cxrlt_cli.errors import UserError, reason
 from cxrlt_cli.model.classifiers import (
     ClassSpecificResidualAttention,
     PooledLinear,
+    PooledMlps,
     SeparateClassifiers,
     SeparateMlps,
     SharedClassifier,
 )
 from cxrlt_cli.model.decoder import DecoderSize, LabelQueryDecoder
 from cxrlt_cli.model.encoder import VisualEncoder
+from cxrlt_cli.model.label_queries import LabelQueries
+from cxrlt_cli.model.transformer_decoder import TransformerLabelDecoder
 
 Queries = Literal["text", "tuned", "learned", "none", "csra"]
 Classifier = Literal["separate", "shared", "mlp"]
+#: `transformer-1` is the transformer of runs made before 0.3, which lacks KAD's norm of features and queries.
+Decoder = Literal["residual", "transformer", "transformer-1"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class NetworkSpec:
     label_attention: bool = True
     drop_path: float = 0.0
     stride: int = 32
+    kind: Decoder = "residual"
 
     def saved(self) -> dict[str, Any]:
         """As plain values."""
@@ -48,14 +54,20 @@ class Network(nn.Module):
         """Builds the network with random weights; `queries` are the (C, D) label embeddings."""
         super().__init__()
         self.encoder = VisualEncoder(spec.encoder, spec.drop_path, spec.stride)
+        channels = self.encoder.channels
         self.decoder: nn.Module = nn.Identity()
+        #: Channels of the vectors that the classifiers take.
+        self.label_width = channels
         if spec.queries in ("none", "csra"):
-            head = PooledLinear if spec.queries == "none" else ClassSpecificResidualAttention
-            self.classifier: nn.Module = head(self.encoder.channels, spec.classes)
+            self.classifier = _pooled_classifier(spec, channels)
+        elif spec.kind == "residual":
+            self.classifier = _classifier(spec, channels)  # drawn first, so that a seed starts as with `--queries none`
+            label_queries = LabelQueries(queries, spec.queries, spec.decoder.width)
+            self.decoder = LabelQueryDecoder(channels, label_queries, spec.decoder, spec.label_attention)
         else:
-            channels, size = self.encoder.channels, spec.decoder
-            self.decoder = LabelQueryDecoder(channels, queries, size, spec.queries, spec.label_attention)
-            self.classifier = _classifier(spec)
+            self.label_width = spec.decoder.width
+            self.decoder = TransformerLabelDecoder(channels, queries, spec.decoder, spec.queries, spec.label_attention)
+            self.classifier = _classifier(spec, self.label_width)
         self.layout = torch.contiguous_format
 
     def place(self, device: torch.device, size: int, layout: torch.memory_format | None = None) -> "Network":
@@ -103,8 +115,14 @@ class Network(nn.Module):
         return features
 
 
-def _classifier(spec: NetworkSpec) -> nn.Module:
-    width = spec.decoder.width
+def _pooled_classifier(spec: NetworkSpec, channels: int) -> nn.Module:
+    """A head without label queries."""
+    if spec.queries == "csra":
+        return ClassSpecificResidualAttention(channels, spec.classes)
+    return (PooledMlps if spec.classifier == "mlp" else PooledLinear)(channels, spec.classes)
+
+
+def _classifier(spec: NetworkSpec, width: int) -> nn.Module:
     if spec.classifier == "shared":
         return SharedClassifier(width)
     return SeparateMlps(spec.classes, width) if spec.classifier == "mlp" else SeparateClassifiers(spec.classes, width)
@@ -119,7 +137,7 @@ def network_from(checkpoint: dict[str, Any], path: Path) -> Network:
     hint = "the checkpoint is damaged or of another version of cxrlt: train it again"
     try:
         saved = checkpoint["spec"]
-        spec = NetworkSpec(**{**saved, "decoder": DecoderSize(**saved["decoder"])})
+        spec = NetworkSpec(**{"kind": "transformer-1", **saved, "decoder": DecoderSize(**saved["decoder"])})
         if spec.classes != len(checkpoint["classes"]):
             raise ValueError("another number of classes")
         network = Network(spec, torch.zeros(spec.classes, spec.embedding))

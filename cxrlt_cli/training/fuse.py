@@ -57,7 +57,7 @@ def fuse_run(config: FuseConfig, workspace: Workspace) -> None:
     check_writable(workspace.runs)
     with exclusive(workspace.runs / f".{run.folder.name}.lock"):
         torch.manual_seed(config.seed)
-        width = int(content["spec"]["decoder"]["width"])
+        width = network.label_width
         fusion = StudyFusion(len(dataset.classes), width, network.classifier).to(device)
         scratch = workspace.runs
         train, val = (_featured(dataset.split(name), network, width, scratch, device) for name in ("train", "val"))

@@ -71,16 +71,10 @@ def make_network(config: TrainConfig, queries: np.ndarray) -> tuple[Network, Net
     Raises:
         UserError: `--weights` are not there or of another network.
     """
-    size = DecoderSize(
-        layers=config.decoder_layers,
-        heads=config.decoder_heads,
-        width=config.decoder_width,
-        feedforward=config.decoder_feedforward,
-        dropout=config.decoder_dropout,
-    )
+    size = DecoderSize(**config.decoder_size)
     classes, embedding = queries.shape
     kinds = config.queries, config.classifier, config.label_attention == "on"
-    spec = NetworkSpec(config.encoder, classes, embedding, size, *kinds, config.drop_path, int(config.stride))
+    spec = NetworkSpec(config.encoder, classes, embedding, size, *kinds, config.drop_path, int(config.stride), config.decoder)
     torch.manual_seed(config.seed)
     network = Network(spec, torch.from_numpy(queries))
     _load(config.weights, config.encoder, network)
