@@ -76,7 +76,7 @@ class LabelQueryDecoder(nn.Module):
     def attend(self, features: Tensor) -> tuple[Tensor, list[LayerAttention]]:
         """(B, channels, h, w) features to (B, C, channels) label vectors, and the attention of each layer."""
         patches, queries = features.flatten(2).transpose(1, 2), self.queries()
-        places = sine_positions(*features.shape[2:], self._width).to(features) if self.positions else None
+        places = sine_positions(features.shape[2], features.shape[3], self._width).to(features) if self.positions else None
         labels: Tensor | None = None
         attentions = []
         for layer in self.layers:
@@ -133,9 +133,11 @@ class _Attention(nn.Module):
         self.key = nn.Linear(key_width, size.width, bias=False)  # a bias would add the same to all places
         nn.init.zeros_(self.ask.weight)
         nn.init.zeros_(self.ask.bias)
-        self.follow = nn.Sequential(nn.LayerNorm(key_width), nn.Linear(key_width, size.width, bias=False)) if follow else None
-        if self.follow is not None:
-            nn.init.zeros_(self.follow[1].weight)
+        self.follow: nn.Module | None = None
+        if follow:
+            ask_again = nn.Linear(key_width, size.width, bias=False)
+            nn.init.zeros_(ask_again.weight)
+            self.follow = nn.Sequential(nn.LayerNorm(key_width), ask_again)
 
     def forward(self, queries: Tensor, keys: Tensor, labels: Tensor | None, places: Tensor | None = None) -> Tensor:
         """(C, D) queries, (B, P, K) keys, (B, C, K) labels so far, (P, W) positions to (B, C, P) weights; rows sum to 1."""
@@ -147,7 +149,7 @@ class _Attention(nn.Module):
             asked = asked + self.follow(labels)
         asked = asked.unflatten(-1, (self.heads, -1)).transpose(-3, -2)  # (…, H, C, d)
         key = key.unflatten(-1, (self.heads, -1)).transpose(-3, -2)  # (B, H, P, d)
-        scores = asked @ key.transpose(-2, -1) / key.shape[-1] ** 0.5
+        scores: Tensor = asked @ key.transpose(-2, -1) / key.shape[-1] ** 0.5
         return scores.softmax(dim=-1).mean(dim=1)
 
 

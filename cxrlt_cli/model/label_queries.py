@@ -36,4 +36,5 @@ class LabelQueries(nn.Module):
         """(C, D) queries; text embeddings are scaled to unit variance, whatever the text encoder's scale."""
         if self.kind == "learned":
             return self.queries
-        return nn.functional.normalize(self.queries, dim=1) * self.width**0.5
+        scaled: Tensor = nn.functional.normalize(self.queries, dim=1) * self.width**0.5
+        return scaled
