@@ -19,14 +19,15 @@ class StudyConfig:
 
     study: str = flag(
         "",
-        "classifier, reweight, text, missing, external, bag, complexity, or a TOML file of the same form.",
+        "heads, classifier, reweight, text, missing, external, bag, complexity, or a TOML file of the same form.",
         metavar="NAME|FILE",
         argument=True,
     )
     train: str = flag(
         "", 'Flags of cxrlt train for every variant, as one text: "--encoder resnet18 --epochs 10".', metavar="FLAGS"
     )
-    seeds: int = flag(3, "Runs of each variant, with seeds from 0.")
+    seeds: int = flag(3, "Runs of each variant, with consecutive seeds.")
+    first_seed: int = flag(0, "First of the seeds; take others to confirm what was chosen on these.")
     split: Literal["val", "test"] = flag("test", "The split on which they are compared.")
     resamples: int = flag(1000, "Bootstrap resamples of the patients.")
     jobs: int = flag(1, "Commands that run at the same time; the cores are shared among them.", free=True)
@@ -45,8 +46,10 @@ class StudyConfig:
     def __post_init__(self) -> None:
         if not self.study:
             raise UserError(
-                "study what?", "name one: classifier, reweight, text, missing, external, bag, complexity, or a file"
+                "study what?", "name one: heads, classifier, reweight, text, missing, external, bag, complexity, or a file"
             )
+        if self.first_seed < 0:
+            raise UserError(f"--first-seed {self.first_seed} is below 0", "as in --first-seed 100")
         if self.seeds < 1 or self.jobs < 1 or self.resamples < 100:
             raise UserError("--seeds and --jobs are at least 1, --resamples at least 100", "as in --seeds 3 --resamples 1000")
         taken = [text for text in self.train_flags if text.partition("=")[0] in _OWN]
@@ -54,6 +57,11 @@ class StudyConfig:
             raise UserError(f"--train {' '.join(taken)}: a study decides this itself", "leave it out; see cxrlt study --help")
         checked_name(self.artifact_name)
         self.part  # noqa: B018 - checked before any work
+
+    @property
+    def all_seeds(self) -> range:
+        """The seeds of each variant's runs."""
+        return range(self.first_seed, self.first_seed + self.seeds)
 
     @property
     def train_flags(self) -> list[str]:

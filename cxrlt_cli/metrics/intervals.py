@@ -51,3 +51,19 @@ def holm(p: np.ndarray) -> np.ndarray:
     factors = np.arange(len(order), 0, -1)
     corrected[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * factors))
     return corrected
+
+
+def t_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """Student's t interval of the mean of a few independent values, such as paired differences over seeds.
+
+    Args:
+        values: (n,) with n of 2 or more.
+        level: what the interval covers, within 0 … 1.
+
+    Returns:
+        Lower and upper bound: mean -+ t(n - 1) sd / sqrt(n).
+    """
+    from scipy.special import stdtrit
+
+    half = float(stdtrit(len(values) - 1, (1 + level) / 2)) * float(values.std(ddof=1)) / len(values) ** 0.5
+    return float(values.mean()) - half, float(values.mean()) + half

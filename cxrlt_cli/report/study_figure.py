@@ -16,19 +16,20 @@ def draw_study(content: dict[str, Any], path: Path, form: str) -> None:
     """
     from matplotlib.figure import Figure
 
-    names = list(content["variants"])[1:]
+    bases = content["bases"]
+    names = [name for name in content["variants"] if bases[name] != name]
     means = list(dict.fromkeys(row["mean"] for row in content["means"]))
     of = {(row["variant"], row["mean"]): row for row in content["means"]}
     figure = Figure(figsize=(2.2 + 2.4 * len(means), 1.3 + 0.34 * len(names)), layout="constrained")
     axes = figure.subplots(1, len(means), sharey=True, squeeze=False)[0]
-    seeds, base = content["seeds_mAP"], next(iter(content["variants"]))
+    seeds = content["seeds_mAP"]
     for axis, mean in zip(axes, means, strict=True):
         for at, name in enumerate(names):
             row = of[name, mean]
             axis.plot([row["difference_low"], row["difference_high"]], [at, at], color=_COLOUR, linewidth=2)
             axis.plot(row["difference"], at, "o", color=_COLOUR, markersize=5)
-            if mean == "all" and len(seeds[name]) == len(seeds[base]):
-                paired = [one - other for one, other in zip(seeds[name], seeds[base], strict=True)]
+            if mean == "all" and len(seeds[name]) == len(seeds[bases[name]]):
+                paired = [one - other for one, other in zip(seeds[name], seeds[bases[name]], strict=True)]
                 axis.plot(paired, [at + 0.22] * len(paired), "o", color=_DOT, markersize=2.5)
         axis.axvline(0, color="0.6", linewidth=0.8)
         count = sum(group == mean for group in content["groups"].values()) if mean != "all" else len(content["groups"])
@@ -39,8 +40,7 @@ def draw_study(content: dict[str, Any], path: Path, form: str) -> None:
     axes[0].set_yticks(range(len(names)), names)
     axes[0].invert_yaxis()
     axes[0].tick_params(axis="y", length=0)
-    figure.supxlabel(
-        f"difference of mAP to {base!r}: mean of seeds, 95 % interval over patients; small dots: seeds", fontsize=8
-    )
+    base = " or ".join(repr(name) for name in dict.fromkeys(bases.values()))
+    figure.supxlabel(f"difference of mAP to {base}: mean of seeds, 95 % interval over patients; small dots: seeds", fontsize=8)
     figure.suptitle(content["asks"], fontsize=10)
     figure.savefig(path, format=form, dpi=160)

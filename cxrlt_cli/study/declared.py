@@ -1,7 +1,7 @@
 """What a study compares: read from `studies.toml`, or from a user's file of the same form."""
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ class Variant:
         pseudo: the variant whose networks give the pseudo-labels.
         hard: the variant whose validation says which classes are hard.
         ensemble: whether the networks of all seeds predict together.
+        epochs: of its trainings, where the study compares several training budgets; None where `train` decides.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Variant:
     pseudo: str = ""
     hard: str = ""
     ensemble: bool = False
+    epochs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Study:
     Attributes:
         name: of the study.
         asks: the question, one sentence.
-        variants: the first is the base.
+        variants: the first is the base; with several budgets, each is compared with the first of the same epochs.
         judge: the variant whose dataset has the labels by which all are judged; empty for the dataset of the workspace.
         chain: whether each variant adds something to the one before it.
     """
@@ -55,6 +57,10 @@ class Study:
     def variant(self, name: str) -> Variant:
         """The variant of a name."""
         return next(variant for variant in self.variants if variant.name == name)
+
+    def base_of(self, variant: Variant) -> Variant:
+        """The variant that another is compared with."""
+        return next(other for other in self.variants if other.epochs == variant.epochs)
 
 
 _HINT = "see docs/studies.md for the form of such a file"
@@ -97,7 +103,7 @@ def _study(name: str, content: dict[str, Any], sources: list[str], where: str) -
         if "*" in label:
             variants += [_variant(label.replace("*", source), entry, source, where) for source in sources]
         else:
-            variants.append(_variant(label, entry, "", where))
+            variants += _budgets(_variant(label, entry, "", where), entry.get("epochs", []), where)
     names = [variant.name for variant in variants]
     wanted = [content.get("judge", ""), *(name for variant in variants for name in (variant.pseudo, variant.hard))]
     absent = sorted({str(name) for name in wanted if name} - set(names))
@@ -106,8 +112,18 @@ def _study(name: str, content: dict[str, Any], sources: list[str], where: str) -
     return Study(name, str(content.get("asks", "")), tuple(variants), content.get("judge", ""), bool(content.get("chain")))
 
 
+def _budgets(variant: Variant, epochs: Any, where: str) -> list[Variant]:
+    """The variant once for each training budget, named by it; the variant itself where there are none."""
+    if not isinstance(epochs, list) or not all(isinstance(count, int) and count > 0 for count in epochs):
+        raise UserError(f"{where}, {variant.name!r}: epochs is a list of numbers above 0, as [5, 10]", _HINT)
+    return [
+        replace(variant, name=f"{variant.name}, {count} ep", train=(*variant.train, f"--epochs={count}"), epochs=count)
+        for count in epochs
+    ] or [variant]
+
+
 def _variant(name: str, entry: Any, source: str, where: str) -> Variant:
-    known = {*_LISTS, "pseudo", "hard", "ensemble"}
+    known = {*_LISTS, "pseudo", "hard", "ensemble", "epochs"}
     if not isinstance(entry, dict) or set(entry) - known:
         raise UserError(f"{where}, {name!r}: only {', '.join(sorted(known))} can be said of a variant", _HINT)
     flags: dict[str, tuple[str, ...]] = {}
@@ -118,6 +134,5 @@ def _variant(name: str, entry: Any, source: str, where: str) -> Variant:
         flags[key] = tuple(word.replace("*", source) for word in words)
     if any(word.startswith("--missing=pseudo") for word in flags["merge"]) != bool(entry.get("pseudo")):
         raise UserError(f"{where}, {name!r}: --missing=pseudo and pseudo = VARIANT belong together", _HINT)
-    return Variant(
-        name, **flags, pseudo=entry.get("pseudo", ""), hard=entry.get("hard", ""), ensemble=bool(entry.get("ensemble"))
-    )
+    pseudo, hard, ensemble = entry.get("pseudo", ""), entry.get("hard", ""), bool(entry.get("ensemble"))
+    return Variant(name, *(flags[key] for key in _LISTS), pseudo=pseudo, hard=hard, ensemble=ensemble)

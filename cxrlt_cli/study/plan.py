@@ -69,7 +69,7 @@ class Plan:
 
     def predictions(self, variant: Variant) -> list[Task]:
         """The last task of each seed; of an ensemble, one for all."""
-        runs = [self.run(variant, seed) for seed in range(self._config.seeds)]
+        runs = [self.run(variant, seed) for seed in self._config.all_seeds]
         groups = [tuple(runs)] if variant.ensemble else [(run,) for run in runs]
         return [self._predicted(group, variant, self._config.split) for group in groups]
 

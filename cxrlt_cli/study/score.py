@@ -8,7 +8,7 @@ import numpy as np
 
 from cxrlt_cli.labels.groups import GROUPS
 from cxrlt_cli.metrics.bootstrap import resample
-from cxrlt_cli.metrics.intervals import holm, p_values, percentile_interval
+from cxrlt_cli.metrics.intervals import holm, p_values, percentile_interval, t_interval
 from cxrlt_cli.metrics.ranking import per_class
 
 #: The columns of means: all classes, then the groups.
@@ -62,39 +62,66 @@ def score(logits: Sequence[Sequence[np.ndarray]], judged: Judged, resamples: int
     return [Scored(point[end - len(v) : end], resampled[:, end - len(v) : end]) for v, end in zip(logits, ends, strict=True)]
 
 
-def mean_rows(names: Sequence[str], scored: Sequence[Scored], judged: Judged, chain: bool) -> list[dict[str, Any]]:
+def mean_rows(
+    names: Sequence[str], scored: Sequence[Scored], judged: Judged, chain: bool, bases: Sequence[int] | None = None
+) -> list[dict[str, Any]]:
     """A row for each variant and mean (all classes, head, medium, tail).
 
     mAP is the mean over classes and seeds, its interval that of patients; `sd` the spread over seeds. `difference` is to the
-    base, the first variant, paired by resample, with interval and p-value; `holm` corrects for the number of variants.
-    `to_former` is the difference to the variant before, in a chain.
+    base, paired by resample, with interval and p-value, and with the 95 % interval over seeds (Student's t of the paired
+    differences); `holm` corrects for the number of variants with that base. `to_former` is the difference to the variant
+    before, in a chain.
+
+    Args:
+        names: of the variants.
+        scored: their AP.
+        judged: labels and groups.
+        chain: whether each variant adds something to the one before it.
+        bases: index of each variant's base, its own index for a base; None where all are compared with the first.
     """
     rows = []
+    bases = bases or [0] * len(names)
     for mean in MEANS:
         columns = _columns(mean, judged)
         if not columns.any():
             continue
         points = [_over_classes(one.point[:, columns]) for one in scored]
         resampled = [_over_classes(one.resampled[..., columns]).mean(axis=1) for one in scored]
-        corrected = holm(np.array([float(p_values(one - resampled[0])) for one in resampled[1:]]))
+        corrected = _corrected(resampled, bases)
         for at, name in enumerate(names):
             low, high = percentile_interval(resampled[at][:, None])[:, 0]
             row = {"variant": name, "mean": mean, "seeds": len(points[at]), "mAP": points[at].mean(), "low": low, "high": high}
             row["sd"] = points[at].std(ddof=1) if len(points[at]) > 1 else np.nan
-            row |= _difference("difference", points[at], points[0], resampled[at], resampled[0]) if at else {}
-            row |= {"holm": corrected[at - 1]} if at else {}
+            base = bases[at]
+            if base != at:
+                row |= {"base": names[base]}
+                row |= _difference("difference", points[at], points[base], resampled[at], resampled[base])
+                row |= {"holm": corrected[at]}
             if chain and at:
                 row |= _difference("to_former", points[at], points[at - 1], resampled[at], resampled[at - 1])
             rows.append(row)
     return rows
 
 
-def class_rows(names: Sequence[str], scored: Sequence[Scored], judged: Judged) -> list[dict[str, Any]]:
-    """A row for each variant and class; `holm` corrects for the number of classes."""
+def _corrected(resampled: Sequence[np.ndarray], bases: Sequence[int]) -> dict[int, float]:
+    """Index of a variant -> its p-value by Holm, among the variants with the same base."""
+    found: dict[int, float] = {}
+    for base in set(bases):
+        own = [at for at, other in enumerate(bases) if other == base != at]
+        p = holm(np.array([float(p_values(resampled[at] - resampled[base])) for at in own]))
+        found |= dict(zip(own, p.tolist(), strict=True))
+    return found
+
+
+def class_rows(
+    names: Sequence[str], scored: Sequence[Scored], judged: Judged, bases: Sequence[int] | None = None
+) -> list[dict[str, Any]]:
+    """A row for each variant and class; `holm` corrects for the number of classes. Arguments as of `mean_rows`."""
     rows = []
-    base = scored[0].resampled.mean(axis=1)
+    bases = bases or [0] * len(names)
     for at, (name, one) in enumerate(zip(names, scored, strict=True)):
-        differences = one.resampled.mean(axis=1) - base
+        base = scored[bases[at]]
+        differences = one.resampled.mean(axis=1) - base.resampled.mean(axis=1)
         bounds, p = percentile_interval(differences), p_values(differences)
         corrected = holm(p)
         for c, label in enumerate(judged.classes):
@@ -106,8 +133,8 @@ def class_rows(names: Sequence[str], scored: Sequence[Scored], judged: Judged) -
                 "positives": int(judged.targets[:, c].sum()),
             }
             row |= {"ap": points.mean(), "sd": points.std(ddof=1) if len(points) > 1 else np.nan}
-            if at:
-                row |= {"difference": points.mean() - scored[0].point[:, c].mean(), "low": bounds[0, c], "high": bounds[1, c]}
+            if at != bases[at]:
+                row |= {"difference": points.mean() - base.point[:, c].mean(), "low": bounds[0, c], "high": bounds[1, c]}
                 row |= {"p": p[c], "holm": corrected[c]}
             rows.append(row)
     return rows
@@ -123,6 +150,8 @@ def _difference(key: str, points: np.ndarray, base: np.ndarray, resampled: np.nd
         f"{key}_high": high,
         f"{key}_p": float(p_values(differences)),
         f"{key}_sd": np.nan if paired is None else paired.std(ddof=1),
+        f"{key}_seeds_low": np.nan if paired is None else t_interval(paired)[0],
+        f"{key}_seeds_high": np.nan if paired is None else t_interval(paired)[1],
     }
 
 

@@ -48,7 +48,7 @@ def run_study(config: StudyConfig, workspace: Workspace) -> None:
     digest = _digest(planned)
     folder = given.studies.root / config.artifact_name
     _refuse_other(folder, digest, config.overwrite)
-    tasks = [task for seed in range(config.seeds) for _, made in planned for task in made[seed : seed + 1]]
+    tasks = [task for number in range(config.seeds) for _, made in planned for task in made[number : number + 1]]
     index, count = config.part
     say(
         f"{study.name}: {len(study.variants)} variants x {config.seeds} seeds, {len(_runs(tasks))} runs in {given.studies.runs}"
@@ -58,7 +58,7 @@ def run_study(config: StudyConfig, workspace: Workspace) -> None:
         _refuse_failures(failed)
         say(f"part {index} of {count} is done; when all are, the same command without --shard writes the table")
         return
-    there = _without_failed(planned, failed)
+    there = _without_failed(study, planned, failed)
     content = _content(config, study, there, plan.judge[0], given)
     with exclusive(folder / ".lock"):
         write_study(folder, {**content, "plan": digest, "left_out": _left_out(planned, there, failed)})
@@ -108,10 +108,11 @@ def _refuse_other(folder: Path, digest: str, overwrite: bool) -> None:
             )
 
 
-def _without_failed(planned: Planned, failed: dict[str, Failed]) -> Planned:
-    """The variants all of whose predictions were made. Raises UserError where the base is not among them, or it is alone."""
+def _without_failed(study: Study, planned: Planned, failed: dict[str, Failed]) -> Planned:
+    """The variants all of whose predictions were made. Raises UserError where a base is not among them, or it is alone."""
     there = [(variant, tasks) for variant, tasks in planned if not {task.name for task in tasks} & set(failed)]
-    if len(there) < 2 or there[0][0] != planned[0][0]:
+    kept = {variant.name for variant, _ in there}
+    if len(there) < 2 or any(study.base_of(variant).name not in kept for variant, _ in there):
         _refuse_failures(failed)
     return there
 
@@ -147,6 +148,7 @@ def _content(config: StudyConfig, study: Study, planned: Planned, judge: Path, g
     logits = [[_aligned(task.made, part) for task in tasks] for _, tasks in planned]
     scored = score(logits, judged, config.resamples)
     names = [variant.name for variant, _ in planned]
+    bases = [names.index(study.base_of(variant).name) for variant, _ in planned]
     runs = {variant.name: [_of_train(task) for task in tasks] for variant, tasks in planned}
     return {
         "study": study.name,
@@ -155,14 +157,16 @@ def _content(config: StudyConfig, study: Study, planned: Planned, judge: Path, g
         "images": len(part.table),
         "patients": int(part.table["patient_id"].nunique()),
         "seeds": config.seeds,
+        "first_seed": config.first_seed,
         "resamples": config.resamples,
         "group_rule": rule(),
         "groups": dict(zip(part.classes, judged.groups, strict=True)),
         "chain": study.chain,
         "variants": {variant.name: _described(variant, tasks, given.studies.root) for variant, tasks in planned},
-        "means": mean_rows(names, scored, judged, study.chain),
+        "bases": {name: names[base] for name, base in zip(names, bases, strict=True)},
+        "means": mean_rows(names, scored, judged, study.chain, bases),
         "seeds_mAP": {name: [float(np.nanmean(row)) for row in one.point] for name, one in zip(names, scored, strict=True)},
-        "per_class": class_rows(names, scored, judged),
+        "per_class": class_rows(names, scored, judged, bases),
         "runs": {name: [[run.name for run in members] for members in groups] for name, groups in runs.items()},
         "provenance": record(saved(config), [given.dataset, given.embeddings, judge]),
     }

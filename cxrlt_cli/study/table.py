@@ -18,11 +18,25 @@ def as_text(content: Row) -> str:
     names = list(content["variants"])
     means = [mean for mean in dict.fromkeys(row["mean"] for row in rows) if mean != "all"]
     of = {(row["variant"], row["mean"]): row for row in rows}
-    header = ["variant", "mAP", "± seeds", *means, "to base", "95 %", "± seeds", "p", "p Holm", "min", "GB", "M weights"]
+    header = [
+        "variant",
+        "mAP",
+        "± seeds",
+        *means,
+        "to base",
+        "95 %",
+        "± seeds",
+        "95 % over seeds",
+        "p",
+        "p Holm",
+        "min",
+        "GB",
+        "M weights",
+    ]
     if content["chain"]:
         header += ["to former", "95 %", "p"]
     lines = [table(header, [_cells(name, of, means, content) for name in names])]
-    judged = f"{content['split']} split: {content['images']:,} images of {content['patients']:,} patients; "
+    scored_on = f"{content['split']} split: {content['images']:,} images of {content['patients']:,} patients; "
     by = f"intervals and p-values by {content['resamples']:,} resamples of the patients, for these very networks"
     return "\n".join(
         [
@@ -30,8 +44,9 @@ def as_text(content: Row) -> str:
             "",
             *lines,
             "",
-            f"{judged}means of {content['seeds']} seeds; {by}",
-            "± seeds: standard deviation over seeds; p Holm: corrected for the number of variants",
+            f"{scored_on}means of {content['seeds']} seeds; {by}",
+            "± seeds: standard deviation over seeds; 95 % over seeds: t interval of the paired differences of the seeds",
+            "p Holm: corrected for the number of variants with the same base",
             "min, GB: what a training took, in minutes and of main memory at most; M weights: of its network, in millions",
             f"groups: {content['group_rule']}",
         ]
@@ -47,15 +62,20 @@ def _cells(name: str, of: dict[tuple[str, str], Row], means: list[str], content:
     cells.append(_plain(weights and weights / 1e6, 1))
     if content["chain"]:
         former = _difference(row, "to_former")
-        cells += [former[0], former[1], former[3]]
+        cells += [former[0], former[1], former[4]]
     return cells
 
 
 def _difference(row: Row, key: str) -> list[str]:
     if key not in row:
-        return ["-", "-", "-", "-"]
-    interval = f"{row[f'{key}_low']:+.4f} … {row[f'{key}_high']:+.4f}"
-    return [f"{row[key]:+.4f}", interval, _plain(row[f"{key}_sd"]), _p(row[f"{key}_p"])]
+        return ["-"] * 5
+    over_seeds = _interval(row[f"{key}_seeds_low"], row[f"{key}_seeds_high"])
+    interval = _interval(row[f"{key}_low"], row[f"{key}_high"])
+    return [f"{row[key]:+.4f}", interval, _plain(row[f"{key}_sd"]), over_seeds, _p(row[f"{key}_p"])]
+
+
+def _interval(low: float, high: float) -> str:
+    return "-" if math.isnan(low) else f"{low:+.4f} … {high:+.4f}"
 
 
 def _plain(value: float | None, digits: int = 4) -> str:
