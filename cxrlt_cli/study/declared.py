@@ -135,4 +135,5 @@ def _variant(name: str, entry: Any, source: str, where: str) -> Variant:
     if any(word.startswith("--missing=pseudo") for word in flags["merge"]) != bool(entry.get("pseudo")):
         raise UserError(f"{where}, {name!r}: --missing=pseudo and pseudo = VARIANT belong together", _HINT)
     pseudo, hard, ensemble = entry.get("pseudo", ""), entry.get("hard", ""), bool(entry.get("ensemble"))
-    return Variant(name, *(flags[key] for key in _LISTS), pseudo=pseudo, hard=hard, ensemble=ensemble)
+    train, merge, embed, predict = (flags[key] for key in _LISTS)
+    return Variant(name, train, merge, embed, predict, pseudo, hard, ensemble)
