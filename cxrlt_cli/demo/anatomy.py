@@ -158,8 +158,14 @@ def _bones(x: np.ndarray, y: np.ndarray, anatomy: Anatomy) -> np.ndarray:
     return np.asarray(ribs + clavicles)
 
 
-def expose(chest: Chest, rng: np.random.Generator) -> np.ndarray:
-    """(S, S) uint8: exposure, grain and the film's range."""
-    grain = rng.standard_normal(chest.density.shape, dtype=np.float32)
+def expose(chest: Chest, rng: np.random.Generator, grains: np.random.Generator | None = None) -> np.ndarray:
+    """(S, S) uint8: exposure, grain and the film's range.
+
+    Args:
+        chest: what is exposed.
+        rng: decides the exposure, and the grain where `grains` is None.
+        grains: decides the grain; with it the exposure is the same at every size.
+    """
+    grain = (grains or rng).standard_normal(chest.density.shape, dtype=np.float32)
     picture = (chest.density * rng.uniform(0.92, 1.08) + rng.normal(0, 0.015)) + 0.022 * grain
     return np.asarray(255 * np.clip(picture, 0, 1) ** rng.uniform(0.85, 1.05), dtype=np.uint8)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from cxrlt_cli.config.demo import DemoConfig
 from cxrlt_cli.console import say
+from cxrlt_cli.demo.hard_sources import BOXES, HARD_TAIL, LABEL_SPACE, LABEL_TEXTS, LABELS, write_hard_source
+from cxrlt_cli.demo.population import USUAL_TAIL
 from cxrlt_cli.demo.sources import HOSPITAL_B_NAMES, write_sources
 from cxrlt_cli.errors import USAGE, UserError, reported_os_errors
 from cxrlt_cli.machine import cores
@@ -16,6 +18,8 @@ from cxrlt_cli.workspace import Workspace
 
 _MARK = ".cxrlt-demo"  # only a folder that a demonstration made is ever removed by one
 _DRAWN = 8 / 3  # times as large as they are cached: caching resizes them, as it does real ones
+_HARD_DRAWN = 2
+_HARD_SOURCE = "sources/hard"
 
 
 def run_demo(config: DemoConfig, workspace: Workspace) -> None:
@@ -27,13 +31,23 @@ def run_demo(config: DemoConfig, workspace: Workspace) -> None:
     began = time.monotonic()
     folder = config.folder or workspace.root / "cxrlt-demo"
     _make_folder(folder, config.overwrite)
-    say(f"drawing {config.phantoms} phantoms of two made-up hospitals in {folder / 'sources'}")
-    write_sources(folder / "sources", config.phantoms, round(_DRAWN * config.size), config.seed, cores(), config.tail)
+    _draw(config, folder)
     for command in _commands(config):
         _run(command, folder)
     say(f"\nThe whole took {(time.monotonic() - began) / 60:.1f} minutes. Look next at, in {folder}:")
-    for path, what in _LOOK_NEXT[: 3 if config.data_only else None]:
+    for path, what in _LOOK_NEXT_HARD if config.findings == "hard" else _LOOK_NEXT[: 3 if config.data_only else None]:
         say(f"  {path:<28}{what}")
+
+
+def _draw(config: DemoConfig, folder: Path) -> None:
+    if config.findings == "hard":
+        say(f"drawing {config.phantoms} phantoms with hard findings in {folder / _HARD_SOURCE}")
+        tail = HARD_TAIL if config.tail is None else config.tail
+        write_hard_source(folder / _HARD_SOURCE, config.phantoms, _HARD_DRAWN * config.size, config.seed, cores(), tail)
+        return
+    say(f"drawing {config.phantoms} phantoms of two made-up hospitals in {folder / 'sources'}")
+    tail = USUAL_TAIL if config.tail is None else config.tail
+    write_sources(folder / "sources", config.phantoms, round(_DRAWN * config.size), config.seed, cores(), tail)
 
 
 _LOOK_NEXT = (
@@ -44,9 +58,16 @@ _LOOK_NEXT = (
     ("evaluations/demo/", "the table above as per_class.csv and metrics.json"),
     ("reports/demo/report.html", "the same as a page with curves and the worst mistakes: open it in a browser"),
 )
+_LOOK_NEXT_HARD = (
+    (_HARD_SOURCE, "what went in: images, labels, label space, label texts"),
+    (f"{_HARD_SOURCE}/{BOXES}", "where each finding is, in pixels of the drawn images"),
+    ("dataset.parquet", "one row an image: labels, patient, split, where its pixels are"),
+)
 
 
 def _commands(config: DemoConfig) -> list[list[str]]:
+    if config.findings == "hard":
+        return _hard_data(config)
     return _data(config) if config.data_only else [*_data(config), *_training(config)]
 
 
@@ -58,6 +79,17 @@ def _data(config: DemoConfig) -> list[list[str]]:
         ["cache", "--source", "table=sources/hospital-b/labels.csv", "--name", "hospital-b", "--label-columns", labels, *size],
         ["embed-labels", "--encoder", "ngram"],
         ["merge", "--label-space", "chestxray14", "--same-picture", "keep"],  # no phantom is another, alike as they are
+    ]
+
+
+def _hard_data(config: DemoConfig) -> list[list[str]]:
+    classes = f"{_HARD_SOURCE}/{LABEL_SPACE}"
+    labels, space = ["--label-columns", classes], ["--label-space", classes]
+    source = ["--source", f"table={_HARD_SOURCE}/{LABELS}", "--name", "hard", *labels, "--size", str(config.size)]
+    return [
+        ["cache", *source],
+        ["embed-labels", "--encoder", "ngram", "--texts", f"{_HARD_SOURCE}/{LABEL_TEXTS}", *space],
+        ["merge", *space, "--split", "60,10,30", "--same-picture", "keep"],  # rare findings need a large test split
     ]
 
 

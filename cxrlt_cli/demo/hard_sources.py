@@ -1,0 +1,105 @@
+"""The hard set on disk: a table source, its label space, label texts and the true place of every finding."""
+
+import csv
+import multiprocessing
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import astuple, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from cxrlt_cli.demo.anatomy import new_patient, new_position
+from cxrlt_cli.demo.hard_findings import HARD_FINDINGS, Box, draw_hard
+from cxrlt_cli.demo.population import Visit
+
+#: Each finding is this many times as frequent as the one before.
+HARD_TAIL = 0.78
+LABELS, BOXES, LABEL_SPACE, LABEL_TEXTS = "labels.csv", "boxes.csv", "label_space.txt", "label_texts.csv"
+
+_NAMES = tuple(finding.name for finding in HARD_FINDINGS)
+_NUMBER_OF_FINDINGS = (0.30, 0.35, 0.22, 0.13)  # shares of patients with 0, 1, 2 and 3 findings
+_STAYS = 0.9  # the probability that a finding of the first picture is in the second
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """A picture to draw."""
+
+    image: str
+    path: Path
+    visit: Visit
+    seed: tuple[int, int]
+
+
+def hard_visits(images: int, rng: np.random.Generator, tail: float = HARD_TAIL) -> list[Visit]:
+    """Draws patients with one or two pictures each, `images` in all, and 0 to 3 findings.
+
+    Args:
+        images: number of pictures.
+        rng: decides who has what.
+        tail: how many times as frequent each finding is as the one before.
+    """
+    weights = tail ** np.arange(len(_NAMES))
+    found: list[Visit] = []
+    patient = 0
+    while len(found) < images:
+        patient += 1
+        number = int(rng.choice(len(_NUMBER_OF_FINDINGS), p=_NUMBER_OF_FINDINGS))
+        has = {_NAMES[index] for index in rng.choice(len(_NAMES), number, replace=False, p=weights / weights.sum())}
+        for picture in range(min(int(rng.integers(1, 3)), images - len(found))):
+            now = tuple(name for name in _NAMES if name in has and (picture == 0 or rng.random() < _STAYS))
+            found.append(Visit(patient, picture, now))
+    return found
+
+
+def write_hard_source(folder: Path, images: int, size: int, seed: int, workers: int, tail: float = HARD_TAIL) -> None:
+    """Writes the pictures and tables of the hard set; the same seed gives the same bytes.
+
+    Args:
+        folder: folder to make: images/, labels.csv, boxes.csv, label_space.txt and label_texts.csv.
+        images: number of pictures.
+        size: side of the pictures, px. Patients, findings and exposure are the same at every size.
+        seed: decides everything that is drawn.
+        workers: number of processes.
+        tail: how many times as frequent each finding is as the one before.
+    """
+    (folder / "images").mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    rows: list[list[object]] = []
+    drawings = []
+    people: dict[int, tuple[int, str]] = {}
+    for visit in hard_visits(images, rng, tail):
+        age, sex = people.setdefault(visit.patient, (int(rng.integers(20, 90)), str(rng.choice(["M", "F"]))))
+        patient = f"h{visit.patient:05}"
+        image = f"{patient}_{visit.number}"
+        path = f"images/{image}.png"
+        labels = [int(name in visit.findings) for name in _NAMES]
+        rows.append([image, path, patient, image, "PA", sex, age, *labels])
+        drawings.append(_Drawing(image, folder / path, visit, (seed, visit.patient)))
+    _write_csv(folder / LABELS, ["image_id", "path", "patient_id", "study_id", "view", "sex", "age", *_NAMES], rows)
+    (folder / LABEL_SPACE).write_text("\n".join(_NAMES) + "\n")
+    texts = [(finding.name, finding.prompt, finding.description) for finding in HARD_FINDINGS]
+    _write_csv(folder / LABEL_TEXTS, ["class", "prompt", "description"], texts)
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        boxes = list(pool.map(partial(_write, size=size), drawings, chunksize=16))
+    places = [(drawing.image, *astuple(box)) for drawing, found in zip(drawings, boxes, strict=True) for box in found]
+    _write_csv(folder / BOXES, ["image_id", "class", "x", "y", "w", "h"], places)
+
+
+def _write(drawing: _Drawing, size: int) -> list[Box]:
+    patient = new_patient(np.random.default_rng(drawing.seed))
+    seed = (*drawing.seed, drawing.visit.number)
+    position = new_position(patient, np.random.default_rng(seed))
+    pixels, boxes = draw_hard(drawing.visit.findings, position, seed, size)
+    Image.fromarray(pixels).save(drawing.path, compress_level=1)
+    return boxes
+
+
+def _write_csv(path: Path, columns: list[str], rows: Iterable[Iterable[object]]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
