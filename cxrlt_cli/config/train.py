@@ -22,6 +22,9 @@ _POSITIVE = (
 )
 _SHARES = ("warmup", "decoder_dropout", "label_smoothing", "mosaic", "reweight_from", "drop_path", "blur", "noise", "erasing")
 
+#: Loss -> its best logits of an absent and a present label under a smoothing of 0.1 (ldam: of the rarest class).
+_MOVED = {"asl": "-0.3 and +1.8", "ldam": "-0.1 and +0.6"}
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -79,7 +82,7 @@ class TrainConfig:
     balance: Literal["none", "prevalence"] = flag(
         "none", "prevalence: a positive weighs exp(1 - p), a negative exp(p), p being the class's share of positives."
     )
-    label_smoothing: float = flag(0.0, "Targets of 0 and 1 become E/2 and 1 - E/2; 0 is off.", metavar="E")
+    label_smoothing: float = flag(0.0, "Targets of 0 and 1 become E/2 and 1 - E/2; 0 is off. Not with asl or ldam.", metavar="E")
     logit_adjustment: float = flag(
         0.0, "Times this, the log-odds of each class's prior enter the loss; 0 is off.", metavar="TAU"
     )
@@ -182,6 +185,7 @@ class TrainConfig:
             )
         if self.balance != "none" and self.loss.startswith("two-way"):
             raise UserError("--loss two-way has no loss of a single label that --balance could weigh", "leave one of them out")
+        self._check_smoothing()
         if self.hard_from and "hard" not in self.reweight:
             raise UserError(
                 "--hard-from says which classes --reweight hardK:F takes, and there is none", "as in --reweight hard9:3"
@@ -189,6 +193,17 @@ class TrainConfig:
         if self.loss.startswith("two-way") and self.accumulate != 1:
             raise UserError(
                 "--loss two-way looks at all images of a step at once: --accumulate would change it", "leave one out"
+            )
+
+    def _check_smoothing(self) -> None:
+        """Losses whose minimum is far from the smoothed target; `tests/training/test_smoothing.py` computes the logits."""
+        name = self.loss.partition(":")[0]
+        if self.label_smoothing and name in _MOVED:
+            raise UserError(
+                f"--loss {self.loss} and --label-smoothing {self.label_smoothing} exclude each other: smoothing moves the "
+                f"minimum of {name}. At {name}'s default numbers and a smoothing of 0.1 it lies at logits of {_MOVED[name]} "
+                "for absent and present labels; that of bce lies at -2.9 and +2.9",
+                "leave one of them out",
             )
 
     def _check_ranges(self) -> None:

@@ -64,7 +64,7 @@ def test_fine_tuning_at_a_larger_size_goes_on_from_all_weights(cxrlt: Run, datas
 def test_tricks_compose(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
     ended = cxrlt(
         *TRAIN, "--epochs", "1", "--stride", "16", "--layer-decay", "0.8", "--queries", "learned", "--classifier", "mlp",
-        "--loss", "asl", "--label-smoothing", "0.1", "--logit-adjustment", "0.5", "--reweight", "tail:2,inverse-sqrt",
+        "--loss", "focal", "--label-smoothing", "0.1", "--logit-adjustment", "0.5", "--reweight", "tail:2,inverse-sqrt",
         "--source-weight", "pictures=2", "--sampling", "square-root", "--mixup", "0.2", "--cutmix", "1", "--mosaic", "0.5",
         "--blur", "0.3", "--noise", "0.3", "--erasing", "0.3", "--average", "ema:0.9", "--name", "all",
     )  # fmt: skip
