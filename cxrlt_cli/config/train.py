@@ -14,6 +14,7 @@ _POSITIVE = (
     "epochs",
     "batch_size",
     "rate",
+    "encoder_lr",
     "decoder_layers",
     "decoder_heads",
     "decoder_width",
@@ -82,7 +83,9 @@ class TrainConfig:
     balance: Literal["none", "prevalence"] = flag(
         "none", "prevalence: a positive weighs exp(1 - p), a negative exp(p), p being the class's share of positives."
     )
-    label_smoothing: float = flag(0.0, "Targets of 0 and 1 become E/2 and 1 - E/2; 0 is off. Not with asl or ldam.", metavar="E")
+    label_smoothing: float = flag(
+        0.0, "Targets of 0 and 1 become E/2 and 1 - E/2; 0 is off. Not with asl or ldam.", metavar="E"
+    )
     logit_adjustment: float = flag(
         0.0, "Times this, the log-odds of each class's prior enter the loss; 0 is off.", metavar="TAU"
     )
@@ -109,6 +112,9 @@ class TrainConfig:
     epochs: int = flag(20, "Passes over the training images.")
     batch_size: int = flag(64, "Images a step.")
     rate: float = flag(1e-4, "Peak learning rate of AdamW.", name="--lr")
+    encoder_lr: float = flag(
+        1.0, "The encoder learns at this factor of --lr; --layer-decay multiplies with it.", metavar="FACTOR"
+    )
     weight_decay: float = flag(0.02, "Weight decay of AdamW; none on norms and biases.")
     warmup: float = flag(0.05, "Share of the steps in which the rate rises; afterwards it falls as a cosine.")
     decoder_layers: int = flag(4, "Layers of the label-query decoder.")
@@ -183,6 +189,8 @@ class TrainConfig:
             raise UserError(
                 "--freeze encoder needs an encoder that has learned", "as in --weights runs/NAME or --weights imagenet"
             )
+        if self.freeze == "encoder" and self.encoder_lr != 1:
+            raise UserError("--freeze encoder leaves no rate that --encoder-lr could scale", "leave one of them out")
         if self.balance != "none" and self.loss.startswith("two-way"):
             raise UserError("--loss two-way has no loss of a single label that --balance could weigh", "leave one of them out")
         self._check_smoothing()

@@ -105,14 +105,19 @@ def _load(weights: str, encoder: str, network: Network) -> None:
 
 
 def make_optimizer(config: TrainConfig, network: Network) -> torch.optim.Optimizer:
-    """AdamW on what is not frozen; vectors (norms, biases) are not decayed. `scale` of a group is its share of the rate."""
+    """AdamW on what is not frozen; vectors (norms, biases) are not decayed.
+
+    `scale` of a group is the factor of its rate: `--encoder-lr` times the factor of `--layer-decay` in the encoder, else 1.
+    """
     if config.freeze == "encoder":
         network.encoder.requires_grad_(False)
     scales = rate_scales(network.encoder.network, config.layer_decay) if config.layer_decay < 1 else {}
     groups: dict[tuple[float, bool], list[torch.nn.Parameter]] = {(1.0, True): [], (1.0, False): []}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            scale = scales.get(name.removeprefix("encoder.network."), 1.0) if name.startswith("encoder.") else 1.0
+            scale = 1.0
+            if name.startswith("encoder."):
+                scale = scales.get(name.removeprefix("encoder.network."), 1.0) * config.encoder_lr
             groups.setdefault((scale, parameter.dim() > 1), []).append(parameter)
     decays = {True: config.weight_decay, False: 0.0}
     described = [
