@@ -1,5 +1,7 @@
 """Averages of a network's weights over training: EMA (Polyak and Juditsky, 1992) and SWA (Izmailov et al., UAI 2018)."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -20,7 +22,7 @@ def ema_decay(step: int, decay: float, gamma: float = 1.0, power: float = 2 / 3)
     Returns:
         The share of the average that is kept, within 0..`decay`.
     """
-    return min(decay, 1 - (1 + step / gamma) ** -power)
+    return min(decay, 1 - math.pow(1 + step / gamma, -power))
 
 
 def swa_decay(count: int) -> float:
