@@ -41,10 +41,10 @@ class TrainConfig:
         metavar="NAME",
     )
     weights: str = flag(
-        "none",
-        "Start of the encoder: none (random), imagenet (after `cxrlt fetch`), a state dict of torchvision or timm, or a run, "
-        "of which all is taken that has the same shape.",
-        metavar="none|imagenet|FILE|RUN",
+        "auto",
+        "Start of the encoder: none (random), imagenet (after `cxrlt fetch`), auto (imagenet where its file is in torch's "
+        "cache, else none), a state dict of torchvision or timm, or a run, of which all is taken that has the same shape.",
+        metavar="auto|none|imagenet|FILE|RUN",
     )
     freeze: Literal["none", "encoder"] = flag(
         "none", "encoder: it stays as it was loaded, batch norms too; the rest is learned anew (classifier re-training)."
