@@ -16,7 +16,7 @@ from cxrlt_cli.model.weights import imagenet_file
 def settled_weights(config: TrainConfig) -> str:
     """What `--weights` comes to on this machine: `auto` is imagenet where torch's cache has the file, else none.
 
-    The choice is printed; the reader is warned where it is none. An encoder that does not exist gets no warning, since
+    The choice is printed; a random start gets a warning. An encoder that does not exist gets no warning, since
     building it fails with a message of its own.
 
     Returns:

@@ -58,7 +58,7 @@ class _Start:
 
     Attributes:
         described: its `config.json`.
-        begun: whether it was begun before.
+        begun: whether `config.json` is of an earlier process.
         kept: whether `last.pt` keeps the state of an earlier process, so that `--weights` are not loaded again.
         done: whether it is finished.
     """
