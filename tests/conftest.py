@@ -172,9 +172,11 @@ def classes_file(folder: Path) -> Path:
 TRAIN_BY_IMAGE = [
     "train", "--encoder", "timm:test_convnext", "--batch-size", "15", "--lr", "1e-3", "--decoder-layers", "1",
     "--decoder-width", "32", "--decoder-feedforward", "32", "--decoder-heads", "2", "--decoder-dropout", "0",
+    "--weights", "none",
 ]  # fmt: skip
 
 TRAIN = [
     "train", "--encoder", "resnet18", "--epochs", "2", "--batch-size", "16", "--lr", "1e-3", "--decoder-layers", "1",
     "--decoder-width", "32", "--decoder-feedforward", "32", "--decoder-heads", "2", "--precision", "fp32", "--layout", "plain",
+    "--weights", "none",
 ]  # fmt: skip

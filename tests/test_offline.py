@@ -28,7 +28,7 @@ def test_every_stage_works_without_a_network(offline: dict[str, str], pictures: 
         [*CACHE, "--source", f"table={pictures / 'labels.csv'}", "--name", "pictures"],
         ["embed-labels", "--encoder", "ngram"],
         ["merge", "--label-space", classes_file(tmp_path), "--split", "50,25,25"],
-        ["check", "--space", "0.001"],
+        ["check", "--space", "0.001", "--backbone", "none"],
         [*TRAIN, "--epochs", "1"],
         ["predict", "--tta", "2"],
         ["evaluate"],

@@ -49,7 +49,18 @@ def test_two_sources_of_real_radiographs(real_data: Path, cxrlt: Run, tmp_path: 
     shares = dataset.table["split"].value_counts(normalize=True)
     assert np.allclose([shares["train"], shares["val"], shares["test"]], [0.7, 0.1, 0.2], atol=0.01)
 
-    small = ["--encoder", "resnet18", "--decoder-layers", 1, "--decoder-width", 64, "--decoder-feedforward", 64]
+    small = [
+        "--encoder",
+        "resnet18",
+        "--weights",
+        "none",
+        "--decoder-layers",
+        1,
+        "--decoder-width",
+        64,
+        "--decoder-feedforward",
+        64,
+    ]
     _done(cxrlt, "train", *small, "--epochs", 1)
     said_by_train = _done(cxrlt, "train", *small, "--epochs", 1, "--reweight", "hard9:3")
     assert "hard classes" in said_by_train

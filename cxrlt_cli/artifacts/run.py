@@ -80,6 +80,14 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def shown_options(described: dict[str, Any]) -> dict[str, str]:
+    """The options in a run's `config.json` as text, with what `--weights auto` came to, as in `auto (imagenet)`."""
+    options = {name: str(value) for name, value in described.get("options", {}).items()}
+    if options.get("weights") == "auto" and "encoder_weights" in described:
+        options["weights"] = f"auto ({described['encoder_weights']})"
+    return options
+
+
 def write_status(run: Run, state: State, **facts: Any) -> None:
     """Writes `status.json`."""
     write_json(run.status, {"state": state, "time": datetime.now(UTC).isoformat(timespec="seconds"), **facts})

@@ -1,4 +1,4 @@
-"""`cxrlt check`: what would stop a training, looked at before it waits in a queue."""
+"""`cxrlt check`: what would stop a training or weaken its start, looked at before it waits in a queue."""
 
 import fcntl
 import json
@@ -38,7 +38,7 @@ def check_machine(config: CheckConfig, workspace: Workspace) -> None:
     """Prints what was found.
 
     Raises:
-        UserError: something would stop a training; it is named.
+        UserError: something would stop a training, or make `--weights auto` start at random; it is named.
     """
     findings = {what: _looked_at(look) for what, look in _looks(config, workspace).items()}
     if config.json:
@@ -49,7 +49,7 @@ def check_machine(config: CheckConfig, workspace: Workspace) -> None:
             data(f"{what:<{width}}{state:<9}{found}")
     errors = [what for what, (state, _) in findings.items() if state == "error"]
     if errors:
-        raise UserError(f"this would stop a training: {', '.join(errors)}", "see what was found, above")
+        raise UserError(f"not ready for a training: {', '.join(errors)}", "see what was found, above")
 
 
 def _looks(config: CheckConfig, workspace: Workspace) -> dict[str, Callable[[], Finding]]:
@@ -61,7 +61,7 @@ def _looks(config: CheckConfig, workspace: Workspace) -> dict[str, Callable[[], 
         "dataset": lambda: _dataset(read(dataset)),
         "images": lambda: _images(read(dataset)),
         "classes": lambda: _classes(read(dataset), embeddings),
-        **{f"backbone {name}": partial(_backbone, name) for name in config.backbone},
+        **{f"backbone {name}": partial(_backbone, name) for name in config.backbone if name != "none"},
         **{f"encoder {name}": partial(_encoder, name) for name in config.encoder},
         "space": lambda: _space(workspace.root, config.space),
         "shared memory": _shared_memory,

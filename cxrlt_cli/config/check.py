@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.options import flag
 
@@ -14,7 +15,11 @@ class CheckConfig:
 
     dataset: Path | None = flag(None, "Images and labels [default: dataset.parquet]")
     embeddings: Path | None = flag(None, "Label embeddings [default: label_embeddings.parquet]")
-    backbone: tuple[str, ...] = flag((), "ImageNet weights that must be there, as resnet50; may be repeated.", metavar="NAME")
+    backbone: tuple[str, ...] = flag(
+        (TrainConfig.encoder,),
+        "Encoder of torchvision whose ImageNet weights must be there; may be repeated. none: a training starts at random.",
+        metavar="NAME",
+    )
     encoder: tuple[str, ...] = flag((), "A text encoder that must be there; may be repeated.", metavar="NAME")
     device: Literal["auto", "cpu", "cuda"] = flag("auto", "cuda: there must be a GPU.")
     space: float = flag(5.0, "Space that must be free in the workspace, GB; a run of ResNet-50 takes about 1.", metavar="GB")

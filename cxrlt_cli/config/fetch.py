@@ -12,7 +12,9 @@ class FetchConfig:
 
     encoder: tuple[str, ...] = flag((), "A text encoder, as in embed-labels; may be repeated.", metavar="NAME")
     backbone: tuple[str, ...] = flag(
-        (), "A visual encoder of torchvision, for `train --weights imagenet`, as resnet50; may be repeated.", metavar="NAME"
+        (),
+        "A visual encoder of torchvision, for `train --weights auto` or `imagenet`, as resnet50; may be repeated.",
+        metavar="NAME",
     )
 
     def __post_init__(self) -> None:

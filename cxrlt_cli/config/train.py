@@ -14,6 +14,7 @@ _POSITIVE = (
     "epochs",
     "batch_size",
     "rate",
+    "encoder_lr",
     "decoder_layers",
     "decoder_heads",
     "decoder_width",
@@ -28,6 +29,9 @@ _DECODER_SIZES = {
     "transformer": {"layers": 4, "heads": 4, "width": 768, "feedforward": 1024},
 }
 _SHARES = ("warmup", "decoder_dropout", "label_smoothing", "mosaic", "reweight_from", "drop_path", "blur", "noise", "erasing")
+
+#: Loss -> its best logits of an absent and a present label under a smoothing of 0.1 (ldam: of the rarest class).
+_MOVED = {"asl": "-0.3 and +1.8", "ldam": "-0.1 and +0.6"}
 
 
 @dataclass(frozen=True)
@@ -44,10 +48,10 @@ class TrainConfig:
         metavar="NAME",
     )
     weights: str = flag(
-        "none",
-        "Start of the encoder: none (random), imagenet (after `cxrlt fetch`), a state dict of torchvision or timm, or a run, "
-        "of which all is taken that has the same shape.",
-        metavar="none|imagenet|FILE|RUN",
+        "auto",
+        "Start of the encoder: none (random), imagenet (after `cxrlt fetch`), auto (imagenet where its file is in torch's "
+        "cache, else none), a state dict of torchvision or timm, or a run, of which all is taken that has the same shape.",
+        metavar="auto|none|imagenet|FILE|RUN",
     )
     freeze: Literal["none", "encoder"] = flag(
         "none", "encoder: it stays as it was loaded, batch norms too; the rest is learned anew (classifier re-training)."
@@ -93,7 +97,9 @@ class TrainConfig:
     balance: Literal["none", "prevalence"] = flag(
         "none", "prevalence: a positive weighs exp(1 - p), a negative exp(p), p being the class's share of positives."
     )
-    label_smoothing: float = flag(0.0, "Targets of 0 and 1 become E/2 and 1 - E/2; 0 is off.", metavar="E")
+    label_smoothing: float = flag(
+        0.0, "Targets of 0 and 1 become E/2 and 1 - E/2; 0 is off. Not with asl or ldam.", metavar="E"
+    )
     logit_adjustment: float = flag(
         0.0, "Times this, the log-odds of each class's prior enter the loss; 0 is off.", metavar="TAU"
     )
@@ -120,6 +126,9 @@ class TrainConfig:
     epochs: int = flag(20, "Passes over the training images.")
     batch_size: int = flag(64, "Images a step.")
     rate: float = flag(1e-4, "Peak learning rate of AdamW.", name="--lr")
+    encoder_lr: float = flag(
+        1.0, "The encoder learns at this factor of --lr; --layer-decay multiplies with it.", metavar="FACTOR"
+    )
     weight_decay: float = flag(0.02, "Weight decay of AdamW; none on norms and biases.")
     warmup: float = flag(0.05, "Share of the steps in which the rate rises; afterwards it falls as a cosine.")
     decoder_layers: int | None = flag(None, "Layers of the decoder. [default: 1; transformer: 4]")
@@ -194,8 +203,11 @@ class TrainConfig:
             raise UserError(
                 "--freeze encoder needs an encoder that has learned", "as in --weights runs/NAME or --weights imagenet"
             )
+        if self.freeze == "encoder" and self.encoder_lr != 1:
+            raise UserError("--freeze encoder leaves no rate that --encoder-lr could scale", "leave one of them out")
         if self.balance != "none" and self.loss.startswith("two-way"):
             raise UserError("--loss two-way has no loss of a single label that --balance could weigh", "leave one of them out")
+        self._check_smoothing()
         if self.hard_from and "hard" not in self.reweight:
             raise UserError(
                 "--hard-from says which classes --reweight hardK:F takes, and there is none", "as in --reweight hard9:3"
@@ -228,6 +240,17 @@ class TrainConfig:
         given = {name: getattr(self, f"decoder_{name}") for name in ("layers", "heads", "width", "feedforward")}
         chosen = {name: usual if given[name] is None else given[name] for name, usual in _DECODER_SIZES[self.decoder].items()}
         return {**chosen, "dropout": self.decoder_dropout, "positions": self.decoder_positions == "sine"}
+
+    def _check_smoothing(self) -> None:
+        """Losses whose minimum is far from the smoothed target; `tests/training/test_smoothing.py` computes the logits."""
+        name = self.loss.partition(":")[0]
+        if self.label_smoothing and name in _MOVED:
+            raise UserError(
+                f"--loss {self.loss} and --label-smoothing {self.label_smoothing} exclude each other: smoothing moves the "
+                f"minimum of {name}. At {name}'s default numbers and a smoothing of 0.1 it lies at logits of {_MOVED[name]} "
+                "for absent and present labels; that of bce lies at -2.9 and +2.9",
+                "leave one of them out",
+            )
 
     def _check_ranges(self) -> None:
         for name in _POSITIVE:

@@ -95,6 +95,7 @@ def _hard_data(config: DemoConfig) -> list[list[str]]:
 
 def _training(config: DemoConfig) -> list[list[str]]:
     train = ["train", "--encoder", "resnet18", "--epochs", str(config.epochs), "--batch-size", "32", "--lr", "5e-4"]
+    train += ["--weights", "none"]  # the same on every machine
     train += ["--decoder-layers", "2", "--decoder-width", "256", "--decoder-feedforward", "512", "--seed", str(config.seed)]
     return [
         [*train, "--name", "base"],

@@ -7,7 +7,7 @@ from typing import Any
 
 from cxrlt_cli import __version__
 from cxrlt_cli.artifacts.dataset import SPLITS, Dataset
-from cxrlt_cli.artifacts.run import read_json
+from cxrlt_cli.artifacts.run import read_json, shown_options
 from cxrlt_cli.config.report import ReportConfig
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.labels.groups import rule
@@ -52,7 +52,7 @@ def _subject(subject: Subject, numbers: Numbers, colour: int) -> dict[str, Any]:
         "views": scored.header.get("views"),
         "merge": scored.header.get("merge"),
         "state": "" if status.get("state") in ("done", None) else status["state"],
-        "options": {name: str(value) for name, value in config.get("options", {}).items()},
+        "options": shown_options(config),
     }
 
 
@@ -83,7 +83,7 @@ def _column(subject: Subject, name: str) -> int:
 
 def comparison(subjects: list[Subject], differences: list[list[Difference]]) -> dict[str, Any]:
     """Paired differences to the first, and the options that are not the same in all runs."""
-    options = [{k: str(v) for k, v in one.config.get("options", {}).items()} for one in subjects]
+    options = [shown_options(one.config) for one in subjects]
     names = sorted({name for one in options for name in one} - {"name"})
     rows = [(name, [one.get(name, "") for one in options]) for name in names]
     return {

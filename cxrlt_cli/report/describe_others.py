@@ -11,7 +11,7 @@ from cxrlt_cli.artifacts.embeddings import read_embeddings
 from cxrlt_cli.artifacts.ensemble import read_ensemble
 from cxrlt_cli.artifacts.evaluation import read_evaluation
 from cxrlt_cli.artifacts.predictions import read_predictions
-from cxrlt_cli.artifacts.run import Run, read_history, read_json
+from cxrlt_cli.artifacts.run import Run, read_history, read_json, shown_options
 from cxrlt_cli.artifacts.source_table import BLANK, read_source_table
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import table
@@ -112,6 +112,7 @@ def describe_run(path: Path) -> Told:
         ("epochs", f"{len(history)} of {options.get('epochs')}"),
         ("best validation mAP", "none yet" if best is None else f"{best:.4f}"),
         ("classes", f"{len(config.get('classes', []))}"),
+        ("encoder's weights", shown_options(config).get("weights", "unknown")),
         ("other than default", ", ".join(f"--{name.replace('_', '-')} {value}" for name, value in chosen.items()) or "nothing"),
     ]
     facts = {"kind": "run", "status": status, "epochs": len(history), "best_mAP": best, "options": options, "chosen": chosen}

@@ -3,23 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from cxrlt_cli.artifacts.run import Run, read_checkpoint
 from cxrlt_cli.config.train import TrainConfig
-from cxrlt_cli.console import say
 from cxrlt_cli.data.augment import Amounts, Drawn, augment, draw, normalise, to_unit
 from cxrlt_cli.data.batches import Batch
 from cxrlt_cli.data.disturb import Disturbances, disturb
-from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.errors import UserError
 from cxrlt_cli.model.decoder import DecoderSize
-from cxrlt_cli.model.encoder_weights import load_encoder, load_weights
 from cxrlt_cli.model.network import Network, NetworkSpec
-from cxrlt_cli.model.weights import imagenet_file
 from cxrlt_cli.training.losses import Counts, Loss, make_loss
 from cxrlt_cli.training.mixing import Inputs, Mixture, draw_mixture, mixed
 from cxrlt_cli.tricks.layer_decay import rate_scales
@@ -66,47 +61,30 @@ def make_recipe(config: TrainConfig, counts: Counts, device: torch.device) -> Re
 
 
 def make_network(config: TrainConfig, queries: np.ndarray) -> tuple[Network, NetworkSpec]:
-    """The network that the flags describe, its start decided by the seed alone.
-
-    Raises:
-        UserError: `--weights` are not there or of another network.
-    """
+    """The network that the flags describe, its random weights decided by the seed alone; `--weights` are loaded later."""
     size = DecoderSize(**config.decoder_size)
     classes, embedding = queries.shape
     kinds = config.queries, config.classifier, config.label_attention == "on"
     spec = NetworkSpec(config.encoder, classes, embedding, size, *kinds, config.drop_path, int(config.stride), config.decoder)
     torch.manual_seed(config.seed)
     network = Network(spec, torch.from_numpy(queries))
-    _load(config.weights, config.encoder, network)
     return network, spec
 
 
-def _load(weights: str, encoder: str, network: Network) -> None:
-    """The start of the encoder; of a run of ours, of all that has the same shape."""
-    if weights == "imagenet":
-        load_encoder(network.encoder, imagenet_file(encoder))
-    elif Path(weights).is_dir():
-        path = Run(Path(weights)).best
-        state = read_checkpoint(path, ["model"])["model"]
-        load_weights(network.encoder, {key: value for key, value in state.items() if key.startswith("encoder.")}, path)
-        own = network.state_dict()
-        same = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
-        fresh = [key for key in own if key not in same]
-        network.load_state_dict(same, strict=False)
-        say(f"{path}: {len(same)} tensors taken, {len(fresh)} begin at random{f': {listed(fresh, 3)}' if fresh else ''}")
-    elif weights != "none":
-        load_encoder(network.encoder, Path(weights))
-
-
 def make_optimizer(config: TrainConfig, network: Network) -> torch.optim.Optimizer:
-    """AdamW on what is not frozen; vectors (norms, biases) are not decayed. `scale` of a group is its share of the rate."""
+    """AdamW on what is not frozen; vectors (norms, biases) are not decayed.
+
+    `scale` of a group is the factor of its rate: `--encoder-lr` times the factor of `--layer-decay` in the encoder, else 1.
+    """
     if config.freeze == "encoder":
         network.encoder.requires_grad_(False)
     scales = rate_scales(network.encoder.network, config.layer_decay) if config.layer_decay < 1 else {}
     groups: dict[tuple[float, bool], list[torch.nn.Parameter]] = {(1.0, True): [], (1.0, False): []}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            scale = scales.get(name.removeprefix("encoder.network."), 1.0) if name.startswith("encoder.") else 1.0
+            scale = 1.0
+            if name.startswith("encoder."):
+                scale = scales.get(name.removeprefix("encoder.network."), 1.0) * config.encoder_lr
             groups.setdefault((scale, parameter.dim() > 1), []).append(parameter)
     decays = {True: config.weight_decay, False: 0.0}
     described = [

@@ -28,7 +28,7 @@ from cxrlt_cli.signals import stop_requests, stops_at_once
 from cxrlt_cli.training.averaging import begin_average
 from cxrlt_cli.training.distributed import Ranks, joined_ranks
 from cxrlt_cli.training.epoch_end import Validator, finish_epoch
-from cxrlt_cli.training.form import LAYOUTS, Form, choose_form, earlier_form, form_of, precision_of
+from cxrlt_cli.training.form import LAYOUTS, choose_form, earlier_form, form_of, precision_of
 from cxrlt_cli.training.hard_classes import development_ap
 from cxrlt_cli.training.loop import Training, train_epochs
 from cxrlt_cli.training.losses import Counts
@@ -36,6 +36,7 @@ from cxrlt_cli.training.recipe import choose_device, make_network, make_optimize
 from cxrlt_cli.training.records import Records
 from cxrlt_cli.training.reweight import class_weights, hardest, parse_reweight
 from cxrlt_cli.training.sampling import drawing_weights
+from cxrlt_cli.training.start_weights import load_start, settled_weights
 from cxrlt_cli.training.state import State, load_state, save_state
 from cxrlt_cli.training.trial import Pass, compile_network, fitting_parts, training_pass
 from cxrlt_cli.workspace import Workspace
@@ -53,10 +54,18 @@ class _Sources:
 
 @dataclass(frozen=True)
 class _Start:
-    """How a run begins: its `config.json`, and whether it was begun, or even finished, before."""
+    """How a run begins.
+
+    Attributes:
+        described: its `config.json`.
+        begun: whether `config.json` is of an earlier process.
+        kept: whether `last.pt` keeps the state of an earlier process, so that `--weights` are not loaded again.
+        done: whether it is finished.
+    """
 
     described: dict[str, Any]
     begun: bool
+    kept: bool
     done: bool
 
 
@@ -88,7 +97,7 @@ def _train_as(ranks: Ranks, config: TrainConfig, workspace: Workspace) -> None:
         say(f"{run.folder} is finished: nothing to do")
         return
     with ranks.agreed():
-        state, spec = _make_state(config, sources, device, form_of(start.described))
+        state, spec = _make_state(config, sources, device, start)
         share, size = config.batch_size // ranks.world, int(sources.train.settings["size"])
         tried = training_pass(state.network, size, device, precision_of(form_of(start.described)))
         parts = _parts(config, start.described, share, tried)
@@ -103,7 +112,7 @@ def _train_as(ranks: Ranks, config: TrainConfig, workspace: Workspace) -> None:
         with ranks.agreed():
             if ranks.first:
                 _hold(held, run, start)
-        if ranks.shared(start.begun and run.last.is_file()):
+        if ranks.shared(start.kept or (start.begun and run.last.is_file())):
             with ranks.agreed():
                 load_state(state, run.last)
             training.records.log(f"going on after {state.step} steps, in epoch {state.epoch + 1}")
@@ -117,14 +126,18 @@ def _start(config: TrainConfig, workspace: Workspace, run: Run, sources: _Source
         described = _describe(config, workspace, sources)
         size = int(sources.train.settings["size"])
         form = earlier_form(workspace.runs, config, size, device) or choose_form(config, size, device)
-        return _Start({**described, "form": form.saved()}, begun=False, done=False)
+        return _Start({**described, "form": form.saved()}, begun=False, kept=False, done=False)
     described = read_json(run.config)
     _refuse_changed(config, described, run, sources)
-    return _Start(described, True, run.status.is_file() and read_json(run.status).get("state") == "done")
+    done = run.status.is_file() and read_json(run.status).get("state") == "done"
+    return _Start(described, True, run.last.is_file(), done)
 
 
-def _make_state(config: TrainConfig, sources: _Sources, device: torch.device, form: Form) -> tuple[State, NetworkSpec]:
+def _make_state(config: TrainConfig, sources: _Sources, device: torch.device, start: _Start) -> tuple[State, NetworkSpec]:
+    form = form_of(start.described)
     network, spec = make_network(config, sources.queries)
+    if not start.kept:
+        load_start(start.described["encoder_weights"], network)
     size = int(sources.train.settings["size"])
     network.place(device, size, LAYOUTS[form.layout]).check_size(size)
     scaler = torch.amp.GradScaler(device.type, enabled=form.precision == "fp16")
@@ -198,7 +211,7 @@ def _read_sources(config: TrainConfig, workspace: Workspace) -> _Sources:
 
 
 def _describe(config: TrainConfig, workspace: Workspace, sources: _Sources) -> dict[str, Any]:
-    """`config.json`: the options, and what they came to: class weights are settled once, when the run begins."""
+    """`config.json`: the options, and what they came to when the run began: the class weights and the encoder's weights."""
     train, terms = sources.train, parse_reweight(config.reweight)
     ap: dict[str, float] = {}
     facts: dict[str, Any] = {}
@@ -211,6 +224,7 @@ def _describe(config: TrainConfig, workspace: Workspace, sources: _Sources) -> d
     return {
         "options": saved(config),
         "class_weights": dict(zip(train.classes, weights.tolist(), strict=True)),
+        "encoder_weights": settled_weights(config),
         **facts,
         "classes": train.classes,
         "pixels": train.settings,

@@ -1,12 +1,28 @@
 """Averages of a network's weights over training: EMA (Polyak and Juditsky, 1992) and SWA (Izmailov et al., UAI 2018)."""
 
+import math
+
 import torch
 from torch import Tensor
 
 
-def ema_decay(step: int, decay: float) -> float:
-    """min(d, (1 + step) / (10 + step)), `step` from 0, so that the first random weights are soon forgotten."""
-    return min(decay, (1 + step) / (10 + step))
+def ema_decay(step: int, decay: float, gamma: float = 1.0, power: float = 2 / 3) -> float:
+    """The decay of an EMA with warm-up: 1 - (1 + step / gamma)^-power, at most `decay`.
+
+    The rule and the constants are those of timm's ModelEmaV3 with `use_warmup` (timm/utils/model_ema.py, `get_decay`). Its
+    first update copies the weights, which is step 0 here. With a power of 2/3 the decay is 0.99 after 1,000 steps and 0.999
+    after 31,600.
+
+    Args:
+        step: updates before this one, 0 or more.
+        decay: the highest decay, within 0..1.
+        gamma: steps that scale the warm-up, above 0.
+        power: speed of the warm-up, above 0.
+
+    Returns:
+        The share of the average that is kept, within 0..`decay`.
+    """
+    return min(decay, 1 - math.pow(1 + step / gamma, -power))
 
 
 def swa_decay(count: int) -> float:

@@ -14,7 +14,9 @@ ALL = ["workspace", "dataset", "images", "classes", "space", "shared memory", "l
 
 
 def _told(cxrlt: Run, *arguments: object) -> tuple[int, dict[str, dict[str, str]]]:
-    ended = cxrlt("check", "--json", *arguments)
+    """What is found where no ImageNet weights are needed, unless `--backbone` names some."""
+    backbone = [] if "--backbone" in arguments else ["--backbone", "none"]
+    ended = cxrlt("check", "--json", *backbone, *arguments)
     return ended.code, json.loads(ended.out)
 
 
@@ -24,7 +26,7 @@ def test_a_workspace_that_is_ready(cxrlt: Run, dataset: Path, tmp_path: Path) ->
     assert [what for what in found if what != "encoder ngram"] == ALL
     assert all(row["state"] in ("ok", "warning") for row in found.values())
     assert found["dataset"]["found"] == "96 images (48 train, 24 val, 24 test)"
-    ended = cxrlt("check", "--space", "0.001")
+    ended = cxrlt("check", "--space", "0.001", "--backbone", "none")
     assert ended.code == 0
     assert [line.split("  ")[0] for line in ended.out.splitlines()] == ALL
     assert not list(tmp_path.glob(".cxrlt*")), "nothing is left"
@@ -54,6 +56,22 @@ def test_what_would_stop_a_training_is_named(
     assert code == 2
     assert found[what]["state"] == "error"
     assert says in found[what]["found"]
+
+
+def test_the_imagenet_weights_of_the_default_encoder_must_be_there(
+    cxrlt: Run, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    ended = cxrlt("check", "--space", "0.001")
+    assert ended.code == 2
+    assert "not ready for a training: backbone resnet50" in ended.err
+    assert "cxrlt fetch --backbone resnet50" in ended.out
+    file = tmp_path / "torch/hub/checkpoints/resnet50-11ad3fa6.pth"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    ended = cxrlt("check", "--space", "0.001")
+    assert ended.code == 0, ended.err
+    assert str(file) in ended.out
 
 
 def test_classes_without_an_embedding(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:

@@ -39,6 +39,9 @@ def test_studies_share_the_runs_that_are_alike() -> None:
     assert bag["+ hard9:3"] == bag["+ views"]  # the same networks, looked through otherwise
     assert _runs("classifier", train="--epochs 3") == _runs("classifier", train="--epochs=3")
     assert not set(_runs("classifier", train="--epochs 3").values()) & set(classifier.values())
+    assert _runs("classifier", train="--weights auto --encoder-lr 1.0") == classifier  # the defaults
+    for flags in ("--weights none", "--weights imagenet", "--encoder-lr 0.1"):
+        assert not set(_runs("classifier", train=flags).values()) & set(classifier.values())
 
 
 def test_the_flags_of_a_variant_come_behind_those_of_all() -> None:

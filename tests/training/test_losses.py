@@ -36,6 +36,8 @@ def test_a_balance_weighs_positives_and_negatives_by_prevalence() -> None:
 @pytest.mark.parametrize("text", [*DEFAULTS, "focal:1", "asl:6/0/0.05", "ldam:0.3/10", "db:5", "two-way:1"])
 @pytest.mark.parametrize("more", [{}, {"label_smoothing": 0.1, "logit_adjustment": 1.0}])
 def test_an_unknown_label_changes_neither_loss_nor_gradient(text: str, more: dict[str, float]) -> None:
+    if text.startswith(("asl", "ldam")):
+        more = {name: value for name, value in more.items() if name != "label_smoothing"}
     loss = make_loss(TrainConfig(loss=text, **more), COUNTS)
     values = []
     for unknown in (0.0, 1.0):

@@ -1,5 +1,6 @@
 """Averages of weights."""
 
+import pytest
 import torch
 
 from cxrlt_cli.tricks.weight_average import ema_decay, move_average, swa_decay
@@ -14,10 +15,21 @@ def test_swa_is_the_plain_mean() -> None:
     assert average["n"] == 4
 
 
-def test_ema_forgets_the_start_soon() -> None:
-    assert ema_decay(0, 0.999) == 0.1
-    assert ema_decay(90, 0.999) == 0.91
+@pytest.mark.parametrize("decay", [0.0, 0.9, 0.999, 0.9999])
+def test_the_warm_up_of_the_decay_equals_timms(decay: float) -> None:
+    theirs = pytest.importorskip("timm.utils").ModelEmaV3(torch.nn.Linear(1, 1), decay=decay, use_warmup=True)
+    for step in [*range(2000), 10**4, 10**5, 10**6, 10**7]:
+        assert ema_decay(step, decay) == theirs.get_decay(step + 1), "timm counts updates from 1"
+
+
+def test_the_decay_of_an_ema_rises_from_zero() -> None:
+    assert ema_decay(0, 0.999) == 0
+    assert ema_decay(1000, 0.999) == pytest.approx(0.99, abs=1e-4)
+    assert ema_decay(31_600, 0.999) == pytest.approx(0.999, abs=1e-6)
     assert ema_decay(10**6, 0.999) == 0.999
+
+
+def test_an_average_moves_by_what_its_decay_leaves() -> None:
     average = {"w": torch.tensor([1.0])}
     move_average(average, {"w": torch.tensor([3.0])}, 0.75)
     assert average["w"].item() == 1.5

@@ -1,0 +1,64 @@
+"""What a training starts from: the grammar of `--weights`, what `auto` comes to on a machine, and the loading."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from cxrlt_cli.artifacts.run import Run, read_checkpoint
+from cxrlt_cli.config.train import TrainConfig
+from cxrlt_cli.console import say, warn
+from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.model.encoder import encoder_names
+from cxrlt_cli.model.encoder_weights import load_encoder, load_weights
+from cxrlt_cli.model.network import Network
+from cxrlt_cli.model.weights import imagenet_file
+
+
+def settled_weights(config: TrainConfig) -> str:
+    """What `--weights` comes to on this machine: `auto` is imagenet where torch's cache has the file, else none.
+
+    The choice is printed; a random start gets a warning. An encoder that does not exist gets no warning, since
+    building it fails with a message of its own.
+
+    Returns:
+        `none`, `imagenet`, or the file or run that the flag names.
+
+    Raises:
+        UserError: `auto` comes to none, and `--freeze encoder` needs weights.
+    """
+    if config.weights != "auto":
+        return config.weights
+    name = config.encoder
+    with suppress(UserError):
+        say(f"the encoder starts from its ImageNet weights: {imagenet_file(name)}")
+        return "imagenet"
+    if name in encoder_names():
+        missing = f"the ImageNet weights of {name} are not in torch's cache"
+        instead = f"on a machine with internet, run `cxrlt fetch --backbone {name}`"
+    else:
+        missing, instead = f"cxrlt knows no ImageNet weights of {name}", "give a file of weights: --weights FILE"
+    if config.freeze == "encoder":
+        raise UserError(f"--freeze encoder needs pretrained weights, and {missing}", instead)
+    if name in encoder_names() or name.startswith("timm:"):
+        warn(f"the encoder starts from random weights: {missing}; {instead}")
+    return "none"
+
+
+def load_start(weights: str, network: Network) -> None:
+    """Loads what `settled_weights` names: weights of the encoder, or, of a run, all tensors that have the same shape.
+
+    Raises:
+        UserError: the weights are not there, or are of another network.
+    """
+    if weights == "imagenet":
+        load_encoder(network.encoder, imagenet_file(network.encoder.name))
+    elif Path(weights).is_dir():
+        path = Run(Path(weights)).best
+        state = read_checkpoint(path, ["model"])["model"]
+        load_weights(network.encoder, {key: value for key, value in state.items() if key.startswith("encoder.")}, path)
+        own = network.state_dict()
+        same = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
+        fresh = [key for key in own if key not in same]
+        network.load_state_dict(same, strict=False)
+        say(f"{path}: {len(same)} tensors taken, {len(fresh)} begin at random{f': {listed(fresh, 3)}' if fresh else ''}")
+    elif weights != "none":
+        load_encoder(network.encoder, Path(weights))
