@@ -24,7 +24,7 @@ class DemoConfig:
     tail: float | None = flag(
         None,
         "Each finding is this many times as frequent as the one before: the smaller, the longer the tail [default: 0.84, and "
-        "0.78 for hard findings]",
+        "0.79 for hard findings]",
         metavar="RATIO",
     )
     data_only: bool = flag(False, "Stop after merge: a workspace to try things in.", name="--data-only")

@@ -170,32 +170,32 @@ def _nodule(chest: Chest, rng: Rng, side: int, centre: Point) -> np.ndarray:
 
 def _patch(chest: Chest, rng: Rng, side: int, centre: Point) -> np.ndarray:
     radius = (rng.uniform(0.10, 0.13), rng.uniform(0.08, 0.11))
-    return np.asarray(rng.uniform(0.07, 0.12) * blob(chest.x, chest.y, centre, radius) * chest.lung(side))
+    return np.asarray(rng.uniform(0.06, 0.12) * blob(chest.x, chest.y, centre, radius) * chest.lung(side))
 
 
 def _haze(chest: Chest, rng: Rng, side: int, centre: Point) -> np.ndarray:
-    radius = (rng.uniform(0.07, 0.09), rng.uniform(0.14, 0.18))
-    return np.asarray(rng.uniform(0.07, 0.12) * blob(chest.x, chest.y, centre, radius) * chest.lung(side))
+    radius = (rng.uniform(0.06, 0.08), rng.uniform(0.12, 0.16))
+    return np.asarray(rng.uniform(0.04, 0.08) * blob(chest.x, chest.y, centre, radius) * chest.lung(side))
 
 
 def _band(chest: Chest, rng: Rng, side: int, centre: Point) -> np.ndarray:
     slope, length = rng.uniform(-0.25, 0.25), rng.uniform(0.12, 0.17)
     along = chest.x - centre[0]
     line = np.exp(-(((chest.y - centre[1] - slope * along) / 0.022) ** 2) - (along / length) ** 4)
-    return np.asarray(rng.uniform(0.11, 0.18) * line * chest.lung(side))
+    return np.asarray(rng.uniform(0.14, 0.22) * line * chest.lung(side))
 
 
 def _angle(chest: Chest, rng: Rng, side: int, centre: Point) -> np.ndarray:
     """Fluid in the lateral lower corner of a lung, under a surface that climbs towards the wall."""
     outward = (-1, 1)[side] * chest.x
-    depth = centre[1] + 0.6 * abs(centre[0]) - rng.uniform(0.10, 0.16)
+    depth = centre[1] + 0.6 * abs(centre[0]) - rng.uniform(0.09, 0.14)
     below = soft_step(chest.y + 0.6 * outward - depth, 0.04)
-    return np.asarray(rng.uniform(0.12, 0.20) * below * chest.lung(side))
+    return np.asarray(rng.uniform(0.06, 0.13) * below * chest.lung(side))
 
 
 def _cap(chest: Chest, rng: Rng, side: int, centre: Point) -> np.ndarray:
-    above = soft_step(centre[1] + rng.uniform(0.09, 0.13) - chest.y, 0.03)
-    return np.asarray(rng.uniform(0.09, 0.15) * above * chest.lung(side))
+    above = soft_step(centre[1] + rng.uniform(0.16, 0.22) - chest.y, 0.04)
+    return np.asarray(rng.uniform(0.16, 0.25) * above * chest.lung(side))
 
 
 def _net(chest: Chest, rng: Rng, side: int, centre: Point) -> np.ndarray:
@@ -203,7 +203,7 @@ def _net(chest: Chest, rng: Rng, side: int, centre: Point) -> np.ndarray:
     lines = [np.cos(34 * (chest.x + sign * chest.y) + start) for sign, start in zip((-1, 1), phase, strict=True)]
     net = np.maximum(*lines).clip(0, None) ** 3
     spot = blob(chest.x, chest.y, centre, (0.17, 0.15))
-    return np.asarray(rng.uniform(0.09, 0.14) * net * spot * chest.lung(side))
+    return np.asarray(rng.uniform(0.17, 0.26) * net * spot * chest.lung(side))
 
 
 _BRUSHES: dict[str, Brush] = {

@@ -16,7 +16,7 @@ from cxrlt_cli.demo.hard_findings import HARD_FINDINGS, Box, draw_hard
 from cxrlt_cli.demo.population import Visit
 
 #: Each finding is this many times as frequent as the one before.
-HARD_TAIL = 0.78
+HARD_TAIL = 0.79
 LABELS, BOXES, LABEL_SPACE, LABEL_TEXTS = "labels.csv", "boxes.csv", "label_space.txt", "label_texts.csv"
 
 _NAMES = tuple(finding.name for finding in HARD_FINDINGS)
