@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cxrlt_cli.model.decoder import LabelQueryDecoder, LayerAttention
+from cxrlt_cli.model.glori import Glori
 from cxrlt_cli.model.network import Network
 from cxrlt_cli.model.transformer_decoder import EarlyTransformerLabelDecoder, TransformerLabelDecoder
 
@@ -27,7 +28,7 @@ def looked_at(network: Network, features: Tensor, layers: Layers = "last") -> Te
         (B, C, h, w) float32, each map summing to 1; None where the network has no queries.
     """
     with torch.no_grad():
-        if isinstance(network.decoder, LabelQueryDecoder):
+        if isinstance(network.decoder, LabelQueryDecoder | Glori):
             attentions = network.decoder.attend(features)[1]
         elif isinstance(network.decoder, TransformerLabelDecoder | EarlyTransformerLabelDecoder):
             attentions = _attention_of_transformer(network.decoder, features)

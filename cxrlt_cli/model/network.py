@@ -18,10 +18,11 @@ from cxrlt_cli.model.classifiers import (
 )
 from cxrlt_cli.model.decoder import DecoderSize, LabelQueryDecoder
 from cxrlt_cli.model.encoder import VisualEncoder
+from cxrlt_cli.model.glori import Glori
 from cxrlt_cli.model.label_queries import LabelQueries
 from cxrlt_cli.model.transformer_decoder import EarlyTransformerLabelDecoder, TransformerLabelDecoder, start_normal
 
-Queries = Literal["text", "tuned", "learned", "none", "csra"]
+Queries = Literal["text", "tuned", "learned", "glori", "none", "csra"]
 Classifier = Literal["separate", "shared", "mlp"]
 #: `transformer-1` is `EarlyTransformerLabelDecoder`, the decoder of runs made before 0.3.
 Decoder = Literal["residual", "transformer", "transformer-1"]
@@ -60,6 +61,12 @@ class Network(nn.Module):
         self.label_width = channels
         if spec.queries in ("none", "csra"):
             self.classifier = _pooled_classifier(spec, channels)
+        elif spec.queries == "glori":
+            self.decoder = Glori(channels, spec.classes, spec.decoder)
+            self.label_width = self.decoder.width
+            self.classifier = SeparateClassifiers(spec.classes, self.label_width)
+            nn.init.xavier_normal_(self.classifier.weight)
+            nn.init.zeros_(self.classifier.bias)
         elif spec.kind == "residual":
             self.classifier = _classifier(spec, channels)  # drawn first, so that a seed starts as with `--queries none`
             label_queries = LabelQueries(queries, spec.queries, spec.decoder.width)

@@ -78,6 +78,19 @@ def test_attention_of_the_residual_decoder_is_what_weighs_the_features(sine: boo
         torch.testing.assert_close(network.decoder(features), pooled, rtol=1e-4, atol=1e-5)
 
 
+def test_attention_of_glori_is_the_mean_of_its_heads() -> None:
+    network, features = _network(queries="glori", layers=1), torch.randn(2, 512, 3, 4).relu() / 10
+    layer, found = network.decoder.layers[0], looked_at(network, features)
+    assert found is not None
+    with torch.no_grad():
+        patches = network.decoder.project(features.flatten(2).transpose(1, 2)).relu()
+        query_weight, key_weight, _ = layer.attention.in_proj_weight.chunk(3)
+        query_bias, key_bias, _ = layer.attention.in_proj_bias.chunk(3)
+        query = _heads(layer.norm1(2 * network.decoder.queries) @ query_weight.T + query_bias)
+        scores = query @ _heads(patches @ key_weight.T + key_bias).transpose(2, 3)
+        torch.testing.assert_close(found.flatten(2), torch.softmax(scores / 8**0.5, dim=3).mean(dim=1))
+
+
 @pytest.mark.parametrize("layers", ["last", "rollout"])
 @pytest.mark.parametrize("kind", DECODERS)
 def test_each_map_sums_to_1_and_is_of_its_own_image(kind: Decoder, layers: Layers) -> None:
