@@ -56,6 +56,19 @@ def test_csra_by_hand() -> None:
     torch.testing.assert_close(found, (ln3 / 2 + 0.1 * 0.75 * ln3).view(1, 1))
 
 
+@pytest.mark.parametrize(("share", "temperature"), [(0.1, 1.0), (0.4, 5.0), (0.3, 99)])
+def test_csra_is_as_published(share: float, temperature: float) -> None:
+    """The mean of a class's scores by a weight of length 1, and a share of their softmax-weighted sum; T = 99: maximum."""
+    torch.manual_seed(0)
+    features, head = torch.randn(2, 6, 3, 4), ClassSpecificResidualAttention(6, 5, share, temperature)
+    for image, logits in zip(features, head(features), strict=True):
+        for weight, logit in zip(head.scores.weight.flatten(1), logits, strict=True):
+            scores = (image * (weight / weight.pow(2).sum().sqrt())[:, None, None]).sum(dim=0).flatten()
+            weights = (scores * temperature).exp() / (scores * temperature).exp().sum()
+            attended = scores.max() if temperature == 99 else (weights * scores).sum()
+            torch.testing.assert_close(logit, scores.mean() + share * attended)
+
+
 @pytest.mark.parametrize("label_attention", [True, False])
 @pytest.mark.parametrize(
     ("queries", "kind"),
@@ -65,6 +78,7 @@ def test_csra_by_hand() -> None:
         ("learned", "residual"),
         ("text", "transformer"),
         ("learned", "transformer"),
+        ("glori", "residual"),
         ("none", "residual"),
         ("csra", "residual"),
     ],
