@@ -23,11 +23,14 @@ _POSITIVE = (
 )
 #: Flags of the decoder and their defaults.
 _OF_DECODER = {"decoder": "residual", "label_attention": "on", "decoder_positions": "none"}
-#: Sizes of each decoder where none are given; those of the transformer are KAD's.
+#: Sizes of each decoder where none are given; those of the transformer are KAD's, those of glori CheXFound's.
 _DECODER_SIZES = {
     "residual": {"layers": 1, "heads": 4, "width": 256, "feedforward": 512},
     "transformer": {"layers": 4, "heads": 4, "width": 768, "feedforward": 1024},
+    "glori": {"layers": 1, "heads": 8, "width": 768, "feedforward": 2048},
 }
+#: Classifiers of the queries that leave no choice of the decoder.
+_CLASSIFIERS = {"none": ("separate", "mlp"), "csra": ("separate",), "glori": ("separate",)}
 _SHARES = ("warmup", "decoder_dropout", "label_smoothing", "mosaic", "reweight_from", "drop_path", "blur", "noise", "erasing")
 
 #: Loss -> its best logits of an absent and a present label under a smoothing of 0.1 (ldam: of the rarest class).
@@ -63,10 +66,10 @@ class TrainConfig:
     layer_decay: float = flag(
         1.0, "Layer-wise rate decay: each layer of the encoder learns by this factor slower than the next; 1 is off."
     )
-    queries: Literal["text", "tuned", "learned", "none", "csra"] = flag(
+    queries: Literal["text", "tuned", "learned", "glori", "none", "csra"] = flag(
         "text",
-        "What asks the image for each label: its text embedding, kept or tuned; a learned vector; none (global pooling and "
-        "a linear layer); or class-specific residual attention.",
+        "What asks the image for each label: its text embedding, kept or tuned; a learned vector; the head of CheXFound "
+        "(glori); none (global pooling and a linear layer); or class-specific residual attention.",
     )
     classifier: Literal["separate", "shared", "mlp"] = flag(
         "separate", "One linear classifier for each label, one shared by all, or a small network for each."
@@ -132,9 +135,11 @@ class TrainConfig:
     weight_decay: float = flag(0.02, "Weight decay of AdamW; none on norms and biases.")
     warmup: float = flag(0.05, "Share of the steps in which the rate rises; afterwards it falls as a cosine.")
     decoder_layers: int | None = flag(None, "Layers of the decoder. [default: 1; transformer: 4]")
-    decoder_heads: int | None = flag(None, "Attention heads of the decoder. [default: 4]")
-    decoder_width: int | None = flag(None, "Width of the decoder's attention. [default: 256; transformer: 768]")
-    decoder_feedforward: int | None = flag(None, "Hidden units of its feed-forward part. [default: 512; transformer: 1024]")
+    decoder_heads: int | None = flag(None, "Attention heads of the decoder. [default: 4; glori: 8]")
+    decoder_width: int | None = flag(None, "Width of the decoder's attention. [default: 256; transformer, glori: 768]")
+    decoder_feedforward: int | None = flag(
+        None, "Hidden units of its feed-forward part. [default: 512; transformer: 1024; glori: 2048]"
+    )
     decoder_dropout: float = flag(0.1, "Dropout in the decoder.")
     decoder_positions: Literal["none", "sine"] = flag(
         "none", "sine: the residual decoder's keys carry 2-D sine positions, so that a query can ask for a place."
@@ -219,13 +224,12 @@ class TrainConfig:
 
     def _check_decoder(self) -> None:
         """Flags of the decoder where there is none, or another one."""
-        if self.queries in ("none", "csra"):
-            classifiers = ("separate", "mlp") if self.queries == "none" else ("separate",)
+        if self.queries in _CLASSIFIERS:
             given = [name for name in _OF_DECODER if getattr(self, name) != _OF_DECODER[name]]
-            given += [] if self.classifier in classifiers else ["classifier"]
+            given += [] if self.classifier in _CLASSIFIERS[self.queries] else ["classifier"]
             if given:
                 raise UserError(
-                    f"--queries {self.queries} has no decoder: --{given[0].replace('_', '-')} has no effect",
+                    f"--queries {self.queries} has no decoder to choose: --{given[0].replace('_', '-')} has no effect",
                     "leave it out, or use --queries text or learned",
                 )
         if self.decoder == "transformer" and self.decoder_positions != "none":
@@ -233,12 +237,18 @@ class TrainConfig:
                 "--decoder-positions sine is for the residual decoder: the published transformer has no positions",
                 "leave one of them out",
             )
+        if self.decoder_positions != "none" and self.decoder_size["width"] % 4:
+            raise UserError(
+                f"--decoder-positions sine needs a --decoder-width of a multiple of 4, not {self.decoder_size['width']}",
+                "as in --decoder-width 256",
+            )
 
     @property
     def decoder_size(self) -> dict[str, Any]:
         """Sizes of the decoder as `DecoderSize` takes them: those given, else the decoder's own."""
         given = {name: getattr(self, f"decoder_{name}") for name in ("layers", "heads", "width", "feedforward")}
-        chosen = {name: usual if given[name] is None else given[name] for name, usual in _DECODER_SIZES[self.decoder].items()}
+        usuals = _DECODER_SIZES["glori" if self.queries == "glori" else self.decoder]
+        chosen = {name: usual if given[name] is None else given[name] for name, usual in usuals.items()}
         return {**chosen, "dropout": self.decoder_dropout, "positions": self.decoder_positions == "sine"}
 
     def _check_smoothing(self) -> None:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from cxrlt_cli.model.decoder import LabelQueryDecoder, LayerAttention
+from cxrlt_cli.model.glori import Glori
 from cxrlt_cli.model.network import Network
-from cxrlt_cli.model.transformer_decoder import TransformerLabelDecoder
+from cxrlt_cli.model.transformer_decoder import EarlyTransformerLabelDecoder, TransformerLabelDecoder
 
 Layers = Literal["last", "rollout"]
 
@@ -27,9 +28,9 @@ def looked_at(network: Network, features: Tensor, layers: Layers = "last") -> Te
         (B, C, h, w) float32, each map summing to 1; None where the network has no queries.
     """
     with torch.no_grad():
-        if isinstance(network.decoder, LabelQueryDecoder):
+        if isinstance(network.decoder, LabelQueryDecoder | Glori):
             attentions = network.decoder.attend(features)[1]
-        elif isinstance(network.decoder, TransformerLabelDecoder):
+        elif isinstance(network.decoder, TransformerLabelDecoder | EarlyTransformerLabelDecoder):
             attentions = _attention_of_transformer(network.decoder, features)
         else:
             return None
@@ -55,7 +56,9 @@ def rollout(layers: list[LayerAttention]) -> Tensor:
     return come / come.sum(dim=2, keepdim=True)
 
 
-def _attention_of_transformer(decoder: TransformerLabelDecoder, features: Tensor) -> list[LayerAttention]:
+def _attention_of_transformer(
+    decoder: TransformerLabelDecoder | EarlyTransformerLabelDecoder, features: Tensor
+) -> list[LayerAttention]:
     """Runs the decoder and asks each `MultiheadAttention` for its weights, which it otherwise does not compute."""
     weights: dict[nn.Module, Tensor] = {}
 

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 
 _HIDDEN = 64
+#: The T of CSRA that stands for the maximum.
+_MAXIMUM = 99
 
 
 class SeparateClassifiers(nn.Module):
@@ -91,10 +93,14 @@ class PooledMlps(nn.Module):
 
 
 class ClassSpecificResidualAttention(nn.Module):
-    """CSRA (Zhu and Wu, ICCV 2021): the mean of a class's scores over the image, plus a share of where they are highest."""
+    """CSRA (Zhu and Wu, ICCV 2021): the mean of a class's scores over the image, plus a share of where they are highest.
+
+    As `CSRA` in `pipeline/csra.py` of github.com/Kevinz-code/CSRA. Of its forms with
+    several heads, which add up heads of other T, this is the one with a single head, its default.
+    """
 
     def __init__(self, channels: int, classes: int, share: float = 0.1, temperature: float = 1.0) -> None:
-        """Builds the scores; `share` is their lambda, `temperature` their T (one head)."""
+        """Builds the scores; `share` is their lambda, `temperature` their T."""
         super().__init__()
         self.scores = nn.Conv2d(channels, classes, 1, bias=False)
         self.share, self.temperature = share, temperature
@@ -103,6 +109,9 @@ class ClassSpecificResidualAttention(nn.Module):
         """(B, channels, h, w) image features to (B, C) logits."""
         norm = self.scores.weight.norm(dim=1, keepdim=True).transpose(0, 1)  # (1, C, 1, 1): scores are cosine-like
         scores = (self.scores(features) / norm).flatten(2)
-        where = torch.softmax(scores * self.temperature, dim=2)
-        logits: Tensor = scores.mean(dim=2) + self.share * (scores * where).sum(dim=2)
+        if self.temperature == _MAXIMUM:
+            highest = scores.amax(dim=2)
+        else:
+            highest = (scores * torch.softmax(scores * self.temperature, dim=2)).sum(dim=2)
+        logits: Tensor = scores.mean(dim=2) + self.share * highest
         return logits

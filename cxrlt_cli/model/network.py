@@ -18,12 +18,13 @@ from cxrlt_cli.model.classifiers import (
 )
 from cxrlt_cli.model.decoder import DecoderSize, LabelQueryDecoder
 from cxrlt_cli.model.encoder import VisualEncoder
+from cxrlt_cli.model.glori import Glori
 from cxrlt_cli.model.label_queries import LabelQueries
-from cxrlt_cli.model.transformer_decoder import TransformerLabelDecoder
+from cxrlt_cli.model.transformer_decoder import EarlyTransformerLabelDecoder, TransformerLabelDecoder, start_normal
 
-Queries = Literal["text", "tuned", "learned", "none", "csra"]
+Queries = Literal["text", "tuned", "learned", "glori", "none", "csra"]
 Classifier = Literal["separate", "shared", "mlp"]
-#: `transformer-1` is the transformer of runs made before 0.3, which lacks KAD's norm of features and queries.
+#: `transformer-1` is `EarlyTransformerLabelDecoder`, the decoder of runs made before 0.3.
 Decoder = Literal["residual", "transformer", "transformer-1"]
 
 
@@ -60,14 +61,24 @@ class Network(nn.Module):
         self.label_width = channels
         if spec.queries in ("none", "csra"):
             self.classifier = _pooled_classifier(spec, channels)
+        elif spec.queries == "glori":
+            self.decoder = Glori(channels, spec.classes, spec.decoder)
+            self.label_width = self.decoder.width
+            self.classifier = SeparateClassifiers(spec.classes, self.label_width)
+            nn.init.xavier_normal_(self.classifier.weight)
+            nn.init.zeros_(self.classifier.bias)
         elif spec.kind == "residual":
             self.classifier = _classifier(spec, channels)  # drawn first, so that a seed starts as with `--queries none`
             label_queries = LabelQueries(queries, spec.queries, spec.decoder.width)
             self.decoder = LabelQueryDecoder(channels, label_queries, spec.decoder, spec.label_attention)
         else:
             self.label_width = spec.decoder.width
-            self.decoder = TransformerLabelDecoder(channels, queries, spec.decoder, spec.queries, spec.label_attention)
+            label_queries = LabelQueries(queries, spec.queries, self.label_width)
+            kind = TransformerLabelDecoder if spec.kind == "transformer" else EarlyTransformerLabelDecoder
+            self.decoder = kind(channels, label_queries, spec.decoder, spec.label_attention)
             self.classifier = _classifier(spec, self.label_width)
+            if spec.kind == "transformer" and spec.classifier != "mlp":
+                start_normal(self.classifier)
         self.layout = torch.contiguous_format
 
     def place(self, device: torch.device, size: int, layout: torch.memory_format | None = None) -> "Network":
@@ -141,7 +152,13 @@ def network_from(checkpoint: dict[str, Any], path: Path) -> Network:
         if spec.classes != len(checkpoint["classes"]):
             raise ValueError("another number of classes")
         network = Network(spec, torch.zeros(spec.classes, spec.embedding))
-        network.load_state_dict(checkpoint["model"])
+        network.load_state_dict(_renamed(checkpoint["model"], spec))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"{path}: its weights do not fit: {reason(error)}", hint) from error
     return network
+
+
+def _renamed(state: dict[str, Tensor], spec: NetworkSpec) -> dict[str, Tensor]:
+    """Weights under their present names: runs made before 0.3 keep their queries under another one."""
+    names = {"decoder.queries": "decoder.queries.queries"} if spec.kind == "transformer-1" else {}
+    return {names.get(name, name): value for name, value in state.items()}

@@ -1,8 +1,21 @@
-"""The label-query decoder: each label asks the image where it is.
+"""The transformer label decoder of KAD (Zhang et al., Nature Communications 2023): `--decoder transformer`.
 
-Label embeddings are the queries of a transformer decoder, image features its keys and values. Sizes default to those of
-KAD (Zhang et al., Nature Communications 2023), the nearest published relative: 4 layers, 4 heads, width 768, feed-forward
-1024, dropout 0.1, ReLU, pre-norm, no positional encoding, Linear-ReLU-Linear on each image patch. The paper's are unknown.
+Facts of `models/clip_tqn.py` and `models/transformer_decoder.py` of github.com/xiaoman-zhang/KAD, with v the features of the
+places of the image and q the text features of the labels:
+
+    v = norm(Linear(width)(relu(Linear(channels)(v))))    q = norm(q)
+    4 pre-norm layers, each                               q = q + attention(norm1 q, norm1 q, norm1 q)
+                                                          q = q + attention(norm2 q, v, v)
+                                                          q = q + Linear(relu(Linear(norm3 q)))
+    label features = dropout(norm(q))
+
+`norm` without a number is one LayerNorm in all three places. There are no positions, and each sub-layer has dropout 0.1. The
+weights of the layers and of the classifier start at N(0, 0.02); the rest starts as `nn.Linear` does, the two layers on the
+image features and the biases too.
+
+What differs: KAD has two logits a label and a softmax over them, here there is one logit and a sigmoid, which is the
+difference of the two; text features of another width than the decoder's pass through a linear layer first, those of KAD have
+its width; and they are scaled to unit variance, which the norm would do.
 """
 
 from typing import Any
@@ -10,74 +23,75 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cxrlt_cli.model.classifiers import SeparateClassifiers
 from cxrlt_cli.model.decoder import DecoderSize
+from cxrlt_cli.model.label_queries import LabelQueries
 
 
 class TransformerLabelDecoder(nn.Module):
-    """One vector a label, from what its query found in the image."""
+    """Image features to one vector per label, as KAD does."""
 
-    queries: Tensor
-
-    def __init__(
-        self, channels: int, queries: Tensor, size: DecoderSize, kind: str = "text", self_attention: bool = True
-    ) -> None:
-        """Builds the decoder.
+    def __init__(self, channels: int, queries: LabelQueries, size: DecoderSize, label_attention: bool = True) -> None:
+        """Builds the layers.
 
         Args:
-            channels: of the image features.
-            queries: (C, D) label embeddings.
-            size: of the transformer.
-            kind: `text` keeps the embeddings as they are, behind a learned projection; `tuned` learns them too, from there;
-                `learned` starts from noise instead (Query2Label; Liu et al., 2021), and takes from them only how many they are.
-            self_attention: whether the labels also look at each other, before they look at the image.
+            channels: of the feature map.
+            queries: one per label.
+            size: of the transformer; its width is that of the label vectors.
+            label_attention: whether labels attend to each other in each layer, before they attend to the image.
         """
         super().__init__()
-        width = size.width
-        if kind == "learned":
-            self.register_parameter("queries", nn.Parameter(torch.randn(len(queries), width)))
-        else:
-            self._take(queries, tuned=kind == "tuned")
-            self.project_queries = nn.Linear(queries.shape[1], width)
-        self.project_features = nn.Sequential(nn.Linear(channels, width), nn.ReLU(), nn.Linear(width, width))
-        kind_of_layer = nn.TransformerDecoderLayer if self_attention else CrossAttentionLayer
-        layer = kind_of_layer(
-            width, size.heads, size.feedforward, size.dropout, activation="relu", batch_first=True, norm_first=True
-        )
-        self.decoder = nn.TransformerDecoder(layer, size.layers, norm=nn.LayerNorm(width))
-        for parameter in self.decoder.parameters():  # the layers are copies of one another: give each its own start
-            if parameter.dim() > 1:
-                nn.init.xavier_uniform_(parameter)
+        self.queries = queries
+        self.project_queries = nn.Identity() if queries.width == size.width else nn.Linear(queries.width, size.width)
+        self.project_features = nn.Sequential(nn.Linear(channels, channels), nn.ReLU(), nn.Linear(channels, size.width))
+        self.decoder = _layers(size, label_attention)
+        self.dropout = nn.Dropout(size.dropout)
+        start_normal(self.decoder)
 
-    def _take(self, queries: Tensor, tuned: bool) -> None:
-        if tuned:
-            self.register_parameter("queries", nn.Parameter(queries.clone()))
-        else:
-            self.register_buffer("queries", queries)
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, channels, h, w) image features to (B, C, width) label features."""
+        norm = self.decoder.norm
+        assert norm is not None
+        patches = norm(self.project_features(features.flatten(2).transpose(1, 2)))
+        labels = norm(self.project_queries(self.queries())).expand(len(patches), -1, -1)
+        for layer in self.decoder.layers:
+            labels = layer(labels, patches)
+        found: Tensor = self.dropout(norm(labels))
+        return found
+
+
+class EarlyTransformerLabelDecoder(nn.Module):
+    """The decoder of runs made before 0.3, kept for their checkpoints.
+
+    Against KAD it has no norm of image features and queries, no dropout of the label features, a hidden layer of the decoder's
+    width on the image features, and a projection of text embeddings of any width.
+    """
+
+    def __init__(self, channels: int, queries: LabelQueries, size: DecoderSize, label_attention: bool = True) -> None:
+        """Builds the layers, as `TransformerLabelDecoder`."""
+        super().__init__()
+        width = size.width
+        self.queries = queries
+        self.project_queries = nn.Identity() if queries.kind == "learned" else nn.Linear(queries.width, width)
+        self.project_features = nn.Sequential(nn.Linear(channels, width), nn.ReLU(), nn.Linear(width, width))
+        self.decoder = _layers(size, label_attention)
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, channels, h, w) image features to (B, C, width) label features."""
         patches = self.project_features(features.flatten(2).transpose(1, 2))
-        labels = self._projected().expand(len(patches), -1, -1)
+        labels = self.project_queries(self.queries()).expand(len(patches), -1, -1)
         for layer in self.decoder.layers:
             labels = layer(labels, patches)
         assert self.decoder.norm is not None
         found: Tensor = self.decoder.norm(labels)
         return found
 
-    def _projected(self) -> Tensor:
-        """(C, width) queries."""
-        if not hasattr(self, "project_queries"):
-            return self.queries
-        unit = nn.functional.normalize(self.queries, dim=1)
-        projected: Tensor = self.project_queries(unit * self.queries.shape[1] ** 0.5)  # unit variance, whatever the encoder
-        return projected
-
 
 class CrossAttentionLayer(nn.TransformerDecoderLayer):
-    """A decoder layer in which labels look at the image and not at each other."""
+    """A decoder layer in which labels attend to the image and not to each other."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        """Builds the layer of `nn.TransformerDecoderLayer` and takes the attention among labels out."""
+        """Builds the layer of `nn.TransformerDecoderLayer` and removes the attention among labels."""
         super().__init__(*args, **options)
         del self.self_attn, self.norm1, self.dropout1
 
@@ -85,3 +99,19 @@ class CrossAttentionLayer(nn.TransformerDecoderLayer):
         """(B, C, width) labels and (B, P, width) patches to (B, C, width)."""
         x = tgt + self._mha_block(self.norm2(tgt), memory, None, None)
         return x + self._ff_block(self.norm3(x))
+
+
+def _layers(size: DecoderSize, label_attention: bool) -> nn.TransformerDecoder:
+    kind = nn.TransformerDecoderLayer if label_attention else CrossAttentionLayer
+    layer = kind(size.width, size.heads, size.feedforward, size.dropout, activation="relu", batch_first=True, norm_first=True)
+    return nn.TransformerDecoder(layer, size.layers, norm=nn.LayerNorm(size.width))
+
+
+def start_normal(module: nn.Module) -> None:
+    """Draws the weights of linear layers, attentions and separate classifiers from N(0, 0.02), as KAD; biases stay."""
+    with torch.no_grad():
+        for part in module.modules():
+            if isinstance(part, nn.Linear | SeparateClassifiers):
+                part.weight.normal_(std=0.02)
+            elif isinstance(part, nn.MultiheadAttention):
+                part.in_proj_weight.normal_(std=0.02)

@@ -7,7 +7,9 @@ from torch import Tensor, nn
 
 from cxrlt_cli.inference.attention import looked_at
 from cxrlt_cli.inference.relevance import Method, attributions, blurred, feature_shares, grad_cam, mattered
+from cxrlt_cli.model.classifiers import SeparateClassifiers
 from cxrlt_cli.model.decoder import DecoderSize, LabelQueryDecoder
+from cxrlt_cli.model.label_queries import LabelQueries
 from cxrlt_cli.model.network import Network, NetworkSpec
 from cxrlt_cli.report.overlay import enlarged, marked
 
@@ -77,7 +79,9 @@ class _Squares(Network):
         self.encoder = nn.Sequential(
             nn.Conv2d(1, 16, 5, 4, 2), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU(), nn.Conv2d(32, 32, 3, 1, 1), nn.ReLU()
         )  # type: ignore[assignment]
-        self.decoder = LabelQueryDecoder(32, torch.eye(2, 8), DecoderSize(1, 2, 32, 32, 0.0))
+        self.label_width = 32
+        self.classifier = SeparateClassifiers(2, 32)
+        self.decoder = LabelQueryDecoder(32, LabelQueries(torch.eye(2, 8)), DecoderSize(1, 2, 32, 32, 0.0))
 
 
 def _pictures(count: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:

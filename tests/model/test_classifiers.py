@@ -56,34 +56,71 @@ def test_csra_by_hand() -> None:
     torch.testing.assert_close(found, (ln3 / 2 + 0.1 * 0.75 * ln3).view(1, 1))
 
 
-@pytest.mark.parametrize("label_attention", [True, False])
-@pytest.mark.parametrize("queries", ["text", "tuned", "learned", "none", "csra"])
-def test_a_prediction_does_not_depend_on_its_neighbours_in_the_batch(queries: str, label_attention: bool) -> None:
+@pytest.mark.parametrize(("share", "temperature"), [(0.1, 1.0), (0.4, 5.0), (0.3, 99)])
+def test_csra_is_as_published(share: float, temperature: float) -> None:
+    """The mean of a class's scores by a weight of length 1, and a share of their softmax-weighted sum; T = 99: maximum."""
     torch.manual_seed(0)
-    spec = NetworkSpec("resnet18", 4, 8, SIZE, queries, "separate", label_attention)  # type: ignore[arg-type]
-    network = Network(spec, torch.randn(4, 8)).eval()
+    features, head = torch.randn(2, 6, 3, 4), ClassSpecificResidualAttention(6, 5, share, temperature)
+    for image, logits in zip(features, head(features), strict=True):
+        for weight, logit in zip(head.scores.weight.flatten(1), logits, strict=True):
+            scores = (image * (weight / weight.pow(2).sum().sqrt())[:, None, None]).sum(dim=0).flatten()
+            weights = (scores * temperature).exp() / (scores * temperature).exp().sum()
+            attended = scores.max() if temperature == 99 else (weights * scores).sum()
+            torch.testing.assert_close(logit, scores.mean() + share * attended)
+
+
+@pytest.mark.parametrize("label_attention", [True, False])
+@pytest.mark.parametrize(
+    ("queries", "kind"),
+    [
+        ("text", "residual"),
+        ("tuned", "residual"),
+        ("learned", "residual"),
+        ("text", "transformer"),
+        ("learned", "transformer"),
+        ("glori", "residual"),
+        ("none", "residual"),
+        ("csra", "residual"),
+    ],
+)
+def test_a_prediction_does_not_depend_on_its_neighbours_in_the_batch(queries: str, kind: str, label_attention: bool) -> None:
+    torch.manual_seed(0)
+    spec = NetworkSpec("resnet18", 4, 8, SIZE, queries, "separate", label_attention, kind=kind)  # type: ignore[arg-type]
+    network = _shaken(Network(spec, torch.randn(4, 8)))
     images = torch.randn(3, 1, 64, 64)
     with torch.no_grad():
         together, alone = network(images), torch.cat([network(image[None]) for image in images])
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
 
 
-def test_without_label_attention_a_label_does_not_see_the_others() -> None:
-    """Another query for label 0 changes the logits of all labels where they look at each other, and only its own otherwise."""
-    for label_attention, others in ((True, True), (False, False)):
+@pytest.mark.parametrize("kind", ["residual", "transformer", "transformer-1"])
+def test_without_label_attention_a_label_does_not_see_the_others(kind: str) -> None:
+    """Another query for label 0 changes the logits of all labels where labels attend to each other, else its own alone."""
+    for label_attention in (True, False):
         torch.manual_seed(0)
-        spec = NetworkSpec("resnet18", 4, 8, SIZE, "text", "separate", label_attention)
-        network = Network(spec, torch.randn(4, 8)).eval()
+        spec = NetworkSpec("resnet18", 4, 8, SIZE, "text", "separate", label_attention, kind=kind)  # type: ignore[arg-type]
+        network = _shaken(Network(spec, torch.randn(4, 8)))
         images = torch.randn(2, 1, 64, 64)
         with torch.no_grad():
             before = network(images)
-            network.decoder.queries[0] = torch.randn(8)  # type: ignore[index, operator]
-            changed = (network(images) - before).abs().amax(dim=0) > 1e-6
-        assert changed.tolist() == [True, others, others, others]
+            network.decoder.queries.queries[0] = torch.randn(8)  # type: ignore[index, operator, union-attr]
+            changed = ((network(images) - before).abs() / before.abs().max()).amax(dim=0) > 1e-6
+        assert changed.tolist() == [True, *[label_attention] * 3]
 
 
+@pytest.mark.parametrize("kind", ["residual", "transformer"])
 @pytest.mark.parametrize(("queries", "learned"), [("text", False), ("tuned", True), ("learned", True)])
-def test_which_queries_are_learned(queries: str, learned: bool) -> None:
-    spec = NetworkSpec("resnet18", 4, 8, SIZE, queries)  # type: ignore[arg-type]
+def test_which_queries_are_learned(queries: str, learned: bool, kind: str) -> None:
+    spec = NetworkSpec("resnet18", 4, 8, SIZE, queries, kind=kind)  # type: ignore[arg-type]
     network = Network(spec, torch.randn(4, 8))
-    assert ("decoder.queries" in dict(network.named_parameters())) == learned
+    assert ("decoder.queries.queries" in dict(network.named_parameters())) == learned
+    assert "decoder.queries.queries" in network.state_dict()
+
+
+def _shaken(network: Network) -> Network:
+    """In evaluation form, with random weights in place of those of the decoder that start at 0."""
+    with torch.no_grad():
+        for name, parameter in network.decoder.named_parameters():
+            if "queries" not in name:
+                parameter.add_(torch.randn_like(parameter), alpha=0.3)
+    return network.eval()
