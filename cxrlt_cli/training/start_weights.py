@@ -34,12 +34,13 @@ def settled_weights(config: TrainConfig) -> str:
     if name in encoder_names():
         missing = f"the ImageNet weights of {name} are not in torch's cache"
         instead = f"on a machine with internet, run `cxrlt fetch --backbone {name}`"
-    else:
+    elif name.startswith("timm:"):
         missing, instead = f"cxrlt knows no ImageNet weights of {name}", "give a file of weights: --weights FILE"
+    else:
+        return "none"
     if config.freeze == "encoder":
         raise UserError(f"--freeze encoder needs pretrained weights, and {missing}", instead)
-    if name in encoder_names() or name.startswith("timm:"):
-        warn(f"the encoder starts from random weights: {missing}; {instead}")
+    warn(f"the encoder starts from random weights: {missing}; {instead}")
     return "none"
 
 
