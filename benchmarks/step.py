@@ -40,11 +40,11 @@ SPEED = {
 }
 DECODER = {
     "linear head (--queries none)": TrainConfig(queries="none"),
-    "decoder, shared classifier": TrainConfig(classifier="shared"),
-    "decoder, separate classifiers": TrainConfig(),
-    "decoder, small networks": TrainConfig(classifier="mlp"),
-    "decoder of 2 layers, separate classifiers": TrainConfig(decoder_layers=2),
-    "decoder of 1 layer, separate classifiers": TrainConfig(decoder_layers=1),
+    "label queries (the default)": TrainConfig(),
+    "label queries, shared classifier": TrainConfig(classifier="shared"),
+    "label queries, 2 layers": TrainConfig(decoder_layers=2),
+    "transformer, 4 layers": TrainConfig(decoder="transformer"),
+    "transformer, 1 layer": TrainConfig(decoder="transformer", decoder_layers=1),
 }
 
 
@@ -75,7 +75,7 @@ def plain_step(encoder: str, marks: list[str]) -> tuple[Callable[[], None], nn.M
 
 
 def decoder_step(config: TrainConfig, encoder: str, precision: str) -> Callable[[], None]:
-    """A step of cxrlt's network; its decoder has 4 layers where the options say nothing else."""
+    """A step of cxrlt's network with the decoder and classifiers of some options."""
     config = replace(config, encoder=encoder)
     network, _ = make_network(config, np.random.default_rng(0).standard_normal((CLASSES, 768), np.float32))
     network.place(CPU, SIZE).train()
