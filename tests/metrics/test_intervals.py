@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from cxrlt_cli.metrics.intervals import holm, p_values, percentile_interval
+from cxrlt_cli.metrics.intervals import holm, p_values, percentile_interval, t_interval
 from cxrlt_cli.metrics.ranking import means_of_defined
 
 NAN = float("nan")
@@ -49,3 +50,17 @@ def test_means_leave_out_what_is_undefined() -> None:
     assert found.shape == (2, 1)
     assert found[0, 0] == 2
     assert np.isnan(found[1, 0])
+
+
+def test_the_t_interval_is_that_of_scipy_and_of_a_table() -> None:
+    values = np.array([0.03, -0.01, 0.02, 0.05, 0.00])
+    low, high = t_interval(values)
+    expected = stats.t.interval(0.95, 4, loc=values.mean(), scale=stats.sem(values))
+    assert (low, high) == pytest.approx(expected, abs=1e-12)
+    assert high - values.mean() == pytest.approx(2.776445 * values.std(ddof=1) / 5**0.5, rel=1e-6)  # t(4) of printed tables
+
+
+def test_the_t_interval_covers_the_mean_as_often_as_it_says() -> None:
+    draws = np.random.default_rng(0).normal(1.0, 2.0, (4000, 5))
+    bounds = np.array([t_interval(draw, 0.9) for draw in draws])
+    assert np.mean((bounds[:, 0] < 1) & (bounds[:, 1] > 1)) == pytest.approx(0.9, abs=0.015)

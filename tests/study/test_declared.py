@@ -8,7 +8,7 @@ from cxrlt_cli.errors import UserError
 from cxrlt_cli.study.declared import read_study
 
 
-@pytest.mark.parametrize("name", ["classifier", "reweight", "text", "missing", "external", "bag", "complexity"])
+@pytest.mark.parametrize("name", ["heads", "classifier", "reweight", "text", "missing", "external", "bag", "complexity"])
 def test_built_in_studies_have_a_question_and_variants(name: str) -> None:
     study = read_study(name, ["a", "b"])
     assert study.asks.endswith(("?", "."))
@@ -44,3 +44,23 @@ def test_what_is_no_study_is_refused(text: str, says: str, tmp_path: Path) -> No
 def test_a_mistyped_name_is_told_the_nearest() -> None:
     with pytest.raises(UserError, match="nearest is 'reweight'"):
         read_study("rewieght", [])
+
+
+def test_budgets_are_variants_with_a_base_each(tmp_path: Path) -> None:
+    path = tmp_path / "heads.toml"
+    path.write_text(
+        'asks = "?"\n[variants]\nlinear = { train = ["--queries=none"], epochs = [1, 5] }\nother = { epochs = [5] }\n'
+    )
+    study = read_study(str(path), [])
+    assert [variant.name for variant in study.variants] == ["linear, 1 ep", "linear, 5 ep", "other, 5 ep"]
+    assert study.variants[1].train == ("--queries=none", "--epochs=5")
+    assert study.base_of(study.variants[2]).name == "linear, 5 ep"
+    assert study.base_of(study.variants[0]) == study.variants[0]
+
+
+@pytest.mark.parametrize("epochs", ["5", "[0]", '["5"]', "[1.5]"])
+def test_budgets_that_are_no_epochs_are_refused(epochs: str, tmp_path: Path) -> None:
+    path = tmp_path / "heads.toml"
+    path.write_text(f'asks = "?"\n[variants]\nlinear = {{ epochs = {epochs} }}\nother = {{}}\n')
+    with pytest.raises(UserError, match="epochs is a list"):
+        read_study(str(path), [])

@@ -82,3 +82,26 @@ def test_classes_are_rows_of_their_own() -> None:
     assert np.isnan(rows[3]["ap"])
     assert rows[4]["difference"] == pytest.approx(rows[4]["ap"] - rows[0]["ap"])
     assert rows[4]["holm"] >= rows[4]["p"]
+
+
+def test_each_variant_is_compared_with_the_base_of_its_own_budget() -> None:
+    variants = [WEAK, STRONG, STRONG, WEAK]  # bases at 0 and 2
+    scored = score(variants, JUDGED, 200)
+    names = ["base, 1 ep", "other, 1 ep", "base, 5 ep", "other, 5 ep"]
+    rows = {row["variant"]: row for row in mean_rows(names, scored, JUDGED, False, [0, 0, 2, 2]) if row["mean"] == "all"}
+    assert rows["other, 1 ep"]["base"] == "base, 1 ep"
+    assert rows["other, 5 ep"]["base"] == "base, 5 ep"
+    assert rows["other, 1 ep"]["difference"] == pytest.approx(-rows["other, 5 ep"]["difference"], abs=1e-12)
+    assert "difference" not in rows["base, 5 ep"]
+    assert rows["other, 1 ep"]["holm"] == rows["other, 1 ep"]["difference_p"]  # one comparison a budget
+    of_class = {(row["variant"], row["class"]): row for row in class_rows(names, scored, JUDGED, [0, 0, 2, 2])}
+    assert "difference" not in of_class["base, 5 ep", "A"]
+    assert of_class["other, 5 ep", "A"]["difference"] < 0
+
+
+def test_the_interval_over_seeds_is_students_t_of_the_paired_differences() -> None:
+    row = _rows([*WEAK, _logits(0.5, 3)], [*STRONG, _logits(1.5, 3)])["v1", "all"]
+    paired = [_ap(_logits(1.5, seed), (0, 1, 2)) - _ap(_logits(0.5, seed), (0, 1, 2)) for seed in (1, 2, 3)]
+    half = 4.302653 * np.std(paired, ddof=1) / 3**0.5  # t(2) of printed tables
+    assert row["difference_seeds_low"] == pytest.approx(np.mean(paired) - half, abs=1e-6)
+    assert row["difference_seeds_high"] == pytest.approx(np.mean(paired) + half, abs=1e-6)
