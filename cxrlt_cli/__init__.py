@@ -1,3 +1,3 @@
 """cxrlt: long-tailed multi-label classification of chest radiographs, from the command line."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

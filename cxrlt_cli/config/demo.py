@@ -13,9 +13,9 @@ class DemoConfig:
     """Where the demonstration goes and how large it is."""
 
     folder: Path | None = flag(None, "Folder to make [default: cxrlt-demo]", metavar="DIR", argument=True)
-    phantoms: int = flag(1800, "Made-up radiographs.")
-    epochs: int = flag(5, "Passes over the training images, in each of two runs.")
-    size: int = flag(72, "Side of the cached images, px.")
+    phantoms: int = flag(2600, "Made-up radiographs.")
+    epochs: int = flag(12, "Passes over the training images, in each of two runs.")
+    size: int = flag(48, "Side of the cached images, px.")
     findings: Literal["standard", "hard"] = flag(
         "standard",
         "standard: those of ChestX-ray14; hard: 20 small and faint ones, most of which differ only by place, with a box of "

@@ -100,7 +100,7 @@ def _timm(name: str, drop_path: float, stride: int) -> nn.Module:
     try:
         import timm
     except ImportError:
-        raise UserError(f"--encoder timm:{name} needs timm, which is not installed", "pip install 'cxrlt[timm]'") from None
+        raise UserError(f"--encoder timm:{name} needs timm, which is not installed", "pip install timm") from None
     if name not in timm.list_models():
         raise UserError(f"timm has no network {name!r}{nearest(name, timm.list_models())}", "see its list: timm.list_models()")
     options: dict[str, Any] = {"drop_path_rate": drop_path} if drop_path else {}

@@ -24,7 +24,7 @@ from cxrlt_cli.model.transformer_decoder import EarlyTransformerLabelDecoder, Tr
 
 Queries = Literal["text", "tuned", "learned", "glori", "none", "csra"]
 Classifier = Literal["separate", "shared", "mlp"]
-#: `transformer-1` is `EarlyTransformerLabelDecoder`, the decoder of runs made before 0.3.
+#: `transformer-1` is `EarlyTransformerLabelDecoder`, the decoder of runs made before 0.2.
 Decoder = Literal["residual", "transformer", "transformer-1"]
 
 
@@ -159,6 +159,6 @@ def network_from(checkpoint: dict[str, Any], path: Path) -> Network:
 
 
 def _renamed(state: dict[str, Tensor], spec: NetworkSpec) -> dict[str, Tensor]:
-    """Weights under their present names: runs made before 0.3 keep their queries under another one."""
+    """Weights under their present names: runs made before 0.2 keep their queries under another one."""
     names = {"decoder.queries": "decoder.queries.queries"} if spec.kind == "transformer-1" else {}
     return {names.get(name, name): value for name, value in state.items()}

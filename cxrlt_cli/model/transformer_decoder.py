@@ -61,7 +61,7 @@ class TransformerLabelDecoder(nn.Module):
 
 
 class EarlyTransformerLabelDecoder(nn.Module):
-    """The decoder of runs made before 0.3, kept for their checkpoints.
+    """The decoder of runs made before 0.2, kept for their checkpoints.
 
     Against KAD it has no norm of image features and queries, no dropout of the label features, a hidden layer of the decoder's
     width on the image features, and a projection of text embeddings of any width.
