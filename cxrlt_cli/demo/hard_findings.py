@@ -13,7 +13,7 @@ Point = tuple[float, float]
 Brush = Callable[[Chest, Rng, int, Point], np.ndarray]
 
 _VISIBLE = 0.4  # a pixel belongs to a finding where it adds at least this share of the finding's largest added density
-_CONTRAST = 1.6  # factor of all findings: with 2,000 training images some are learned in 5 epochs, and not all in 20
+_CONTRAST = 2.2  # factor of all findings: with 2,000 training images some are learned in 5 epochs, and not all in 20
 _EXPOSURE, _GRAIN = 1_000, 1_001  # streams of random numbers; the findings have 0, 1, 2 …
 
 

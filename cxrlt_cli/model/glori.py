@@ -1,7 +1,7 @@
 """GLoRI, the head of CheXFound (Yang et al., IEEE Transactions on Medical Imaging 2025): `--queries glori`.
 
-Global and Local Representations Integration, after a public copy of CheXFound's `eval/classification/glori.py`, whose decoder is
-that of ML-Decoder (Ridnik et al., WACV 2023), with v the features of the places of the image:
+Global and Local Representations Integration, after a public copy of CheXFound's `eval/classification/glori.py`, whose
+decoder is that of ML-Decoder (Ridnik et al., WACV 2023), with v the features of the places of the image:
 
     v = relu(Linear(width)(v))    q = noise of N(0, 1), one vector per label, which is not trained
     q = norm1(q + dropout(q))

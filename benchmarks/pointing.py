@@ -1,0 +1,101 @@
+"""Whether the attention of each label's query hits the finding: hard phantoms, whose findings have boxes.
+
+Usage: python benchmarks/pointing.py WORKSPACE BOXES DRAWN RUN [RUN ...]
+
+WORKSPACE holds `dataset.parquet` and the runs; BOXES is the `boxes.csv` of `cxrlt demo --findings hard`, in pixels of pictures
+of DRAWN px. For each test image and each of its findings, the pointing game (Zhang et al., ECCV 2016): does the highest place
+of the label's attention, enlarged to the picture, lie in the box, widened by 1/16 of the side? "any place" is how often a
+random place would. A finding counts as found where its image is among the n highest scores of its class, of n positives.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
+from cxrlt_cli.artifacts.run import Run
+from cxrlt_cli.console import table
+from cxrlt_cli.data.augment import normalise, to_unit
+from cxrlt_cli.data.images import DatasetImages
+from cxrlt_cli.inference.attention import looked_at
+from cxrlt_cli.inference.forward import Member, load_members
+from cxrlt_cli.report.overlay import enlarged
+
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Logits (N, C) and attention (N, C, h, w) of the test images."""
+
+    logits: np.ndarray
+    attention: np.ndarray
+
+
+def scored(member: Member, part: Dataset) -> Scored:
+    images, logits, attention = DatasetImages(part), [], []
+    with torch.no_grad():
+        for start in range(0, len(part.table), BATCH):
+            rows = np.arange(start, min(start + BATCH, len(part.table)))
+            features = member.network.encode(normalise(to_unit(torch.from_numpy(images.read(rows)))))
+            looked = looked_at(member.network, features)
+            assert looked is not None, f"{member.name} has no label queries"
+            logits.append(member.network.judge(features).numpy())
+            attention.append(looked.numpy())
+    return Scored(np.concatenate(logits), np.concatenate(attention))
+
+
+def hits(found: Scored, part: Dataset, boxes: pd.DataFrame, drawn: int, classes: list[str]) -> pd.DataFrame:
+    """A row a finding of a test image: class, whether it is found, whether the highest place hits its box, chance."""
+    size = int(part.settings["size"])
+    rows = {name: at for at, name in enumerate(part.table["image_id"])}
+    order = np.argsort(np.argsort(-found.logits, axis=0), axis=0)
+    lines = []
+    for box in boxes.itertuples():
+        at, label = rows.get(box.image_id), classes.index(str(box[2]))
+        if at is None:
+            continue
+        positives = int((boxes["class"] == box[2])[boxes["image_id"].isin(rows)].sum())
+        values = enlarged(found.attention[at, label], size)
+        y, x = np.unravel_index(int(values.argmax()), values.shape)
+        scale, reach = size / drawn, size / 16
+        left, top = box.x * scale - reach, box.y * scale - reach
+        right, bottom = (box.x + box.w) * scale + reach, (box.y + box.h) * scale + reach
+        area = (min(right, size) - max(left, 0)) * (min(bottom, size) - max(top, 0)) / size**2
+        hit = left <= x <= right and top <= y <= bottom
+        lines.append((str(box[2]), bool(order[at, label] < positives), hit, area))
+    return pd.DataFrame(lines, columns=["class", "found", "hit", "chance"])
+
+
+def main(workspace: Path, boxes: Path, drawn: int, runs: list[str]) -> None:
+    torch.set_num_threads(2)
+    part = read_dataset(workspace / "dataset.parquet").split("test")
+    given = pd.read_csv(boxes)
+    lines = []
+    for name in runs:
+        [member] = load_members([Run(workspace / "runs" / name)], torch.device("cpu"))
+        result = scored(member, part)
+        of_all = hits(result, part, given, drawn, member.classes)
+        seen = of_all[of_all["found"]]
+        places = "{} x {}".format(*result.attention.shape[2:])
+        numbers = [
+            of_all["hit"].mean(),
+            seen["hit"].mean(),
+            seen.groupby("class")["hit"].mean().mean(),
+            of_all["chance"].mean(),
+        ]
+        lines.append([name, places, str(len(of_all)), str(len(seen)), *(f"{number:.2f}" for number in numbers)])
+        by_class = seen.groupby("class")["hit"].agg(["size", "mean"])
+        print(
+            table([name, "found", "hit"], [[str(c), str(int(r["size"])), f"{r['mean']:.2f}"] for c, r in by_class.iterrows()])
+        )
+    header = ["run", "places", "findings", "found", "hit, all", "hit, found", "hit, found, mean of classes", "any place"]
+    print(table(header, lines))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])
