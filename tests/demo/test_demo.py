@@ -63,7 +63,8 @@ def test_the_whole_demonstration(cxrlt: Run, tmp_path: Path) -> None:
     assert ended.code == 0, ended.err
     here = tmp_path / "here"
     commands = [line.split()[2] for line in ended.err.splitlines() if line.startswith("$ cxrlt ")]
-    assert commands == ["cache", "cache", "embed-labels", "merge", "train", "train", "predict", "evaluate", "report"]
+    data = ["cache", "cache", "embed-labels", "merge"]
+    assert commands == [*data, "train", "train", "predict", "predict", "evaluate", "compare", "report"]
     dataset = read_dataset(here / "dataset.parquet")
     assert set(dataset.table["source"]) == {"hospital-a", "hospital-b"}
     assert len(dataset.table) == 239
@@ -71,6 +72,8 @@ def test_the_whole_demonstration(cxrlt: Run, tmp_path: Path) -> None:
     metrics = json.loads((here / "evaluations/demo/metrics.json").read_text())
     assert metrics["split"] == "test"
     assert "mAP" in ended.out
+    compared = json.loads((here / "comparisons/demo/comparison.json").read_text())
+    assert (compared["base"], compared["others"][0]["name"]) == ("linear", "demo")
     assert (here / "reports/demo/report.html").is_file()
     assert "Look next at" in ended.err
 
