@@ -60,8 +60,8 @@ class TrainConfig:
         "none", "encoder: it stays as it was loaded, batch norms too; the rest is learned anew (classifier re-training)."
     )
     drop_path: float = flag(0.0, "Stochastic depth: up to this share of residual branches is left out in training.")
-    stride: Literal["32", "16"] = flag(
-        "32", "Pixels along a step of the feature map; 16 leaves out the last halving, for small findings."
+    stride: Literal["32", "16", "8"] = flag(
+        "32", "Pixels along a step of the feature map; 16 leaves out the last halving, 8 the last two, for small findings."
     )
     layer_decay: float = flag(
         1.0, "Layer-wise rate decay: each layer of the encoder learns by this factor slower than the next; 1 is off."

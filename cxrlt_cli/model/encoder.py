@@ -36,7 +36,7 @@ class VisualEncoder(nn.Module):
             drop_path: the share of residual branches that are left out in training (stochastic depth; Huang et al., ECCV 2016),
                 rising to this from the first block to the last.
             stride: px of the image along a step of the feature map. 16 leaves out the last halving, as in Luo et al., "Bag of
-                tricks and a strong baseline for deep person re-identification" (CVPR workshops 2019).
+                tricks and a strong baseline for deep person re-identification" (CVPR workshops 2019); 8 the last two.
 
         Raises:
             UserError: no such network, or one without stochastic depth or another stride where that is asked for.
@@ -74,7 +74,7 @@ class VisualEncoder(nn.Module):
             self.network = network
         _take_one_channel(self.network)
         if stride != 32:
-            _halve_once_less(name, self.network)
+            _keep_resolution(name, self.network, stride)
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 1, S, S) images, normalised by MEAN and DEVIATION, to (B, channels, h, w) features; h and w are S/stride."""
@@ -137,16 +137,19 @@ def _head_width(network: nn.Module) -> int:
     return first.in_features
 
 
-def _halve_once_less(name: str, network: Any) -> None:
-    """The last stage keeps the resolution of the one before it; no weight changes its shape."""
+def _keep_resolution(name: str, network: Any, stride: int) -> None:
+    """The last stage (stride 16) or two (stride 8) keep the resolution of the one before; no weight changes its shape."""
+    stages = {16: 1, 8: 2}[stride]
     if name.startswith("densenet"):
-        network.transition3.pool = nn.Identity()
+        for number in range(4 - stages, 4):
+            getattr(network, f"transition{number}").pool = nn.Identity()
     elif name.startswith(_RESNETS):
-        for module in network.layer4.modules():
-            if isinstance(module, nn.Conv2d):
-                module.stride = (1, 1)
+        for number in range(5 - stages, 5):
+            for module in getattr(network, f"layer{number}").modules():
+                if isinstance(module, nn.Conv2d):
+                    module.stride = (1, 1)
     else:
-        raise UserError(f"--stride 16: {name} cannot", "resnet, resnext, densenet and many of timm can")
+        raise UserError(f"--stride {stride}: {name} cannot", "resnet, resnext, densenet and many of timm can")
 
 
 def _take_one_channel(network: nn.Module) -> None:

@@ -170,13 +170,14 @@ def test_a_network_that_expects_other_gray_values_gets_them(tmp_path: Path) -> N
     assert torch.allclose(found, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
 
 
+@pytest.mark.parametrize("stride", [16, 8])
 @pytest.mark.parametrize("name", ["resnet18", "resnet50", "densenet121", "timm:tf_efficientnet_lite0"])
-def test_a_stride_of_16_gives_twice_the_features_of_the_same_weights(name: str) -> None:
-    coarse, fine = VisualEncoder(name), VisualEncoder(name, stride=16)
+def test_a_smaller_stride_gives_more_features_of_the_same_weights(name: str, stride: int) -> None:
+    coarse, fine = VisualEncoder(name), VisualEncoder(name, stride=stride)
     fine.load_state_dict(coarse.state_dict())
     with torch.no_grad():
         images = torch.randn(2, 1, 64, 64)
-        assert fine(images).shape == (2, fine.channels, 4, 4)
+        assert fine(images).shape == (2, fine.channels, 64 // stride, 64 // stride)
         assert coarse(images).shape == (2, fine.channels, 2, 2)
 
 
