@@ -1,13 +1,15 @@
 """The label-query decoder: for each label a vector in the encoder's own feature space, steered by the label's query.
 
-With q the query of a label, in the first layer:
+With q the query of a label, D numbers of unit variance, in the first layer:
 
-    weights = mean over heads of softmax(ask(q) . key(patches) / sqrt(d))          ask starts at 0: weights start uniform
-    label   = weights @ patches                                                    the values are the features themselves
-    label   = label + found(dropout(relu(seen(norm(label)) + asked(q))))           found starts at 0
+    weights = mean over heads of softmax(ask(q / sqrt(D)) . key(patches) / sqrt(d))   ask starts at 0: weights start uniform
+    label   = weights @ patches                                                        the values are the features themselves
+    label   = label + found(dropout(relu(seen(norm(label)) + asked(q))))               found starts at 0
 
 At the first step every label's vector is the mean of the features: with a linear classifier for each label the network is
-global average pooling and a linear layer (`--queries none`), and each zero-initialised branch adds what the query brings.
+global average pooling and a linear layer (`--queries none`), and each zero-initialised branch adds what the query brings. The
+attention takes q scaled to length 1 because a step of Adam moves ask(q) by the rate times the sum of |q|: unscaled, it settles
+on few places before the features mean anything, and the encoder then learns from these alone.
 In later layers the labels first attend to each other, and both attentions are added with a factor that starts at 0 (ReZero;
 Bachlechner et al., UAI 2021).
 
@@ -144,7 +146,7 @@ class _Attention(nn.Module):
         key = self.key(keys)
         if places is not None:
             key = key + places
-        asked = self.ask(queries)
+        asked = self.ask(queries * queries.shape[1] ** -0.5)
         if labels is not None and self.follow is not None:
             asked = asked + self.follow(labels)
         asked = asked.unflatten(-1, (self.heads, -1)).transpose(-3, -2)  # (…, H, C, d)
