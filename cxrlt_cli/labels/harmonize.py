@@ -47,7 +47,11 @@ def harmonize(source: CachedSource, classes: list[str], renamed: dict[str, str],
     if policy.soft_range:
         soft = soft_targets(labels, published.table["image_id"].tolist(), classes, policy.soft_range, seed)
     effect = {
-        "missing": {"policy": policy.missing, "classes": [c for c, no in zip(classes, lacking, strict=True) if no]},
+        "missing": {
+            "policy": policy.missing,
+            "evaluation": policy.missing_eval,
+            "classes": [c for c, no in zip(classes, lacking, strict=True) if no],
+        },
         "blank": {"policy": policy.blank, "labels": int((labels[:, ~lacking] == BLANK).sum())},
         "uncertain": {"policy": policy.uncertain, "labels": int((labels == UNCERTAIN).sum())},
     }
@@ -81,5 +85,15 @@ def _report(source: CachedSource, mapping: dict[str, str | None], effect: dict[s
             say(f"{source.name}: {effect[what]['labels']} {what} labels become {_BECOMES.get(policy, policy)}")
     lacking = effect["missing"]["classes"]
     if lacking:
-        what = _BECOMES[effect["missing"]["policy"]]
-        say(f"{source.name}: {len(lacking)} classes that it does not label are {what}: {', '.join(lacking)}")
+        say(f"{source.name}: {len(lacking)} classes that it does not label are {_of_missing(effect)}: {', '.join(lacking)}")
+
+
+_IN_EVALUATION = {
+    "ignore": "unknown in validation and test, out of all metrics (--missing-eval absent makes them 0 there)",
+    "absent": "0 in validation and test, where metrics count them as negatives (--missing-eval)",
+}
+
+
+def _of_missing(effect: dict[str, Any]) -> str:
+    training = {"absent": "0", "ignore": "unknown", "pseudo": "pseudo-labels"}[effect["missing"]["policy"]]
+    return f"{training} in training, {_IN_EVALUATION[effect['missing']['evaluation']]}"

@@ -1,6 +1,5 @@
 """The grammar of `--loss`, and the loss that the flags stand for. Every loss ends in the one masked mean."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 

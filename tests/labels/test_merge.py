@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from conftest import CACHE, Run, write_pictures
 
-from cxrlt_cli.artifacts.dataset import read_dataset
+from cxrlt_cli.artifacts.dataset import read_dataset, write_dataset
 from cxrlt_cli.artifacts.images import ImageReader
 
 
@@ -37,7 +37,8 @@ def test_two_sources_in_one_label_space(cxrlt: Run, two: Path) -> None:
     dataset = read_dataset(two / "dataset.parquet")
     assert len(dataset.classes) == 14
     assert len(dataset.table) == 104
-    assert dataset.known.all(), "missing labels are absent, as in the paper"
+    training = (dataset.table["split"] == "train").to_numpy()
+    assert dataset.known[training].all(), "missing labels are absent, as in the paper"
     effusion, hernia = dataset.classes.index("Effusion"), dataset.classes.index("Hernia")
     of_b = (dataset.table["source"] == "b").to_numpy()
     assert dataset.targets[of_b, effusion].sum() == 14
@@ -49,6 +50,66 @@ def test_two_sources_in_one_label_space(cxrlt: Run, two: Path) -> None:
         reader = ImageReader(two / str(name))
         assert [reader.layout.ids[row] for row in rows["row"]] == rows["image_id"].tolist()
     assert dataset.header["provenance"]["inputs"][0]["path"].endswith("a.parquet")
+
+
+@pytest.mark.parametrize(
+    ("options", "in_training", "in_evaluation", "says"),
+    [
+        ([], True, False, "are 0 in training, unknown in validation and test, out of all metrics (--missing-eval absent"),
+        (["--missing-eval", "absent"], True, True, "are 0 in training, 0 in validation and test, where metrics count them"),
+        (["--missing", "ignore"], False, False, "are unknown in training, unknown in validation and test"),
+        (["--missing", "b=ignore", "--missing-eval", "b=absent"], False, True, "are unknown in training, 0 in validation"),
+    ],
+)
+def test_labels_that_a_source_lacks(
+    options: list[str], in_training: bool, in_evaluation: bool, says: str, cxrlt: Run, two: Path
+) -> None:
+    ended = cxrlt("merge", "--label-space", "cxr-lt-2023", *options)
+    assert ended.code == 0, ended.err
+    assert f"b: 24 classes that it does not label {says}" in ended.err
+    dataset = read_dataset(two / "dataset.parquet")
+    of_b, training = (dataset.table["source"] == "b").to_numpy(), (dataset.table["split"] == "train").to_numpy()
+    labelled = [dataset.classes.index(name) for name in ("Cardiomegaly", "Pleural Effusion")]
+    lacking = np.setdiff1d(np.arange(26), labelled)
+    assert (dataset.known[np.ix_(of_b & training, lacking)] == in_training).all()
+    assert (dataset.known[np.ix_(of_b & ~training, lacking)] == in_evaluation).all()
+    assert dataset.known[:, labelled].all()
+    assert not dataset.targets[~dataset.known].any()
+    recorded = dataset.header["policies"]["b"]["missing"]
+    assert recorded["evaluation"] == ("absent" if in_evaluation else "ignore")
+    shown = next(line.split() for line in reversed(ended.out.splitlines()) if line.startswith("Hernia  "))
+    column = dataset.known[:, dataset.classes.index("Hernia")]
+    assert shown[4:] == [f"{1 - column[dataset.table['split'] == name].mean():.1%}" for name in ("train", "val", "test")]
+    assert cxrlt("info", "dataset.parquet").code == 0
+
+
+def test_what_the_hierarchy_implies_is_no_label_of_validation_and_test(cxrlt: Run, two: Path) -> None:
+    """Source b has Cardiomegaly and lacks its parent: known where positive alone, it would lift every metric."""
+    parent, child = "Enlarged Cardiomediastinum", "Cardiomegaly"
+    for options in ([], ["--missing-eval", "absent"]):
+        assert cxrlt("merge", "--label-space", "cxr-lt-2023", "--hierarchy", "--overwrite", *options).code == 0
+        dataset = read_dataset(two / "dataset.parquet")
+        above, below = dataset.classes.index(parent), dataset.classes.index(child)
+        training = (dataset.table["split"] == "train").to_numpy()
+        assert (dataset.targets[training, above] == dataset.targets[training, below]).all()
+        if options:
+            assert (dataset.targets[:, above] == dataset.targets[:, below]).all()
+            assert dataset.known.all()
+        else:
+            assert not dataset.known[~training, above].any()
+            assert not dataset.targets[~training, above].any()
+
+
+def test_a_dataset_of_an_earlier_version_is_read(cxrlt: Run, two: Path) -> None:
+    """Its policies say nothing of validation and test: the one for missing labels held there too."""
+    assert cxrlt("merge", "--label-space", "chestxray14").code == 0
+    dataset = read_dataset(two / "dataset.parquet")
+    for effect in dataset.header["policies"].values():
+        del effect["missing"]["evaluation"]
+    write_dataset(dataset)
+    ended = cxrlt("info", "dataset.parquet")
+    assert ended.code == 0, ended.err
+    assert "missing absent, absent in val and test (11 classes)" in ended.out
 
 
 def test_missing_labels_can_be_unknown(cxrlt: Run, two: Path) -> None:
@@ -163,6 +224,8 @@ def test_pixels_that_are_not_there_or_made_otherwise(cxrlt: Run, two: Path) -> N
         (["--map", "x"], "--map"),
         (["--map", "Hernya=Hernia"], "no source has a label 'Hernya'"),
         (["--missing", "abstent"], "--missing 'abstent' is no policy"),
+        (["--missing-eval", "pseudo"], "--missing-eval 'pseudo' is no policy"),
+        (["--missing-eval", "c=absent"], "'c' has a policy, but is not merged"),
         (["--uncertain", "c=positive"], "'c' has a policy, but is not merged"),
         (["--uncertain", "soft:0.9-0.1"], "--uncertain"),
         (["--missing", "pseudo"], "--pseudo FILE"),

@@ -87,7 +87,8 @@ def test_weights_go_by_the_labels_and_not_by_smoothed_targets() -> None:
 
 
 EDGES = ["focal:0", "focal:1", "focal:1.5", "focal:20", "asl:0/0/0", "asl:1/1/0", "asl:1.5/1/0.05", "asl:4/1/1e-9",
-         "asl:4/0/0.99", "ldam:1000/1000", "ldam:0.001/0.001", "db:0.001", "db:1000", "two-way:0.001", "two-way:1000"]  # fmt: skip
+         "asl:4/0/0.99", "ldam:1000/1000", "ldam:0.001/0.001", "db:0.001", "db:1000", "two-way:0.001",
+         "two-way:1000"]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", [*DEFAULTS, *EDGES])
