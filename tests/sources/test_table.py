@@ -102,8 +102,8 @@ def test_missing_label_columns_are_suggested(folder: Path) -> None:
     ("row", "says"),
     [
         ("image_id,path,patient_id,Mass,Mass\na,x/1.png,p,1,0\n", "two columns Mass"),
-        ("image_id,path,patient_id,Mass\na,x/1.png,p,1,0,1\nb,x/2.png,p,1,0,1\n", "more cells than its header"),
-        ("image_id,path,patient_id,Mass\na,x/1.png,p,1\nb,x/2.png,p,1,0,1\n", "cannot be read as a table"),
+        ("image_id,path,patient_id,Mass\na,x/1.png,p,1,0,1\nb,x/2.png,p,1,0,1\n", "row 2: 6 cells where the header has 4"),
+        ("image_id,path,patient_id,Mass\na,x/1.png,p,1\nb,x/2.png,p,1,0,1\n", "row 3: 6 cells where the header has 4"),
         ("image_id,path,patient_id,Mass\na,x/1.png,p,1\nb,x/2.png,p\n", "row 3: 3 cells where the header has 4"),
         ("image_id;path;patient_id;Mass\na;x/1.png;p;1\n", "no column image_id"),
     ],
