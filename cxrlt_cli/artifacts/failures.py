@@ -17,6 +17,11 @@ def write_failures(path: Path, header: Sequence[str], rows: Sequence[Sequence[st
         csv.writer(file).writerows([header, *rows])
 
 
+def count_absent(path: Path) -> int:
+    """How many rows of a cache's list are of files that were not there: they have no place in the image file."""
+    return sum(row[1:] == ["", "missing"] for row in read_failures(path))
+
+
 def read_failures(path: Path) -> list[list[str]]:
     """The rows of such a list, without its header; empty where there is none. Raises UserError where it is damaged."""
     if not path.exists():
