@@ -19,7 +19,6 @@ _SPLITS = {
     "test": "test",
 }  # fmt: skip
 _BLOCK = 10_000  # rows
-_OLDEST = 120.0  # years; ChestX-ray14's first table has ages up to 414
 
 
 @dataclass(frozen=True)
@@ -203,10 +202,9 @@ def optional(table: pd.DataFrame, name: str) -> pd.Series:
     return table[name] if name in table else pd.Series(None, index=table.index, dtype=str)
 
 
-def ages(column: pd.Series) -> pd.Series:
-    """Ages in years from text; NaN where it is no number or nobody's age."""
-    years = pd.to_numeric(column, errors="coerce").astype(float)
-    return years.where((years >= 0) & (years <= _OLDEST))
+def usual_path(table: pd.DataFrame) -> str:
+    """The column of the file where none is named: `path`, or `fpath` as in CXR-LT 2024; empty where there is neither."""
+    return next((name for name in ("path", "fpath") if name in table), "")
 
 
 def splits_of(column: pd.Series, path: Path) -> pd.Series:

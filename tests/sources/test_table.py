@@ -50,6 +50,12 @@ def test_a_blank_path_is_no_file(folder: Path) -> None:
     assert source.table["file"].isna().tolist() == [False, True, False]
 
 
+def test_the_files_of_the_challenges_column(folder: Path) -> None:
+    path = _csv(folder)
+    path.write_text(path.read_text().replace(",path,", ",fpath,"))
+    assert read_table_source(path, None, COLUMNS).source.table["file"].tolist() == ["x/1.png", "x/2.png", "x/none.png"]
+
+
 def test_parquet_is_read_alike(folder: Path) -> None:
     table = pd.DataFrame({**ROWS, "Mass": [1, 0, -1], "Edema": [1.0, None, 0.0]})
     table.to_parquet(folder / "labels.parquet")
