@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from cxrlt_cli.artifacts.source_table import BLANK
-from cxrlt_cli.console import data, say, table
+from cxrlt_cli.console import data, say, shortened, table
+from cxrlt_cli.errors import listed
 from cxrlt_cli.labels.cached_sources import CachedSource
 from cxrlt_cli.labels.policies import UNCERTAIN, Policy, soft_targets, to_targets
 from cxrlt_cli.labels.spaces import map_labels
@@ -59,6 +60,7 @@ def harmonize(source: CachedSource, classes: list[str], renamed: dict[str, str],
     return Harmonized(targets, known, soft, effect)
 
 
+_MOST = 40  # names in a line
 _BECOMES = {
     "absent": "0",
     "ignore": "unknown",
@@ -75,17 +77,18 @@ def _report(source: CachedSource, mapping: dict[str, str | None], effect: dict[s
         [name, "left out" if target is None else target, *(str(count[index]) for count in counts)]
         for index, (name, target) in enumerate(mapping.items())
     ]
-    data(table([f"{source.name}: {len(labels)} images", "class", "1", "0", "-1", "blank"], rows))
+    header = [f"{source.name}: {len(labels)} images", "class", "1", "0", "-1", "blank"]
+    data(table(header, shortened(rows, f"cxrlt info {source.images.with_suffix('.parquet')}")))
     left_out = [name for name, target in mapping.items() if target is None]
     if left_out:
-        say(f"{source.name}: not in the label space, left out: {', '.join(left_out)}")
+        say(f"{source.name}: not in the label space, left out: {listed(left_out, _MOST)}")
     for what in ("uncertain", "blank"):
         if effect[what]["labels"]:
             policy = effect[what]["policy"]
             say(f"{source.name}: {effect[what]['labels']} {what} labels become {_BECOMES.get(policy, policy)}")
     lacking = effect["missing"]["classes"]
     if lacking:
-        say(f"{source.name}: {len(lacking)} classes that it does not label are {_of_missing(effect)}: {', '.join(lacking)}")
+        say(f"{source.name}: {len(lacking)} classes that it does not label are {_of_missing(effect)}: {listed(lacking, _MOST)}")
 
 
 _IN_EVALUATION = {

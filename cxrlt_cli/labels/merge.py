@@ -89,7 +89,7 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> None:
         dataset = Dataset(rows.table, classes, rows.targets, rows.known, sources[0].settings, header, path, soft)
         write_dataset(dataset)
     report_implied(implied)
-    report_dataset(dataset)
+    report_dataset(dataset, config.shares)
 
 
 def _with_parents(rows: _Rows, classes: list[str]) -> tuple[_Rows, list[Implied]]:

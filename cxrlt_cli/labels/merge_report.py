@@ -4,13 +4,21 @@ import numpy as np
 import pandas as pd
 
 from cxrlt_cli.artifacts.dataset import Dataset
-from cxrlt_cli.console import data, say, table, warn
+from cxrlt_cli.console import data, say, shortened, table, warn
+from cxrlt_cli.errors import listed
 from cxrlt_cli.labels.hierarchy import Implied
 from cxrlt_cli.labels.splits import SPLITS
 
+_MOST = 40  # names in a line
 
-def report_dataset(dataset: Dataset) -> None:
-    """Prints positives and shares of unknown labels by class and split, images and patients; names what is nowhere."""
+
+def report_dataset(dataset: Dataset, shares: tuple[float, float, float]) -> None:
+    """Prints positives and shares of unknown labels by class and split, images and patients; names what is nowhere.
+
+    Args:
+        dataset: as written.
+        shares: of train, val and test that were asked for: a split that was to have patients and has none is warned of.
+    """
     inside = [(dataset.table["split"] == name).to_numpy() for name in SPLITS]
     counts = np.stack([dataset.targets[rows].sum(axis=0, dtype=np.int64) for rows in inside])
     order = np.argsort(-counts.sum(axis=0), kind="stable")
@@ -20,14 +28,17 @@ def report_dataset(dataset: Dataset) -> None:
     codes = pd.factorize(dataset.table["patient_id"])[0]
     patients = [str(len(np.unique(codes[rows_in]))) for rows_in in inside]
     header = ["positives", *SPLITS, *(f"unknown in {name}" for name in SPLITS)]
+    rows = [list(row) for row in shortened(rows, f"cxrlt info {dataset.path}")]
     data(table(header, [*rows, ["images", *images, "", "", ""], ["patients", *patients, "", "", ""]]))
     nowhere = [dataset.classes[c] for c in order if not counts[:, c].any()]
     if nowhere:
-        warn(f"no positive anywhere: {', '.join(nowhere)}")
+        warn(f"no positive anywhere: {listed(nowhere, _MOST)}")
     for index, name in enumerate(SPLITS):
+        if shares[index] and not int(images[index]):
+            warn(f"no patient in {name}, of which --split asks for {shares[index]:.0%}: see the official lists, or --split")
         without = [dataset.classes[c] for c in order if counts[index, c] == 0 and counts[:, c].any()]
         if without and int(images[index]):
-            warn(f"no positive in {name}: {', '.join(without)}")
+            warn(f"no positive in {name}: {listed(without, _MOST)}")
     if dataset.soft is not None:
         say(f"{int(np.isfinite(dataset.soft).sum())} soft targets in training, none of them in any metric")
     say(f"{len(dataset.table)} images, {codes.max() + 1} patients in {dataset.path}")

@@ -149,6 +149,38 @@ def test_official_lists_and_train_only(cxrlt: Run, tmp_path: Path) -> None:
     assert (of_a["split"] == "val").any(), "a part of the official training list validates"
 
 
+def test_a_split_without_a_patient_is_warned_of(cxrlt: Run, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "a", 20)
+    table = pd.read_csv(tmp_path / "a/labels.csv")
+    table["split"] = "train"
+    table.to_csv(tmp_path / "a/labels.csv", index=False)
+    _cache(cxrlt, tmp_path / "a", "a")
+    merge = ["merge", "--label-space", "chestxray14", "--overwrite"]
+    ended = cxrlt(*merge)
+    assert ended.code == 0, ended.err
+    assert "warning: no patient in test, of which --split asks for 20%" in ended.err
+    assert "no patient in val" not in ended.err
+    assert "no patient in" not in cxrlt(*merge, "--split", "80,20,0").err, "none was asked for"
+
+
+def test_a_thousand_classes_do_not_fill_the_screen(cxrlt: Run, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "a", 20)
+    table = pd.read_csv(tmp_path / "a/labels.csv")
+    names = [f"Finding {number}" for number in range(1200)]
+    labels = pd.DataFrame(np.random.default_rng(0).integers(0, 2, (20, 1000)), columns=names[:1000])
+    pd.concat([table, labels], axis=1).to_csv(tmp_path / "a/labels.csv", index=False)
+    (tmp_path / "space.txt").write_text("\n".join(names))
+    (tmp_path / "have.txt").write_text("\n".join(names[:1000]))
+    _cache(cxrlt, tmp_path / "a", "a", "--label-columns", tmp_path / "have.txt")
+    ended = cxrlt("merge", "--label-space", tmp_path / "space.txt")
+    assert ended.code == 0, ended.err
+    assert len(ended.out) + len(ended.err) < 20_000
+    assert "… 960 more, all in: cxrlt info" in ended.out
+    assert "… 1160 more, all in: cxrlt info" in ended.out
+    assert "200 classes that it does not label" in ended.err
+    assert len(cxrlt("info", "dataset.parquet").out.splitlines()) > 1200
+
+
 def test_duplicate_ids(cxrlt: Run, tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_pictures(tmp_path / name, 20)
