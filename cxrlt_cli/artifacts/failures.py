@@ -23,7 +23,7 @@ def count_absent(path: Path) -> int:
 
 
 def read_failures(path: Path) -> list[list[str]]:
-    """The rows of such a list, without its header; empty where there is none. Raises UserError where it is damaged."""
+    """The rows of such a list, without its header; empty without a file. Raises UserError where it is damaged."""
     if not path.exists():
         return []
     return [row.cells for row in csv_rows(path, "make the artifact beside it again")][1:]
