@@ -100,6 +100,21 @@ def progress(label: str, total: int, unit: str = "images") -> Iterator[Progress]
         yield _Bar()
 
 
+def shortened(rows: Sequence[Sequence[str]], where: str, most: int = 60) -> list[Sequence[str]]:
+    """The rows of a table where they are at most `most`, else the first and the last, and between them how many more.
+
+    Args:
+        rows: of equal length.
+        where: what shows them all.
+        most: rows that are shown in full; every built-in label space has fewer.
+    """
+    if len(rows) <= most:
+        return list(rows)
+    half = most // 3
+    more = [f"… {len(rows) - 2 * half} more, all in: {where}", *[""] * (len(rows[0]) - 1)]
+    return [*rows[:half], more, *rows[-half:]]
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Aligned plain text: the first column to the left, the others to the right."""
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]

@@ -53,6 +53,16 @@ def test_a_bar_on_a_terminal(tmp_path: Path) -> None:
     assert "60 images of 32 px" in text
 
 
+def test_long_tables_show_their_ends() -> None:
+    rows = [[f"c{number}", str(number)] for number in range(60)]
+    assert console.shortened(rows, "x.csv") == rows
+    found = console.shortened([*rows, ["c60", "60"]], "x.csv")
+    assert found[:20] == rows[:20]
+    assert found[20] == ["… 21 more, all in: x.csv", ""]
+    assert found[21:] == [*rows[41:], ["c60", "60"]]
+    assert len(console.table(["class", "n"], found).splitlines()) == 43
+
+
 @pytest.mark.parametrize(("target", "code"), [("| head -n 1", 0), ("> /dev/full", 2)])
 def test_results_that_nobody_takes(target: str, code: int, tmp_path: Path) -> None:
     script = "from cxrlt_cli.console import data\nfrom cxrlt_cli import app\n"

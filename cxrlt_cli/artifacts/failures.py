@@ -4,6 +4,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from cxrlt_cli.artifacts.csv_rows import csv_rows
 from cxrlt_cli.artifacts.files import replacing
 
 
@@ -12,13 +13,17 @@ def write_failures(path: Path, header: Sequence[str], rows: Sequence[Sequence[st
     if not rows:
         path.unlink(missing_ok=True)
         return
-    with replacing(path) as aside, aside.open("w", newline="") as file:
+    with replacing(path) as aside, aside.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([header, *rows])
 
 
+def count_absent(path: Path) -> int:
+    """How many rows of a cache's list are of files that were not there: they have no place in the image file."""
+    return sum(row[1:] == ["", "missing"] for row in read_failures(path))
+
+
 def read_failures(path: Path) -> list[list[str]]:
-    """The rows of such a list, without its header; empty where there is none."""
+    """The rows of such a list, without its header; empty without a file. Raises UserError where it is damaged."""
     if not path.exists():
         return []
-    with path.open(newline="") as file:
-        return list(csv.reader(file))[1:]
+    return [row.cells for row in csv_rows(path, "make the artifact beside it again")][1:]

@@ -12,6 +12,14 @@ from cxrlt_cli.options import flag
 _MISSING = ("absent", "ignore", "pseudo")
 _UNCERTAIN = ("ignore", "negative", "positive", "soft:LOW-HIGH")
 
+#: Field -> its policies, and the one where none is given; `blank` follows `missing`.
+_POLICIES = {
+    "missing": (_MISSING, "absent"),
+    "missing_eval": (("ignore", "absent"), "ignore"),
+    "blank": (_MISSING, ""),
+    "uncertain": (_UNCERTAIN, "ignore"),
+}
+
 
 @dataclass(frozen=True)
 class MergeConfig:
@@ -27,13 +35,19 @@ class MergeConfig:
     )
     missing: tuple[str, ...] = flag(
         (),
-        "Labels that a source lacks: absent (0, as in the paper), ignore (out of loss and metrics) or pseudo (scores of an "
-        "earlier run, in training only); SOURCE=… for one source; may be repeated [default: absent]",
+        "Labels that a source lacks, in training: absent (0, as in the paper), ignore (out of the loss) or pseudo (scores of "
+        "an earlier run); SOURCE=… for one source; may be repeated [default: absent]",
+        metavar="POLICY",
+    )
+    missing_eval: tuple[str, ...] = flag(
+        (),
+        "Labels that a source lacks, in validation and test: ignore (unknown, out of all metrics) or absent (0: metrics count "
+        "negatives that nobody labelled); SOURCE=… for one source; may be repeated [default: ignore]",
         metavar="POLICY",
     )
     blank: tuple[str, ...] = flag(
         (),
-        "Labels that a source has but leaves blank for an image: the same policies [default: as --missing]",
+        "Labels that a source has but leaves blank for an image: as --missing, and in every split [default: as --missing]",
         metavar="POLICY",
     )
     uncertain: tuple[str, ...] = flag(
@@ -73,7 +87,7 @@ class MergeConfig:
             raise UserError(f"--seed {self.seed} is not within 0 … 2^63 - 1", "any whole number of that range will do")
         if any("=" not in pair or not pair.partition("=")[0].strip() for pair in self.map):
             raise UserError(f"--map {self.map} is not OLD=NEW", 'as in --map "Heart enlarged=Cardiomegaly", or --map "Code 7="')
-        for name in ("missing", "blank", "uncertain"):
+        for name in _POLICIES:
             _refuse_unknown_policies(name, getattr(self, name))
         self._refuse_pseudo_without_scores()
         self.shares, self.threshold  # noqa: B018 - checked before any work
@@ -88,18 +102,18 @@ class MergeConfig:
             raise UserError("--pseudo is given, but no label is to be filled with it", "say --missing pseudo or --blank pseudo")
 
     def policy(self, source: str, what: str) -> str:
-        """The policy of a source for `missing`, `blank` or `uncertain` labels."""
+        """The policy of a source for `missing`, `missing_eval`, `blank` or `uncertain` labels."""
         given: tuple[str, ...] = getattr(self, what)
         own = [text.partition("=")[2] for text in given if text.partition("=")[0] == source and "=" in text]
         common = [text for text in given if "=" not in text]
         if own or common:
             return (own or common)[-1]
-        return {"missing": "absent", "uncertain": "ignore"}[what] if what != "blank" else self.policy(source, "missing")
+        return self.policy(source, "missing") if what == "blank" else _POLICIES[what][1]
 
     @property
     def named_sources(self) -> list[str]:
         """The sources that policies name."""
-        return [text.partition("=")[0] for text in (*self.missing, *self.blank, *self.uncertain) if "=" in text]
+        return [text.partition("=")[0] for name in _POLICIES for text in getattr(self, name) if "=" in text]
 
     @property
     def renamed(self) -> dict[str, str]:
@@ -140,12 +154,13 @@ class MergeConfig:
 
 
 def _refuse_unknown_policies(name: str, given: Sequence[str]) -> None:
-    known = _UNCERTAIN if name == "uncertain" else _MISSING
+    known = _POLICIES[name][0]
     for text in given:
         policy = text.rpartition("=")[2]
         if policy not in known[:3] and not (name == "uncertain" and _is_soft(policy)):
             raise UserError(
-                f"--{name} {text!r} is no policy{nearest(policy, known)}", f"one of {', '.join(known)}, or SOURCE=…"
+                f"--{name.replace('_', '-')} {text!r} is no policy{nearest(policy, known)}",
+                f"one of {', '.join(known)}, or SOURCE=…",
             )
 
 

@@ -29,7 +29,9 @@ class PredictConfig:
     only: Path | None = flag(
         None, "Only these images of the folder: a CSV or Parquet with an id and a path column.", metavar="TABLE", name="--list"
     )
-    path_column: str = flag("path", "Column of --list with paths from the folder; its ids are in --id-column.")
+    path_column: str = flag(
+        "", "Column of --list with paths from the folder; ids are in --id-column. [default: path or fpath where there]"
+    )
     invert_column: str = flag("", "Column of --list that says 1 or MONOCHROME1 where a picture shows dense tissue dark.")
     tta: int = flag(1, f"Test-time augmentation: the first N of {VIEW_COUNT} views; 1 is the image as it is.", metavar="N")
     merge: Literal["geomean", "mean", "logits"] | None = flag(

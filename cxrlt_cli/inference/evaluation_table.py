@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from cxrlt_cli.console import table
+from cxrlt_cli.console import shortened, table
+from cxrlt_cli.errors import listed
 
 Row = dict[str, Any]
 
@@ -18,7 +19,7 @@ def as_text(evaluation: Row) -> str:
     header = ["class", "group", "train +", f"{split} +", "AP", "95 %", "AUROC", "95 %", "AP/prev"]
     studies = f"{evaluation['studies']:,} studies, " if "studies" in evaluation else ""
     lines = [
-        table(header, [_class_cells(row) for row in evaluation["per_class"]]),
+        table(header, shortened([_class_cells(row) for row in evaluation["per_class"]], "per_class.csv of the evaluation")),
         "",
         *_means_table(evaluation),
         *_subgroups(evaluation.get("subgroups", []), "studies" if "studies" in evaluation else "images"),
@@ -119,7 +120,7 @@ def _undefined(evaluation: Row) -> list[str]:
         (without_positive, "positive", of_ap),
         (without_negative, "negative", "AUROC is undefined and left out of the means"),
     )
-    return [f"{len(names)} without a {what}, {said}: {', '.join(names)}" for names, what, said in kinds if names]
+    return [f"{len(names)} without a {what}, {said}: {listed(names, 40)}" for names, what, said in kinds if names]
 
 
 def figure(value: float | None) -> str:

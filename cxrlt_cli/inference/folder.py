@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from cxrlt_cli.pixels.settings import PixelSettings, read_square
 from cxrlt_cli.pixels.unreadable import UnreadableImageError
 from cxrlt_cli.pixels.workers import ImageFile
 from cxrlt_cli.sources.inverted import inverted_of
-from cxrlt_cli.sources.listing import read_text_table, refuse_blank, refuse_duplicates, require
+from cxrlt_cli.sources.listing import read_text_table, refuse_blank, refuse_duplicates, require, usual_path
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".dcm", ".dicom"}
 
@@ -34,7 +34,10 @@ def image_files(folder: Path) -> dict[str, ImageFile]:
 
 @dataclass(frozen=True)
 class ListColumns:
-    """The columns of a table of images: id, path from the folder, and, where not empty, whether a picture is inverted."""
+    """The columns of a table of images: id, path from the folder (empty for the usual one), and whether a picture is inverted.
+
+    The last is empty where no column says so.
+    """
 
     id: str
     path: str
@@ -51,6 +54,7 @@ def listed_files(folder: Path, table: Path, columns: ListColumns) -> dict[str, I
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder", "--images names the folder from which the paths of --list count")
     rows = read_text_table(table)
+    columns = replace(columns, path=columns.path or usual_path(rows) or "path")
     required = [name for name in (columns.id, columns.path, columns.inverted) if name]
     require(rows, required, table, "name its columns: --id-column, --path-column, --invert-column")
     for name in (columns.id, columns.path):

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from cxrlt_cli.artifacts.source_table import BLANK
-from cxrlt_cli.console import data, say, table
+from cxrlt_cli.console import data, say, shortened, table
+from cxrlt_cli.errors import listed
 from cxrlt_cli.labels.cached_sources import CachedSource
 from cxrlt_cli.labels.policies import UNCERTAIN, Policy, soft_targets, to_targets
 from cxrlt_cli.labels.spaces import map_labels
@@ -47,7 +48,11 @@ def harmonize(source: CachedSource, classes: list[str], renamed: dict[str, str],
     if policy.soft_range:
         soft = soft_targets(labels, published.table["image_id"].tolist(), classes, policy.soft_range, seed)
     effect = {
-        "missing": {"policy": policy.missing, "classes": [c for c, no in zip(classes, lacking, strict=True) if no]},
+        "missing": {
+            "policy": policy.missing,
+            "evaluation": policy.missing_eval,
+            "classes": [c for c, no in zip(classes, lacking, strict=True) if no],
+        },
         "blank": {"policy": policy.blank, "labels": int((labels[:, ~lacking] == BLANK).sum())},
         "uncertain": {"policy": policy.uncertain, "labels": int((labels == UNCERTAIN).sum())},
     }
@@ -55,6 +60,7 @@ def harmonize(source: CachedSource, classes: list[str], renamed: dict[str, str],
     return Harmonized(targets, known, soft, effect)
 
 
+_MOST = 40  # names in a line
 _BECOMES = {
     "absent": "0",
     "ignore": "unknown",
@@ -71,15 +77,26 @@ def _report(source: CachedSource, mapping: dict[str, str | None], effect: dict[s
         [name, "left out" if target is None else target, *(str(count[index]) for count in counts)]
         for index, (name, target) in enumerate(mapping.items())
     ]
-    data(table([f"{source.name}: {len(labels)} images", "class", "1", "0", "-1", "blank"], rows))
+    header = [f"{source.name}: {len(labels)} images", "class", "1", "0", "-1", "blank"]
+    data(table(header, shortened(rows, f"cxrlt info {source.images.with_suffix('.parquet')}")))
     left_out = [name for name, target in mapping.items() if target is None]
     if left_out:
-        say(f"{source.name}: not in the label space, left out: {', '.join(left_out)}")
+        say(f"{source.name}: not in the label space, left out: {listed(left_out, _MOST)}")
     for what in ("uncertain", "blank"):
         if effect[what]["labels"]:
             policy = effect[what]["policy"]
             say(f"{source.name}: {effect[what]['labels']} {what} labels become {_BECOMES.get(policy, policy)}")
     lacking = effect["missing"]["classes"]
     if lacking:
-        what = _BECOMES[effect["missing"]["policy"]]
-        say(f"{source.name}: {len(lacking)} classes that it does not label are {what}: {', '.join(lacking)}")
+        say(f"{source.name}: {len(lacking)} classes that it does not label are {_of_missing(effect)}: {listed(lacking, _MOST)}")
+
+
+_IN_EVALUATION = {
+    "ignore": "unknown in validation and test, out of all metrics (--missing-eval absent makes them 0 there)",
+    "absent": "0 in validation and test, where metrics count them as negatives (--missing-eval)",
+}
+
+
+def _of_missing(effect: dict[str, Any]) -> str:
+    training = {"absent": "0", "ignore": "unknown", "pseudo": "pseudo-labels"}[effect["missing"]["policy"]]
+    return f"{training} in training, {_IN_EVALUATION[effect['missing']['evaluation']]}"

@@ -21,7 +21,7 @@ from cxrlt_cli.labels.harmonize import Harmonized, harmonize
 from cxrlt_cli.labels.hierarchy import Implied, imply_parents
 from cxrlt_cli.labels.leaks import without_same_pictures
 from cxrlt_cli.labels.merge_report import report_dataset, report_implied
-from cxrlt_cli.labels.policies import Policy
+from cxrlt_cli.labels.policies import Policy, of_evaluation
 from cxrlt_cli.labels.pseudo import pseudo_labels
 from cxrlt_cli.labels.spaces import read_space
 from cxrlt_cli.labels.splits import SPLITS, split_patients
@@ -76,6 +76,7 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> None:
         rows = rows.only(_without_duplicates(rows.table, config.duplicate_ids))
         rows = rows.only(_without_foreign_tests(rows.table, config.train_only))
         rows = _split(rows, config, path.parent)
+        rows = _with_missing_of_evaluation(rows, classes, policies, parts)
         header = {
             "label_space": space,
             "policies": {source.name: part.effect for source, part in zip(sources, parts, strict=True)},
@@ -88,7 +89,7 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> None:
         dataset = Dataset(rows.table, classes, rows.targets, rows.known, sources[0].settings, header, path, soft)
         write_dataset(dataset)
     report_implied(implied)
-    report_dataset(dataset)
+    report_dataset(dataset, config.shares)
 
 
 def _with_parents(rows: _Rows, classes: list[str]) -> tuple[_Rows, list[Implied]]:
@@ -104,6 +105,17 @@ def _split(rows: _Rows, config: MergeConfig, folder: Path) -> _Rows:
     return rows.only(without_same_pictures(rows.table, rows.hashes, split, folder, config.same_picture))
 
 
+def _with_missing_of_evaluation(rows: _Rows, classes: list[str], policies: dict[str, Policy], parts: list[Harmonized]) -> _Rows:
+    """The rows with what `--missing-eval` makes of labels that a source lacks, in validation and test."""
+    targets, known = rows.targets.copy(), rows.known.copy()
+    evaluated = (rows.table["split"] != "train").to_numpy()
+    for (name, policy), part in zip(policies.items(), parts, strict=True):
+        own = evaluated & (rows.table["source"] == name).to_numpy()
+        lacking = np.isin(classes, part.effect["missing"]["classes"])
+        targets[own], known[own] = of_evaluation(targets[own], known[own], lacking, policy)
+    return replace(rows, targets=targets, known=known)
+
+
 def _inputs(config: MergeConfig, workspace: Workspace, sources: list[CachedSource]) -> list[Path]:
     tables = [workspace.images / f"{source.name}.parquet" for source in sources]
     return [*tables, config.pseudo] if config.pseudo else tables
@@ -114,7 +126,7 @@ def _usual_space(sources: list[CachedSource]) -> str:
 
 
 def _policy(config: MergeConfig, source: str) -> Policy:
-    return Policy(*(config.policy(source, what) for what in ("missing", "blank", "uncertain")))
+    return Policy(*(config.policy(source, what) for what in ("missing", "blank", "uncertain", "missing_eval")))
 
 
 def _refuse_idle_names(config: MergeConfig, sources: list[CachedSource]) -> None:

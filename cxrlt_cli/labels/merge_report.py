@@ -4,32 +4,49 @@ import numpy as np
 import pandas as pd
 
 from cxrlt_cli.artifacts.dataset import Dataset
-from cxrlt_cli.console import data, say, table, warn
+from cxrlt_cli.console import data, say, shortened, table, warn
+from cxrlt_cli.errors import listed
 from cxrlt_cli.labels.hierarchy import Implied
 from cxrlt_cli.labels.splits import SPLITS
 
+_MOST = 40  # names in a line
 
-def report_dataset(dataset: Dataset) -> None:
-    """Prints positives by class and split, images and patients; names the classes without a positive."""
+
+def report_dataset(dataset: Dataset, shares: tuple[float, float, float]) -> None:
+    """Prints positives and shares of unknown labels by class and split, images and patients; names what is nowhere.
+
+    Args:
+        dataset: as written.
+        shares: of train, val and test that were asked for: a split that was to have patients and has none is warned of.
+    """
     inside = [(dataset.table["split"] == name).to_numpy() for name in SPLITS]
     counts = np.stack([dataset.targets[rows].sum(axis=0, dtype=np.int64) for rows in inside])
     order = np.argsort(-counts.sum(axis=0), kind="stable")
-    unknown = (~dataset.known).mean(axis=0)
-    rows = [[dataset.classes[c], *(str(n) for n in counts[:, c]), f"{unknown[c]:.1%}"] for c in order]
+    unknown = [_unknown(dataset.known[rows]) for rows in inside]
+    rows = [[dataset.classes[c], *(str(n) for n in counts[:, c]), *(shares[c] for shares in unknown)] for c in order]
     images = [str(int(rows_in.sum())) for rows_in in inside]
     codes = pd.factorize(dataset.table["patient_id"])[0]
     patients = [str(len(np.unique(codes[rows_in]))) for rows_in in inside]
-    data(table(["positives", *SPLITS, "unknown"], [*rows, ["images", *images, ""], ["patients", *patients, ""]]))
+    header = ["positives", *SPLITS, *(f"unknown in {name}" for name in SPLITS)]
+    rows = [list(row) for row in shortened(rows, f"cxrlt info {dataset.path}")]
+    data(table(header, [*rows, ["images", *images, "", "", ""], ["patients", *patients, "", "", ""]]))
     nowhere = [dataset.classes[c] for c in order if not counts[:, c].any()]
     if nowhere:
-        warn(f"no positive anywhere: {', '.join(nowhere)}")
+        warn(f"no positive anywhere: {listed(nowhere, _MOST)}")
     for index, name in enumerate(SPLITS):
+        if shares[index] and not int(images[index]):
+            warn(f"no patient in {name}, of which --split asks for {shares[index]:.0%}: see the official lists, or --split")
         without = [dataset.classes[c] for c in order if counts[index, c] == 0 and counts[:, c].any()]
         if without and int(images[index]):
-            warn(f"no positive in {name}: {', '.join(without)}")
+            warn(f"no positive in {name}: {listed(without, _MOST)}")
     if dataset.soft is not None:
         say(f"{int(np.isfinite(dataset.soft).sum())} soft targets in training, none of them in any metric")
     say(f"{len(dataset.table)} images, {codes.max() + 1} patients in {dataset.path}")
+
+
+def _unknown(known: np.ndarray) -> list[str]:
+    """(C,) the share of unknown labels of each class, as text; empty where there are no images."""
+    return [f"{share:.1%}" for share in (~known).mean(axis=0)] if len(known) else [""] * known.shape[1]
 
 
 def report_implied(implied: list[Implied]) -> None:

@@ -16,16 +16,19 @@ class Policy:
     """What becomes of a source's labels that say neither 1 nor 0.
 
     Attributes:
-        missing: of a class that the source does not label: `absent` makes it 0 (what the paper does), `ignore` unknown,
-            `pseudo` unknown but for training, where scores of an earlier run stand in.
-        blank: of a class that it labels but leaves blank for an image: the same.
+        missing: of a class that the source does not label, in training: `absent` makes it 0 (what the paper does), `ignore`
+            unknown, `pseudo` a score of an earlier run.
+        blank: of a class that it labels but leaves blank for an image: the same, and in every split; `pseudo` is unknown
+            outside of training.
         uncertain: of -1: `positive` makes it 1, `negative` 0, `ignore` unknown, `soft:LOW-HIGH` unknown but for training, where
             the target is drawn from that range.
+        missing_eval: of a class that the source does not label, in validation and test: `ignore` makes it unknown, `absent` 0.
     """
 
     missing: str
     blank: str
     uncertain: str
+    missing_eval: str = "ignore"
 
     @property
     def soft_range(self) -> tuple[float, float] | None:
@@ -58,6 +61,25 @@ def to_targets(labels: np.ndarray, lacking: np.ndarray, policy: Policy) -> tuple
     targets, sure = value[place], known[place]
     sure[:, lacking] = policy.missing == "absent"
     return targets, sure
+
+
+def of_evaluation(targets: np.ndarray, known: np.ndarray, lacking: np.ndarray, policy: Policy) -> tuple[np.ndarray, np.ndarray]:
+    """Labels of validation and test images of one source: what it does not label is unknown there, or 0 on request.
+
+    Where it is unknown, a positive that the hierarchy implied is unknown too: positives known without their negatives would
+    lift every metric.
+
+    Args:
+        targets: (N, C) uint8, 0 where unknown.
+        known: (N, C) bool.
+        lacking: (C,) bool: the classes that the source does not label.
+        policy: of the source.
+
+    Returns:
+        targets and known (N, C).
+    """
+    absent = policy.missing_eval == "absent"
+    return np.where(lacking & (not absent), 0, targets).astype(targets.dtype), np.where(lacking, absent, known)
 
 
 def soft_targets(

@@ -56,7 +56,9 @@ def draw_dataset(path: Path, figure: Path) -> None:
 def _policy(effect: dict[str, Any]) -> str:
     parts = [f"uncertain {effect['uncertain']['policy']} ({effect['uncertain']['labels']} labels)"]
     parts.append(f"blank {effect['blank']['policy']} ({effect['blank']['labels']} labels)")
-    parts.append(f"missing {effect['missing']['policy']} ({len(effect['missing']['classes'])} classes)")
+    missing = effect["missing"]
+    evaluation = missing.get("evaluation", missing["policy"])  # datasets of earlier versions have one policy for all splits
+    parts.append(f"missing {missing['policy']}, {evaluation} in val and test ({len(missing['classes'])} classes)")
     return ", ".join(parts)
 
 

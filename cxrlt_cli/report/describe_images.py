@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from cxrlt_cli.artifacts.failures import count_absent
 from cxrlt_cli.artifacts.files import replacing
 from cxrlt_cli.artifacts.image_layout import read_attributes
 from cxrlt_cli.artifacts.images import ImageReader
@@ -28,9 +29,10 @@ def describe_images(path: Path) -> Told:
     source = read_attributes(path, "source")
     finished = path.suffix != ".part"
     table = path.with_suffix(".parquet")
+    missing = count_absent(path.with_suffix(".failed.csv")) if finished else 0
     provenance = read_source_table(table).header.get("provenance", {}) if finished and table.is_file() else {}
     lines = [
-        ("images", f"{len(layout.ids)}, {done} with pixels, {len(layout.ids) - done} without"),
+        ("images", _counts(len(layout.ids), done, missing, finished)),
         ("size", f"{layout.size} x {layout.size} px, gray, 8 bit, in {len(layout.parts)} file(s)"),
         ("made with", ", ".join(f"{key} {value}" for key, value in layout.settings.items() if value)),
         ("source", " ".join(str(source[key]) for key in ("kind", "shard") if key in source)),
@@ -41,7 +43,9 @@ def describe_images(path: Path) -> Told:
         "kind": "images",
         "finished": finished,
         "images": len(layout.ids),
+        "listed": len(layout.ids) + missing,
         "done": done,
+        "missing": missing,
         "size": layout.size,
         "files": [part.path.name for part in layout.parts],
         "settings": layout.settings,
@@ -52,6 +56,14 @@ def describe_images(path: Path) -> Told:
         "constant": constant,
     }
     return Told("images" if finished else "images, not finished (cxrlt cache --resume)", lines, facts, provenance)
+
+
+def _counts(places: int, done: int, missing: int, finished: bool) -> str:
+    """What became of the images that the source lists: `places` in the file, of which `done` have pixels, and no file."""
+    if not finished:
+        return f"{places}, {done} cached, {places - done} to do"
+    unreadable = f", {places - done} unreadable" if places > done else ""
+    return f"{places + missing} listed, {done} cached, {missing} missing{unreadable}"
 
 
 def _spread(done: np.ndarray, most: int) -> np.ndarray:

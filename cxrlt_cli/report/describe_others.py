@@ -10,6 +10,7 @@ from cxrlt_cli.artifacts.comparison import read_comparison
 from cxrlt_cli.artifacts.embeddings import read_embeddings
 from cxrlt_cli.artifacts.ensemble import read_ensemble
 from cxrlt_cli.artifacts.evaluation import read_evaluation
+from cxrlt_cli.artifacts.failures import count_absent
 from cxrlt_cli.artifacts.predictions import read_predictions
 from cxrlt_cli.artifacts.run import Run, read_history, read_json, shown_options
 from cxrlt_cli.artifacts.source_table import BLANK, read_source_table
@@ -28,9 +29,11 @@ def describe_source_table(path: Path) -> Told:
     rows = [[name, *(str(count[index]) for count in counts.values())] for index, name in enumerate(source.classes)]
     patients = int(source.table["patient_id"].nunique())
     views = source.table["view"].value_counts(dropna=False)
+    unreadable, missing = int(header.get("unreadable") or 0), count_absent(path.with_suffix(".failed.csv"))
+    all_listed = len(source.table) + unreadable + missing  # of a shard, those of its own part
     lines = [
         ("read as", source.kind),
-        ("images", f"{len(source.table)} of {header.get('listed')} listed, {header.get('unreadable')} unreadable"),
+        ("images", f"{all_listed} listed, {len(source.table)} cached, {missing} missing, {unreadable} unreadable"),
         ("patients", f"{patients}"),
         ("views", ", ".join(f"{name}: {count}" for name, count in views.items())),
         ("pixels", str(header.get("images"))),
@@ -40,8 +43,9 @@ def describe_source_table(path: Path) -> Told:
         "source": source.kind,
         "images": len(source.table),
         "patients": patients,
-        "listed": header.get("listed"),
-        "unreadable": header.get("unreadable"),
+        "listed": all_listed,
+        "missing": missing,
+        "unreadable": unreadable,
         "labels": {row[0]: dict(zip(("1", "0", "-1", "blank"), map(int, row[1:]), strict=True)) for row in rows},
     }
     labels = table(["labels as published", "1", "0", "-1", "blank"], rows)

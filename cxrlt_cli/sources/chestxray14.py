@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 
 from cxrlt_cli.artifacts.source_table import SourceTable
-from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.console import warn
+from cxrlt_cli.errors import UserError, listed, reason
+from cxrlt_cli.sources.ages import ages
 from cxrlt_cli.sources.listing import (
     Listing,
-    ages,
     only_table,
     optional,
     read_text_table,
@@ -53,6 +54,7 @@ def read_chestxray14(folder: Path, labels: Path | None) -> Listing:
     refuse_blank(table["Patient ID"], path)
     refuse_duplicates(table["Image Index"], path)
     splits, lists = _official_splits([folder, path.parent])
+    _warn_of_no_split(table["Image Index"], splits, lists, [folder, path.parent])
     source = _rows(table, files, splits, path)
     listed_names = set(table["Image Index"])
     return Listing(source, folder, [path, *lists], unlisted=sum(name not in listed_names for name in files))
@@ -79,10 +81,30 @@ def _official_splits(folders: list[Path]) -> tuple[dict[str, str], list[Path]]:
         if path is None:
             continue
         lists.append(path)
-        for image in path.read_text().split():
+        for image in _names_of(path):
             if splits.setdefault(image, split) != split:
                 raise UserError(f"{image} stands in both official lists ({path})", "get the lists from NIH again")
     return splits, lists
+
+
+def _names_of(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8-sig").split()
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as text: {reason(error)}", "get the lists from NIH again") from error
+
+
+def _warn_of_no_split(names: pd.Series, splits: dict[str, str], lists: list[Path], folders: list[Path]) -> None:
+    """Says which images no official list names: `merge` will put their patients into splits of its own."""
+    absent = [name for name in _LISTS if name not in {path.name for path in lists}]
+    where = " or ".join(dict.fromkeys(map(str, folders)))
+    said = f"{listed(absent)} not in {where}: " if absent else ""
+    free = names[~names.isin(splits)]
+    if len(free):
+        warn(
+            f"{said}{len(free)} of {len(names)} images have no official split ({listed(free, 1)}); merge deals their patients "
+            "out by --split, and results are not comparable with published ones"
+        )
 
 
 def _rows(table: pd.DataFrame, files: dict[str, str], splits: dict[str, str], path: Path) -> SourceTable:
@@ -92,7 +114,7 @@ def _rows(table: pd.DataFrame, files: dict[str, str], splits: dict[str, str], pa
         "patient_id": table["Patient ID"],
         "view": optional(table, "View Position"),
         "sex": optional(table, "Patient Gender"),
-        "age": ages(optional(table, "Patient Age").str.rstrip("Y")),
+        "age": ages(optional(table, "Patient Age"), path),
         "official_split": names.map(splits),
         "file": names.map(files),
     }

@@ -19,9 +19,9 @@ import pandas as pd
 
 from cxrlt_cli.artifacts.source_table import SourceTable
 from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.sources.ages import ages
 from cxrlt_cli.sources.listing import (
     Listing,
-    ages,
     joined,
     label_tables,
     labels_of,
@@ -95,7 +95,7 @@ def _rows(path: Path) -> SourceTable:
         "study_id": study,
         "view": _views(table, parts["view"]),
         "sex": optional(table, "Sex").map(_SEXES),
-        "age": ages(optional(table, "Age")),
+        "age": ages(optional(table, "Age"), path),
         "official_split": parts["split"].replace("valid", "val"),
         "file": image + ".jpg",
     }

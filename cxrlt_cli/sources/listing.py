@@ -1,15 +1,15 @@
 """What a source says before any pixel is read, and the reading of its tables."""
 
-import csv
-import gzip
-import warnings
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from cxrlt_cli.artifacts.csv_rows import csv_rows
 from cxrlt_cli.artifacts.source_table import BLANK, COLUMNS, SourceTable
 from cxrlt_cli.errors import UserError, listed, reason
 
@@ -18,7 +18,7 @@ _SPLITS = {
     "train": "train", "val": "val", "valid": "val", "validate": "val", "validation": "val", "dev": "val", "development": "val",
     "test": "test",
 }  # fmt: skip
-_OLDEST = 120.0  # years; ChestX-ray14's first table has ages up to 414
+_BLOCK = 10_000  # rows
 
 
 @dataclass(frozen=True)
@@ -98,14 +98,12 @@ def read_text_table(path: Path) -> pd.DataFrame:
     """Reads a CSV (plain or .gz) or a Parquet file as text: values mean what the source's reader says, not what they look like.
 
     Raises:
-        UserError: not there, not readable, without rows, or two columns of one name.
+        UserError: not there, not readable, without rows, two columns of one name, or a damaged row (`artifacts.csv_rows`).
     """
     if not path.is_file():
         raise UserError(f"{path} is not there", "name the label table: --labels FILE, or --source table=FILE")
     try:
         table = pd.read_parquet(path) if path.suffix in (".parquet", ".pq") else _read_csv(path)
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not text in UTF-8: {reason(error)}", "save it as CSV in UTF-8") from error
     except (OSError, ValueError, EOFError) as error:  # pandas' and pyarrow's own errors are ValueErrors
         raise UserError(f"{path} cannot be read as a table: {reason(error)}", "see whether it was downloaded whole") from error
     if table.empty:
@@ -114,31 +112,16 @@ def read_text_table(path: Path) -> pd.DataFrame:
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
-    """Reads a CSV strictly: a row longer than the header, or a name that stands in it twice, is an error, not a guess."""
-    header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False, encoding="utf-8-sig").iloc[0]
-    twice = sorted(set(header[header.duplicated() & (header != "")]))
-    if twice:
-        raise UserError(f"{path} has two columns {listed(twice)}", "give each column a name of its own")
-    _refuse_short_rows(path, len(header))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        try:
-            return pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig", index_col=False)
-        except pd.errors.ParserWarning as error:
-            raise UserError(
-                f"{path} has rows with more cells than its header", "see whether it is separated by commas"
-            ) from error
-
-
-def _refuse_short_rows(path: Path, width: int) -> None:
-    """A row with fewer cells than the header was cut: what it lacks must not pass for blank."""
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
-        for number, row in enumerate(csv.reader(file), 1):
-            if 0 < len(row) < width:
-                raise UserError(
-                    f"{path}, row {number}: {len(row)} cells where the header has {width}", "see whether it was cut off"
-                )
+    """A CSV as text, empty cells null; a column without a name is called as pandas does."""
+    rows = csv_rows(path)
+    header = next(rows, None)
+    names = [name or f"Unnamed: {index}" for index, name in enumerate(header.cells if header else [])]
+    columns: list[list[str]] = [[] for _ in names]
+    while block := [row.cells for row in islice(rows, _BLOCK)]:
+        for column, values in zip(columns, zip(*block, strict=True), strict=True):
+            column.extend(map(sys.intern, values))  # a label table has few values, however many cells
+    texts = [pd.Series([value or None for value in column], dtype=str) for column in columns]
+    return pd.DataFrame(dict(zip(names, texts, strict=True)))
 
 
 def require(table: pd.DataFrame, names: Iterable[str], path: Path, hint: str = "") -> None:
@@ -219,10 +202,9 @@ def optional(table: pd.DataFrame, name: str) -> pd.Series:
     return table[name] if name in table else pd.Series(None, index=table.index, dtype=str)
 
 
-def ages(column: pd.Series) -> pd.Series:
-    """Ages in years from text; NaN where it is no number or nobody's age."""
-    years = pd.to_numeric(column, errors="coerce").astype(float)
-    return years.where((years >= 0) & (years <= _OLDEST))
+def usual_path(table: pd.DataFrame) -> str:
+    """The column of the file where none is named: `path`, or `fpath` as in CXR-LT 2024; empty where there is neither."""
+    return next((name for name in ("path", "fpath") if name in table), "")
 
 
 def splits_of(column: pd.Series, path: Path) -> pd.Series:

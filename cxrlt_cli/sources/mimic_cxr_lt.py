@@ -23,6 +23,7 @@ from pathlib import Path
 import pandas as pd
 
 from cxrlt_cli.artifacts.source_table import SourceTable
+from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.sources.listing import (
     Listing,
@@ -37,6 +38,7 @@ from cxrlt_cli.sources.listing import (
     require_folder,
     source_table,
     splits_of,
+    usual_path,
 )
 
 _IDS = ("dicom_id", "subject_id", "study_id")
@@ -76,10 +78,19 @@ def _rows(path: Path) -> SourceTable:
         "patient_id": table["subject_id"].str.removeprefix("p"),
         "study_id": table["study_id"].str.removeprefix("s"),
         "view": optional(table, "ViewPosition"),
-        "official_split": splits_of(table["split"], path) if "split" in table else _split_of(path),
+        "official_split": _splits(table, path),
         "file": _files(table, path),
     }
     return source_table("mimic-cxr-lt", columns, classes, labels_of(table, classes, path))
+
+
+def _splits(table: pd.DataFrame, path: Path) -> pd.Series | str | None:
+    """The split of each image, or of all; what has none is said, as `merge` deals its patients out by itself."""
+    splits = splits_of(table["split"], path) if "split" in table else _split_of(path)
+    free = len(table) if splits is None else 0 if isinstance(splits, str) else int(splits.isna().sum())
+    if free:
+        warn(f"{path}: {free} of {len(table)} images have no official split; merge deals their patients out by --split")
+    return splits
 
 
 def _split_of(path: Path) -> str | None:
@@ -90,7 +101,7 @@ def _files(table: pd.DataFrame, path: Path) -> pd.Series:
     """The file of each image by its ids, which is the layout of MIMIC-CXR-JPG. Raises UserError where the table disagrees."""
     patient, study = table["subject_id"].str.removeprefix("p"), table["study_id"].str.removeprefix("s")
     expected = "p" + patient.str[:2] + "/p" + patient + "/s" + study + "/" + table["dicom_id"] + ".jpg"
-    column = next((name for name in ("path", "fpath") if name in table), None)
+    column = usual_path(table)
     if column:
         tail = "/" + table[column].astype(str)
         wrong = [row for row, (given, built) in enumerate(zip(tail, expected, strict=True)) if not given.endswith("/" + built)]

@@ -24,9 +24,9 @@ import pandas as pd
 
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.sources.ages import ages
 from cxrlt_cli.sources.listing import (
     Listing,
-    ages,
     label_columns,
     labels_of,
     only_table,
@@ -75,7 +75,7 @@ def read_padchest_lt(folder: Path, labels: Path | None) -> Listing:
         "study_id": optional(known, "StudyID"),
         "view": optional(known, "Projection"),
         "sex": optional(known, "PatientSex_DICOM"),
-        "age": ages(_years(table["StudyDate_DICOM"]) - _years(optional(known, "PatientBirth"))),
+        "age": ages((_years(table["StudyDate_DICOM"]) - _years(optional(known, "PatientBirth"))).rename("age"), tables[-1]),
         "official_split": splits_of(optional(table, "split"), path),
         "file": files,
     }

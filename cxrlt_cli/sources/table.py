@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.sources.ages import ages
 from cxrlt_cli.sources.inverted import inverted_of
 from cxrlt_cli.sources.listing import (
     Listing,
@@ -17,6 +18,7 @@ from cxrlt_cli.sources.listing import (
     require,
     source_table,
     splits_of,
+    usual_path,
 )
 
 
@@ -31,7 +33,7 @@ class TableColumns:
         study: study id.
         view: view position.
         sex: sex.
-        age: age in years.
+        age: age in years, or with a unit (`sources.ages`).
         split: official split: train, val (also valid, validation, dev) or test.
         inverted: whether a picture shows dense tissue dark.
         labels: the label columns; values 1, 0, -1 and blank.
@@ -81,7 +83,7 @@ def read_table_source(file: Path, images: Path | None, columns: TableColumns) ->
         **{name: table[column] for name, column in _said(columns).items()},
     }
     if columns.age:
-        found["age"] = pd.to_numeric(table[columns.age], errors="coerce")
+        found["age"] = ages(table[columns.age], file)
     if columns.split:
         found["official_split"] = splits_of(table[columns.split], file)
     if columns.inverted:
@@ -91,9 +93,9 @@ def read_table_source(file: Path, images: Path | None, columns: TableColumns) ->
 
 
 def _with_usual_names(columns: TableColumns, table: pd.DataFrame) -> TableColumns:
-    usual = {"path": "path", "study": "study_id", "view": "view", "sex": "sex", "age": "age", "split": "split"}
+    usual = {"study": "study_id", "view": "view", "sex": "sex", "age": "age", "split": "split"}
     found: dict[str, Any] = {field: name for field, name in usual.items() if not getattr(columns, field) and name in table}
-    return replace(columns, **found)
+    return replace(columns, path=columns.path or usual_path(table), **found)
 
 
 def _said(columns: TableColumns) -> dict[str, str]:

@@ -1,10 +1,10 @@
 """The texts that are encoded for each label: data that a user can replace by a file."""
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cxrlt_cli.artifacts.csv_rows import CsvRow, csv_rows
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.labels.spaces import canonical
 
@@ -31,18 +31,15 @@ def read_label_texts(path: Path) -> list[LabelText]:
     """Reads a CSV with the columns class, prompt and description.
 
     Raises:
-        UserError: not there, not UTF-8 text, a column lacking, an empty cell, or a class twice; with file and line.
+        UserError: not there, damaged (`artifacts.csv_rows`), a column lacking, an empty cell, or a class twice.
     """
     hint = f"a CSV in UTF-8 with the columns {','.join(_COLUMNS)}, a row a class"
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, strict=True)
-            absent = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
-            if absent:
-                raise UserError(f"{path} has no column {listed(absent)}", hint)
-            texts = [_row(path, reader.line_num, row) for row in reader]
-    except (OSError, ValueError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read: {error}", hint) from error
+    rows = csv_rows(path, hint)
+    header = next(rows, CsvRow([], 0, 0)).cells
+    absent = [name for name in _COLUMNS if name not in header]
+    if absent:
+        raise UserError(f"{path} has no column {listed(absent)}", hint)
+    texts = [_row(path, row, [header.index(name) for name in _COLUMNS]) for row in rows]
     names = [text.name for text in texts]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice or not names:
@@ -50,10 +47,10 @@ def read_label_texts(path: Path) -> list[LabelText]:
     return texts
 
 
-def _row(path: Path, line: int, row: dict[str, str]) -> LabelText:
-    values = [(row[name] or "").strip() for name in _COLUMNS]
+def _row(path: Path, row: CsvRow, columns: list[int]) -> LabelText:
+    values = [row.cells[column].strip() for column in columns]
     if not all(values):
-        raise UserError(f"{path}, line {line}: an empty cell", "each class has a prompt and a description")
+        raise UserError(f"{path}, line {row.line}: an empty cell", "each class has a prompt and a description")
     return LabelText(*values)
 
 

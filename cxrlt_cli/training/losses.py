@@ -1,6 +1,5 @@
 """The grammar of `--loss`, and the loss that the flags stand for. Every loss ends in the one masked mean."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError, nearest
 from cxrlt_cli.tricks.asymmetric import asymmetric
 from cxrlt_cli.tricks.bce import bce
-from cxrlt_cli.tricks.distribution_balanced import distribution_balanced
+from cxrlt_cli.tricks.distribution_balanced import negative_tolerant, rebalanced_weights
 from cxrlt_cli.tricks.focal import focal
 from cxrlt_cli.tricks.label_smoothing import smoothed
 from cxrlt_cli.tricks.ldam import ldam, ldam_margins
@@ -20,7 +19,7 @@ from cxrlt_cli.tricks.masked_mean import masked_mean
 from cxrlt_cli.tricks.prevalence_weight import prevalence_weights
 from cxrlt_cli.tricks.two_way import two_way
 
-#: Name -> its numbers where none are given: gamma; gamma-, gamma+, clip; largest margin, scale; negative scale; temperature.
+#: Name -> its numbers where none are given, in the order of `_NUMBERS`.
 DEFAULTS: dict[str, tuple[float, ...]] = {
     "bce": (),
     "focal": (2.0,),
@@ -29,10 +28,20 @@ DEFAULTS: dict[str, tuple[float, ...]] = {
     "db": (2.0,),
     "two-way": (4.0,),
 }
+_NUMBERS = {
+    "bce": (),
+    "focal": ("GAMMA",),
+    "asl": ("G-", "G+", "CLIP"),
+    "ldam": ("MARGIN", "SCALE"),
+    "db": ("LAMBDA",),
+    "two-way": ("T",),
+}
 _HINT = "one of bce, focal[:GAMMA], asl[:G-/G+/CLIP], ldam[:MARGIN/SCALE], db[:LAMBDA], two-way[:T]"
+_LARGEST = 1000.0
+_EXPONENT = "is 0 or at least 1: between them a label that is certain has no finite gradient"
 
-#: (logits, targets, known) of (B, C) to (B, C) losses.
-Elements = Callable[[Tensor, Tensor, Tensor], Tensor]
+#: (logits, targets) of (B, C) to (B, C) losses.
+Elements = Callable[[Tensor, Tensor], Tensor]
 #: (logits, targets, known, share of the training that is done) to a number.
 Loss = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 
@@ -55,15 +64,30 @@ def parse_loss(text: str) -> tuple[str, tuple[float, ...]]:
     name, _, given = text.partition(":")
     if name not in DEFAULTS:
         raise UserError(f"--loss {text!r} is no loss{nearest(name, DEFAULTS)}", _HINT)
-    defaults = DEFAULTS[name]
+    names = _NUMBERS[name]
     try:
-        numbers = tuple(float(part) for part in given.split("/")) if given else defaults
+        numbers = tuple(float(part) for part in given.split("/")) if given else DEFAULTS[name]
     except ValueError:
         numbers = ()
-    sound = len(numbers) == len(defaults) and all(math.isfinite(number) and number >= 0 for number in numbers)
-    if not sound or (name in ("ldam", "db", "two-way") and 0 in numbers) or (name == "asl" and numbers[2] >= 1):
-        raise UserError(f"--loss {text!r}: {name} takes {len(defaults)} numbers of 0 or more", _HINT)
+    if len(numbers) != len(names):
+        said = f"takes {len(names)} numbers, {'/'.join(names)}" if names else "takes no number"
+        raise UserError(f"--loss {text!r}: {name} {said}", _HINT)
+    for what, number in zip(names, numbers, strict=True):
+        wrong = _fault(what, number)
+        if wrong:
+            raise UserError(f"--loss {text!r}: {what} {wrong}", _HINT)
     return name, numbers
+
+
+def _fault(what: str, number: float) -> str:
+    """What is wrong with one number of a loss; empty where nothing is."""
+    if what == "CLIP":
+        return "" if 0 <= number < 1 else "is a probability of 0 or more, below 1"
+    if what in ("GAMMA", "G-", "G+"):
+        if 0 < number < 1:
+            return _EXPONENT
+        return "" if 0 <= number <= _LARGEST else f"is within 0 … {_LARGEST:g}"
+    return "" if 1 / _LARGEST <= number <= _LARGEST else f"is within {1 / _LARGEST:g} … {_LARGEST:g}"
 
 
 def make_loss(config: TrainConfig, counts: Counts) -> Loss:
@@ -73,43 +97,45 @@ def make_loss(config: TrainConfig, counts: Counts) -> Loss:
         UserError: `--loss` is none.
     """
     name, numbers = parse_loss(config.loss)
-    elements = _elements(name, numbers, counts)
+    prevalence = prior_logits(counts.positives, counts.known, 1.0).sigmoid().float()
+    elements = _elements(name, numbers, counts, prevalence)
     offset = None
     if config.logit_adjustment:
         offset = prior_logits(counts.positives, counts.known, config.logit_adjustment).float()
-    prevalence = prior_logits(counts.positives, counts.known, 1.0).sigmoid().float()
     weights = counts.weights.float() if bool((counts.weights != 1).any()) else None
 
     def loss(logits: Tensor, targets: Tensor, known: Tensor, done: float) -> Tensor:
         logits = logits.float()
         if offset is not None:
             logits = logits + offset
+        labelled = targets  # what weights go by: smoothing moves the target of a label, not whether it is one of the rare
         if config.label_smoothing:
             targets = smoothed(targets, config.label_smoothing)
         now = weights if done >= config.reweight_from else None
         if name == "two-way":
             return _both_ways(logits, targets, known, numbers[0], now)
-        losses = elements(logits, targets, known)
+        losses = elements(logits, targets)
+        if name == "db":
+            losses = losses * rebalanced_weights(labelled, known, prevalence)
         if config.balance == "prevalence":
-            losses = losses * prevalence_weights(targets, prevalence)
+            losses = losses * prevalence_weights(labelled, prevalence)
         return masked_mean(losses, known, now)
 
     return loss
 
 
-def _elements(name: str, numbers: tuple[float, ...], counts: Counts) -> Elements:
+def _elements(name: str, numbers: tuple[float, ...], counts: Counts, prior: Tensor) -> Elements:
     """The loss of each label of each image; what depends on the classes' frequencies is settled here."""
     if name == "focal":
-        return lambda logits, targets, _: focal(logits, targets, numbers[0])
+        return lambda logits, targets: focal(logits, targets, numbers[0])
     if name == "asl":
-        return lambda logits, targets, _: asymmetric(logits, targets, *numbers)
+        return lambda logits, targets: asymmetric(logits, targets, *numbers)
     if name == "ldam":
         margins = ldam_margins(counts.positives, numbers[0]).float()
-        return lambda logits, targets, _: ldam(logits, targets, margins, numbers[1])
+        return lambda logits, targets: ldam(logits, targets, margins, numbers[1])
     if name == "db":
-        prior = prior_logits(counts.positives, counts.known, 1.0).sigmoid().float()
-        return lambda logits, targets, known: distribution_balanced(logits, targets, known, prior, numbers[0])
-    return lambda logits, targets, _: bce(logits, targets)
+        return lambda logits, targets: negative_tolerant(logits, targets, prior, numbers[0])
+    return bce
 
 
 def _both_ways(logits: Tensor, targets: Tensor, known: Tensor, temperature: float, weights: Tensor | None) -> Tensor:

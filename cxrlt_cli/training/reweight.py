@@ -1,6 +1,5 @@
 """The grammar of `--reweight`, and the class weights that it stands for."""
 
-import csv
 import math
 import re
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from cxrlt_cli.artifacts.csv_rows import CsvRow, csv_rows
 from cxrlt_cli.errors import UserError, listed, nearest
 from cxrlt_cli.labels.groups import assign
 from cxrlt_cli.labels.spaces import canonical
@@ -130,16 +130,16 @@ def _index(name: str, classes: list[str]) -> int:
 
 def _file(path: Path) -> dict[str, float]:
     hint = "a CSV with the columns class,weight; a class that it does not list has weight 1"
+    rows = csv_rows(path, hint)
+    header = next(rows, CsvRow([], 0, 0)).cells
+    if not {"class", "weight"} <= set(header):
+        raise UserError(f"{path} has no columns class and weight", hint)
+    given = [(row.cells[header.index("class")], row.cells[header.index("weight")]) for row in rows]
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            if not {"class", "weight"} <= set(reader.fieldnames or ()):
-                raise UserError(f"{path} has no columns class and weight", hint)
-            rows = [(row["class"], row["weight"]) for row in reader]
-        weights = {name: float(value) for name, value in rows}
-    except (OSError, TypeError, ValueError) as error:
+        weights = {name: float(value) for name, value in given}
+    except ValueError as error:
         raise UserError(f"{path} cannot be read as class weights: {error}", hint) from error
     wrong = [name for name, value in weights.items() if not math.isfinite(value) or value < 0]
-    if wrong or len(weights) != len(rows):
-        raise UserError(f"{path}: negative, not finite or listed twice: {listed(wrong or [name for name, _ in rows])}", hint)
+    if wrong or len(weights) != len(given):
+        raise UserError(f"{path}: negative, not finite or listed twice: {listed(wrong or [name for name, _ in given])}", hint)
     return weights

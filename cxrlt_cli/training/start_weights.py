@@ -3,11 +3,13 @@
 from contextlib import suppress
 from pathlib import Path
 
+from torch import Tensor
+
 from cxrlt_cli.artifacts.run import Run, read_checkpoint
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import say, warn
 from cxrlt_cli.errors import UserError, listed
-from cxrlt_cli.model.encoder import encoder_names
+from cxrlt_cli.model.encoder import VisualEncoder, encoder_names
 from cxrlt_cli.model.encoder_weights import load_encoder, load_weights
 from cxrlt_cli.model.network import Network
 from cxrlt_cli.model.weights import imagenet_file
@@ -44,22 +46,45 @@ def settled_weights(config: TrainConfig) -> str:
     return "none"
 
 
+def check_start(weights: str, config: TrainConfig) -> None:
+    """Loads into an encoder that is thrown away again what `settled_weights` names.
+
+    Raises:
+        UserError: the weights are not there, or are of another network.
+    """
+    if weights == "imagenet":
+        imagenet_file(config.encoder)
+    if weights != "none":
+        _load_encoder(weights, VisualEncoder(config.encoder, config.drop_path, int(config.stride)))
+
+
 def load_start(weights: str, network: Network) -> None:
     """Loads what `settled_weights` names: weights of the encoder, or, of a run, all tensors that have the same shape.
 
     Raises:
         UserError: the weights are not there, or are of another network.
     """
-    if weights == "imagenet":
-        load_encoder(network.encoder, imagenet_file(network.encoder.name))
-    elif Path(weights).is_dir():
-        path = Run(Path(weights)).best
-        state = read_checkpoint(path, ["model"])["model"]
-        load_weights(network.encoder, {key: value for key, value in state.items() if key.startswith("encoder.")}, path)
+    if weights == "none":
+        return
+    state = _load_encoder(weights, network.encoder)
+    if state:
         own = network.state_dict()
         same = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
         fresh = [key for key in own if key not in same]
         network.load_state_dict(same, strict=False)
-        say(f"{path}: {len(same)} tensors taken, {len(fresh)} begin at random{f': {listed(fresh, 3)}' if fresh else ''}")
-    elif weights != "none":
-        load_encoder(network.encoder, Path(weights))
+        more = f": {listed(fresh, 3)}" if fresh else ""
+        say(f"{Run(Path(weights)).best}: {len(same)} tensors taken, {len(fresh)} begin at random{more}")
+
+
+def _load_encoder(weights: str, encoder: VisualEncoder) -> dict[str, Tensor]:
+    """Loads the encoder; returns all tensors where they are a run's, else none."""
+    if weights == "imagenet":
+        load_encoder(encoder, imagenet_file(encoder.name))
+    elif Path(weights).is_dir():
+        path = Run(Path(weights)).best
+        state: dict[str, Tensor] = read_checkpoint(path, ["model"])["model"]
+        load_weights(encoder, {key: value for key, value in state.items() if key.startswith("encoder.")}, path)
+        return state
+    else:
+        load_encoder(encoder, Path(weights))
+    return {}

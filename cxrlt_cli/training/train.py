@@ -28,6 +28,7 @@ from cxrlt_cli.signals import stop_requests, stops_at_once
 from cxrlt_cli.training.averaging import begin_average
 from cxrlt_cli.training.distributed import Ranks, joined_ranks
 from cxrlt_cli.training.epoch_end import Validator, finish_epoch
+from cxrlt_cli.training.first_checks import refuse_few_images, refuse_what_cannot_start, refuse_wrong_words
 from cxrlt_cli.training.form import LAYOUTS, choose_form, earlier_form, form_of, precision_of
 from cxrlt_cli.training.hard_classes import development_ap
 from cxrlt_cli.training.loop import Training, train_epochs
@@ -84,13 +85,14 @@ def train_run(config: TrainConfig, workspace: Workspace) -> None:
 def _train_as(ranks: Ranks, config: TrainConfig, workspace: Workspace) -> None:
     run = Run(workspace.runs / config.run_name)
     with ranks.agreed():
+        refuse_wrong_words(config)
         device = choose_device(config.device, ranks.local)
         start = None
         if ranks.first and not config.resume:
             refuse_existing(run.folder, config.overwrite, resumable=True)
         sources = _read_sources(config, workspace)
         if ranks.first:
-            start = _start(config, workspace, run, sources, device)
+            start = _start(config, workspace, run, sources, (device, ranks.world))
     start = ranks.shared(start)
     assert start is not None, "rank 0 has one"
     if start.done:
@@ -121,9 +123,11 @@ def _train_as(ranks: Ranks, config: TrainConfig, workspace: Workspace) -> None:
         _train(run, training, state, validator)
 
 
-def _start(config: TrainConfig, workspace: Workspace, run: Run, sources: _Sources, device: torch.device) -> _Start:
+def _start(config: TrainConfig, workspace: Workspace, run: Run, sources: _Sources, place: tuple[torch.device, int]) -> _Start:
     if not (config.resume and run.config.is_file()):
+        device, ranks = place
         described = _describe(config, workspace, sources)
+        refuse_what_cannot_start(config, described["encoder_weights"], sources.train, ranks)
         size = int(sources.train.settings["size"])
         form = earlier_form(workspace.runs, config, size, device) or choose_form(config, size, device)
         return _Start({**described, "form": form.saved()}, begun=False, kept=False, done=False)
@@ -162,9 +166,7 @@ def _make_training(
 ) -> Training:
     run, ranks, device = place
     train = sources.train
-    if config.batch_size < ranks.world or len(train.table) < ranks.world:
-        text = f"{ranks.world} ranks share a batch of {min(config.batch_size, len(train.table))} images"
-        raise UserError(text, "--batch-size is that of all ranks together: give more, or start fewer ranks")
+    refuse_few_images(config, train, ranks.world)
     return Training(
         config,
         make_recipe(config, _counts(train, start.described), device),

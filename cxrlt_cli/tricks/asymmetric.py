@@ -12,8 +12,9 @@ def asymmetric(logits: Tensor, targets: Tensor, negative: float, positive: float
     Args:
         logits: (B, C).
         targets: (B, C) of 0..1.
-        negative: g-, 4 is usual; 0 with a clip of 0 and g+ of 0 gives cross-entropy.
-        positive: g+.
+        negative: g-, 4 is usual; 0 with a clip of 0 and g+ of 0 gives cross-entropy. Within (0, 1) the slope of the power is
+            infinite at its end: a label that is certain would have no gradient but NaN.
+        positive: g+; the same holds.
         clip: m, the probability margin; 0.05 is usual.
 
     Returns:
@@ -22,8 +23,8 @@ def asymmetric(logits: Tensor, targets: Tensor, negative: float, positive: float
     p = logits.sigmoid()
     present = (1 - p).pow(positive) * functional.logsigmoid(logits)
     if clip > 0:
-        shifted = (p - clip).clamp(min=0)
-        absent = shifted.pow(negative) * (1 - shifted).log()
+        left = ((-logits).sigmoid() + clip).clamp(max=1)  # 1 - p_m, which a difference would round to 0
+        absent = (1 - left).pow(negative) * left.log()
     else:
         absent = p.pow(negative) * functional.logsigmoid(-logits)
     return -targets * present - (1 - targets) * absent

@@ -10,7 +10,7 @@ def focal(logits: Tensor, targets: Tensor, gamma: float) -> Tensor:
     Args:
         logits: (B, C).
         targets: (B, C) of 0..1.
-        gamma: 0 gives cross-entropy; 2 is usual.
+        gamma: 0 gives cross-entropy; 2 is usual. Within (0, 1) the gradient of a label that is certain would be NaN.
 
     Returns:
         (B, C) losses.

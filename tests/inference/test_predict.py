@@ -11,6 +11,8 @@ from conftest import CLASSES, TRAIN, Run
 
 from cxrlt_cli.artifacts.dataset import read_dataset
 from cxrlt_cli.artifacts.predictions import read_predictions
+from cxrlt_cli.errors import UserError
+from cxrlt_cli.inference.folder import ListColumns, listed_files
 from cxrlt_cli.inference.merging import merge_logits
 
 
@@ -96,6 +98,20 @@ def test_a_list_of_images_gives_ids_of_its_own(cxrlt: Run, runs: Path) -> None:
     assert ended.code == 2
     assert "has no column id" in ended.err
     assert cxrlt("predict", "a", "--list", runs / "two.csv").code == 2
+
+
+def test_the_column_of_paths_is_path_or_the_challenges_fpath(tmp_path: Path) -> None:
+    columns = ListColumns("dicom_id", "")
+    for name in ("path", "fpath"):
+        (tmp_path / "list.csv").write_text(f"dicom_id,{name}\nb,x/2.png\na,x/1.png\n")
+        found = listed_files(tmp_path, tmp_path / "list.csv", columns)
+        assert {key: file.path for key, file in found.items()} == {"b": tmp_path / "x/2.png", "a": tmp_path / "x/1.png"}
+    (tmp_path / "list.csv").write_text("dicom_id,fpath,path\nb,elsewhere,x/2.png\n")
+    assert listed_files(tmp_path, tmp_path / "list.csv", columns)["b"].path == tmp_path / "x/2.png"
+    (tmp_path / "list.csv").write_text("dicom_id,file\nb,x/2.png\n")
+    with pytest.raises(UserError, match="has no column path") as caught:
+        listed_files(tmp_path, tmp_path / "list.csv", columns)
+    assert "--path-column" in caught.value.hint
 
 
 def test_the_challenges_csv(cxrlt: Run, runs: Path) -> None:

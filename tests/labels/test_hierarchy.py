@@ -50,6 +50,20 @@ def test_every_name_is_known_and_every_finding_of_chexpert_has_its_parents() -> 
     assert ancestors()["nodule"] == {"lung lesion", "lung opacity", "nodule/mass"}
 
 
+@pytest.mark.parametrize(
+    ("name", "parents"),
+    [
+        ("Pleural_Thickening", {"pleural other"}),
+        ("Lung tumor", {"lung lesion", "lung opacity"}),
+        ("Lung cavity", {"lung lesion", "lung opacity"}),
+        ("interstitial pattern", {"lung opacity"}),
+        ("ILD", {"lung opacity"}),
+    ],
+)
+def test_findings_that_chexpert_has_among_its_phrases(name: str, parents: set[str]) -> None:
+    assert ancestors()[canonical(name)] == parents
+
+
 @pytest.mark.parametrize("name", ["no finding", "support devices"])
 def test_what_is_no_kind_of_anything(name: str) -> None:
     assert name not in ancestors()

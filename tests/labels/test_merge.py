@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from conftest import CACHE, Run, write_pictures
 
-from cxrlt_cli.artifacts.dataset import read_dataset
+from cxrlt_cli.artifacts.dataset import read_dataset, write_dataset
 from cxrlt_cli.artifacts.images import ImageReader
 
 
@@ -37,7 +37,8 @@ def test_two_sources_in_one_label_space(cxrlt: Run, two: Path) -> None:
     dataset = read_dataset(two / "dataset.parquet")
     assert len(dataset.classes) == 14
     assert len(dataset.table) == 104
-    assert dataset.known.all(), "missing labels are absent, as in the paper"
+    training = (dataset.table["split"] == "train").to_numpy()
+    assert dataset.known[training].all(), "missing labels are absent, as in the paper"
     effusion, hernia = dataset.classes.index("Effusion"), dataset.classes.index("Hernia")
     of_b = (dataset.table["source"] == "b").to_numpy()
     assert dataset.targets[of_b, effusion].sum() == 14
@@ -49,6 +50,66 @@ def test_two_sources_in_one_label_space(cxrlt: Run, two: Path) -> None:
         reader = ImageReader(two / str(name))
         assert [reader.layout.ids[row] for row in rows["row"]] == rows["image_id"].tolist()
     assert dataset.header["provenance"]["inputs"][0]["path"].endswith("a.parquet")
+
+
+@pytest.mark.parametrize(
+    ("options", "in_training", "in_evaluation", "says"),
+    [
+        ([], True, False, "are 0 in training, unknown in validation and test, out of all metrics (--missing-eval absent"),
+        (["--missing-eval", "absent"], True, True, "are 0 in training, 0 in validation and test, where metrics count them"),
+        (["--missing", "ignore"], False, False, "are unknown in training, unknown in validation and test"),
+        (["--missing", "b=ignore", "--missing-eval", "b=absent"], False, True, "are unknown in training, 0 in validation"),
+    ],
+)
+def test_labels_that_a_source_lacks(
+    options: list[str], in_training: bool, in_evaluation: bool, says: str, cxrlt: Run, two: Path
+) -> None:
+    ended = cxrlt("merge", "--label-space", "cxr-lt-2023", *options)
+    assert ended.code == 0, ended.err
+    assert f"b: 24 classes that it does not label {says}" in ended.err
+    dataset = read_dataset(two / "dataset.parquet")
+    of_b, training = (dataset.table["source"] == "b").to_numpy(), (dataset.table["split"] == "train").to_numpy()
+    labelled = [dataset.classes.index(name) for name in ("Cardiomegaly", "Pleural Effusion")]
+    lacking = np.setdiff1d(np.arange(26), labelled)
+    assert (dataset.known[np.ix_(of_b & training, lacking)] == in_training).all()
+    assert (dataset.known[np.ix_(of_b & ~training, lacking)] == in_evaluation).all()
+    assert dataset.known[:, labelled].all()
+    assert not dataset.targets[~dataset.known].any()
+    recorded = dataset.header["policies"]["b"]["missing"]
+    assert recorded["evaluation"] == ("absent" if in_evaluation else "ignore")
+    shown = next(line.split() for line in reversed(ended.out.splitlines()) if line.startswith("Hernia  "))
+    column = dataset.known[:, dataset.classes.index("Hernia")]
+    assert shown[4:] == [f"{1 - column[dataset.table['split'] == name].mean():.1%}" for name in ("train", "val", "test")]
+    assert cxrlt("info", "dataset.parquet").code == 0
+
+
+def test_what_the_hierarchy_implies_is_no_label_of_validation_and_test(cxrlt: Run, two: Path) -> None:
+    """Source b has Cardiomegaly and lacks its parent: known where positive alone, it would lift every metric."""
+    parent, child = "Enlarged Cardiomediastinum", "Cardiomegaly"
+    for options in ([], ["--missing-eval", "absent"]):
+        assert cxrlt("merge", "--label-space", "cxr-lt-2023", "--hierarchy", "--overwrite", *options).code == 0
+        dataset = read_dataset(two / "dataset.parquet")
+        above, below = dataset.classes.index(parent), dataset.classes.index(child)
+        training = (dataset.table["split"] == "train").to_numpy()
+        assert (dataset.targets[training, above] == dataset.targets[training, below]).all()
+        if options:
+            assert (dataset.targets[:, above] == dataset.targets[:, below]).all()
+            assert dataset.known.all()
+        else:
+            assert not dataset.known[~training, above].any()
+            assert not dataset.targets[~training, above].any()
+
+
+def test_a_dataset_of_an_earlier_version_is_read(cxrlt: Run, two: Path) -> None:
+    """Its policies say nothing of validation and test: the one for missing labels held there too."""
+    assert cxrlt("merge", "--label-space", "chestxray14").code == 0
+    dataset = read_dataset(two / "dataset.parquet")
+    for effect in dataset.header["policies"].values():
+        del effect["missing"]["evaluation"]
+    write_dataset(dataset)
+    ended = cxrlt("info", "dataset.parquet")
+    assert ended.code == 0, ended.err
+    assert "missing absent, absent in val and test (11 classes)" in ended.out
 
 
 def test_missing_labels_can_be_unknown(cxrlt: Run, two: Path) -> None:
@@ -86,6 +147,38 @@ def test_official_lists_and_train_only(cxrlt: Run, tmp_path: Path) -> None:
     of_a = table[table["source"] == "a"]
     assert set(of_a["image_id"][of_a["split"] == "test"]) == {f"ai{number:04}" for number in range(30, 40)}
     assert (of_a["split"] == "val").any(), "a part of the official training list validates"
+
+
+def test_a_split_without_a_patient_is_warned_of(cxrlt: Run, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "a", 20)
+    table = pd.read_csv(tmp_path / "a/labels.csv")
+    table["split"] = "train"
+    table.to_csv(tmp_path / "a/labels.csv", index=False)
+    _cache(cxrlt, tmp_path / "a", "a")
+    merge = ["merge", "--label-space", "chestxray14", "--overwrite"]
+    ended = cxrlt(*merge)
+    assert ended.code == 0, ended.err
+    assert "warning: no patient in test, of which --split asks for 20%" in ended.err
+    assert "no patient in val" not in ended.err
+    assert "no patient in" not in cxrlt(*merge, "--split", "80,20,0").err, "none was asked for"
+
+
+def test_a_thousand_classes_do_not_fill_the_screen(cxrlt: Run, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "a", 20)
+    table = pd.read_csv(tmp_path / "a/labels.csv")
+    names = [f"Finding {number}" for number in range(1200)]
+    labels = pd.DataFrame(np.random.default_rng(0).integers(0, 2, (20, 1000)), columns=names[:1000])
+    pd.concat([table, labels], axis=1).to_csv(tmp_path / "a/labels.csv", index=False)
+    (tmp_path / "space.txt").write_text("\n".join(names))
+    (tmp_path / "have.txt").write_text("\n".join(names[:1000]))
+    _cache(cxrlt, tmp_path / "a", "a", "--label-columns", tmp_path / "have.txt")
+    ended = cxrlt("merge", "--label-space", tmp_path / "space.txt")
+    assert ended.code == 0, ended.err
+    assert len(ended.out) + len(ended.err) < 20_000
+    assert "… 960 more, all in: cxrlt info" in ended.out
+    assert "… 1160 more, all in: cxrlt info" in ended.out
+    assert "200 classes that it does not label" in ended.err
+    assert len(cxrlt("info", "dataset.parquet").out.splitlines()) > 1200
 
 
 def test_duplicate_ids(cxrlt: Run, tmp_path: Path) -> None:
@@ -163,6 +256,8 @@ def test_pixels_that_are_not_there_or_made_otherwise(cxrlt: Run, two: Path) -> N
         (["--map", "x"], "--map"),
         (["--map", "Hernya=Hernia"], "no source has a label 'Hernya'"),
         (["--missing", "abstent"], "--missing 'abstent' is no policy"),
+        (["--missing-eval", "pseudo"], "--missing-eval 'pseudo' is no policy"),
+        (["--missing-eval", "c=absent"], "'c' has a policy, but is not merged"),
         (["--uncertain", "c=positive"], "'c' has a policy, but is not merged"),
         (["--uncertain", "soft:0.9-0.1"], "--uncertain"),
         (["--missing", "pseudo"], "--pseudo FILE"),

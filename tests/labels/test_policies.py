@@ -5,7 +5,7 @@ import pytest
 
 from cxrlt_cli.artifacts.source_table import BLANK
 from cxrlt_cli.config.merge import MergeConfig
-from cxrlt_cli.labels.policies import Policy, soft_targets, to_targets
+from cxrlt_cli.labels.policies import Policy, of_evaluation, soft_targets, to_targets
 
 #: Labelled 1, labelled 0, uncertain, blank, and a class that the source does not label.
 PUBLISHED = np.array([[1, 0, -1, BLANK, BLANK]], dtype=np.int8)
@@ -31,6 +31,18 @@ def test_policies(missing: str, blank: str, uncertain: str, targets: list[int], 
     assert found.dtype == np.uint8
 
 
+@pytest.mark.parametrize(
+    ("policy", "targets", "known"), [("ignore", [1, 0, 0, 0, 0], [1, 1, 0, 1, 0]), ("absent", [1, 0, 0, 0, 1], [1, 1, 0, 1, 1])]
+)
+def test_what_a_source_lacks_in_evaluation(policy: str, targets: list[int], known: list[int]) -> None:
+    """The last class is lacking, and was implied by a positive child."""
+    before = np.array([[1, 0, 0, 0, 1]], dtype=np.uint8), np.array([[1, 1, 0, 1, 1]], dtype=bool)
+    found, sure = of_evaluation(*before, LACKING, Policy("absent", "absent", "ignore", policy))
+    assert found.tolist() == [targets]
+    assert sure.tolist() == [[bool(value) for value in known]]
+    assert (found.dtype, sure.dtype) == (np.uint8, bool)
+
+
 def test_soft_targets_lie_in_their_range_and_belong_to_their_image() -> None:
     labels = np.full((2000, 2), -1, dtype=np.int8)
     labels[:, 1] = 1
@@ -54,3 +66,7 @@ def test_policies_by_source() -> None:
     assert said["nih"] == ["absent", "absent", "ignore"]
     assert said["chexpert"] == ["ignore", "absent", "soft:0.1-0.3"]
     assert MergeConfig().policy("x", "missing") == "absent"
+    assert MergeConfig().policy("x", "missing_eval") == "ignore"
+    asked = MergeConfig(missing_eval=("nih=absent",))
+    assert [asked.policy(name, "missing_eval") for name in ("nih", "x")] == ["absent", "ignore"]
+    assert asked.named_sources == ["nih"]

@@ -94,6 +94,26 @@ def test_images_and_runs(cxrlt: Run, workspace: Path) -> None:
     assert run["epochs"] == 2
 
 
+@pytest.mark.parametrize("shards", [1, 3])
+def test_a_cache_counts_what_is_missing_and_what_cannot_be_read(
+    shards: int, cxrlt: Run, pictures: Path, tmp_path: Path
+) -> None:
+    files = sorted((pictures / "pictures").iterdir())
+    for path in files[40:75]:
+        path.unlink()
+    files[0].write_bytes(b"no picture")
+    cache = [*CACHE, "--source", f"table={pictures / 'labels.csv'}", "--name", "pictures", "--allow-missing"]
+    for index in range(shards):
+        assert cxrlt(*cache, *(["--shard", f"{index}/{shards}"] if shards > 1 else [])).code == 0
+    if shards > 1:
+        assert cxrlt("join", "pictures").code == 0
+    found = _info(cxrlt, tmp_path, "images/pictures.h5")
+    assert [found[key] for key in ("listed", "images", "done", "missing")] == [96, 61, 60, 35]
+    assert "96 listed, 60 cached, 35 missing, 1 unreadable" in cxrlt("info", tmp_path / "images/pictures.h5").out
+    found = _info(cxrlt, tmp_path, "images/pictures.parquet")
+    assert [found[key] for key in ("listed", "images", "missing", "unreadable")] == [96, 60, 35, 1]
+
+
 @pytest.mark.parametrize("suffix", ["png", "svg"])
 def test_the_figure_of_a_dataset(suffix: str, cxrlt: Run, workspace: Path, tmp_path: Path) -> None:
     ended = cxrlt("info", workspace / "dataset.parquet", "--figure", f"labels.{suffix}")

@@ -45,7 +45,28 @@ def test_as_published(images: tuple[str, ...], tmp_path: Path) -> None:
     assert table["official_split"].isna().all()
 
 
-def test_official_lists_and_a_zipped_table(tmp_path: Path) -> None:
+def test_images_without_an_official_split_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _layout(tmp_path)
+    read_chestxray14(tmp_path, None)
+    said = [line for line in capsys.readouterr().err.splitlines() if "official split" in line]
+    assert len(said) == 1
+    assert "train_val_list.txt, test_list.txt not in" in said[0]
+    assert "3 of 3 images have no official split (00000001_000.png and 2 more)" in said[0]
+    (tmp_path / "test_list.txt").write_text("00000002_000.png\n")
+    read_chestxray14(tmp_path, None)
+    said = [line for line in capsys.readouterr().err.splitlines() if "official split" in line]
+    assert len(said) == 1
+    assert "train_val_list.txt not in" in said[0]
+    assert "2 of 3 images" in said[0]
+    (tmp_path / "train_val_list.txt").write_text("00000001_000.png\n99999999_000.png\n")
+    read_chestxray14(tmp_path, None)
+    assert "warning: 1 of 3 images have no official split (00000001_001.png)" in capsys.readouterr().err
+    (tmp_path / "train_val_list.txt").write_bytes(b"\xff\xfe0")
+    with pytest.raises(UserError, match=r"train_val_list\.txt cannot be read as text"):
+        read_chestxray14(tmp_path, None)
+
+
+def test_official_lists_and_a_zipped_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _layout(tmp_path)
     plain = tmp_path / "Data_Entry_2017.csv"
     with gzip.open(tmp_path / "Data_Entry_2017_v2020.csv.gz", "wt") as file:
@@ -55,6 +76,7 @@ def test_official_lists_and_a_zipped_table(tmp_path: Path) -> None:
     (tmp_path / "test_list.txt").write_text("00000002_000.png")
     listing = read_chestxray14(tmp_path, None)
     assert listing.source.table["official_split"].tolist() == ["train_val", "train_val", "test"]
+    assert "official split" not in capsys.readouterr().err
     assert len(listing.tables) == 3
 
 

@@ -60,12 +60,16 @@ def test_2023_is_three_files_joined_by_name(of_2023: tuple[Path, Path]) -> None:
     assert [path.name for path in listing.tables] == ["train.csv", "development.csv", "test.csv"]
 
 
-def test_one_file_is_read_alone_and_its_name_is_the_split(of_2023: tuple[Path, Path]) -> None:
+def test_one_file_is_read_alone_and_its_name_is_the_split(
+    of_2023: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     listing = read_mimic_cxr_lt(of_2023[0], of_2023[1] / "development.csv")
     assert listing.source.table["official_split"].tolist() == ["val"]
+    assert capsys.readouterr().err == ""
     other = of_2023[1] / "mine.csv"
     (of_2023[1] / "development.csv").rename(other)
     assert read_mimic_cxr_lt(of_2023[0], other).source.table["official_split"].isna().all()
+    assert "mine.csv: 1 of 1 images have no official split" in capsys.readouterr().err
 
 
 def test_2024_is_labels_csv_whatever_stands_beside_it(tmp_path: Path) -> None:

@@ -50,6 +50,12 @@ def test_a_blank_path_is_no_file(folder: Path) -> None:
     assert source.table["file"].isna().tolist() == [False, True, False]
 
 
+def test_the_files_of_the_challenges_column(folder: Path) -> None:
+    path = _csv(folder)
+    path.write_text(path.read_text().replace(",path,", ",fpath,"))
+    assert read_table_source(path, None, COLUMNS).source.table["file"].tolist() == ["x/1.png", "x/2.png", "x/none.png"]
+
+
 def test_parquet_is_read_alike(folder: Path) -> None:
     table = pd.DataFrame({**ROWS, "Mass": [1, 0, -1], "Edema": [1.0, None, 0.0]})
     table.to_parquet(folder / "labels.parquet")
@@ -102,8 +108,8 @@ def test_missing_label_columns_are_suggested(folder: Path) -> None:
     ("row", "says"),
     [
         ("image_id,path,patient_id,Mass,Mass\na,x/1.png,p,1,0\n", "two columns Mass"),
-        ("image_id,path,patient_id,Mass\na,x/1.png,p,1,0,1\nb,x/2.png,p,1,0,1\n", "more cells than its header"),
-        ("image_id,path,patient_id,Mass\na,x/1.png,p,1\nb,x/2.png,p,1,0,1\n", "cannot be read as a table"),
+        ("image_id,path,patient_id,Mass\na,x/1.png,p,1,0,1\nb,x/2.png,p,1,0,1\n", "row 2: 6 cells where the header has 4"),
+        ("image_id,path,patient_id,Mass\na,x/1.png,p,1\nb,x/2.png,p,1,0,1\n", "row 3: 6 cells where the header has 4"),
         ("image_id,path,patient_id,Mass\na,x/1.png,p,1\nb,x/2.png,p\n", "row 3: 3 cells where the header has 4"),
         ("image_id;path;patient_id;Mass\na;x/1.png;p;1\n", "no column image_id"),
     ],

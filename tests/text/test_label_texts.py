@@ -33,10 +33,10 @@ def test_a_users_file_and_names_that_mean_the_same(tmp_path: Path) -> None:
         (b"class,prompt\nMass,mass\n", "no column description"),
         (b"class,prompt,description\n", "has no rows"),
         (b"class,prompt,description\nMass,mass,\n", "line 2: an empty cell"),
-        (b"class,prompt,description\nMass,mass\n", "line 2: an empty cell"),
+        (b"class,prompt,description\nMass,mass\n", "row 2: 2 cells where the header has 3"),
         (b"class,prompt,description\nMass,m,d\nMass,m,d\n", "lists Mass twice"),
         (b"class,prompt,description\nMass,\xff\xfe,d\n", "cannot be read"),
-        (b'class,prompt,description\nMass,"m,d\n', "cannot be read"),
+        (b'class,prompt,description\nMass,"m,d\n', "row 2: a quote that is not closed"),
     ],
 )
 def test_bad_files(content: bytes, says: str, tmp_path: Path) -> None:

@@ -51,6 +51,34 @@ def test_what_flags_say_is_not_measured_and_a_measurement_changes_no_draw(monkey
     assert choose_form(TrainConfig(precision="bf16", layout="channels-last"), 32, CPU) == Form("bf16", "channels-last")
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--weights", "imagenet"], "ImageNet weights of resnet18 are not on this machine"),
+        (["--weights", "nothing.pt"], "nothing.pt cannot be read as weights"),
+        (["--weights", "classes.txt"], "classes.txt cannot be read as weights"),
+        (["--loss", "focl"], "nearest is 'focal'"),
+        (["--loss", "focal:0.5"], "GAMMA is 0 or at least 1"),
+        (["--average", "emma"], "--average 'emma'"),
+        (["--sampling", "often"], "--sampling 'often'"),
+        (["--source-weight", "nih=2"], "no training image is of 'nih'"),
+        (["--reweight", "hard9"], "--reweight"),
+    ],
+)
+def test_what_must_fail_fails_before_anything_is_measured(
+    options: list[str], says: str, cxrlt: Run, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measured(*_: object) -> None:
+        raise AssertionError("measured")
+
+    monkeypatch.setattr("cxrlt_cli.training.train.choose_form", measured)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    ended = cxrlt(*TRAIN, "--layout", "auto", "--precision", "auto", *options)
+    assert ended.code == 2, ended.err
+    assert says in ended.err
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_run_keeps_its_form(cxrlt: Run, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     speeds = {"fp32, plain": 1.0, "fp32, channels-last": 0.5, "bf16, plain": 2.0}
     monkeypatch.setattr(form_module, "_pass", lambda _encoder, _images, form: speeds[form.name])

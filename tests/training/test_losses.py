@@ -1,5 +1,8 @@
 """The grammar of `--loss`, and that no loss forgets an unknown label."""
 
+import math
+from typing import Any
+
 import pytest
 import torch
 
@@ -8,6 +11,7 @@ from cxrlt_cli.errors import UserError
 from cxrlt_cli.training.losses import DEFAULTS, Counts, make_loss, parse_loss
 from cxrlt_cli.tricks.asymmetric import asymmetric
 from cxrlt_cli.tricks.bce import bce
+from cxrlt_cli.tricks.distribution_balanced import negative_tolerant
 from cxrlt_cli.tricks.masked_mean import masked_mean
 
 COUNTS = Counts(torch.tensor([60, 20, 3]), torch.tensor([100, 100, 80]), torch.tensor([1.0, 1.0, 3.0], dtype=torch.float64))
@@ -64,6 +68,68 @@ def test_class_weights_wait_for_their_share_of_the_training() -> None:
     loss, unweighted = (make_loss(TrainConfig(reweight_from=0.8), counts) for counts in (COUNTS, plain))
     assert loss(LOGITS, TARGETS, KNOWN, 0.79) == unweighted(LOGITS, TARGETS, KNOWN, 0.79)
     assert loss(LOGITS, TARGETS, KNOWN, 0.8) > unweighted(LOGITS, TARGETS, KNOWN, 0.8)
+
+
+def test_weights_go_by_the_labels_and_not_by_smoothed_targets() -> None:
+    """An image of the most frequent class alone has r = 1 for it: a weight of 0.1 + sigmoid(8), whatever the smoothing."""
+    positives = torch.tensor([6000, 2000, 500, 100, 20, 5])
+    counts = Counts(positives, torch.full((6,), 10_000), torch.ones(6, dtype=torch.float64))
+    logits, targets = torch.zeros(1, 6), torch.tensor([[1.0, 0, 0, 0, 0, 0]])
+    known = torch.tensor([[True, False, False, False, False, False]])
+    amount = 0.1
+    found = make_loss(TrainConfig(loss="db", label_smoothing=amount), counts)(logits, targets, known, 0.0)
+    prior = positives / 10_000
+    element = negative_tolerant(logits, torch.full((1, 6), 1 - amount / 2), prior)[0, 0]
+    assert (found / element).item() == pytest.approx(1.0997, abs=1e-4)
+    found = make_loss(TrainConfig(balance="prevalence", label_smoothing=amount), counts)(logits, targets, known, 0.0)
+    plain = make_loss(TrainConfig(label_smoothing=amount), counts)(logits, targets, known, 0.0)
+    assert (found / plain).item() == pytest.approx(math.exp(1 - 0.6), rel=1e-5)
+
+
+EDGES = ["focal:0", "focal:1", "focal:1.5", "focal:20", "asl:0/0/0", "asl:1/1/0", "asl:1.5/1/0.05", "asl:4/1/1e-9",
+         "asl:4/0/0.99", "ldam:1000/1000", "ldam:0.001/0.001", "db:0.001", "db:1000", "two-way:0.001",
+         "two-way:1000"]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", [*DEFAULTS, *EDGES])
+@pytest.mark.parametrize("size", [20.0, 40.0, 60.0, 80.0])
+@pytest.mark.parametrize("more", [{}, {"label_smoothing": 0.1}, {"balance": "prevalence"}, {"logit_adjustment": 2.0}])
+def test_losses_and_gradients_are_finite_at_large_logits(text: str, size: float, more: dict[str, Any]) -> None:
+    if ("label_smoothing" in more and text.startswith(("asl", "ldam"))) or ("balance" in more and "two-way" in text):
+        pytest.skip("refused together")
+    loss = make_loss(TrainConfig(loss=text, **more), COUNTS)
+    for targets in (TARGETS, torch.zeros(6, 3), torch.ones(6, 3), 0.3 * TARGETS + 0.1):
+        for signs in (torch.ones(6, 3), -torch.ones(6, 3), 1 - 2 * TARGETS, 2 * TARGETS - 1):
+            logits = (size * signs).requires_grad_()
+            value = loss(logits, targets, KNOWN, 1.0)
+            value.backward()
+            assert torch.isfinite(value)
+            assert logits.grad is not None
+            assert torch.isfinite(logits.grad).all(), (targets, signs)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("focal:0.5", "GAMMA is 0 or at least 1"),
+        ("focal:1e-9", "GAMMA is 0 or at least 1"),
+        ("focal:0.999", "GAMMA is 0 or at least 1"),
+        ("asl:4/0.5/0.05", r"G\+ is 0 or at least 1"),
+        ("asl:0.5/1/0.05", "G- is 0 or at least 1"),
+        ("asl:0.5/0/0", "G- is 0 or at least 1"),
+        ("asl:4/1/1", "CLIP is a probability"),
+        ("focal:-1", "GAMMA is within 0 … 1000"),
+        ("focal:nan", "GAMMA is within 0 … 1000"),
+        ("two-way:1e-30", "T is within 0.001 … 1000"),
+        ("db:0", "LAMBDA is within"),
+        ("ldam:0.5/0", "SCALE is within"),
+        ("bce:1", "takes no number"),
+        ("asl:4", "takes 3 numbers, G-/G"),
+    ],
+)
+def test_numbers_out_of_range_are_named(text: str, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        parse_loss(text)
 
 
 @pytest.mark.parametrize(

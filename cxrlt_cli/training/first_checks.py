@@ -1,0 +1,44 @@
+"""What can be refused before anything is measured: options that do not parse, weights that are not there, too few images."""
+
+from cxrlt_cli.artifacts.dataset import Dataset
+from cxrlt_cli.config.train import TrainConfig
+from cxrlt_cli.errors import UserError
+from cxrlt_cli.training.averaging import parse_average
+from cxrlt_cli.training.losses import parse_loss
+from cxrlt_cli.training.reweight import parse_reweight
+from cxrlt_cli.training.sampling import drawing_weights
+from cxrlt_cli.training.start_weights import check_start
+
+
+def refuse_wrong_words(config: TrainConfig) -> None:
+    """Raises UserError where `--loss`, `--average` or `--reweight` is not in its grammar; needs nothing but the options."""
+    parse_loss(config.loss)
+    parse_average(config.average)
+    parse_reweight(config.reweight)
+
+
+def refuse_what_cannot_start(config: TrainConfig, weights: str, train: Dataset, ranks: int) -> None:
+    """Checks a new run against its data, in seconds: measuring how it computes best takes minutes.
+
+    Args:
+        config: the options.
+        weights: what `--weights` comes to (`start_weights.settled_weights`).
+        train: the training split.
+        ranks: processes that train together.
+
+    Raises:
+        UserError: weights that are not there or of another network, a source or rule of drawing that is not there, a batch or
+            a split of fewer images than ranks.
+    """
+    refuse_few_images(config, train, ranks)
+    drawing_weights(config, train)
+    check_start(weights, config)
+
+
+def refuse_few_images(config: TrainConfig, train: Dataset, ranks: int) -> None:
+    """Raises UserError where a step has not an image for each rank."""
+    if config.batch_size < ranks or len(train.table) < ranks:
+        raise UserError(
+            f"{ranks} ranks share a batch of {min(config.batch_size, len(train.table))} images",
+            "--batch-size is that of all ranks together: give more, or start fewer ranks",
+        )
