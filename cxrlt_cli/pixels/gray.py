@@ -3,6 +3,7 @@
 import io
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from cxrlt_cli.errors import reason
 from cxrlt_cli.pixels.dicom import is_dicom, read_dicom
 from cxrlt_cli.pixels.jpeg import JPEG_START, decode_jpeg
 from cxrlt_cli.pixels.png import PNG_START, decode_png
+from cxrlt_cli.pixels.remarks import Remark
 from cxrlt_cli.pixels.unreadable import UnreadableImageError
 
 #: From (width, height) of a picture, px, to the source pixels along one output pixel: finer detail need not be decoded.
@@ -26,7 +28,25 @@ def full(width: int, height: int) -> float:  # noqa: ARG001 - a Span
     return 1.0
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture.
+
+    Attributes:
+        values: (H, W) uint8; uint16 of the range 0 … 65535 for a picture of more than 8 bit.
+        remarks: what is to be said of the file.
+    """
+
+    values: np.ndarray
+    remarks: tuple[Remark, ...] = ()
+
+
 def read_gray(path: Path, span: Span = full) -> np.ndarray:
+    """The values of `read_picture`."""
+    return read_picture(path, span).values
+
+
+def read_picture(path: Path, span: Span = full) -> Picture:
     """Reads a radiograph as gray values, upright, bright being dense.
 
     A file is told by its content, not its name. Colours become gray by ITU-R 601 luma (equal channels keep their value),
@@ -36,22 +56,19 @@ def read_gray(path: Path, span: Span = full) -> np.ndarray:
         path: a PNG or JPEG of any mode (1, L, LA, P, PA, RGB, RGBA, I;16, CMYK …) or a DICOM file.
         span: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size where an output pixel covers that many of its pixels.
 
-    Returns:
-        (H, W) uint8; uint16 of the range 0 … 65535 for a picture of more than 8 bit.
-
     Raises:
         UnreadableImageError: missing, empty, cut short, of another format, too large, or with values beyond 16 bit.
         UserError: a DICOM file, and the extra that reads it is not installed.
     """
     content = _content(path)
     if is_dicom(content):
-        return read_dicom(path)
-    found = None
-    if content.startswith(JPEG_START):
-        found = decode_jpeg(content, span)
-    elif content.startswith(PNG_START):
-        found = decode_png(content)
-    return _decode_any(content) if found is None else found
+        values, remarks = read_dicom(path)
+        return Picture(values, remarks)
+    if content.startswith(JPEG_START) and (found := decode_jpeg(content, span)) is not None:
+        return Picture(found)
+    if content.startswith(PNG_START) and (plain := decode_png(content)) is not None:
+        return Picture(plain)
+    return Picture(_decode_any(content))
 
 
 def _content(path: Path) -> bytes:
