@@ -12,7 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from cxrlt_cli.errors import reason
 from cxrlt_cli.pixels.dicom import is_dicom, read_dicom
 from cxrlt_cli.pixels.jpeg import JPEG_START, decode_jpeg
-from cxrlt_cli.pixels.png import PNG_START, decode_png
+from cxrlt_cli.pixels.png import NARROW, PNG_START, decode_narrow_colours, decode_png, scale_by_bits, significant_bits
 from cxrlt_cli.pixels.remarks import Remark
 from cxrlt_cli.pixels.unreadable import UnreadableImageError
 
@@ -50,14 +50,16 @@ def read_picture(path: Path, span: Span = full) -> Picture:
     """Reads a radiograph as gray values, upright, bright being dense.
 
     A file is told by its content, not its name. Colours become gray by ITU-R 601 luma (equal channels keep their value),
-    transparency lies over black, EXIF orientation is applied; DICOM goes through `pixels.dicom`.
+    transparency lies over black, EXIF orientation is applied; values in the low bits of a 16-bit PNG are scaled where its sBIT
+    says how many bits they have; DICOM goes through `pixels.dicom`.
 
     Args:
         path: a PNG or JPEG of any mode (1, L, LA, P, PA, RGB, RGBA, I;16, CMYK …) or a DICOM file.
         span: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size where an output pixel covers that many of its pixels.
 
     Raises:
-        UnreadableImageError: missing, empty, cut short, of another format, too large, or with values beyond 16 bit.
+        UnreadableImageError: missing, empty, cut short, of another format, too large, with values beyond 16 bit, or of one gray
+            value although the file's own values differ.
         UserError: a DICOM file, and the extra that reads it is not installed.
     """
     content = _content(path)
@@ -68,7 +70,13 @@ def read_picture(path: Path, span: Span = full) -> Picture:
         return Picture(found)
     if content.startswith(PNG_START) and (plain := decode_png(content)) is not None:
         return Picture(plain)
-    return Picture(_decode_any(content))
+    values = _decode_any(content)
+    return Picture(values, _remarks(content, values))
+
+
+def _remarks(content: bytes, values: np.ndarray) -> tuple[Remark, ...]:
+    narrow = bool(significant_bits(content)) and values.dtype == np.uint16 and 0 < values.max() <= NARROW
+    return (Remark.NARROW_16_BIT,) if narrow and values.min() < values.max() else ()
 
 
 def _content(path: Path) -> bytes:
@@ -94,11 +102,37 @@ def _decode_any(content: bytes) -> np.ndarray:
                 if image.width * image.height > MOST_PIXELS:
                     raise UnreadableImageError(f"{image.width} x {image.height} px are too many")
                 image.load()
-                return _to_gray(ImageOps.exif_transpose(image))
+                return _upright_gray(image, content)
     except UnidentifiedImageError:
         raise UnreadableImageError("neither PNG, JPEG nor DICOM") from None
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise UnreadableImageError(str(error) or type(error).__name__) from error
+
+
+def _upright_gray(image: Image.Image, content: bytes) -> np.ndarray:
+    _refuse_indices_beyond_palette(image)
+    bits = significant_bits(content)
+    narrow = decode_narrow_colours(content, bits) if bits else None
+    if narrow is not None:
+        about = image.info
+        image = Image.fromarray(narrow)
+        image.info = about
+    values = _to_gray(ImageOps.exif_transpose(image))
+    if values.min() == values.max() and _differs(image):
+        raise UnreadableImageError(f"all its gray values become {values.max()}, although the file's own values differ")
+    return scale_by_bits(values, bits[0]) if len(bits) == 1 else values
+
+
+def _refuse_indices_beyond_palette(image: Image.Image) -> None:
+    if image.mode == "P" and image.palette:
+        colours, last = len(image.palette.palette) // len(image.palette.mode), image.getextrema()[1]
+        if isinstance(last, int | float) and last >= colours:
+            raise UnreadableImageError(f"damaged: colour {last} of a palette of {colours}")
+
+
+def _differs(image: Image.Image) -> bool:
+    """Whether any channel has more than one value."""
+    return any(low != high for low, high in np.reshape(np.array(image.getextrema()), (-1, 2)))
 
 
 def _to_gray(image: Image.Image) -> np.ndarray:
