@@ -34,10 +34,13 @@ class Picture:
 
     Attributes:
         values: (H, W) uint8; uint16 of the range 0 … 65535 for a picture of more than 8 bit.
+        extent: (width, height) of the picture in pixels of `values`: theirs, or up to 1 less where a JPEG was decoded at a part
+            of its size and the last pixel lies partly beyond the picture.
         remarks: what is to be said of the file.
     """
 
     values: np.ndarray
+    extent: tuple[float, float]
     remarks: tuple[Remark, ...] = ()
 
 
@@ -65,13 +68,13 @@ def read_picture(path: Path, span: Span = full) -> Picture:
     content = _content(path)
     if is_dicom(content):
         values, remarks = read_dicom(path)
-        return Picture(values, remarks)
+        return Picture(values, values.shape[::-1], remarks)
     if content.startswith(JPEG_START) and (found := decode_jpeg(content, span)) is not None:
-        return Picture(found)
+        return Picture(*found)
     if content.startswith(PNG_START) and (plain := decode_png(content)) is not None:
-        return Picture(plain)
+        return Picture(plain, plain.shape[::-1])
     values = _decode_any(content)
-    return Picture(values, _remarks(content, values))
+    return Picture(values, values.shape[::-1], _remarks(content, values))
 
 
 def _remarks(content: bytes, values: np.ndarray) -> tuple[Remark, ...]:

@@ -104,12 +104,12 @@ def make_square(path: Path, settings: PixelSettings, inverted: bool = False) -> 
 
     source = read_picture(path, full if settings.resample == "lanczos" else span)
     picture, remarks = _to_8_bit(source, settings)
+    extent = source.extent
     if inverted:
         picture = 255 - picture
     if settings.fit == "crop":
-        picture = middle(picture)
-    height, width = picture.shape
-    picture = resize(picture, shape_in(width, height, settings.size, settings.fit), settings.resample)
+        picture, extent = middle(picture), (min(extent), min(extent))
+    picture = resize(picture, shape_in(*extent, settings.size, settings.fit), settings.resample, extent)
     if settings.clahe:
         picture = equalize(picture, settings.clahe)
     return Square(in_square(picture, settings.size), remarks)
