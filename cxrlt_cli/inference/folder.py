@@ -9,7 +9,8 @@ import numpy as np
 
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.machine import cores
-from cxrlt_cli.pixels.settings import PixelSettings, read_square
+from cxrlt_cli.pixels.remarks import RemarkCounts
+from cxrlt_cli.pixels.settings import PixelSettings, Square, make_square
 from cxrlt_cli.pixels.unreadable import UnreadableImageError
 from cxrlt_cli.pixels.workers import ImageFile
 from cxrlt_cli.sources.inverted import inverted_of
@@ -70,6 +71,8 @@ def read_folder(
 ) -> Iterator[tuple[list[str], np.ndarray, dict[str, str]]]:
     """Decodes images, the next batch while one is in use. Threads: decoders let go of Python's lock.
 
+    When all are read, a warning for each kind of oddity says how many images have it.
+
     Args:
         files: image id -> file.
         settings: how squares are made of them.
@@ -79,10 +82,11 @@ def read_folder(
     Yields:
         The ids of a batch that can be read, their pixels (B, S, S) uint8, and id -> reason for the others.
     """
+    remarks = RemarkCounts()
 
-    def read(name: str) -> np.ndarray | str:
+    def read(name: str) -> Square | str:
         try:
-            return read_square(files[name].path, settings, files[name].inverted)
+            return make_square(files[name].path, settings, files[name].inverted)
         except UnreadableImageError as error:
             return str(error)
 
@@ -91,7 +95,10 @@ def read_folder(
         for names, following in zip(groups, [*groups[1:], []], strict=True):
             found = {name: future.result() for name, future in zip(names, ahead, strict=True)}
             ahead = [pool.submit(read, name) for name in following]
-            pixels = {name: value for name, value in found.items() if not isinstance(value, str)}
+            pixels = {name: value.pixels for name, value in found.items() if not isinstance(value, str)}
+            for name, value in found.items():
+                remarks.add(name, () if isinstance(value, str) else value.remarks)
             reasons = {name: value for name, value in found.items() if isinstance(value, str)}
             empty = np.empty((0, settings.size, settings.size), dtype=np.uint8)
             yield list(pixels), np.stack(list(pixels.values())) if pixels else empty, reasons
+    remarks.report()

@@ -21,6 +21,7 @@ from cxrlt_cli.errors import UserError, listed, reported_os_errors
 from cxrlt_cli.options import saved
 from cxrlt_cli.pixels.identity import identity_of, refuse_other_pixels, refuse_other_source
 from cxrlt_cli.pixels.present import rows_of_part, rows_present
+from cxrlt_cli.pixels.remarks import Remark, RemarkCounts
 from cxrlt_cli.pixels.settings import PixelSettings
 from cxrlt_cli.pixels.workers import ImageFile, decode_rows
 from cxrlt_cli.signals import StopRequest, stop_requests
@@ -109,6 +110,7 @@ def _decode(layout: Layout, work: _Work, config: CacheConfig, stop: StopRequest)
     if done.any():
         say(f"{int(done.sum())} of {len(done)} images are done, {len(rows)} to do")
     failures: dict[int, str] = {}
+    remarks: dict[int, tuple[Remark, ...]] = {}
     if not len(rows):
         return failures
     blocks = decode_rows(layout, work.settings, (rows, work.files), config.workers)
@@ -120,6 +122,7 @@ def _decode(layout: Layout, work: _Work, config: CacheConfig, stop: StopRequest)
             for block in blocks:
                 fresh += [image.row for image in block if not image.error]
                 failures.update((image.row, image.error) for image in block if image.error)
+                remarks.update((image.row, image.remarks) for image in block if image.remarks)
                 bar.advance(len(block))
                 if stop:
                     break
@@ -128,9 +131,17 @@ def _decode(layout: Layout, work: _Work, config: CacheConfig, stop: StopRequest)
                     fresh, marked = [], time.monotonic()
         finally:  # also where a worker failed: what is finished is kept
             writer.mark_done(fresh)
-        if stop:
-            raise stop.stopped(f"{layout.path} keeps what is done; go on with --resume")
+    _report_remarks(remarks, work)
+    if stop:
+        raise stop.stopped(f"{layout.path} keeps what is done; go on with --resume")
     return failures
+
+
+def _report_remarks(remarks: dict[int, tuple[Remark, ...]], work: _Work) -> None:
+    counts = RemarkCounts()
+    for row in sorted(remarks):  # blocks finish in any order
+        counts.add(work.source.table["file"][row], remarks[row])
+    counts.report()
 
 
 def _finish(config: CacheConfig, files: _Files, layout: Layout, work: _Work, failures: dict[int, str]) -> None:

@@ -14,11 +14,14 @@ from typing import Any
 import numpy as np
 
 from cxrlt_cli.errors import UserError, reason
+from cxrlt_cli.pixels.levels import check_levels, indexed
+from cxrlt_cli.pixels.remarks import Remark
 from cxrlt_cli.pixels.unreadable import UnreadableImageError
+from cxrlt_cli.pixels.voi import rescaled, voi_curves
 
 _MOST_PIXELS = 150_000_000
 #: What pydicom and its decoders raise on a damaged file. Elements are parsed when they are looked at, so that any access may.
-_BROKEN = (AttributeError, LookupError, TypeError, ValueError, RuntimeError, OSError, EOFError, struct.error)
+_BROKEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError, OSError, EOFError, struct.error)
 
 
 def is_dicom(content: bytes) -> bool:
@@ -26,24 +29,26 @@ def is_dicom(content: bytes) -> bool:
     return content[128:132] == b"DICM"
 
 
-def read_dicom(path: Path) -> np.ndarray:
+def read_dicom(path: Path) -> tuple[np.ndarray, tuple[Remark, ...]]:
     """Reads a radiograph as gray values, bright being dense.
 
-    In the order of DICOM PS3.4, N.2: modality (rescale or LUT), then values of interest (LUT or the first window; linear,
-    linear exact or sigmoid), and only then inversion, where the photometric interpretation is MONOCHROME1 or the presentation
-    LUT shape INVERSE. The output range of the window or LUT is what becomes black and white. Without either, that is the range
-    of the type for up to 8 bit, and for more the lowest and highest value of the picture, padding left out, as viewers do:
-    detectors of 12 to 16 bit fill only a part of their range. Presentation states, shutters and overlays are not applied.
+    In the order of DICOM PS3.4, N.2: modality (rescale or LUT), then values of interest (the first LUT, else the first window;
+    linear, linear exact or sigmoid), and only then inversion, where the photometric interpretation is MONOCHROME1 or the
+    presentation LUT shape INVERSE. A LUT or window that is invalid or leaves one gray value is passed over. The output range of
+    the window or LUT is what becomes black and white. Without either, that is the range of the type for up to 8 bit, and for
+    more the lowest and highest value of the picture, padding left out, as viewers do: detectors of 12 to 16 bit fill only a
+    part of their range. Gray values stored as colours have neither modality nor window. Presentation states, shutters and
+    overlays are not applied.
 
     Args:
         path: a file of one frame, of one sample or of three equal ones.
 
     Returns:
-        (H, W) uint8, or uint16 of 0 … 65535 where the file has more than 8 bit.
+        (H, W) uint8, or uint16 of 0 … 65535 where the file has more than 8 bit; and remarks on how it was read.
 
     Raises:
-        UnreadableImageError: damaged, without pixels, of several frames, in colour, too large, or of a compression that no
-            decoder here knows.
+        UnreadableImageError: damaged, without pixels, of several frames, in colour, too large, of a compression that no
+            decoder here knows, with numbers in its header that are not finite, or whose gray levels all become one.
         UserError: pydicom is not installed.
     """
     pydicom = _pydicom()
@@ -89,19 +94,33 @@ def _refuse_other_shapes(dataset: Any) -> None:
         raise UnreadableImageError("DICOM in colour")
 
 
-def _gray(dataset: Any) -> np.ndarray:
-    from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
-
-    stored = _one_channel(dataset.pixel_array)
-    values = apply_modality_lut(stored, dataset)
-    low, high = _range(dataset, stored, values)
-    if _has_voi(dataset):
-        values = apply_voi_lut(values, dataset, index=0)
-    share = ((values.astype(np.float64) - low) / max(high - low, 1e-12)).clip(0, 1)
+def _gray(dataset: Any) -> tuple[np.ndarray, tuple[Remark, ...]]:
+    levels, places = indexed(_one_channel(dataset.pixel_array))
+    inside = _without_padding(dataset, levels)
+    bits = int(dataset.get("BitsStored", 8))
+    white = 65535 if bits > 8 else 255
+    with np.errstate(all="ignore"):
+        fractions, remarks = _fractions(dataset, levels, inside, white)
     if dataset.get("PhotometricInterpretation") == "MONOCHROME1" or dataset.get("PresentationLUTShape") == "INVERSE":
-        share = 1 - share
-    wide = int(dataset.get("BitsStored", 8)) > 8
-    return np.asarray(np.rint(share * (65535 if wide else 255)).astype(np.uint16 if wide else np.uint8))
+        fractions = 1 - fractions
+    gray = np.rint(fractions * white).astype(np.uint16 if bits > 8 else np.uint8)
+    remarks += check_levels(levels[inside], gray[inside], "see rescaling and window in its DICOM header")
+    return gray[places], remarks
+
+
+def _fractions(dataset: Any, levels: np.ndarray, inside: np.ndarray, white: int) -> tuple[np.ndarray, tuple[Remark, ...]]:
+    """(L,) float64, how far each stored value is from black (0) to white (1), and what is to be said of it."""
+    values, ends = levels.astype(np.float64), (0.0, 2.0 ** int(dataset.get("BitsStored", 8)) - 1)
+    remarks: tuple[Remark, ...] = ()
+    if str(dataset.get("PhotometricInterpretation")).startswith("MONOCHROME"):  # others have neither modality nor VOI
+        values, ends = rescaled(levels, dataset)
+        for curve in voi_curves(dataset):
+            fractions = None if curve is None else curve(values)
+            if fractions is not None and (inside.sum() < 2 or np.ptp(np.rint(fractions[inside] * white)) > 0):
+                return fractions, remarks
+            remarks = (Remark.VOI_IGNORED,)
+    low, high = ends if white == 255 else (values[inside].min(), values[inside].max())
+    return ((values - low) / (high - low or 1)).clip(0, 1), remarks
 
 
 def _one_channel(pixels: np.ndarray) -> np.ndarray:
@@ -112,38 +131,11 @@ def _one_channel(pixels: np.ndarray) -> np.ndarray:
     raise UnreadableImageError("DICOM in colour")
 
 
-def _has_voi(dataset: Any) -> bool:
-    window = dataset.get("WindowCenter") is not None and dataset.get("WindowWidth") is not None
-    return bool(dataset.get("VOILUTSequence")) or window
-
-
-def _range(dataset: Any, stored: np.ndarray, values: np.ndarray) -> tuple[float, float]:
-    """What becomes black and white."""
-    from pydicom.pixels.processing import apply_windowing
-
-    if dataset.get("VOILUTSequence"):
-        return 0.0, float(2 ** int(dataset.VOILUTSequence[0].LUTDescriptor[2]) - 1)
-    if _has_voi(dataset):  # the window's own output for values far outside of it
-        ends = apply_windowing(np.array([-1e12, 1e12]), dataset, index=0)
-        return float(ends[0]), float(ends[1])
-    bits = int(dataset.get("BitsStored", 8))
-    if bits <= 8:
-        return _rescaled_range(dataset, bits)
-    inside = _without_padding(dataset, stored, values)
-    return float(inside.min()), float(inside.max())
-
-
-def _rescaled_range(dataset: Any, bits: int) -> tuple[float, float]:
-    least = -(2 ** (bits - 1)) if dataset.get("PixelRepresentation", 0) else 0
-    slope, shift = float(dataset.get("RescaleSlope", 1)), float(dataset.get("RescaleIntercept", 0))
-    return least * slope + shift, (least + 2**bits - 1) * slope + shift
-
-
-def _without_padding(dataset: Any, stored: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The values of the picture, without those that only fill the frame; all, where nothing else would be left."""
+def _without_padding(dataset: Any, levels: np.ndarray) -> np.ndarray:
+    """(L,) bool: the stored values of the picture, not those that only fill the frame; all, where nothing would be left."""
     padding = dataset.get("PixelPaddingValue")
     if padding is None:
-        return values
+        return np.ones(len(levels), dtype=bool)
     limit = dataset.get("PixelPaddingRangeLimit", padding)
-    inside = values[(stored < min(padding, limit)) | (stored > max(padding, limit))]
-    return inside if inside.size else values
+    inside = (levels < min(padding, limit)) | (levels > max(padding, limit))
+    return np.asarray(inside if inside.any() else ~inside)

@@ -3,6 +3,7 @@
 import io
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from cxrlt_cli.errors import reason
 from cxrlt_cli.pixels.dicom import is_dicom, read_dicom
 from cxrlt_cli.pixels.jpeg import JPEG_START, decode_jpeg
-from cxrlt_cli.pixels.png import PNG_START, decode_png
+from cxrlt_cli.pixels.png import NARROW, PNG_START, decode_narrow_colours, decode_png, scale_by_bits, significant_bits
+from cxrlt_cli.pixels.remarks import Remark
 from cxrlt_cli.pixels.unreadable import UnreadableImageError
 
 #: From (width, height) of a picture, px, to the source pixels along one output pixel: finer detail need not be decoded.
@@ -26,32 +28,58 @@ def full(width: int, height: int) -> float:  # noqa: ARG001 - a Span
     return 1.0
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture.
+
+    Attributes:
+        values: (H, W) uint8; uint16 of the range 0 … 65535 for a picture of more than 8 bit.
+        extent: (width, height) of the picture in pixels of `values`: theirs, or up to 1 less where a JPEG was decoded at a part
+            of its size and the last pixel lies partly beyond the picture.
+        remarks: what is to be said of the file.
+    """
+
+    values: np.ndarray
+    extent: tuple[float, float]
+    remarks: tuple[Remark, ...] = ()
+
+
 def read_gray(path: Path, span: Span = full) -> np.ndarray:
+    """The values of `read_picture`."""
+    return read_picture(path, span).values
+
+
+def read_picture(path: Path, span: Span = full) -> Picture:
     """Reads a radiograph as gray values, upright, bright being dense.
 
     A file is told by its content, not its name. Colours become gray by ITU-R 601 luma (equal channels keep their value),
-    transparency lies over black, EXIF orientation is applied; DICOM goes through `pixels.dicom`.
+    transparency lies over black, EXIF orientation is applied; values in the low bits of a 16-bit PNG are scaled where its sBIT
+    says how many bits they have; DICOM goes through `pixels.dicom`.
 
     Args:
         path: a PNG or JPEG of any mode (1, L, LA, P, PA, RGB, RGBA, I;16, CMYK …) or a DICOM file.
         span: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size where an output pixel covers that many of its pixels.
 
-    Returns:
-        (H, W) uint8; uint16 of the range 0 … 65535 for a picture of more than 8 bit.
-
     Raises:
-        UnreadableImageError: missing, empty, cut short, of another format, too large, or with values beyond 16 bit.
+        UnreadableImageError: missing, empty, cut short, of another format, too large, with values beyond 16 bit, or of one gray
+            value although the file's own values differ.
         UserError: a DICOM file, and the extra that reads it is not installed.
     """
     content = _content(path)
     if is_dicom(content):
-        return read_dicom(path)
-    found = None
-    if content.startswith(JPEG_START):
-        found = decode_jpeg(content, span)
-    elif content.startswith(PNG_START):
-        found = decode_png(content)
-    return _decode_any(content) if found is None else found
+        values, remarks = read_dicom(path)
+        return Picture(values, values.shape[::-1], remarks)
+    if content.startswith(JPEG_START) and (found := decode_jpeg(content, span)) is not None:
+        return Picture(*found)
+    if content.startswith(PNG_START) and (plain := decode_png(content)) is not None:
+        return Picture(plain, plain.shape[::-1])
+    values = _decode_any(content)
+    return Picture(values, values.shape[::-1], _remarks(content, values))
+
+
+def _remarks(content: bytes, values: np.ndarray) -> tuple[Remark, ...]:
+    narrow = bool(significant_bits(content)) and values.dtype == np.uint16 and 0 < values.max() <= NARROW
+    return (Remark.NARROW_16_BIT,) if narrow and values.min() < values.max() else ()
 
 
 def _content(path: Path) -> bytes:
@@ -77,11 +105,37 @@ def _decode_any(content: bytes) -> np.ndarray:
                 if image.width * image.height > MOST_PIXELS:
                     raise UnreadableImageError(f"{image.width} x {image.height} px are too many")
                 image.load()
-                return _to_gray(ImageOps.exif_transpose(image))
+                return _upright_gray(image, content)
     except UnidentifiedImageError:
         raise UnreadableImageError("neither PNG, JPEG nor DICOM") from None
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise UnreadableImageError(str(error) or type(error).__name__) from error
+
+
+def _upright_gray(image: Image.Image, content: bytes) -> np.ndarray:
+    _refuse_indices_beyond_palette(image)
+    bits = significant_bits(content)
+    narrow = decode_narrow_colours(content, bits) if bits else None
+    if narrow is not None:
+        about = image.info
+        image = Image.fromarray(narrow)
+        image.info = about
+    values = _to_gray(ImageOps.exif_transpose(image))
+    if values.min() == values.max() and _differs(image):
+        raise UnreadableImageError(f"all its gray values become {values.max()}, although the file's own values differ")
+    return scale_by_bits(values, bits[0]) if len(bits) == 1 else values
+
+
+def _refuse_indices_beyond_palette(image: Image.Image) -> None:
+    if image.mode == "P" and image.palette:
+        colours, last = len(image.palette.palette) // len(image.palette.mode), image.getextrema()[1]
+        if isinstance(last, int | float) and last >= colours:
+            raise UnreadableImageError(f"damaged: colour {last} of a palette of {colours}")
+
+
+def _differs(image: Image.Image) -> bool:
+    """Whether any channel has more than one value."""
+    return any(low != high for low, high in np.reshape(np.array(image.getextrema()), (-1, 2)))
 
 
 def _to_gray(image: Image.Image) -> np.ndarray:

@@ -25,7 +25,7 @@ def reduction(span: float) -> int:
     return next((factor for factor in (8, 4, 2) if span / factor >= _KEPT), 1)
 
 
-def decode_jpeg(content: bytes, span: Callable[[int, int], float]) -> np.ndarray | None:
+def decode_jpeg(content: bytes, span: Callable[[int, int], float]) -> tuple[np.ndarray, tuple[float, float]] | None:
     """Decodes the luma of a JPEG.
 
     Args:
@@ -33,8 +33,9 @@ def decode_jpeg(content: bytes, span: Callable[[int, int], float]) -> np.ndarray
         span: from (width, height) to the source pixels along an output pixel.
 
     Returns:
-        (H, W) uint8 at the reduction that `span` allows, or None where the general reader has to decide: colours other than
-        gray and YCbCr, a picture that is to be turned, a damaged file.
+        (H, W) uint8 at the reduction that `span` allows, and (width, height) of the picture in its pixels: a reduced side is
+        rounded up, its last pixel then lies partly beyond the picture. None where the general reader has to decide: colours
+        other than gray and YCbCr, a picture that is to be turned, a damaged file, or luma of one value (colours may differ).
 
     Raises:
         UnreadableImageError: pixels are missing inside of the file. A JPEG has no checksum: other damage may not be seen.
@@ -50,7 +51,7 @@ def decode_jpeg(content: bytes, span: Callable[[int, int], float]) -> np.ndarray
         if "premature end of data segment" in str(error):  # Pillow passes over it
             raise UnreadableImageError(f"damaged: {error}") from error
         return None
-    return np.asarray(gray[:, :, 0])
+    return None if gray.min() == gray.max() else (np.asarray(gray[:, :, 0]), (width / factor, height / factor))
 
 
 def _turned(content: bytes) -> bool:

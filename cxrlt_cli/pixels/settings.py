@@ -8,7 +8,9 @@ import numpy as np
 
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.pixels.contrast import equalize, to_8_bit
-from cxrlt_cli.pixels.gray import full, read_gray
+from cxrlt_cli.pixels.gray import Picture, full, read_picture
+from cxrlt_cli.pixels.levels import check_mapping
+from cxrlt_cli.pixels.remarks import SPREAD, Remark
 from cxrlt_cli.pixels.square import Fit, Resample, in_square, middle, resize, shape_in, span_of
 
 
@@ -72,31 +74,54 @@ def settings_from(saved: dict[str, Any], where: Path) -> PixelSettings:
     return PixelSettings(**saved)
 
 
+@dataclass(frozen=True)
+class Square:
+    """A picture made ready: (size, size) uint8 pixels, and what is to be said of its file."""
+
+    pixels: np.ndarray
+    remarks: tuple[Remark, ...]
+
+
 def read_square(path: Path, settings: PixelSettings, inverted: bool = False) -> np.ndarray:
-    """The square of an image file.
+    """The pixels of `make_square`."""
+    return make_square(path, settings, inverted).pixels
+
+
+def make_square(path: Path, settings: PixelSettings, inverted: bool = False) -> Square:
+    """Makes the square of an image file.
 
     Args:
-        path: see `pixels.gray.read_gray`.
+        path: see `pixels.gray.read_picture`.
         settings: how the square is made.
         inverted: the file shows dense tissue dark, and its gray values are turned round.
 
-    Returns:
-        (size, size) uint8.
-
     Raises:
-        UnreadableImageError: the file gives no gray values.
+        UnreadableImageError: the file gives no gray values, or only one where its own values differ.
     """
 
     def span(width: int, height: int) -> float:
         return span_of(width, height, settings.size, settings.fit)
 
-    picture = to_8_bit(read_gray(path, full if settings.resample == "lanczos" else span), settings.percentiles)
+    source = read_picture(path, full if settings.resample == "lanczos" else span)
+    picture, remarks = _to_8_bit(source, settings)
+    extent = source.extent
     if inverted:
         picture = 255 - picture
     if settings.fit == "crop":
-        picture = middle(picture)
-    height, width = picture.shape
-    picture = resize(picture, shape_in(width, height, settings.size, settings.fit), settings.resample)
+        picture, extent = middle(picture), (min(extent), min(extent))
+    picture = resize(picture, shape_in(*extent, settings.size, settings.fit), settings.resample, extent)
     if settings.clahe:
         picture = equalize(picture, settings.clahe)
-    return in_square(picture, settings.size)
+    return Square(in_square(picture, settings.size), remarks)
+
+
+def _to_8_bit(source: Picture, settings: PixelSettings) -> tuple[np.ndarray, tuple[Remark, ...]]:
+    """(H, W) uint8, and the remarks on the file; of several that the loss of gray levels explains, the one that names why."""
+    window = settings.percentiles
+    picture = to_8_bit(source.values, window)
+    said = tuple(remark for remark in source.remarks if not (window and remark is Remark.NARROW_16_BIT))
+    if picture is source.values:
+        return picture, said
+    cause = f"--window {settings.window} leaves no other" if window else f"{SPREAD} spreads them"
+    lost = check_mapping(source.values, picture, cause)
+    return picture, said if set(said) & {Remark.NARROW_16_BIT, Remark.FEW_LEVELS} else said + lost

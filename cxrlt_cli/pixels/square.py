@@ -15,7 +15,7 @@ def span_of(width: int, height: int, size: int, fit: Fit) -> float:
     return (max(width, height) if fit == "pad" else min(width, height)) / size
 
 
-def shape_in(width: int, height: int, size: int, fit: Fit) -> tuple[int, int]:
+def shape_in(width: float, height: float, size: int, fit: Fit) -> tuple[int, int]:
     """(width, height) that a picture takes in the square, px. Raises nothing: no side falls below 1."""
     if fit != "pad":
         return size, size
@@ -31,7 +31,9 @@ def middle(picture: np.ndarray) -> np.ndarray:
     return picture[top : top + side, left : left + side]
 
 
-def resize(picture: np.ndarray, shape: tuple[int, int], resample: Resample) -> np.ndarray:
+def resize(
+    picture: np.ndarray, shape: tuple[int, int], resample: Resample, extent: tuple[float, float] | None = None
+) -> np.ndarray:
     """Resizes a gray picture.
 
     Args:
@@ -39,6 +41,8 @@ def resize(picture: np.ndarray, shape: tuple[int, int], resample: Resample) -> n
         shape: (width, height), px.
         resample: `area` weighs each pixel with what of it lies under the output pixel; `lanczos` is Pillow's, whose window
             grows with the reduction. Both are antialiased. What is enlarged, in any direction, is always by Lanczos.
+        extent: (width, height) of what is to fill the shape, from the upper left, where that is up to 1 px less than the whole;
+            only `area` can leave out a part of a pixel.
 
     Returns:
         (height, width) uint8.
@@ -54,7 +58,12 @@ def resize(picture: np.ndarray, shape: tuple[int, int], resample: Resample) -> n
         factor *= 2
     if factor > 1:
         picture = cv2.resize(picture, (width // factor, height // factor), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.resize(picture, shape, interpolation=cv2.INTER_AREA))
+    if extent is None or extent == (width, height):
+        return np.asarray(cv2.resize(picture, shape, interpolation=cv2.INTER_AREA))
+    across, down = shape[0] * factor / extent[0], shape[1] * factor / extent[1]  # OpenCV rounds what comes out: up to 1 px more
+    return np.ascontiguousarray(
+        cv2.resize(picture, None, fx=across, fy=down, interpolation=cv2.INTER_AREA)[: shape[1], : shape[0]]
+    )
 
 
 def in_square(picture: np.ndarray, size: int) -> np.ndarray:

@@ -19,7 +19,8 @@ from cxrlt_cli.artifacts.images import PixelWriter
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.machine import cores
 from cxrlt_cli.pixels.hashes import hashes_of
-from cxrlt_cli.pixels.settings import PixelSettings, read_square
+from cxrlt_cli.pixels.remarks import Remark
+from cxrlt_cli.pixels.settings import PixelSettings, make_square
 from cxrlt_cli.pixels.unreadable import UnreadableImageError
 
 _BLOCK = 16  # images a task: long enough to hide the queue, short enough to share out evenly
@@ -39,10 +40,11 @@ Work = tuple[np.ndarray, Callable[[np.ndarray], list[ImageFile]]]
 
 @dataclass(frozen=True)
 class Decoded:
-    """What became of one row: `error` is the reason why it has no pixels, empty where it has."""
+    """What became of one row: `error` is the reason why it has no pixels, empty where it has; `remarks` on how it was read."""
 
     row: int
     error: str
+    remarks: tuple[Remark, ...] = ()
 
 
 def decode_rows(layout: Layout, settings: PixelSettings, work: Work, workers: int) -> Generator[list[Decoded]]:
@@ -108,13 +110,13 @@ def _end_with(parent: int) -> None:
 
 
 def _decode(block: list[tuple[int, ImageFile]]) -> list[Decoded]:
-    return [Decoded(row, _decode_one(row, file)) for row, file in block]
+    return [_decode_one(row, file) for row, file in block]
 
 
-def _decode_one(row: int, file: ImageFile) -> str:
+def _decode_one(row: int, file: ImageFile) -> Decoded:
     try:
-        pixels = read_square(file.path, _settings, file.inverted)
+        square = make_square(file.path, _settings, file.inverted)
     except UnreadableImageError as error:
-        return str(error)
-    _writer.write(row, pixels, hashes_of(pixels))
-    return ""
+        return Decoded(row, str(error))
+    _writer.write(row, square.pixels, hashes_of(square.pixels))
+    return Decoded(row, "", square.remarks)

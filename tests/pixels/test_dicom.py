@@ -7,42 +7,14 @@ import gdcm
 import numpy as np
 import pydicom
 import pytest
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from dicom_files import lut, write_dicom
+from pydicom.uid import ExplicitVRLittleEndian
 
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.pixels.contrast import to_8_bit
 from cxrlt_cli.pixels.gray import read_gray
 from cxrlt_cli.pixels.settings import PixelSettings, read_square
 from cxrlt_cli.pixels.unreadable import UnreadableImageError
-
-
-def _write(path: Path, pixels: np.ndarray, bits: int, **tags: Any) -> Path:
-    """A radiograph with the given stored values."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = "1.2.840.10008.5.1.4.1.1.1.1", generate_uid()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset = FileDataset(path, {}, file_meta=meta, preamble=b"\0" * 128)
-    dataset.SOPClassUID, dataset.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
-    dataset.Rows, dataset.Columns = pixels.shape[-2:] if pixels.ndim == 2 or "NumberOfFrames" in tags else pixels.shape[:2]
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8 * pixels.itemsize, bits, bits - 1
-    dataset.PixelRepresentation = int(np.issubdtype(pixels.dtype, np.signedinteger))
-    dataset.PixelData = pixels.tobytes()
-    for name, value in tags.items():
-        setattr(dataset, name, value)
-    dataset.save_as(path, enforce_file_format=True)
-    return path
-
-
-def _lut(first: int, entries: list[int], bits: int) -> Sequence:
-    item = Dataset()
-    item.LUTDescriptor, item.LUTData = [len(entries), first, bits], entries
-    item.add_new(0x00283002, "US", [len(entries), first, bits])
-    item.add_new(0x00283006, "US", entries)
-    return Sequence([item])
-
 
 U8 = np.array([[0, 64], [128, 255]], np.uint8)
 U12 = np.array([[1000, 1500], [2000, 3000]], np.uint16)
@@ -77,7 +49,7 @@ CASES: dict[str, tuple[np.ndarray, int, dict[str, Any], list[int]]] = {
         U12, 12, {"RescaleSlope": 2, "RescaleIntercept": -1000, "WindowCenter": 3000, "WindowWidth": 4000}, [0, 64, 128, 255]
     ),
     "VOI LUT of 8 bit": (
-        np.array([[0, 1], [2, 9]], np.uint16), 12, {"VOILUTSequence": _lut(0, [10, 100, 200, 255], 8)}, [10, 100, 200, 255]
+        np.array([[0, 1], [2, 9]], np.uint16), 12, {"VOILUTSequence": lut(0, [10, 100, 200, 255], 8)}, [10, 100, 200, 255]
     ),
     "padding does not count": (
         np.array([[0, 1000], [2000, 3000]], np.uint16), 12, {"PixelPaddingValue": 0}, [0, 0, 128, 255]
@@ -88,7 +60,7 @@ CASES: dict[str, tuple[np.ndarray, int, dict[str, Any], list[int]]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_gray_values(case: str, tmp_path: Path) -> None:
     pixels, bits, tags, expected = CASES[case]
-    found = to_8_bit(read_gray(_write(tmp_path / "x.dcm", pixels, bits, **tags)))
+    found = to_8_bit(read_gray(write_dicom(tmp_path / "x.dcm", pixels, bits, **tags)))
     assert np.abs(found.ravel().astype(int) - expected).max() <= 1, found
 
 
@@ -108,7 +80,7 @@ SYNTAXES = {
 def test_compressed_files_give_what_plain_ones_do(syntax: str, bits: int, tmp_path: Path) -> None:
     draws = np.random.default_rng(0)
     smooth = np.add.outer(np.arange(48), np.arange(40)) / 88 * (2**bits - 40) + draws.integers(0, 30, (48, 40))
-    plain = _write(tmp_path / "plain.dcm", smooth.astype(np.uint8 if bits == 8 else np.uint16), bits)
+    plain = write_dicom(tmp_path / "plain.dcm", smooth.astype(np.uint8 if bits == 8 else np.uint16), bits)
     reader = gdcm.ImageReader()
     reader.SetFileName(str(plain))
     assert reader.Read()
@@ -138,11 +110,11 @@ def test_compressed_files_give_what_plain_ones_do(syntax: str, bits: int, tmp_pa
 )
 def test_what_cannot_be_read_says_why(tags: dict[str, Any], reason: str, tmp_path: Path) -> None:
     with pytest.raises(UnreadableImageError, match=reason):
-        read_gray(_write(tmp_path / "x.dcm", U12, 12, **tags))
+        read_gray(write_dicom(tmp_path / "x.dcm", U12, 12, **tags))
 
 
 def test_without_pixels_or_cut_short(tmp_path: Path) -> None:
-    whole = _write(tmp_path / "x.dcm", U12, 12)
+    whole = write_dicom(tmp_path / "x.dcm", U12, 12)
     content = whole.read_bytes()
     (tmp_path / "cut.dcm").write_bytes(content[:-4])
     with pytest.raises(UnreadableImageError, match="DICOM"):
@@ -156,7 +128,7 @@ def test_without_pixels_or_cut_short(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("length", range(132, 600, 52))
 def test_any_cut_and_any_garbage_is_a_reason_and_never_a_crash(length: int, tmp_path: Path) -> None:
-    content = _write(tmp_path / "x.dcm", U12, 12).read_bytes()
+    content = write_dicom(tmp_path / "x.dcm", U12, 12).read_bytes()
     noise = np.random.default_rng(length).integers(0, 256, 64, np.uint8).tobytes()
     (tmp_path / "x.dcm").write_bytes(content[:length] + noise)
     with pytest.raises(UnreadableImageError):
@@ -166,10 +138,10 @@ def test_any_cut_and_any_garbage_is_a_reason_and_never_a_crash(length: int, tmp_
 def test_gray_colour_is_gray_and_colour_is_refused(tmp_path: Path) -> None:
     tags = {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0}
     gray = np.repeat(U8[:, :, None], 3, axis=2)
-    assert (read_gray(_write(tmp_path / "x.dcm", gray, 8, **tags)) == U8).all()
+    assert (read_gray(write_dicom(tmp_path / "x.dcm", gray, 8, **tags)) == U8).all()
     gray[0, 0, 1] = 90
     with pytest.raises(UnreadableImageError, match="colour"):
-        read_gray(_write(tmp_path / "x.dcm", gray, 8, **tags))
+        read_gray(write_dicom(tmp_path / "x.dcm", gray, 8, **tags))
 
 
 def test_without_pydicom_the_pip_command_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +149,7 @@ def test_without_pydicom_the_pip_command_is_named(tmp_path: Path, monkeypatch: p
 
     from cxrlt_cli.pixels import dicom
 
-    path = _write(tmp_path / "x.dcm", U12, 12)
+    path = write_dicom(tmp_path / "x.dcm", U12, 12)
     dicom._pydicom.cache_clear()
     monkeypatch.setitem(sys.modules, "pydicom", None)
     with pytest.raises(UserError, match="need pydicom") as caught:
