@@ -71,7 +71,7 @@ def test_only_artifacts_know_the_file_formats(path: Path) -> None:
         assert packages <= {"torch", "math", "collections", "dataclasses"}
     if _room(path) == "metrics":
         threads = {"torch", "concurrent"} if path.stem in ("resampling", "bootstrap", "resampled_decisions") else set()
-        assert packages <= {"numpy", "math", "collections", "dataclasses", "cxrlt_cli"} | threads
+        assert packages <= {"numpy", "scipy", "math", "collections", "dataclasses", "cxrlt_cli"} | threads
 
 
 def test_the_plan_names_every_room_and_no_other() -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from cxrlt_cli.config.decoder_flags import DECODER_FLAGS, check_decoder, decoder_sizes
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.options import flag
 from cxrlt_cli.workspace import checked_name
@@ -21,16 +22,6 @@ _POSITIVE = (
     "decoder_feedforward",
     "rank_timeout",
 )
-#: Flags of the decoder and their defaults.
-_OF_DECODER = {"decoder": "residual", "label_attention": "on", "decoder_positions": "none"}
-#: Sizes of each decoder where none are given; those of the transformer are KAD's, those of glori CheXFound's.
-_DECODER_SIZES = {
-    "residual": {"layers": 1, "heads": 4, "width": 256, "feedforward": 512},
-    "transformer": {"layers": 4, "heads": 4, "width": 768, "feedforward": 1024},
-    "glori": {"layers": 1, "heads": 8, "width": 768, "feedforward": 2048},
-}
-#: Classifiers of the queries that leave no choice of the decoder.
-_CLASSIFIERS = {"none": ("separate", "mlp"), "csra": ("separate",), "glori": ("separate",)}
 _SHARES = ("warmup", "decoder_dropout", "label_smoothing", "mosaic", "reweight_from", "drop_path", "blur", "noise", "erasing")
 
 #: Loss -> its best logits of an absent and a present label under a smoothing of 0.1 (ldam: of the rarest class).
@@ -192,10 +183,6 @@ class TrainConfig:
         if self.resume and self.overwrite:
             raise UserError("--resume and --overwrite exclude each other", "--resume goes on, --overwrite begins again")
         self._check_ranges()
-        size = self.decoder_size
-        if size["width"] % size["heads"]:
-            text = f"--decoder-width {size['width']} cannot be shared among --decoder-heads {size['heads']}"
-            raise UserError(text, "the width is a multiple of the heads")
         self._check_pairs()
         self.source_weights  # noqa: B018 - checked before any work
         self.saved_every  # noqa: B018 - checked before any work
@@ -203,7 +190,8 @@ class TrainConfig:
 
     def _check_pairs(self) -> None:
         """Flags that mean nothing together."""
-        self._check_decoder()
+        given = {name: getattr(self, name) for name in DECODER_FLAGS}
+        check_decoder(self.queries, self.classifier, given, self.decoder_size)
         if self.freeze == "encoder" and self.weights == "none":
             raise UserError(
                 "--freeze encoder needs an encoder that has learned", "as in --weights runs/NAME or --weights imagenet"
@@ -222,34 +210,12 @@ class TrainConfig:
                 "--loss two-way looks at all images of a step at once: --accumulate would change it", "leave one out"
             )
 
-    def _check_decoder(self) -> None:
-        """Flags of the decoder where there is none, or another one."""
-        if self.queries in _CLASSIFIERS:
-            given = [name for name in _OF_DECODER if getattr(self, name) != _OF_DECODER[name]]
-            given += [] if self.classifier in _CLASSIFIERS[self.queries] else ["classifier"]
-            if given:
-                raise UserError(
-                    f"--queries {self.queries} has no decoder to choose: --{given[0].replace('_', '-')} has no effect",
-                    "leave it out, or use --queries text or learned",
-                )
-        if self.decoder == "transformer" and self.decoder_positions != "none":
-            raise UserError(
-                "--decoder-positions sine is for the residual decoder: the published transformer has no positions",
-                "leave one of them out",
-            )
-        if self.decoder_positions != "none" and self.decoder_size["width"] % 4:
-            raise UserError(
-                f"--decoder-positions sine needs a --decoder-width of a multiple of 4, not {self.decoder_size['width']}",
-                "as in --decoder-width 256",
-            )
-
     @property
     def decoder_size(self) -> dict[str, Any]:
         """Sizes of the decoder as `DecoderSize` takes them: those given, else the decoder's own."""
         given = {name: getattr(self, f"decoder_{name}") for name in ("layers", "heads", "width", "feedforward")}
-        usuals = _DECODER_SIZES["glori" if self.queries == "glori" else self.decoder]
-        chosen = {name: usual if given[name] is None else given[name] for name, usual in usuals.items()}
-        return {**chosen, "dropout": self.decoder_dropout, "positions": self.decoder_positions == "sine"}
+        sizes = decoder_sizes("glori" if self.queries == "glori" else self.decoder, given)
+        return {**sizes, "dropout": self.decoder_dropout, "positions": self.decoder_positions == "sine"}
 
     def _check_smoothing(self) -> None:
         """Losses whose minimum is far from the smoothed target; `tests/training/test_smoothing.py` computes the logits."""
