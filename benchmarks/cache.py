@@ -28,7 +28,7 @@ from PIL import Image
 
 from cxrlt_cli.artifacts.image_layout import create_images
 from cxrlt_cli.artifacts.images import ImageReader, PixelWriter
-from cxrlt_cli.pixels.settings import PixelSettings, read_square
+from cxrlt_cli.preprocess.settings import PixelSettings, read_square
 
 Decode = Callable[[Path, int], object]
 ROUNDS = 5

@@ -29,7 +29,7 @@ from cxrlt_cli.demo.population import FINDINGS
 from cxrlt_cli.inference.attention import looked_at
 from cxrlt_cli.inference.forward import Member, load_members
 from cxrlt_cli.inference.relevance import METHODS, mattered
-from cxrlt_cli.pixels.square import resize
+from cxrlt_cli.preprocess.resize import resize
 from cxrlt_cli.report.overlay import enlarged, marked
 
 DRAWN, SEED, AREAS = 192, 20_231_114, 8  # px; of pictures that no demonstration draws; random areas a picture

@@ -24,7 +24,7 @@ from cxrlt_cli.artifacts.images import PixelWriter
 from cxrlt_cli.artifacts.source_table import SourceTable, write_source_table
 from cxrlt_cli.config.merge import MergeConfig
 from cxrlt_cli.labels.merge import merge_sources
-from cxrlt_cli.pixels.settings import PixelSettings
+from cxrlt_cli.preprocess.settings import PixelSettings
 from cxrlt_cli.sources.chestxray14 import read_chestxray14
 from cxrlt_cli.sources.chexpert import read_chexpert
 from cxrlt_cli.workspace import Workspace

@@ -228,7 +228,7 @@ def read_done(layout: Layout) -> np.ndarray:
 
 
 def read_hashes(layout: Layout) -> np.ndarray:
-    """(N, 5) uint64: see `pixels.hashes`; of no meaning where a row is not done."""
+    """(N, 5) uint64: see `preprocess.image_hashes`; of no meaning where a row is not done."""
     found = _bytes_at(layout, layout.hashes, len(layout.ids) * HASH_WORDS * 8)
     return found.view("<u8").reshape(-1, HASH_WORDS)
 

@@ -10,6 +10,6 @@ def cache(config: CacheConfig, workspace: Workspace) -> None:
     Pixels go to images/NAME.h5, the source's own table to images/NAME.parquet. Images that cannot be read are listed in
     images/NAME.failed.csv with the reason; no other picture stands in for them.
     """
-    from cxrlt_cli.pixels.cache import cache_source
+    from cxrlt_cli.preprocess.cache import cache_source
 
     cache_source(config, workspace)

@@ -10,6 +10,6 @@ def join(config: JoinConfig, workspace: Workspace) -> None:
     Writes images/NAME.h5 and images/NAME.parquet. The image file points to the shards, which stay beside it and are checked
     whenever it is opened; with --copy it holds the pixels itself, the same bytes as if one job had made it.
     """
-    from cxrlt_cli.pixels.join import join_shards
+    from cxrlt_cli.preprocess.join import join_shards
 
     join_shards(config, workspace)

@@ -9,10 +9,10 @@ import numpy as np
 
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.machine import cores
-from cxrlt_cli.pixels.remarks import RemarkCounts
-from cxrlt_cli.pixels.settings import PixelSettings, Square, make_square
-from cxrlt_cli.pixels.unreadable import UnreadableImageError
-from cxrlt_cli.pixels.workers import ImageFile
+from cxrlt_cli.preprocess.decode_workers import ImageFile
+from cxrlt_cli.preprocess.remarks import RemarkCounts
+from cxrlt_cli.preprocess.settings import PixelSettings, Square, make_square
+from cxrlt_cli.preprocess.unreadable import UnreadableImageError
 from cxrlt_cli.sources.inverted import inverted_of
 from cxrlt_cli.sources.listing import read_text_table, refuse_blank, refuse_duplicates, require, usual_path
 

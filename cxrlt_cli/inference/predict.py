@@ -28,8 +28,8 @@ from cxrlt_cli.inference.study_merging import merge_studies, studies_of_list
 from cxrlt_cli.inference.views import VIEWS
 from cxrlt_cli.machine import keep_memory
 from cxrlt_cli.options import saved
-from cxrlt_cli.pixels.settings import settings_from
-from cxrlt_cli.pixels.workers import ImageFile
+from cxrlt_cli.preprocess.decode_workers import ImageFile
+from cxrlt_cli.preprocess.settings import settings_from
 from cxrlt_cli.training.distributed import Ranks, joined_ranks
 from cxrlt_cli.training.recipe import choose_device, choose_precision
 from cxrlt_cli.workspace import Workspace

@@ -13,8 +13,8 @@ from cxrlt_cli.data.batches import batches, pinned_for, rows_in_order
 from cxrlt_cli.data.images import DatasetImages
 from cxrlt_cli.data.studies import rows_by_study
 from cxrlt_cli.inference.folder import read_folder
-from cxrlt_cli.pixels.settings import PixelSettings
-from cxrlt_cli.pixels.workers import ImageFile
+from cxrlt_cli.preprocess.decode_workers import ImageFile
+from cxrlt_cli.preprocess.settings import PixelSettings
 from cxrlt_cli.training.distributed import Ranks
 
 #: (B, S, S) uint8 images, and the (B,) study of each where networks look at whole studies, to (B, C) logits.

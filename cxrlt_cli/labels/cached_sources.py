@@ -24,7 +24,7 @@ class CachedSource:
         images: the image file.
         table: what the source says of its images.
         settings: how the pixels were made.
-        hashes: (N, 5) uint64, a row an image of the table; see `pixels.hashes`.
+        hashes: (N, 5) uint64, a row an image of the table; see `preprocess.image_hashes`.
     """
 
     name: str

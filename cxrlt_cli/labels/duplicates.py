@@ -38,7 +38,7 @@ def same_pictures(hashes: np.ndarray, owners: np.ndarray, read: Read) -> list[Pa
     the pixels.
 
     Args:
-        hashes: (N, 5) uint64 of `pixels.hashes`; perceptual words that are 0 are no hash.
+        hashes: (N, 5) uint64 of `preprocess.image_hashes`; perceptual words that are 0 are no hash.
         owners: (N,) patient numbers: copies within one patient are not looked for.
         read: gives the pixels of rows.
 

@@ -19,8 +19,8 @@ from cxrlt_cli.errors import UserError, nearest
 from cxrlt_cli.inference.explain import Explained, explain
 from cxrlt_cli.inference.forward import Member, find_runs, load_members
 from cxrlt_cli.options import saved
-from cxrlt_cli.pixels.settings import read_square, settings_from
-from cxrlt_cli.pixels.unreadable import UnreadableImageError
+from cxrlt_cli.preprocess.settings import read_square, settings_from
+from cxrlt_cli.preprocess.unreadable import UnreadableImageError
 from cxrlt_cli.report.sheet import Subject, draw_sheet
 from cxrlt_cli.training.recipe import choose_device
 from cxrlt_cli.workspace import Workspace, checked_name

@@ -2,7 +2,7 @@
 
 Others are tested where they would arise: attention across the batch (tests/model/test_decoder.py), patients in two splits
 (tests/labels/test_splits.py), a focus turned round in the asymmetric loss (tests/tricks/test_asymmetric.py), an AP of 0 for a
-class without positives (tests/metrics/test_ranking.py), images that are silently replaced (tests/pixels/test_cache.py).
+class without positives (tests/metrics/test_ranking.py), images that are silently replaced (tests/preprocess/test_cache.py).
 """
 
 import hashlib

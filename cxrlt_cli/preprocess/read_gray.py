@@ -10,11 +10,11 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cxrlt_cli.errors import reason
-from cxrlt_cli.pixels.dicom import is_dicom, read_dicom
-from cxrlt_cli.pixels.jpeg import JPEG_START, decode_jpeg
-from cxrlt_cli.pixels.png import NARROW, PNG_START, decode_narrow_colours, decode_png, scale_by_bits, significant_bits
-from cxrlt_cli.pixels.remarks import Remark
-from cxrlt_cli.pixels.unreadable import UnreadableImageError
+from cxrlt_cli.preprocess.dicom import is_dicom, read_dicom
+from cxrlt_cli.preprocess.jpeg import JPEG_START, decode_jpeg
+from cxrlt_cli.preprocess.png import NARROW, PNG_START, decode_narrow_colours, decode_png, scale_by_bits, significant_bits
+from cxrlt_cli.preprocess.remarks import Remark
+from cxrlt_cli.preprocess.unreadable import UnreadableImageError
 
 #: From (width, height) of a picture, px, to the source pixels along one output pixel: finer detail need not be decoded.
 Span = Callable[[int, int], float]
@@ -54,7 +54,7 @@ def read_picture(path: Path, span: Span = full) -> Picture:
 
     A file is told by its content, not its name. Colours become gray by ITU-R 601 luma (equal channels keep their value),
     transparency lies over black, EXIF orientation is applied; values in the low bits of a 16-bit PNG are scaled where its sBIT
-    says how many bits they have; DICOM goes through `pixels.dicom`.
+    says how many bits they have; DICOM goes through `preprocess.dicom`.
 
     Args:
         path: a PNG or JPEG of any mode (1, L, LA, P, PA, RGB, RGBA, I;16, CMYK …) or a DICOM file.

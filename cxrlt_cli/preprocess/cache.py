@@ -19,11 +19,11 @@ from cxrlt_cli.config.cache import CacheConfig
 from cxrlt_cli.console import progress, say, warn
 from cxrlt_cli.errors import UserError, listed, reported_os_errors
 from cxrlt_cli.options import saved
-from cxrlt_cli.pixels.identity import identity_of, refuse_other_pixels, refuse_other_source
-from cxrlt_cli.pixels.present import rows_of_part, rows_present
-from cxrlt_cli.pixels.remarks import Remark, RemarkCounts
-from cxrlt_cli.pixels.settings import PixelSettings
-from cxrlt_cli.pixels.workers import ImageFile, decode_rows
+from cxrlt_cli.preprocess.decode_workers import ImageFile, decode_rows
+from cxrlt_cli.preprocess.missing_files import rows_of_part, rows_present
+from cxrlt_cli.preprocess.remarks import Remark, RemarkCounts
+from cxrlt_cli.preprocess.resume_check import identity_of, refuse_other_pixels, refuse_other_source
+from cxrlt_cli.preprocess.settings import PixelSettings
 from cxrlt_cli.signals import StopRequest, stop_requests
 from cxrlt_cli.sources.listing import Listing
 from cxrlt_cli.sources.read import read_source

@@ -10,8 +10,8 @@ from PIL import Image
 from torch.nn import functional
 
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.pixels.settings import PixelSettings, read_square, settings_from
-from cxrlt_cli.pixels.square import Fit, Resample, resize
+from cxrlt_cli.preprocess.resize import Fit, Resample, resize
+from cxrlt_cli.preprocess.settings import PixelSettings, read_square, settings_from
 
 
 def _square(picture: np.ndarray, folder: Path, size: int, fit: Fit, **settings: Any) -> np.ndarray:

@@ -11,9 +11,9 @@ from PIL import Image
 
 from cxrlt_cli.artifacts.source_table import read_source_table
 from cxrlt_cli.inference.folder import read_folder
-from cxrlt_cli.pixels.remarks import Remark, RemarkCounts
-from cxrlt_cli.pixels.settings import PixelSettings
-from cxrlt_cli.pixels.workers import ImageFile
+from cxrlt_cli.preprocess.decode_workers import ImageFile
+from cxrlt_cli.preprocess.remarks import Remark, RemarkCounts
+from cxrlt_cli.preprocess.settings import PixelSettings
 
 
 def test_remarks_are_one_warning_each(capfd: pytest.CaptureFixture[str]) -> None:

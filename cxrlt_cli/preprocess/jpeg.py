@@ -7,7 +7,7 @@ import numpy as np
 import simplejpeg
 from PIL import ExifTags, Image
 
-from cxrlt_cli.pixels.unreadable import UnreadableImageError
+from cxrlt_cli.preprocess.unreadable import UnreadableImageError
 
 JPEG_START = b"\xff\xd8\xff"
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cxrlt_cli.pixels.contrast import equalize, to_8_bit
-from cxrlt_cli.pixels.settings import PixelSettings, read_square
+from cxrlt_cli.preprocess.contrast import equalize, to_8_bit
+from cxrlt_cli.preprocess.settings import PixelSettings, read_square
 
 
 def test_a_window_by_hand() -> None:

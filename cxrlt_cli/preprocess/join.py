@@ -28,7 +28,7 @@ from cxrlt_cli.config.join import JoinConfig
 from cxrlt_cli.console import progress, say
 from cxrlt_cli.errors import UserError, listed, reported_os_errors
 from cxrlt_cli.options import saved
-from cxrlt_cli.pixels.identity import refuse_other_shard
+from cxrlt_cli.preprocess.resume_check import refuse_other_shard
 from cxrlt_cli.workspace import Workspace
 
 _BLOCK = 64  # images copied at once

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from cxrlt_cli.pixels.remarks import Remark
-from cxrlt_cli.pixels.unreadable import UnreadableImageError
+from cxrlt_cli.preprocess.remarks import Remark
+from cxrlt_cli.preprocess.unreadable import UnreadableImageError
 
 _WIDEST = 65536  # values that a table is made for
 _LEVELS = 256  # that a picture of 8 bit can have

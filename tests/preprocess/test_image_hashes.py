@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cxrlt_cli.pixels.hashes import hashes_of
-from cxrlt_cli.pixels.settings import PixelSettings, read_square
+from cxrlt_cli.preprocess.image_hashes import hashes_of
+from cxrlt_cli.preprocess.settings import PixelSettings, read_square
 
 
 def _differing(one: np.ndarray, other: np.ndarray) -> int:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cxrlt_cli.pixels.gray import full, read_picture
-from cxrlt_cli.pixels.settings import PixelSettings, read_square
-from cxrlt_cli.pixels.square import Fit, in_square, middle, resize, shape_in, span_of
+from cxrlt_cli.preprocess.read_gray import full, read_picture
+from cxrlt_cli.preprocess.resize import Fit, in_square, middle, resize, shape_in, span_of
+from cxrlt_cli.preprocess.settings import PixelSettings, read_square
 
 
 def _jpeg(path: Path, width: int, height: int) -> Path:

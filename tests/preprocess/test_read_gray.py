@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from cxrlt_cli.pixels.contrast import to_8_bit
-from cxrlt_cli.pixels.gray import read_gray
-from cxrlt_cli.pixels.unreadable import UnreadableImageError
+from cxrlt_cli.preprocess.contrast import to_8_bit
+from cxrlt_cli.preprocess.read_gray import read_gray
+from cxrlt_cli.preprocess.unreadable import UnreadableImageError
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 

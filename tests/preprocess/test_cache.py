@@ -12,7 +12,7 @@ from conftest import CACHE, CLASSES, Run
 from cxrlt_cli.artifacts.images import ImageReader
 from cxrlt_cli.artifacts.source_table import read_source_table
 from cxrlt_cli.labels.spaces import read_space
-from cxrlt_cli.pixels.settings import PixelSettings, read_square
+from cxrlt_cli.preprocess.settings import PixelSettings, read_square
 
 
 def _cache(folder: Path) -> list[object]:

@@ -18,17 +18,17 @@ from cxrlt_cli.artifacts.image_layout import Layout
 from cxrlt_cli.artifacts.images import PixelWriter
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.machine import cores
-from cxrlt_cli.pixels.hashes import hashes_of
-from cxrlt_cli.pixels.remarks import Remark
-from cxrlt_cli.pixels.settings import PixelSettings, make_square
-from cxrlt_cli.pixels.unreadable import UnreadableImageError
+from cxrlt_cli.preprocess.image_hashes import hashes_of
+from cxrlt_cli.preprocess.remarks import Remark
+from cxrlt_cli.preprocess.settings import PixelSettings, make_square
+from cxrlt_cli.preprocess.unreadable import UnreadableImageError
 
 _BLOCK = 16  # images a task: long enough to hide the queue, short enough to share out evenly
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """A picture to be decoded; `inverted` as in `pixels.settings.read_square`."""
+    """A picture to be decoded; `inverted` as in `preprocess.settings.read_square`."""
 
     path: Path
     inverted: bool = False

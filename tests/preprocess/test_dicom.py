@@ -11,10 +11,10 @@ from dicom_files import lut, write_dicom
 from pydicom.uid import ExplicitVRLittleEndian
 
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.pixels.contrast import to_8_bit
-from cxrlt_cli.pixels.gray import read_gray
-from cxrlt_cli.pixels.settings import PixelSettings, read_square
-from cxrlt_cli.pixels.unreadable import UnreadableImageError
+from cxrlt_cli.preprocess.contrast import to_8_bit
+from cxrlt_cli.preprocess.read_gray import read_gray
+from cxrlt_cli.preprocess.settings import PixelSettings, read_square
+from cxrlt_cli.preprocess.unreadable import UnreadableImageError
 
 U8 = np.array([[0, 64], [128, 255]], np.uint8)
 U12 = np.array([[1000, 1500], [2000, 3000]], np.uint16)
@@ -147,7 +147,7 @@ def test_gray_colour_is_gray_and_colour_is_refused(tmp_path: Path) -> None:
 def test_without_pydicom_the_pip_command_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
-    from cxrlt_cli.pixels import dicom
+    from cxrlt_cli.preprocess import dicom
 
     path = write_dicom(tmp_path / "x.dcm", U12, 12)
     dicom._pydicom.cache_clear()

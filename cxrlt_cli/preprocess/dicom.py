@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from cxrlt_cli.errors import UserError, reason
-from cxrlt_cli.pixels.levels import check_levels, indexed
-from cxrlt_cli.pixels.remarks import Remark
-from cxrlt_cli.pixels.unreadable import UnreadableImageError
-from cxrlt_cli.pixels.voi import rescaled, voi_curves
+from cxrlt_cli.preprocess.levels import check_levels, indexed
+from cxrlt_cli.preprocess.remarks import Remark
+from cxrlt_cli.preprocess.unreadable import UnreadableImageError
+from cxrlt_cli.preprocess.voi import rescaled, voi_curves
 
 _MOST_PIXELS = 150_000_000
 #: What pydicom and its decoders raise on a damaged file. Elements are parsed when they are looked at, so that any access may.

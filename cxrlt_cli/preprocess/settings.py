@@ -7,11 +7,11 @@ from typing import Any, get_args
 import numpy as np
 
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.pixels.contrast import equalize, to_8_bit
-from cxrlt_cli.pixels.gray import Picture, full, read_picture
-from cxrlt_cli.pixels.levels import check_mapping
-from cxrlt_cli.pixels.remarks import SPREAD, Remark
-from cxrlt_cli.pixels.square import Fit, Resample, in_square, middle, resize, shape_in, span_of
+from cxrlt_cli.preprocess.contrast import equalize, to_8_bit
+from cxrlt_cli.preprocess.levels import check_mapping
+from cxrlt_cli.preprocess.read_gray import Picture, full, read_picture
+from cxrlt_cli.preprocess.remarks import SPREAD, Remark
+from cxrlt_cli.preprocess.resize import Fit, Resample, in_square, middle, resize, shape_in, span_of
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def make_square(path: Path, settings: PixelSettings, inverted: bool = False) -> 
     """Makes the square of an image file.
 
     Args:
-        path: see `pixels.gray.read_picture`.
+        path: see `preprocess.read_gray.read_picture`.
         settings: how the square is made.
         inverted: the file shows dense tissue dark, and its gray values are turned round.
 
