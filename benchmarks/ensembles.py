@@ -15,7 +15,7 @@ from cxrlt_cli.artifacts.dataset import read_dataset
 from cxrlt_cli.artifacts.run import Run
 from cxrlt_cli.console import table
 from cxrlt_cli.data.batches import batches, rows_in_order
-from cxrlt_cli.data.images import DatasetImages
+from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.inference.forward import load_members, score
 from cxrlt_cli.inference.greedy_selection import select_greedily
 from cxrlt_cli.inference.merging import merge_logits

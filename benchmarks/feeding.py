@@ -24,10 +24,10 @@ from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
 from cxrlt_cli.artifacts.images import ImageReader
-from cxrlt_cli.bench.made_up import made_up_dataset
+from cxrlt_cli.bench.synthetic import made_up_dataset
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.data.batches import batches, epoch_draws
-from cxrlt_cli.data.images import DatasetImages
+from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.machine import keep_memory
 from cxrlt_cli.training.losses import Counts
 from cxrlt_cli.training.recipe import make_recipe

@@ -24,10 +24,10 @@ from torchvision.transforms import v2
 
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.artifacts.images import ImageReader
-from cxrlt_cli.bench.made_up import made_up_dataset
+from cxrlt_cli.bench.synthetic import made_up_dataset
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.data.batches import batches, rows_in_order
-from cxrlt_cli.data.images import DatasetImages
+from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.inference.forward import Member, score
 from cxrlt_cli.inference.views import VIEWS
 from cxrlt_cli.machine import keep_memory

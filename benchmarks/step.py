@@ -23,7 +23,7 @@ import torchvision
 from torch import nn
 from torch.nn import functional
 
-from cxrlt_cli.bench.ceilings import operations_of
+from cxrlt_cli.bench.roofline import operations_of
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.machine import keep_memory
 from cxrlt_cli.training.form import LAYOUTS

@@ -5,8 +5,8 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from cxrlt_cli.bench.ceilings import memory_rate, operations_of, product_rate, seconds_of
-from cxrlt_cli.bench.parts import Parts, make_parts
+from cxrlt_cli.bench.roofline import memory_rate, operations_of, product_rate, seconds_of
+from cxrlt_cli.bench.workloads import Parts, make_parts
 from cxrlt_cli.config.bench import BenchConfig
 from cxrlt_cli.console import data, say, table
 from cxrlt_cli.machine import keep_memory

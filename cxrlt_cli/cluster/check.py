@@ -20,10 +20,10 @@ from cxrlt_cli.artifacts.files import check_writable
 from cxrlt_cli.artifacts.run import finished_runs
 from cxrlt_cli.config.check import CheckConfig
 from cxrlt_cli.console import data
-from cxrlt_cli.data.images import DatasetImages
+from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.machine import cores
-from cxrlt_cli.model.weights import imagenet_file
+from cxrlt_cli.model.imagenet import imagenet_file
 from cxrlt_cli.text.encoders import find_encoder
 from cxrlt_cli.workspace import Workspace
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cxrlt_cli.data.randomness import Stream, uniform
+from cxrlt_cli.data.rng import Stream, uniform
 from cxrlt_cli.data.warp import warp
 
 #: Gray mean and deviation of the mean of ImageNet's three channels; with one value for all channels, summing a pretrained

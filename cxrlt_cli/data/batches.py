@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from cxrlt_cli.artifacts.dataset import Dataset
-from cxrlt_cli.data.images import DatasetImages
-from cxrlt_cli.data.randomness import Stream, permutation, uniform
+from cxrlt_cli.data.dataset_images import DatasetImages
+from cxrlt_cli.data.rng import Stream, permutation, uniform
 from cxrlt_cli.machine import cores
 
 

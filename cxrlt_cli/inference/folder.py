@@ -13,8 +13,8 @@ from cxrlt_cli.preprocess.decode_workers import ImageFile
 from cxrlt_cli.preprocess.remarks import RemarkCounts
 from cxrlt_cli.preprocess.settings import PixelSettings, Square, make_square
 from cxrlt_cli.preprocess.unreadable import UnreadableImageError
-from cxrlt_cli.sources.inverted import inverted_of
 from cxrlt_cli.sources.listing import read_text_table, refuse_blank, refuse_duplicates, require, usual_path
+from cxrlt_cli.sources.monochrome1 import inverted_of
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".dcm", ".dicom"}
 

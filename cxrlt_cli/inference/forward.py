@@ -16,8 +16,8 @@ from cxrlt_cli.errors import UserError, listed, nearest
 from cxrlt_cli.inference.merging import merge_logits
 from cxrlt_cli.inference.views import View, look
 from cxrlt_cli.model.folding import fold_batch_norms
-from cxrlt_cli.model.fusion import StudyFusion, fusion_from
 from cxrlt_cli.model.network import Network, network_from
+from cxrlt_cli.model.study_fusion import StudyFusion, fusion_from
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.console import progress
 from cxrlt_cli.data.batches import batches, pinned_for, rows_in_order
-from cxrlt_cli.data.images import DatasetImages
+from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.data.studies import rows_by_study
 from cxrlt_cli.inference.folder import read_folder
 from cxrlt_cli.preprocess.decode_workers import ImageFile

@@ -17,9 +17,9 @@ from cxrlt_cli.config.merge import MergeConfig
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed, nearest
 from cxrlt_cli.labels.cached_sources import CachedSource, read_sources
+from cxrlt_cli.labels.cross_split_duplicates import without_same_pictures
 from cxrlt_cli.labels.harmonize import Harmonized, harmonize
 from cxrlt_cli.labels.hierarchy import Implied, imply_parents
-from cxrlt_cli.labels.leaks import without_same_pictures
 from cxrlt_cli.labels.merge_report import report_dataset, report_implied
 from cxrlt_cli.labels.policies import Policy, of_evaluation
 from cxrlt_cli.labels.pseudo import pseudo_labels

@@ -26,7 +26,7 @@ from cxrlt_cli.preprocess.resume_check import identity_of, refuse_other_pixels, 
 from cxrlt_cli.preprocess.settings import PixelSettings
 from cxrlt_cli.signals import StopRequest, stop_requests
 from cxrlt_cli.sources.listing import Listing
-from cxrlt_cli.sources.read import read_source
+from cxrlt_cli.sources.registry import read_source
 from cxrlt_cli.workspace import Workspace
 
 _SECONDS_BETWEEN_MARKS = 0.5  # at most this much decoding is done again after a kill

@@ -14,7 +14,7 @@ from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.tables import refuse_other_table
 from cxrlt_cli.config.explain import ExplainConfig
 from cxrlt_cli.console import data, say, table
-from cxrlt_cli.data.images import DatasetImages
+from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.errors import UserError, nearest
 from cxrlt_cli.inference.explain import Explained, explain
 from cxrlt_cli.inference.forward import Member, find_runs, load_members

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from cxrlt_cli.artifacts.dataset import Dataset
-from cxrlt_cli.data.images import DatasetImages
+from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.inference.explain import explain
 from cxrlt_cli.inference.forward import Member, load_members
 from cxrlt_cli.inference.scored import Scored

@@ -8,7 +8,6 @@ import pandas as pd
 
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.sources.ages import ages
-from cxrlt_cli.sources.inverted import inverted_of
 from cxrlt_cli.sources.listing import (
     Listing,
     labels_of,
@@ -20,6 +19,7 @@ from cxrlt_cli.sources.listing import (
     splits_of,
     usual_path,
 )
+from cxrlt_cli.sources.monochrome1 import inverted_of
 
 
 @dataclass(frozen=True)

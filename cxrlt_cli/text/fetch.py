@@ -6,7 +6,7 @@ from pathlib import Path
 from cxrlt_cli.config.fetch import FetchConfig
 from cxrlt_cli.console import say
 from cxrlt_cli.errors import UserError, listed, reason
-from cxrlt_cli.model.weights import fetch_imagenet
+from cxrlt_cli.model.imagenet import fetch_imagenet
 from cxrlt_cli.text.encoders import HUB_NAMES
 
 _FILES = ["*.json", "*.txt", "*.model"]

@@ -10,7 +10,7 @@ from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.artifacts.predictions import Predictions, write_predictions
 from cxrlt_cli.artifacts.run import Run, write_checkpoint, write_history
 from cxrlt_cli.config.train import TrainConfig
-from cxrlt_cli.data.images import DatasetImages
+from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.model.network import NetworkSpec
 from cxrlt_cli.signals import StopRequest
 from cxrlt_cli.training.loop import Training

@@ -27,11 +27,11 @@ from cxrlt_cli.config.fuse import FuseConfig
 from cxrlt_cli.console import progress, say, warn
 from cxrlt_cli.data.augment import normalise, to_unit
 from cxrlt_cli.data.batches import batches, rows_in_order
-from cxrlt_cli.data.images import DatasetImages
+from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.data.studies import studies_of_table
 from cxrlt_cli.errors import UserError, reported_os_errors
-from cxrlt_cli.model.fusion import StudyFusion
 from cxrlt_cli.model.network import Network, network_from
+from cxrlt_cli.model.study_fusion import StudyFusion
 from cxrlt_cli.options import saved
 from cxrlt_cli.training.fusing import FeaturedSplit, Trained, train_fusion
 from cxrlt_cli.training.recipe import choose_device

@@ -10,11 +10,11 @@ from torch import Tensor
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.config.fuse import FuseConfig
 from cxrlt_cli.console import say
-from cxrlt_cli.data.randomness import permutation
+from cxrlt_cli.data.rng import permutation
 from cxrlt_cli.data.studies import local_codes, rows_by_study
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.metrics.ranking import mean_of_defined, per_class
-from cxrlt_cli.model.fusion import StudyFusion
+from cxrlt_cli.model.study_fusion import StudyFusion
 from cxrlt_cli.training.schedule import rate_at
 from cxrlt_cli.tricks.bce import bce
 from cxrlt_cli.tricks.masked_mean import masked_mean

@@ -13,8 +13,8 @@ from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import progress
 from cxrlt_cli.data.batches import Batch, batches, epoch_draws
-from cxrlt_cli.data.images import DatasetImages
-from cxrlt_cli.data.randomness import step_seed
+from cxrlt_cli.data.dataset_images import DatasetImages
+from cxrlt_cli.data.rng import step_seed
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.signals import StopRequest
 from cxrlt_cli.training.averaging import average_epoch, average_step

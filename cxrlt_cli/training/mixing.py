@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from cxrlt_cli.config.train import TrainConfig
-from cxrlt_cli.data.randomness import Stream, batch_generator
+from cxrlt_cli.data.rng import Stream, batch_generator
 from cxrlt_cli.tricks.cutmix import cut_box, cutmix
 from cxrlt_cli.tricks.mixup import mixup
 from cxrlt_cli.tricks.mosaic import mosaic

@@ -11,7 +11,7 @@ from torch import Tensor
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.data.augment import Amounts, Drawn, augment, draw, normalise, to_unit
 from cxrlt_cli.data.batches import Batch
-from cxrlt_cli.data.disturb import Disturbances, disturb
+from cxrlt_cli.data.corruptions import Disturbances, disturb
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.model.decoder import DecoderSize
 from cxrlt_cli.model.network import Network, NetworkSpec

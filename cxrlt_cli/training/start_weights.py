@@ -10,9 +10,9 @@ from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import say, warn
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.model.encoder import VisualEncoder, encoder_names
-from cxrlt_cli.model.encoder_weights import load_encoder, load_weights
+from cxrlt_cli.model.imagenet import imagenet_file
+from cxrlt_cli.model.load_weights import load_encoder, load_weights
 from cxrlt_cli.model.network import Network
-from cxrlt_cli.model.weights import imagenet_file
 
 
 def settled_weights(config: TrainConfig) -> str:

@@ -18,10 +18,10 @@ from cxrlt_cli.artifacts.replaced import replaced
 from cxrlt_cli.artifacts.run import Run, read_json, write_json, write_status
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import say, warn
-from cxrlt_cli.data.images import DatasetImages
+from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.errors import Stopped, UserError, listed
 from cxrlt_cli.machine import keep_memory
-from cxrlt_cli.model.checkpointing import checkpoint_blocks
+from cxrlt_cli.model.gradient_checkpointing import checkpoint_blocks
 from cxrlt_cli.model.network import NetworkSpec
 from cxrlt_cli.options import refuse_changed, saved
 from cxrlt_cli.signals import stop_requests, stops_at_once

@@ -8,7 +8,7 @@ import torch
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.data.augment import normalise, to_unit
 from cxrlt_cli.data.batches import batches, pinned_for, rows_in_order
-from cxrlt_cli.data.images import DatasetImages
+from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.metrics.ranking import mean_of_defined, per_class
 from cxrlt_cli.model.network import Network

@@ -9,10 +9,10 @@ from conftest import Run
 from torch import nn
 
 from cxrlt_cli.artifacts.images import ImageReader
-from cxrlt_cli.bench.ceilings import operations_of
-from cxrlt_cli.bench.made_up import made_up_dataset
+from cxrlt_cli.bench.roofline import operations_of
 from cxrlt_cli.bench.run import Measured, _bottleneck
-from cxrlt_cli.data.images import DatasetImages
+from cxrlt_cli.bench.synthetic import made_up_dataset
+from cxrlt_cli.data.dataset_images import DatasetImages
 
 BENCH = ["bench", "--encoder", "resnet18", "--size", 32, "--batch-size", 4, "--classes", 3, "--seconds", 0, "--images", 36000]
 PARTS = ["reading", "augmentation", "forward", "backward", "step", "predict, 1 view", "predict, 8 views"]

@@ -12,7 +12,7 @@ from conftest import Run, write_pictures
 from cxrlt_cli.artifacts.dataset import read_dataset
 from cxrlt_cli.artifacts.images import ImageReader
 from cxrlt_cli.data.batches import Batch, batches, epoch_draws, rows_in_order
-from cxrlt_cli.data.images import DatasetImages
+from cxrlt_cli.data.dataset_images import DatasetImages
 
 
 def test_an_epoch_has_whole_batches_and_every_row_at_most_once() -> None:

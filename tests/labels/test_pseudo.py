@@ -10,7 +10,7 @@ from conftest import CACHE, Run, write_pictures
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
 from cxrlt_cli.artifacts.predictions import Predictions, write_predictions
 from cxrlt_cli.data.batches import batches
-from cxrlt_cli.data.images import DatasetImages
+from cxrlt_cli.data.dataset_images import DatasetImages
 
 SPACE = "Cardiomegaly\nEffusion\nHernia\n"
 

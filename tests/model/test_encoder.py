@@ -10,7 +10,7 @@ from torch import nn
 from cxrlt_cli.data.augment import DEVIATION, MEAN, normalise
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.model.encoder import VisualEncoder
-from cxrlt_cli.model.encoder_weights import load_encoder
+from cxrlt_cli.model.load_weights import load_encoder
 
 NAMES = [
     "resnet18",

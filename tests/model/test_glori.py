@@ -12,9 +12,9 @@ from cxrlt_cli.artifacts.run import read_checkpoint
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.model.decoder import DecoderSize
-from cxrlt_cli.model.fusion import StudyFusion
 from cxrlt_cli.model.glori import Glori
 from cxrlt_cli.model.network import network_from
+from cxrlt_cli.model.study_fusion import StudyFusion
 from cxrlt_cli.training.recipe import make_network
 
 SIZE = DecoderSize(layers=1, heads=2, width=8, feedforward=12, dropout=0.1)

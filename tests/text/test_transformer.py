@@ -10,7 +10,7 @@ import torch
 from conftest import Run
 
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.model.weights import fetch_imagenet
+from cxrlt_cli.model.imagenet import fetch_imagenet
 from cxrlt_cli.text.fetch import fetch_files
 from cxrlt_cli.text.transformer import embed_with_transformer
 

@@ -12,7 +12,7 @@ from conftest import TRAIN, TRAIN_BY_IMAGE, Run, ended, start_ranks
 from cxrlt_cli.artifacts.run import read_checkpoint
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.model.weights import _cached, _url
+from cxrlt_cli.model.imagenet import _cached, _url
 from cxrlt_cli.training.start_weights import settled_weights
 
 AUTO = [*TRAIN, "--weights", "auto", "--epochs", "1"]

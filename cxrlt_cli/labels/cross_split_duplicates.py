@@ -8,7 +8,7 @@ import pandas as pd
 from cxrlt_cli.artifacts.images import ImageReader
 from cxrlt_cli.console import say, warn
 from cxrlt_cli.errors import UserError, listed
-from cxrlt_cli.labels.duplicates import Pair, same_pictures
+from cxrlt_cli.labels.near_duplicates import Pair, same_pictures
 
 _SHOWN = 20
 

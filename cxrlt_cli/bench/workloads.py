@@ -11,15 +11,15 @@ import torch
 
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.artifacts.run import Run
-from cxrlt_cli.bench.made_up import made_up_dataset
+from cxrlt_cli.bench.synthetic import made_up_dataset
 from cxrlt_cli.config.bench import BenchConfig
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.data.batches import Batch, batches, epoch_draws
-from cxrlt_cli.data.images import DatasetImages
+from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.inference.forward import Member, score
 from cxrlt_cli.inference.views import VIEWS
-from cxrlt_cli.model.checkpointing import checkpoint_blocks
 from cxrlt_cli.model.folding import fold_batch_norms
+from cxrlt_cli.model.gradient_checkpointing import checkpoint_blocks
 from cxrlt_cli.model.network import Network
 from cxrlt_cli.training.distributed import Ranks
 from cxrlt_cli.training.form import LAYOUTS, Form, choose_form, precision_of

@@ -5,8 +5,8 @@ import copy
 import pytest
 import torch
 
-from cxrlt_cli.model.checkpointing import checkpoint_blocks
 from cxrlt_cli.model.encoder import VisualEncoder
+from cxrlt_cli.model.gradient_checkpointing import checkpoint_blocks
 
 
 def _kept(encoder: VisualEncoder, images: torch.Tensor) -> int:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.sources.inverted import inverted_of
+from cxrlt_cli.sources.monochrome1 import inverted_of
 
 
 def test_what_a_column_may_say() -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cxrlt_cli.data.randomness import Stream, batch_generator, permutation, step_seed, uniform
+from cxrlt_cli.data.rng import Stream, batch_generator, permutation, step_seed, uniform
 
 ROWS = np.arange(20000)
 

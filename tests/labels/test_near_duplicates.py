@@ -9,7 +9,7 @@ import pytest
 from conftest import Run
 from PIL import Image
 
-from cxrlt_cli.labels.duplicates import same_pictures
+from cxrlt_cli.labels.near_duplicates import same_pictures
 
 
 def _read_none(rows: np.ndarray) -> np.ndarray:

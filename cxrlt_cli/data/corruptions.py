@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from cxrlt_cli.data.augment import MEAN
-from cxrlt_cli.data.randomness import Stream, uniform
+from cxrlt_cli.data.rng import Stream, uniform
 from cxrlt_cli.tricks.gaussian_blur import gaussian_blur
 from cxrlt_cli.tricks.random_erasing import erase, erasing_boxes
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from cxrlt_cli.model.classifiers import SeparateClassifiers
-from cxrlt_cli.model.fusion import StudyFusion
+from cxrlt_cli.model.study_fusion import StudyFusion
 from cxrlt_cli.tricks.bce import bce
 
 CLASSES, WIDTH = 3, 8

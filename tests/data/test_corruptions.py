@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from cxrlt_cli.data.disturb import Disturbances, disturb
+from cxrlt_cli.data.corruptions import Disturbances, disturb
 
 IMAGES = torch.rand(64, 1, 160, 160, generator=torch.Generator().manual_seed(0))
 DRAWS = np.arange(64)
