@@ -26,8 +26,8 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from cxrlt_cli.artifacts.image_layout import create_images
-from cxrlt_cli.artifacts.images import ImageReader, PixelWriter
+from cxrlt_cli.artifacts.image_file import create_images
+from cxrlt_cli.artifacts.image_pixels import ImageReader, PixelWriter
 from cxrlt_cli.preprocess.settings import PixelSettings, read_square
 
 Decode = Callable[[Path, int], object]

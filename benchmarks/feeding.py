@@ -23,7 +23,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
-from cxrlt_cli.artifacts.images import ImageReader
+from cxrlt_cli.artifacts.image_pixels import ImageReader
 from cxrlt_cli.bench.synthetic import made_up_dataset
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.data.batches import batches, epoch_draws

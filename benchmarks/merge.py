@@ -19,8 +19,8 @@ import pandas as pd
 from PIL import Image
 
 from cxrlt_cli.artifacts.dataset import read_dataset
-from cxrlt_cli.artifacts.image_layout import create_images
-from cxrlt_cli.artifacts.images import PixelWriter
+from cxrlt_cli.artifacts.image_file import create_images
+from cxrlt_cli.artifacts.image_pixels import PixelWriter
 from cxrlt_cli.artifacts.source_table import SourceTable, write_source_table
 from cxrlt_cli.config.merge import MergeConfig
 from cxrlt_cli.labels.merge import merge_sources

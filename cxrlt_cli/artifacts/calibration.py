@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cxrlt_cli.artifacts.evaluation import read_figures, without_nan
 from cxrlt_cli.artifacts.files import replacing
+from cxrlt_cli.artifacts.json_files import read_figures, without_nan
 from cxrlt_cli.errors import UserError
 
 FORMAT, VERSION = "cxrlt calibration", 1

@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cxrlt_cli.artifacts.evaluation import read_figures, without_nan
 from cxrlt_cli.artifacts.files import replacing
+from cxrlt_cli.artifacts.json_files import read_figures, without_nan
 
 FORMAT, VERSION = "cxrlt comparison", 1
 _COLUMNS = ["base", "other", "figure", "group", "base_value", "value", "difference", "low", "high", "p", "p_holm"]

@@ -3,12 +3,12 @@
 import csv
 import io
 import json
-import math
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from cxrlt_cli.artifacts.files import replacing
+from cxrlt_cli.artifacts.json_files import read_figures, without_nan
 from cxrlt_cli.errors import UserError
 
 FORMAT, VERSION = "cxrlt evaluation", 1
@@ -53,36 +53,3 @@ def read_evaluation(path: Path) -> dict[str, Any]:
 
 
 _PARTS = ("split", "per", "per_class", "groups", "thresholds", "predictions", "bootstrap", "provenance")
-
-
-def read_figures(file: Path, format: str, version: int, made_by: str) -> dict[str, Any]:
-    """Reads a JSON artifact of figures.
-
-    Args:
-        file: the JSON file.
-        format: what it must say of itself.
-        version: the version that this code reads.
-        made_by: the command that makes such a file, for the hint.
-
-    Raises:
-        UserError: not there, not JSON, or of another format or version.
-    """
-    hint = f"make it with: {made_by}"
-    if not file.is_file():
-        raise UserError(f"{file} is not there", hint)
-    try:
-        content: dict[str, Any] = json.loads(file.read_text())
-    except (ValueError, OSError) as error:
-        raise UserError(f"{file} cannot be read as JSON: {error}", hint) from error
-    if not isinstance(content, dict) or content.get("format") != format or content.get("version") != version:
-        raise UserError(f"{file} is not {format} of version {version}", hint)
-    return content
-
-
-def without_nan(value: Any) -> Any:
-    """The same with None for NaN, which JSON does not know."""
-    if isinstance(value, dict):
-        return {key: without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

@@ -62,3 +62,18 @@ def _git() -> str | None:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def made_by(provenance: dict[str, Any]) -> dict[str, Any]:
+    """What of a provenance record is worth telling."""
+    if not provenance:
+        return {}
+    versions = provenance.get("versions", {})
+    return {
+        "made_by": " ".join(provenance.get("command", [])),
+        "time": provenance.get("time"),
+        "host": provenance.get("host"),
+        "version": versions.get("cxrlt"),
+        "git": provenance.get("git"),
+        "inputs": [entry["path"] for entry in provenance.get("inputs", [])],
+    }

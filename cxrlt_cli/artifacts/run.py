@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cxrlt_cli.artifacts.files import replacing
+from cxrlt_cli.artifacts.json_files import read_json, write_json
 from cxrlt_cli.errors import UserError, listed, reason
 from cxrlt_cli.workspace import newest
 
@@ -61,23 +62,6 @@ class Run:
     def files(self) -> list[Path]:
         """All files of a run."""
         return [self.config, self.status, self.history, self.log, self.last, self.best, self.validation]
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Writes JSON; the file appears when it is whole."""
-    with replacing(path) as aside:
-        aside.write_text(json.dumps(content, indent=1) + "\n")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Reads a JSON object. Raises UserError where it is not there or not one."""
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}", "the run is damaged: train it again with --overwrite") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} does not hold a JSON object", "the run is damaged: train it again with --overwrite")
-    return content
 
 
 def shown_options(described: dict[str, Any]) -> dict[str, str]:

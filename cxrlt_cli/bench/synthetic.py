@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from cxrlt_cli.artifacts.dataset import COLUMNS, Dataset
-from cxrlt_cli.artifacts.image_layout import HASH_WORDS, create_images
-from cxrlt_cli.artifacts.images import PixelWriter
+from cxrlt_cli.artifacts.image_file import HASH_WORDS, create_images
+from cxrlt_cli.artifacts.image_pixels import PixelWriter
 
 
 def made_up_dataset(folder: Path, count: int, size: int, classes: int) -> Dataset:

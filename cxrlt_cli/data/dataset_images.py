@@ -3,7 +3,7 @@
 import numpy as np
 
 from cxrlt_cli.artifacts.dataset import Dataset
-from cxrlt_cli.artifacts.images import ImageReader
+from cxrlt_cli.artifacts.image_pixels import ImageReader
 from cxrlt_cli.errors import UserError, listed
 
 

@@ -7,14 +7,14 @@ import numpy as np
 
 from cxrlt_cli.artifacts.calibration import Calibration, write_calibration
 from cxrlt_cli.artifacts.dataset import read_dataset
-from cxrlt_cli.artifacts.evaluation import without_nan
 from cxrlt_cli.artifacts.files import exclusive, refuse_existing
+from cxrlt_cli.artifacts.json_files import without_nan
 from cxrlt_cli.artifacts.provenance import record
+from cxrlt_cli.artifacts.resolve import Entry, find_entry
 from cxrlt_cli.config.calibrate import CalibrateConfig
 from cxrlt_cli.console import data, say, table, warn
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.inference.calibrated import calibrated
-from cxrlt_cli.inference.entries import Entry, find_entry
 from cxrlt_cli.inference.scored import Scored, read_scored
 from cxrlt_cli.metrics.calibration import expected_calibration_error, fit_isotonic, fit_temperature, sigmoid
 from cxrlt_cli.options import saved

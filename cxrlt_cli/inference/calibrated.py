@@ -1,23 +1,16 @@
 """A calibration applied to predictions."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cxrlt_cli.artifacts.calibration import Calibration, read_calibration
+from cxrlt_cli.artifacts.calibration import Calibration
 from cxrlt_cli.artifacts.predictions import Predictions
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.inference.scored import Scored
 from cxrlt_cli.metrics.calibration import isotonic_logits, keeping_order
-
-
-def find_calibration(given: str, folder: Path) -> Calibration:
-    """Reads a calibration by name under `folder`, or by path. Raises UserError where there is none or it is damaged."""
-    named = folder / f"{given}.json"
-    return read_calibration(Path(given) if not named.is_file() and Path(given).is_file() else named)
 
 
 def refuse_other_classes(calibration: Calibration, classes: list[str]) -> None:

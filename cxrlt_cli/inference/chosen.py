@@ -5,12 +5,12 @@ from pathlib import Path
 
 from cxrlt_cli.artifacts.ensemble import Ensemble, EnsembleMember, read_ensemble
 from cxrlt_cli.artifacts.files import fingerprint
+from cxrlt_cli.artifacts.resolve import find_ensemble, find_runs
 from cxrlt_cli.artifacts.run import Run
 from cxrlt_cli.config.ensemble import parse_weights
 from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.console import say, warn
-from cxrlt_cli.errors import UserError, listed, nearest
-from cxrlt_cli.inference.forward import find_runs
+from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.workspace import Workspace
 
 
@@ -33,7 +33,7 @@ def choose_runs(config: PredictConfig, workspace: Workspace) -> Chosen:
     if not config.ensemble:
         runs = find_runs(config.runs, workspace.runs)
         return Chosen(runs, parse_weights(config.member_weights, len(runs)), config.merge or "geomean")
-    path = _find(config.ensemble, workspace.ensembles)
+    path = find_ensemble(config.ensemble, workspace.ensembles)
     ensemble = read_ensemble(path)
     members = [member for member in ensemble.members if member.weight]
     merged = [member.name for member in members if len(member.runs) != 1]
@@ -47,14 +47,6 @@ def choose_runs(config: PredictConfig, workspace: Workspace) -> Chosen:
         raise UserError(f"{path} merges several predictions of one run", "merge the files: cxrlt ensemble … --apply")
     _tell(config, path, ensemble, members)
     return Chosen(runs, [member.weight for member in members], ensemble.merge, path)
-
-
-def _find(name: str, folder: Path) -> Path:
-    path = next((path for path in (folder / f"{name}.json", folder / name, Path(name)) if path.is_file()), None)
-    if path is None:
-        there = sorted(path.stem for path in folder.glob("*.json"))
-        raise UserError(f"{name!r} is no ensemble{nearest(name, there)}", f"{folder} has: {', '.join(there) or 'none'}")
-    return path
 
 
 def _run(member: EnsembleMember, workspace: Workspace) -> Run:

@@ -4,15 +4,16 @@ import json
 
 from cxrlt_cli.artifacts.comparison import write_comparison
 from cxrlt_cli.artifacts.dataset import SPLITS, Dataset, read_dataset
-from cxrlt_cli.artifacts.evaluation import without_nan
 from cxrlt_cli.artifacts.files import exclusive, refuse_existing
+from cxrlt_cli.artifacts.json_files import without_nan
 from cxrlt_cli.artifacts.predictions import read_predictions_header
 from cxrlt_cli.artifacts.provenance import record
+from cxrlt_cli.artifacts.resolve import Entry, find_entries
 from cxrlt_cli.config.compare import CompareConfig
 from cxrlt_cli.console import data, say
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.inference.comparison_table import as_text
-from cxrlt_cli.inference.entries import Entry, differing, find_entries
+from cxrlt_cli.inference.entries import differing
 from cxrlt_cli.inference.scored import Scored, read_scored
 from cxrlt_cli.options import saved
 from cxrlt_cli.workspace import Workspace

@@ -12,6 +12,7 @@ from cxrlt_cli.artifacts.ensemble import Ensemble, EnsembleMember, write_ensembl
 from cxrlt_cli.artifacts.files import exclusive, fingerprint, refuse_existing
 from cxrlt_cli.artifacts.predictions import FORMAT, Predictions, write_predictions
 from cxrlt_cli.artifacts.provenance import record
+from cxrlt_cli.artifacts.resolve import find_member
 from cxrlt_cli.artifacts.tables import refuse_other_table
 from cxrlt_cli.config.ensemble import EnsembleConfig, parse_weights
 from cxrlt_cli.config.study_merging import parse_study
@@ -19,7 +20,7 @@ from cxrlt_cli.console import data, say, table
 from cxrlt_cli.data.studies import studies_of_table
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.inference.greedy_selection import Selection, select_greedily
-from cxrlt_cli.inference.member_scores import MemberScores, find_member, read_members
+from cxrlt_cli.inference.member_scores import MemberScores, read_members
 from cxrlt_cli.inference.merging import merge_logits
 from cxrlt_cli.inference.study_merging import merge_by_study, merge_studies
 from cxrlt_cli.metrics.ranking import mean_of_defined, per_class

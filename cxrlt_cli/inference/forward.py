@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cxrlt_cli.artifacts.run import Run, newest_finished_run, read_checkpoint
+from cxrlt_cli.artifacts.run import Run, read_checkpoint
 from cxrlt_cli.data.augment import normalise, to_unit
 from cxrlt_cli.data.studies import local_codes
-from cxrlt_cli.errors import UserError, listed, nearest
+from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.inference.merging import merge_logits
 from cxrlt_cli.inference.views import View, look
 from cxrlt_cli.model.folding import fold_batch_norms
@@ -45,29 +45,6 @@ class Member:
     described: dict[str, Any]
     weight: float = 1.0
     fusion: StudyFusion | None = None
-
-
-def find_runs(given: tuple[str, ...], runs: Path) -> list[Run]:
-    """The runs that a user named, or the newest finished one.
-
-    Raises:
-        UserError: no such run, none at all, or one twice.
-    """
-    if not given:
-        newest = newest_finished_run(runs)
-        if newest is None:
-            raise UserError(f"{runs} has no finished run", "train one: cxrlt train; or name a run's folder")
-        return [newest]
-    found = []
-    for name in given:
-        folder = next((path for path in (runs / name, Path(name)) if path.is_dir()), None)
-        if folder is None:
-            there = sorted(path.parent.name for path in runs.glob("*/config.json"))
-            raise UserError(f"{name!r} is no run{nearest(name, there)}", f"{runs} has: {', '.join(there) or 'none'}")
-        found.append(Run(folder))
-    if len({run.folder.resolve() for run in found}) < len(found):
-        raise UserError(f"a run is named twice: {', '.join(given)}", "name each member of an ensemble once")
-    return found
 
 
 def load_members(runs: list[Run], device: torch.device, weights: list[float] | None = None) -> list[Member]:

@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 
 from cxrlt_cli.artifacts.predictions import Predictions, read_predictions, rows_of
-from cxrlt_cli.artifacts.run import Run
-from cxrlt_cli.errors import UserError, listed, nearest
-from cxrlt_cli.workspace import Workspace
+from cxrlt_cli.errors import UserError, listed
 
 
 @dataclass(frozen=True)
@@ -30,21 +28,6 @@ class MemberScores:
         """What all members' headers say of something; None where they differ."""
         said = [file.header.get(key) for file in self.files]
         return said[0] if all(other == said[0] for other in said) else None
-
-
-def find_member(name: str, workspace: Workspace) -> Path:
-    """The file of a member: a run's validation scores, or predictions. Raises UserError where it is neither."""
-    runs = [Run(workspace.runs / name), Run(Path(name))]
-    files = [workspace.predictions / f"{name}.parquet", workspace.predictions / name, Path(name)]
-    found = next((path for path in [*(run.validation for run in runs), *files] if path.is_file()), None)
-    if found is None:
-        there = sorted(path.parent.name for path in workspace.runs.glob("*/validation.parquet"))
-        there += sorted(path.stem for path in workspace.predictions.glob("*.parquet"))
-        raise UserError(
-            f"{name!r} is neither a run with validation scores nor predictions{nearest(name, there)}",
-            f"{workspace.root} has: {', '.join(there) or 'none'}",
-        )
-    return found
 
 
 def read_members(paths: list[Path]) -> MemberScores:

@@ -13,13 +13,14 @@ from cxrlt_cli.artifacts.failures import write_failures
 from cxrlt_cli.artifacts.files import check_writable, exclusive, fingerprint, refuse_existing
 from cxrlt_cli.artifacts.predictions import FORMAT, Predictions, refuse_other_submission, write_predictions, write_submission
 from cxrlt_cli.artifacts.provenance import record
+from cxrlt_cli.artifacts.resolve import find_calibration
 from cxrlt_cli.artifacts.tables import refuse_other_table
 from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.config.study_merging import parse_study
 from cxrlt_cli.console import say, warn
 from cxrlt_cli.data.studies import Studies, studies_of_table
 from cxrlt_cli.errors import UserError, listed
-from cxrlt_cli.inference.calibrated import apply_calibration, find_calibration, refuse_other_classes
+from cxrlt_cli.inference.calibrated import apply_calibration, refuse_other_classes
 from cxrlt_cli.inference.chosen import Chosen, choose_runs
 from cxrlt_cli.inference.folder import ListColumns, image_files, listed_files
 from cxrlt_cli.inference.forward import Member, load_members, score

@@ -13,7 +13,6 @@ from cxrlt_cli.artifacts.predictions import Predictions, read_predictions, rows_
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed, nearest
 from cxrlt_cli.labels.groups import Group, assign
-from cxrlt_cli.workspace import newest
 
 
 @dataclass(frozen=True)
@@ -64,23 +63,6 @@ class Scored:
     def groups(self, bounds: tuple[float, float]) -> list[Group] | list[None]:
         """Head, medium or tail for each class; None for each where there is no train split."""
         return assign(self.train_share, bounds) if self.train_known.any() else [None] * len(self.classes)
-
-
-def find_predictions(given: str, folder: Path) -> Path:
-    """The predictions' file: by name, by path, or the newest. Raises UserError where there is none."""
-    if not given:
-        path = newest(list(folder.glob("*.parquet")))
-        if path is None:
-            raise UserError(f"{folder} holds no predictions", "make some with: cxrlt predict; or name a file")
-        return path
-    path = next((path for path in (folder / f"{given}.parquet", folder / given, Path(given)) if path.is_file()), None)
-    if path is None:
-        there = sorted(path.stem for path in folder.glob("*.parquet"))
-        raise UserError(
-            f"{given!r} is neither a name under {folder} nor a file{nearest(given, there)}",
-            f"{folder} has: {', '.join(there) or 'none'}",
-        )
-    return path
 
 
 def read_scored(path: Path, dataset: Dataset, split: str | None = None) -> Scored:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cxrlt_cli.artifacts.image_layout import read_attributes, read_done, read_hashes, read_layout
+from cxrlt_cli.artifacts.image_file import read_attributes, read_done, read_hashes, read_layout
 from cxrlt_cli.artifacts.source_table import SourceTable, read_source_table
 from cxrlt_cli.config.merge import MergeConfig
 from cxrlt_cli.console import warn

@@ -11,8 +11,8 @@ import numpy as np
 
 from cxrlt_cli.artifacts.failures import write_failures
 from cxrlt_cli.artifacts.files import clear_unfinished, exclusive, refuse_existing, sync_folder
-from cxrlt_cli.artifacts.image_layout import Layout, create_images, read_attributes, read_done, read_layout
-from cxrlt_cli.artifacts.images import PixelWriter
+from cxrlt_cli.artifacts.image_file import Layout, create_images, read_attributes, read_done, read_layout
+from cxrlt_cli.artifacts.image_pixels import PixelWriter
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.source_table import SourceTable, write_source_table
 from cxrlt_cli.config.cache import CacheConfig

@@ -14,8 +14,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cxrlt_cli.artifacts.image_layout import Layout
-from cxrlt_cli.artifacts.images import PixelWriter
+from cxrlt_cli.artifacts.image_file import Layout
+from cxrlt_cli.artifacts.image_pixels import PixelWriter
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.machine import cores
 from cxrlt_cli.preprocess.image_hashes import hashes_of

@@ -11,7 +11,7 @@ import pandas as pd
 
 from cxrlt_cli.artifacts.failures import read_failures, write_failures
 from cxrlt_cli.artifacts.files import clear_unfinished, exclusive, refuse_existing, sync_folder
-from cxrlt_cli.artifacts.image_layout import (
+from cxrlt_cli.artifacts.image_file import (
     Layout,
     create_images,
     join_images,
@@ -20,7 +20,7 @@ from cxrlt_cli.artifacts.image_layout import (
     read_hashes,
     read_layout,
 )
-from cxrlt_cli.artifacts.images import ImageReader, PixelWriter
+from cxrlt_cli.artifacts.image_pixels import ImageReader, PixelWriter
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.source_table import SourceTable, read_source_table, write_source_table
 from cxrlt_cli.config.cache import shard_name

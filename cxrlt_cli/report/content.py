@@ -7,13 +7,14 @@ from typing import Any
 
 from cxrlt_cli import __version__
 from cxrlt_cli.artifacts.dataset import SPLITS, Dataset
-from cxrlt_cli.artifacts.run import read_json, shown_options
+from cxrlt_cli.artifacts.json_files import read_json
+from cxrlt_cli.artifacts.provenance import made_by
+from cxrlt_cli.artifacts.run import shown_options
 from cxrlt_cli.config.report import ReportConfig
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.labels.groups import rule
 from cxrlt_cli.options import saved
 from cxrlt_cli.report.geometry import drawn
-from cxrlt_cli.report.info import made_by
 from cxrlt_cli.report.numbers import Difference, Numbers
 from cxrlt_cli.report.panels import Panel
 from cxrlt_cli.report.subjects import Subject

@@ -7,8 +7,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from cxrlt_cli.artifacts.failures import count_absent
 from cxrlt_cli.artifacts.files import replacing
-from cxrlt_cli.artifacts.image_layout import read_attributes
-from cxrlt_cli.artifacts.images import ImageReader
+from cxrlt_cli.artifacts.image_file import read_attributes
+from cxrlt_cli.artifacts.image_pixels import ImageReader
 from cxrlt_cli.artifacts.source_table import read_source_table
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.report.told import Told

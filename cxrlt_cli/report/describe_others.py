@@ -11,8 +11,9 @@ from cxrlt_cli.artifacts.embeddings import read_embeddings
 from cxrlt_cli.artifacts.ensemble import read_ensemble
 from cxrlt_cli.artifacts.evaluation import read_evaluation
 from cxrlt_cli.artifacts.failures import count_absent
+from cxrlt_cli.artifacts.json_files import read_json
 from cxrlt_cli.artifacts.predictions import read_predictions
-from cxrlt_cli.artifacts.run import Run, read_history, read_json, shown_options
+from cxrlt_cli.artifacts.run import Run, read_history, shown_options
 from cxrlt_cli.artifacts.source_table import BLANK, read_source_table
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import table

@@ -11,13 +11,14 @@ from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
 from cxrlt_cli.artifacts.explanation import FORMAT, Map, write_maps
 from cxrlt_cli.artifacts.files import check_writable, exclusive, refuse_existing
 from cxrlt_cli.artifacts.provenance import record
+from cxrlt_cli.artifacts.resolve import find_runs
 from cxrlt_cli.artifacts.tables import refuse_other_table
 from cxrlt_cli.config.explain import ExplainConfig
 from cxrlt_cli.console import data, say, table
 from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.errors import UserError, nearest
 from cxrlt_cli.inference.explain import Explained, explain
-from cxrlt_cli.inference.forward import Member, find_runs, load_members
+from cxrlt_cli.inference.forward import Member, load_members
 from cxrlt_cli.options import saved
 from cxrlt_cli.preprocess.settings import read_square, settings_from
 from cxrlt_cli.preprocess.unreadable import UnreadableImageError

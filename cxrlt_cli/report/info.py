@@ -4,13 +4,13 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cxrlt_cli.artifacts.calibration import FORMAT as CALIBRATION
 from cxrlt_cli.artifacts.dataset import FORMAT as DATASET
 from cxrlt_cli.artifacts.embeddings import FORMAT as EMBEDDINGS
 from cxrlt_cli.artifacts.files import refuse_existing
 from cxrlt_cli.artifacts.predictions import FORMAT as PREDICTIONS
+from cxrlt_cli.artifacts.provenance import made_by
 from cxrlt_cli.artifacts.source_table import FORMAT as SOURCE_TABLE
 from cxrlt_cli.artifacts.tables import read_any_header
 from cxrlt_cli.config.info import InfoConfig
@@ -105,21 +105,6 @@ def _kind_of_content(path: Path) -> _Kind:
             return _TABLES[found]
         raise UserError(f"{path} is {found or 'a Parquet file of another origin'}", f"name {_KINDS}")
     raise UserError(f"{path} is no artifact of cxrlt", f"name {_KINDS}")
-
-
-def made_by(provenance: dict[str, Any]) -> dict[str, Any]:
-    """What of a provenance record is worth telling."""
-    if not provenance:
-        return {}
-    versions = provenance.get("versions", {})
-    return {
-        "made_by": " ".join(provenance.get("command", [])),
-        "time": provenance.get("time"),
-        "host": provenance.get("host"),
-        "version": versions.get("cxrlt"),
-        "git": provenance.get("git"),
-        "inputs": [entry["path"] for entry in provenance.get("inputs", [])],
-    }
 
 
 def _as_text(path: Path, told: Told) -> str:

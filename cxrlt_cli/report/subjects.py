@@ -8,12 +8,13 @@ from cxrlt_cli.artifacts.calibration import Calibration, read_calibration
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.artifacts.evaluation import read_evaluation
 from cxrlt_cli.artifacts.files import fingerprint
+from cxrlt_cli.artifacts.json_files import read_json
 from cxrlt_cli.artifacts.predictions import FORMAT, VERSION
-from cxrlt_cli.artifacts.run import Run, read_history, read_json
+from cxrlt_cli.artifacts.resolve import find_runs
+from cxrlt_cli.artifacts.run import Run, read_history
 from cxrlt_cli.artifacts.tables import read_any_header, read_header
 from cxrlt_cli.errors import UserError, nearest
 from cxrlt_cli.inference.calibrated import calibrated_scores
-from cxrlt_cli.inference.forward import find_runs
 from cxrlt_cli.inference.scored import Scored, read_scored
 from cxrlt_cli.workspace import Workspace, newest
 

@@ -11,9 +11,9 @@ import numpy as np
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
 from cxrlt_cli.artifacts.embeddings import read_embeddings
 from cxrlt_cli.artifacts.files import exclusive, fingerprint, replacing
+from cxrlt_cli.artifacts.json_files import read_json
 from cxrlt_cli.artifacts.predictions import read_predictions, rows_of
 from cxrlt_cli.artifacts.provenance import record
-from cxrlt_cli.artifacts.run import read_json
 from cxrlt_cli.artifacts.study import read_study, write_study
 from cxrlt_cli.config.study import StudyConfig
 from cxrlt_cli.console import data, say, warn

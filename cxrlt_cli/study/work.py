@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cxrlt_cli.artifacts.files import exclusive
-from cxrlt_cli.artifacts.run import read_json, write_json
+from cxrlt_cli.artifacts.json_files import read_json, write_json
 from cxrlt_cli.console import dated, say
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.machine import cores

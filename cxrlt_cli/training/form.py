@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from cxrlt_cli.artifacts.run import read_json
+from cxrlt_cli.artifacts.json_files import read_json
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import say
 from cxrlt_cli.errors import UserError

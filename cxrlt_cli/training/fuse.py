@@ -9,20 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from cxrlt_cli.artifacts.backup import replaced
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
 from cxrlt_cli.artifacts.files import check_writable, exclusive, refuse_existing
+from cxrlt_cli.artifacts.json_files import write_json
 from cxrlt_cli.artifacts.predictions import Predictions, write_predictions
 from cxrlt_cli.artifacts.provenance import record
-from cxrlt_cli.artifacts.replaced import replaced
-from cxrlt_cli.artifacts.run import (
-    Run,
-    newest_finished_run,
-    read_checkpoint,
-    write_checkpoint,
-    write_history,
-    write_json,
-    write_status,
-)
+from cxrlt_cli.artifacts.run import Run, newest_finished_run, read_checkpoint, write_checkpoint, write_history, write_status
 from cxrlt_cli.config.fuse import FuseConfig
 from cxrlt_cli.console import progress, say, warn
 from cxrlt_cli.data.augment import normalise, to_unit

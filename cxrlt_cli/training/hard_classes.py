@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from cxrlt_cli.artifacts.evaluation import read_evaluation
-from cxrlt_cli.artifacts.run import Run, newest_finished_run, read_history, read_json
+from cxrlt_cli.artifacts.json_files import read_json
+from cxrlt_cli.artifacts.run import Run, newest_finished_run, read_history
 from cxrlt_cli.errors import UserError, listed
 
 

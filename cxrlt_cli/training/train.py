@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from cxrlt_cli.artifacts.backup import replaced
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
 from cxrlt_cli.artifacts.embeddings import read_embeddings
 from cxrlt_cli.artifacts.files import check_writable, exclusive, refuse_existing
+from cxrlt_cli.artifacts.json_files import read_json, write_json
 from cxrlt_cli.artifacts.provenance import record
-from cxrlt_cli.artifacts.replaced import replaced
-from cxrlt_cli.artifacts.run import Run, read_json, write_json, write_status
+from cxrlt_cli.artifacts.run import Run, write_status
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import say, warn
 from cxrlt_cli.data.dataset_images import DatasetImages

@@ -8,7 +8,7 @@ import torch
 from conftest import Run
 from torch import nn
 
-from cxrlt_cli.artifacts.images import ImageReader
+from cxrlt_cli.artifacts.image_pixels import ImageReader
 from cxrlt_cli.bench.roofline import operations_of
 from cxrlt_cli.bench.run import Measured, _bottleneck
 from cxrlt_cli.bench.synthetic import made_up_dataset

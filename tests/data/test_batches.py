@@ -10,7 +10,7 @@ import torch
 from conftest import Run, write_pictures
 
 from cxrlt_cli.artifacts.dataset import read_dataset
-from cxrlt_cli.artifacts.images import ImageReader
+from cxrlt_cli.artifacts.image_pixels import ImageReader
 from cxrlt_cli.data.batches import Batch, batches, epoch_draws, rows_in_order
 from cxrlt_cli.data.dataset_images import DatasetImages
 

@@ -8,7 +8,7 @@ import pytest
 from conftest import CACHE, Run, write_pictures
 
 from cxrlt_cli.artifacts.dataset import read_dataset, write_dataset
-from cxrlt_cli.artifacts.images import ImageReader
+from cxrlt_cli.artifacts.image_pixels import ImageReader
 
 
 def _cache(cxrlt: Run, folder: Path, name: str, *more: object) -> None:

@@ -9,8 +9,8 @@ from conftest import Run
 from PIL import Image
 
 from cxrlt_cli.artifacts.dataset import read_dataset
-from cxrlt_cli.artifacts.image_layout import create_images
-from cxrlt_cli.artifacts.images import PixelWriter
+from cxrlt_cli.artifacts.image_file import create_images
+from cxrlt_cli.artifacts.image_pixels import PixelWriter
 from cxrlt_cli.artifacts.source_table import SourceTable, write_source_table
 from cxrlt_cli.preprocess.settings import PixelSettings
 from cxrlt_cli.sources.chestxray14 import read_chestxray14

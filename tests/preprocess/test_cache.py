@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from conftest import CACHE, CLASSES, Run
 
-from cxrlt_cli.artifacts.images import ImageReader
+from cxrlt_cli.artifacts.image_pixels import ImageReader
 from cxrlt_cli.artifacts.source_table import read_source_table
 from cxrlt_cli.labels.spaces import read_space
 from cxrlt_cli.preprocess.settings import PixelSettings, read_square

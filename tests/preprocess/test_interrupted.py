@@ -13,7 +13,7 @@ import pytest
 from conftest import CACHE, CLASSES, start
 from PIL import Image
 
-from cxrlt_cli.artifacts.images import ImageReader
+from cxrlt_cli.artifacts.image_pixels import ImageReader
 from cxrlt_cli.artifacts.source_table import read_source_table
 from cxrlt_cli.preprocess.settings import PixelSettings, read_square
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from conftest import CACHE, Run, classes_file, start
 
-from cxrlt_cli.artifacts.images import ImageReader
+from cxrlt_cli.artifacts.image_pixels import ImageReader
 from cxrlt_cli.artifacts.source_table import read_source_table
 
 

@@ -135,7 +135,7 @@ def test_a_contact_sheet_shows_the_pictures(cxrlt: Run, workspace: Path, tmp_pat
         sheet = np.asarray(image.convert("L"))
     assert sheet.shape == (8 * 178 + 4, 8 * 164 + 4)
     tile = np.asarray(Image.fromarray(sheet[4:164, 4:164]).resize((32, 32), Image.Resampling.BOX)).astype(float)
-    from cxrlt_cli.artifacts.images import ImageReader
+    from cxrlt_cli.artifacts.image_pixels import ImageReader
 
     first = ImageReader(workspace / "images/pictures.h5").read(np.array([0]))[0]
     assert np.corrcoef(tile.ravel(), first.ravel())[0, 1] > 0.95

@@ -8,8 +8,8 @@ import h5py
 import numpy as np
 import pytest
 
-from cxrlt_cli.artifacts.image_layout import Layout, create_images, read_done, read_layout
-from cxrlt_cli.artifacts.images import ImageReader, PixelWriter
+from cxrlt_cli.artifacts.image_file import Layout, create_images, read_done, read_layout
+from cxrlt_cli.artifacts.image_pixels import ImageReader, PixelWriter
 from cxrlt_cli.errors import UserError
 
 IDS = ["a", "bb", "ümlaut"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cxrlt_cli.artifacts.image_layout import Layout, read_done, read_layout
+from cxrlt_cli.artifacts.image_file import Layout, read_done, read_layout
 from cxrlt_cli.errors import UserError, listed, reported_os_errors
 
 

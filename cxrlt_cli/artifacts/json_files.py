@@ -1,0 +1,59 @@
+"""JSON on disk: written whole, read and checked, NaN as null."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from cxrlt_cli.artifacts.files import replacing
+from cxrlt_cli.errors import UserError
+
+
+def read_figures(file: Path, format: str, version: int, made_by: str) -> dict[str, Any]:
+    """Reads a JSON artifact of figures.
+
+    Args:
+        file: the JSON file.
+        format: what it must say of itself.
+        version: the version that this code reads.
+        made_by: the command that makes such a file, for the hint.
+
+    Raises:
+        UserError: not there, not JSON, or of another format or version.
+    """
+    hint = f"make it with: {made_by}"
+    if not file.is_file():
+        raise UserError(f"{file} is not there", hint)
+    try:
+        content: dict[str, Any] = json.loads(file.read_text())
+    except (ValueError, OSError) as error:
+        raise UserError(f"{file} cannot be read as JSON: {error}", hint) from error
+    if not isinstance(content, dict) or content.get("format") != format or content.get("version") != version:
+        raise UserError(f"{file} is not {format} of version {version}", hint)
+    return content
+
+
+def without_nan(value: Any) -> Any:
+    """The same with None for NaN, which JSON does not know."""
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes JSON; the file appears when it is whole."""
+    with replacing(path) as aside:
+        aside.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON object. Raises UserError where it is not there or not one."""
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}", "the run is damaged: train it again with --overwrite") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} does not hold a JSON object", "the run is damaged: train it again with --overwrite")
+    return content
