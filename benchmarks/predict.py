@@ -25,13 +25,13 @@ from torchvision.transforms import v2
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.artifacts.image_pixels import ImageReader
 from cxrlt_cli.bench.synthetic import made_up_dataset
+from cxrlt_cli.compute.fold_batch_norms import fold_batch_norms
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.data.batches import batches, rows_in_order
 from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.inference.forward import Member, score
 from cxrlt_cli.inference.views import VIEWS
 from cxrlt_cli.machine import keep_memory
-from cxrlt_cli.model.folding import fold_batch_norms
 from cxrlt_cli.model.network import Network
 from cxrlt_cli.training.recipe import make_network
 

@@ -24,9 +24,9 @@ from torch import nn
 from torch.nn import functional
 
 from cxrlt_cli.bench.roofline import operations_of
+from cxrlt_cli.compute.autotune import LAYOUTS
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.machine import keep_memory
-from cxrlt_cli.training.form import LAYOUTS
 from cxrlt_cli.training.recipe import make_network, make_optimizer
 
 SIZE, BATCH, CLASSES = 224, 16, 26

@@ -21,13 +21,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "text": {"artifacts", "config", "labels", "model"},
     "data": {"artifacts", "tricks"},
     "model": {"data"},
-    "training": {"artifacts", "config", "data", "labels", "metrics", "model", "tricks"},
-    "inference": {"artifacts", "config", "data", "labels", "metrics", "model", "preprocess", "sources", "training"},
-    "report": {"artifacts", "config", "data", "inference", "labels", "metrics", "model", "preprocess", "training"},
+    "training": {"artifacts", "compute", "config", "data", "labels", "metrics", "model", "tricks"},
+    "inference": {"artifacts", "compute", "config", "data", "labels", "metrics", "model", "preprocess", "sources", "training"},
+    "report": {"artifacts", "compute", "config", "data", "inference", "labels", "metrics", "model", "preprocess", "training"},
     "demo": {"config"},
     "cluster": {"artifacts", "config", "data", "model", "text"},
     "study": {"artifacts", "config", "labels", "metrics", "report"},
-    "bench": {"artifacts", "config", "data", "inference", "model", "training"},
+    "bench": {"artifacts", "compute", "config", "data", "inference", "model", "training"},
     "commands": {
         "bench",
         "cluster",
@@ -41,6 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "text",
         "training",
     },
+    "compute": {"artifacts", "model"},
 }
 
 

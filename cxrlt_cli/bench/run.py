@@ -7,11 +7,11 @@ from pathlib import Path
 
 from cxrlt_cli.bench.roofline import memory_rate, operations_of, product_rate, seconds_of
 from cxrlt_cli.bench.workloads import Parts, make_parts
+from cxrlt_cli.compute.autotune import device_name, precision_of
+from cxrlt_cli.compute.device import choose_device
 from cxrlt_cli.config.bench import BenchConfig
 from cxrlt_cli.console import data, say, table
 from cxrlt_cli.machine import keep_memory
-from cxrlt_cli.training.form import device_name, precision_of
-from cxrlt_cli.training.recipe import choose_device
 
 _FEEDING, _NETWORK = ("reading", "augmentation"), ("forward", "backward", "step")
 

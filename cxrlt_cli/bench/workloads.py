@@ -12,24 +12,24 @@ import torch
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.artifacts.run import Run
 from cxrlt_cli.bench.synthetic import made_up_dataset
+from cxrlt_cli.compute.autotune import LAYOUTS, Form, choose_form, precision_of
+from cxrlt_cli.compute.distributed import Ranks
+from cxrlt_cli.compute.fold_batch_norms import fold_batch_norms
+from cxrlt_cli.compute.probe import compile_network, training_pass
 from cxrlt_cli.config.bench import BenchConfig
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.data.batches import Batch, batches, epoch_draws
 from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.inference.forward import Member, score
 from cxrlt_cli.inference.views import VIEWS
-from cxrlt_cli.model.folding import fold_batch_norms
 from cxrlt_cli.model.gradient_checkpointing import checkpoint_blocks
 from cxrlt_cli.model.network import Network
-from cxrlt_cli.training.distributed import Ranks
-from cxrlt_cli.training.form import LAYOUTS, Form, choose_form, precision_of
 from cxrlt_cli.training.loop import Training, descend, gradients
 from cxrlt_cli.training.losses import Counts
 from cxrlt_cli.training.mixing import Inputs
-from cxrlt_cli.training.recipe import make_network, make_optimizer, make_recipe
+from cxrlt_cli.training.recipe import make_network, make_optimizer, make_recipe, workload_of
 from cxrlt_cli.training.records import Records
 from cxrlt_cli.training.state import State
-from cxrlt_cli.training.trial import compile_network, training_pass
 
 _EMBEDDING = 768
 _IMAGES = 1024
@@ -103,7 +103,7 @@ def make_parts(config: BenchConfig, folder: Path, device: torch.device) -> Parts
         encoder=config.encoder, queries=config.queries, classifier=config.classifier, batch_size=config.batch_size,
         precision=config.precision, layout=config.layout,
     )  # fmt: skip
-    form = choose_form(train, config.size, device)
+    form = choose_form(workload_of(train), config.size, device)
     dataset = made_up_dataset(folder, max(_IMAGES, 4 * config.batch_size), config.size, config.classes)
     queries = np.random.default_rng(0).standard_normal((config.classes, _EMBEDDING), np.float32)
     network, _ = make_network(train, queries)

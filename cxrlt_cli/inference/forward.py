@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from cxrlt_cli.artifacts.run import Run, read_checkpoint
+from cxrlt_cli.compute.fold_batch_norms import fold_batch_norms
 from cxrlt_cli.data.augment import normalise, to_unit
 from cxrlt_cli.data.studies import local_codes
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.inference.merging import merge_logits
 from cxrlt_cli.inference.views import View, look
-from cxrlt_cli.model.folding import fold_batch_norms
 from cxrlt_cli.model.network import Network, network_from
 from cxrlt_cli.model.study_fusion import StudyFusion, fusion_from
 

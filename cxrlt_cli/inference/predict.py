@@ -15,6 +15,8 @@ from cxrlt_cli.artifacts.predictions import FORMAT, Predictions, refuse_other_su
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.resolve import find_calibration
 from cxrlt_cli.artifacts.tables import refuse_other_table
+from cxrlt_cli.compute.device import choose_device, choose_precision
+from cxrlt_cli.compute.distributed import Ranks, joined_ranks
 from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.config.study_merging import parse_study
 from cxrlt_cli.console import say, warn
@@ -31,8 +33,6 @@ from cxrlt_cli.machine import keep_memory
 from cxrlt_cli.options import saved
 from cxrlt_cli.preprocess.decode_workers import ImageFile
 from cxrlt_cli.preprocess.settings import settings_from
-from cxrlt_cli.training.distributed import Ranks, joined_ranks
-from cxrlt_cli.training.recipe import choose_device, choose_precision
 from cxrlt_cli.workspace import Workspace
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from cxrlt_cli.artifacts.dataset import Dataset
+from cxrlt_cli.compute.distributed import Ranks
 from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.console import progress
 from cxrlt_cli.data.batches import batches, pinned_for, rows_in_order
@@ -15,7 +16,6 @@ from cxrlt_cli.data.studies import rows_by_study
 from cxrlt_cli.inference.folder import read_folder
 from cxrlt_cli.preprocess.decode_workers import ImageFile
 from cxrlt_cli.preprocess.settings import PixelSettings
-from cxrlt_cli.training.distributed import Ranks
 
 #: (B, S, S) uint8 images, and the (B,) study of each where networks look at whole studies, to (B, C) logits.
 Judge = Callable[[torch.Tensor, np.ndarray | None], np.ndarray]

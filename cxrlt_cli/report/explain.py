@@ -13,6 +13,7 @@ from cxrlt_cli.artifacts.files import check_writable, exclusive, refuse_existing
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.resolve import find_runs
 from cxrlt_cli.artifacts.tables import refuse_other_table
+from cxrlt_cli.compute.device import choose_device
 from cxrlt_cli.config.explain import ExplainConfig
 from cxrlt_cli.console import data, say, table
 from cxrlt_cli.data.dataset_images import DatasetImages
@@ -23,7 +24,6 @@ from cxrlt_cli.options import saved
 from cxrlt_cli.preprocess.settings import read_square, settings_from
 from cxrlt_cli.preprocess.unreadable import UnreadableImageError
 from cxrlt_cli.report.sheet import Subject, draw_sheet
-from cxrlt_cli.training.recipe import choose_device
 from cxrlt_cli.workspace import Workspace, checked_name
 
 _METHODS = {

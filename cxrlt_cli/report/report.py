@@ -7,6 +7,7 @@ import numpy as np
 
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
 from cxrlt_cli.artifacts.files import check_writable, exclusive, refuse_existing, replacing
+from cxrlt_cli.compute.device import choose_device
 from cxrlt_cli.config.report import ReportConfig
 from cxrlt_cli.console import data, say, warn
 from cxrlt_cli.errors import UserError
@@ -19,7 +20,6 @@ from cxrlt_cli.report.page import page
 from cxrlt_cli.report.panels import curve_panels, reliability_panels, training_panels
 from cxrlt_cli.report.subjects import Subject, find_subjects
 from cxrlt_cli.report.together import together
-from cxrlt_cli.training.recipe import choose_device
 from cxrlt_cli.workspace import Workspace, checked_name
 
 

@@ -16,6 +16,7 @@ from cxrlt_cli.artifacts.json_files import write_json
 from cxrlt_cli.artifacts.predictions import Predictions, write_predictions
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.run import Run, newest_finished_run, read_checkpoint, write_checkpoint, write_history, write_status
+from cxrlt_cli.compute.device import choose_device
 from cxrlt_cli.config.fuse import FuseConfig
 from cxrlt_cli.console import progress, say, warn
 from cxrlt_cli.data.augment import normalise, to_unit
@@ -27,7 +28,6 @@ from cxrlt_cli.model.network import Network, network_from
 from cxrlt_cli.model.study_fusion import StudyFusion
 from cxrlt_cli.options import saved
 from cxrlt_cli.training.fusing import FeaturedSplit, Trained, train_fusion
-from cxrlt_cli.training.recipe import choose_device
 from cxrlt_cli.workspace import Workspace
 
 

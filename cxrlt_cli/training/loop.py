@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from cxrlt_cli.artifacts.dataset import Dataset
+from cxrlt_cli.compute.distributed import Ranks
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import progress
 from cxrlt_cli.data.batches import Batch, batches, epoch_draws
@@ -18,7 +19,6 @@ from cxrlt_cli.data.rng import step_seed
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.signals import StopRequest
 from cxrlt_cli.training.averaging import average_epoch, average_step
-from cxrlt_cli.training.distributed import Ranks
 from cxrlt_cli.training.mixing import Inputs
 from cxrlt_cli.training.recipe import Recipe
 from cxrlt_cli.training.records import Pace, Records

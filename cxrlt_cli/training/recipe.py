@@ -1,18 +1,18 @@
 """From flags to tricks: the one place that chooses."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from cxrlt_cli.compute.autotune import Workload
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.data.augment import Amounts, Drawn, augment, draw, normalise, to_unit
 from cxrlt_cli.data.batches import Batch
 from cxrlt_cli.data.corruptions import Disturbances, disturb
-from cxrlt_cli.errors import UserError
 from cxrlt_cli.model.decoder import DecoderSize
 from cxrlt_cli.model.network import Network, NetworkSpec
 from cxrlt_cli.training.losses import Counts, Loss, make_loss
@@ -60,6 +60,11 @@ def make_recipe(config: TrainConfig, counts: Counts, device: torch.device) -> Re
     return Recipe(partial(draw_mixture, config), ahead, inputs, make_loss(config, counts.to(device)))
 
 
+def workload_of(config: TrainConfig) -> Workload:
+    """What of the options decides in which form the network computes fastest."""
+    return Workload(**{field.name: getattr(config, field.name) for field in fields(Workload)})
+
+
 def make_network(config: TrainConfig, queries: np.ndarray) -> tuple[Network, NetworkSpec]:
     """The network that the flags describe, its random weights decided by the seed alone; `--weights` are loaded later."""
     size = DecoderSize(**config.decoder_size)
@@ -91,29 +96,3 @@ def make_optimizer(config: TrainConfig, network: Network) -> torch.optim.Optimiz
         {"params": found, "weight_decay": decays[decayed], "scale": scale} for (scale, decayed), found in groups.items()
     ]
     return torch.optim.AdamW(described, lr=config.rate, fused=True)
-
-
-def choose_device(name: str, local: int = 0) -> torch.device:
-    """The device that `--device` means, for the process `local` of this machine.
-
-    Raises:
-        UserError: CUDA is asked for and not there.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: torch sees no GPU", "run on a node with one, or --device cpu")
-    if name == "cpu" or not torch.cuda.is_available():
-        return torch.device("cpu")
-    device = torch.device("cuda", local % torch.cuda.device_count())  # a launcher may show each process its own GPU alone
-    torch.cuda.set_device(device)
-    return device
-
-
-def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """The type that convolutions and products are computed in."""
-    if name == "auto":
-        if device.type == "cpu":
-            return torch.float32
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    if name == "fp16" and device.type == "cpu":
-        raise UserError("--precision fp16 needs a GPU", "on a CPU: --precision fp32 or bf16")
-    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[name]

@@ -17,6 +17,10 @@ from cxrlt_cli.artifacts.files import check_writable, exclusive, refuse_existing
 from cxrlt_cli.artifacts.json_files import read_json, write_json
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.run import Run, write_status
+from cxrlt_cli.compute.autotune import LAYOUTS, choose_form, earlier_form, form_of, precision_of
+from cxrlt_cli.compute.device import choose_device
+from cxrlt_cli.compute.distributed import Ranks, joined_ranks
+from cxrlt_cli.compute.probe import Pass, compile_network, fitting_parts, training_pass
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import say, warn
 from cxrlt_cli.data.dataset_images import DatasetImages
@@ -27,20 +31,17 @@ from cxrlt_cli.model.network import NetworkSpec
 from cxrlt_cli.options import refuse_changed, saved
 from cxrlt_cli.signals import stop_requests, stops_at_once
 from cxrlt_cli.training.averaging import begin_average
-from cxrlt_cli.training.distributed import Ranks, joined_ranks
 from cxrlt_cli.training.epoch_end import Validator, finish_epoch
 from cxrlt_cli.training.first_checks import refuse_few_images, refuse_what_cannot_start, refuse_wrong_words
-from cxrlt_cli.training.form import LAYOUTS, choose_form, earlier_form, form_of, precision_of
 from cxrlt_cli.training.hard_classes import development_ap
 from cxrlt_cli.training.loop import Training, train_epochs
 from cxrlt_cli.training.losses import Counts
-from cxrlt_cli.training.recipe import choose_device, make_network, make_optimizer, make_recipe
+from cxrlt_cli.training.recipe import make_network, make_optimizer, make_recipe, workload_of
 from cxrlt_cli.training.records import Records
 from cxrlt_cli.training.reweight import class_weights, hardest, parse_reweight
 from cxrlt_cli.training.sampling import drawing_weights
 from cxrlt_cli.training.start_weights import load_start, settled_weights
 from cxrlt_cli.training.state import State, load_state, save_state
-from cxrlt_cli.training.trial import Pass, compile_network, fitting_parts, training_pass
 from cxrlt_cli.workspace import Workspace
 
 
@@ -130,7 +131,8 @@ def _start(config: TrainConfig, workspace: Workspace, run: Run, sources: _Source
         described = _describe(config, workspace, sources)
         refuse_what_cannot_start(config, described["encoder_weights"], sources.train, ranks)
         size = int(sources.train.settings["size"])
-        form = earlier_form(workspace.runs, config, size, device) or choose_form(config, size, device)
+        workload = workload_of(config)
+        form = earlier_form(workspace.runs, workload, size, device) or choose_form(workload, size, device)
         return _Start({**described, "form": form.saved()}, begun=False, kept=False, done=False)
     described = read_json(run.config)
     _refuse_changed(config, described, run, sources)

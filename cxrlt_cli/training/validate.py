@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from cxrlt_cli.artifacts.dataset import Dataset
+from cxrlt_cli.compute.distributed import Ranks
 from cxrlt_cli.data.augment import normalise, to_unit
 from cxrlt_cli.data.batches import batches, pinned_for, rows_in_order
 from cxrlt_cli.data.dataset_images import DatasetImages
@@ -13,7 +14,6 @@ from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.metrics.ranking import mean_of_defined, per_class
 from cxrlt_cli.model.network import Network
 from cxrlt_cli.signals import StopRequest
-from cxrlt_cli.training.distributed import Ranks
 from cxrlt_cli.training.loop import Training
 from cxrlt_cli.tricks.bce import bce
 from cxrlt_cli.tricks.masked_mean import masked_mean

@@ -16,8 +16,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from cxrlt_cli.artifacts.predictions import read_predictions
 from cxrlt_cli.artifacts.run import read_checkpoint
+from cxrlt_cli.compute.distributed import find_ranks, first_node
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.training.distributed import find_ranks, first_node
 
 
 def _status(run: Path) -> dict[str, Any]:

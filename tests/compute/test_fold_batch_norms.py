@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from cxrlt_cli.compute.fold_batch_norms import fold_batch_norms
 from cxrlt_cli.model.encoder import VisualEncoder
-from cxrlt_cli.model.folding import fold_batch_norms
 
 
 def _trained(name: str) -> VisualEncoder:

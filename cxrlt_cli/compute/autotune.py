@@ -9,11 +9,10 @@ import torch
 from torch import nn
 
 from cxrlt_cli.artifacts.json_files import read_json
-from cxrlt_cli.config.train import TrainConfig
+from cxrlt_cli.compute.device import choose_precision
 from cxrlt_cli.console import say
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.model.encoder import VisualEncoder
-from cxrlt_cli.training.recipe import choose_precision
 
 LAYOUTS = {"channels-last": torch.channels_last, "plain": torch.contiguous_format}
 _PRECISIONS = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
@@ -22,6 +21,19 @@ _PIXELS = 8 * 224 * 224  # of the batch that is measured with
 #: How many times the images/s of what is usual another must have: a busy machine's accidents decide nothing, and less
 #: precision is not taken for little.
 _LAYOUT_GAIN, _PRECISION_GAIN = 1.1, 1.2
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What of a run decides which form is fastest, named as in the options of its `config.json`."""
+
+    encoder: str
+    stride: str
+    drop_path: float
+    batch_size: int
+    freeze: str
+    precision: str
+    layout: str
 
 
 @dataclass(frozen=True)
@@ -50,24 +62,24 @@ class Form:
         return asdict(self)
 
 
-def choose_form(config: TrainConfig, size: int, device: torch.device) -> Form:
+def choose_form(workload: Workload, size: int, device: torch.device) -> Form:
     """The form of a new run: what the flags say, and, where they say auto, what is fastest here for this encoder and size.
 
     Raises:
         UserError: the flags name what the device has not, or no encoder.
     """
     usual_layout = "channels-last" if device.type == "cuda" or size >= 112 else "plain"
-    layout = usual_layout if config.layout == "auto" else config.layout
-    usual = Form(_PRECISIONS[choose_precision(config.precision, device)], layout)
+    layout = usual_layout if workload.layout == "auto" else workload.layout
+    usual = Form(_PRECISIONS[choose_precision(workload.precision, device)], layout)
     others = []
-    if config.layout == "auto":
+    if workload.layout == "auto":
         others.append(Form(usual.precision, "plain" if layout == "channels-last" else "channels-last"))
-    if config.precision == "auto":
+    if workload.precision == "auto":
         others.append(Form("bf16" if usual.precision == "fp32" else "fp32", layout))
-    if not others or config.freeze == "encoder":  # a frozen encoder has no way back to measure
+    if not others or workload.freeze == "encoder":  # a frozen encoder has no way back to measure
         return usual
     try:
-        speeds = _measure(config, size, device, [usual, *others])
+        speeds = _measure(workload, size, device, [usual, *others])
     except (RuntimeError, AssertionError, ValueError):  # an encoder that cannot take this size says so in its own words later
         return usual
     chosen = _fastest(speeds, usual)
@@ -76,7 +88,7 @@ def choose_form(config: TrainConfig, size: int, device: torch.device) -> Form:
     return Form(chosen.precision, chosen.layout, rates, device_name(device))
 
 
-def earlier_form(runs: Path, config: TrainConfig, size: int, device: torch.device) -> Form | None:
+def earlier_form(runs: Path, workload: Workload, size: int, device: torch.device) -> Form | None:
     """What was measured for another run of the folder that computes the same on such a device, None where there is none.
 
     Runs that are compared so compute alike, also where a measurement would come out now so, now otherwise.
@@ -85,16 +97,13 @@ def earlier_form(runs: Path, config: TrainConfig, size: int, device: torch.devic
         try:
             described = read_json(path)
             form = form_of(described)
-            same = all(described["options"].get(name) == getattr(config, name) for name in _DECISIVE)
+            same = all(described["options"].get(name) == value for name, value in asdict(workload).items())
             if same and described["pixels"]["size"] == size and form.device == device_name(device):
                 say(f"computes in {form.name}, as was measured for {path.parent}")
                 return form
         except (UserError, KeyError, AttributeError, TypeError):  # a damaged run, or one of another version
             continue
     return None
-
-
-_DECISIVE = ("encoder", "stride", "drop_path", "batch_size", "freeze", "precision", "layout")
 
 
 def device_name(device: torch.device) -> str:
@@ -117,12 +126,12 @@ def _fastest(speeds: dict[str, float], usual: Form) -> Form:
     return Form(precision, layout)
 
 
-def _measure(config: TrainConfig, size: int, device: torch.device, forms: list[Form]) -> dict[str, float]:
+def _measure(workload: Workload, size: int, device: torch.device, forms: list[Form]) -> dict[str, float]:
     """Images/s of each form: the best of a few rounds, in turn, after one that does not count. No later draw is changed."""
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices):
-        encoder = VisualEncoder(config.encoder, config.drop_path, int(config.stride)).to(device).train()
-        images = torch.randn(max(1, min(config.batch_size, _PIXELS // size**2)), 1, size, size, device=device)
+        encoder = VisualEncoder(workload.encoder, workload.drop_path, int(workload.stride)).to(device).train()
+        images = torch.randn(max(1, min(workload.batch_size, _PIXELS // size**2)), 1, size, size, device=device)
         seconds: dict[str, list[float]] = {form.name: [] for form in forms}
         end = time.monotonic() + _SECONDS
         for counts in range(_ROUNDS + 1):

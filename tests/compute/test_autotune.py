@@ -8,10 +8,11 @@ import torch
 from conftest import TRAIN, Run
 
 from cxrlt_cli.artifacts.run import read_checkpoint
+from cxrlt_cli.compute import autotune
+from cxrlt_cli.compute.autotune import Form, choose_form, form_of
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.training import form as form_module
-from cxrlt_cli.training.form import Form, choose_form, form_of
+from cxrlt_cli.training.recipe import workload_of
 
 CPU = torch.device("cpu")
 
@@ -33,8 +34,8 @@ def _weights(run: Path) -> dict[str, torch.Tensor]:
 def test_only_what_is_clearly_faster_is_chosen(
     seconds: dict[str, float], chosen: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(form_module, "_pass", lambda _encoder, _images, form: seconds[form.name])
-    found = choose_form(TrainConfig(encoder="resnet18", batch_size=4), 32, CPU)
+    monkeypatch.setattr(autotune, "_pass", lambda _encoder, _images, form: seconds[form.name])
+    found = choose_form(workload_of(TrainConfig(encoder="resnet18", batch_size=4)), 32, CPU)
     assert found.name == chosen
     assert found.images_per_s == {name: round(4 / time, 2) for name, time in seconds.items()}
     assert f"computes in {chosen}; measured: fp32, plain 4.0 images/s" in capsys.readouterr().err
@@ -42,13 +43,15 @@ def test_only_what_is_clearly_faster_is_chosen(
 
 def test_what_flags_say_is_not_measured_and_a_measurement_changes_no_draw(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(3)
-    measured = choose_form(TrainConfig(encoder="resnet18", batch_size=2, layout="plain"), 32, CPU)
+    measured = choose_form(workload_of(TrainConfig(encoder="resnet18", batch_size=2, layout="plain")), 32, CPU)
     drawn = torch.rand(2)
     torch.manual_seed(3)
     assert torch.equal(drawn, torch.rand(2))
     assert set(measured.images_per_s) == {"fp32, plain", "bf16, plain"}
-    monkeypatch.setattr(form_module, "_pass", None)
-    assert choose_form(TrainConfig(precision="bf16", layout="channels-last"), 32, CPU) == Form("bf16", "channels-last")
+    monkeypatch.setattr(autotune, "_pass", None)
+    assert choose_form(workload_of(TrainConfig(precision="bf16", layout="channels-last")), 32, CPU) == Form(
+        "bf16", "channels-last"
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,12 +84,12 @@ def test_what_must_fail_fails_before_anything_is_measured(
 
 def test_a_run_keeps_its_form(cxrlt: Run, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     speeds = {"fp32, plain": 1.0, "fp32, channels-last": 0.5, "bf16, plain": 2.0}
-    monkeypatch.setattr(form_module, "_pass", lambda _encoder, _images, form: speeds[form.name])
+    monkeypatch.setattr(autotune, "_pass", lambda _encoder, _images, form: speeds[form.name])
     auto = [*TRAIN, "--epochs", "1", "--layout", "auto", "--precision", "auto"]
     assert cxrlt(*auto, "--name", "measured").code == 0
     described = json.loads((tmp_path / "runs/measured/config.json").read_text())
     assert form_of(described).name == "fp32, channels-last"
-    monkeypatch.setattr(form_module, "_pass", None)  # nothing more is measured
+    monkeypatch.setattr(autotune, "_pass", None)  # nothing more is measured
     ended = cxrlt(*auto, "--name", "alike", "--seed", "1")
     assert ended.code == 0, ended.err
     assert "computes in fp32, channels-last, as was measured for" in ended.err

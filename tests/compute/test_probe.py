@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from cxrlt_cli.compute.probe import compile_network, fitting_parts, training_pass
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.training.trial import compile_network, fitting_parts, training_pass
 
 CPU = torch.device("cpu")
 
