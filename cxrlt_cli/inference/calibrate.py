@@ -14,10 +14,10 @@ from cxrlt_cli.artifacts.resolve import Entry, find_entry
 from cxrlt_cli.config.calibrate import CalibrateConfig
 from cxrlt_cli.console import data, say, table, warn
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.inference.calibrated import calibrated
-from cxrlt_cli.inference.scored import Scored, read_scored
 from cxrlt_cli.metrics.calibration import expected_calibration_error, fit_isotonic, fit_temperature, sigmoid
 from cxrlt_cli.options import saved
+from cxrlt_cli.scores.apply_calibration import calibrated
+from cxrlt_cli.scores.labelled import Scored, read_scored
 from cxrlt_cli.workspace import Workspace, checked_name
 
 

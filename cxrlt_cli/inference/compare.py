@@ -14,8 +14,8 @@ from cxrlt_cli.console import data, say
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.inference.comparison_table import as_text
 from cxrlt_cli.inference.entries import differing
-from cxrlt_cli.inference.scored import Scored, read_scored
 from cxrlt_cli.options import saved
+from cxrlt_cli.scores.labelled import Scored, read_scored
 from cxrlt_cli.workspace import Workspace
 
 

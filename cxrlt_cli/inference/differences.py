@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from cxrlt_cli.inference.scored import Scored
 from cxrlt_cli.labels.groups import GROUPS, rule
 from cxrlt_cli.metrics.bootstrap import resample
 from cxrlt_cli.metrics.intervals import holm, p_values, percentile_interval
 from cxrlt_cli.metrics.ranking import means_of_defined, per_class
+from cxrlt_cli.scores.labelled import Scored
 
 Row = dict[str, Any]
 

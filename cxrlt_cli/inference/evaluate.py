@@ -10,12 +10,12 @@ from cxrlt_cli.artifacts.resolve import find_calibration, find_entry, find_predi
 from cxrlt_cli.config.evaluate import EvaluateConfig
 from cxrlt_cli.console import data, say
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.inference.calibrated import calibrated_scores
 from cxrlt_cli.inference.evaluation_table import as_text
 from cxrlt_cli.inference.further_columns import with_columns_of
 from cxrlt_cli.inference.levels import check_columns
-from cxrlt_cli.inference.scored import Scored, read_scored
 from cxrlt_cli.options import saved
+from cxrlt_cli.scores.apply_calibration import calibrated_scores
+from cxrlt_cli.scores.labelled import Scored, read_scored
 from cxrlt_cli.workspace import Workspace, checked_name
 
 

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cxrlt_cli.inference.scored import Scored
 from cxrlt_cli.metrics.bootstrap import resample
 from cxrlt_cli.metrics.calibration import expected_calibration_error, sigmoid
 from cxrlt_cli.metrics.intervals import percentile_interval
 from cxrlt_cli.metrics.ranking import PerClass, average_precision, means_of_defined, per_class
 from cxrlt_cli.metrics.resampled_decisions import resample_calibration_error, resample_decisions
 from cxrlt_cli.metrics.thresholds import at_specificity, best_f1, decide
+from cxrlt_cli.scores.labelled import Scored
 
 
 @dataclass(frozen=True)

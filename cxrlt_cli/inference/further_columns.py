@@ -7,7 +7,7 @@ import pandas as pd
 
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed
-from cxrlt_cli.inference.scored import Scored
+from cxrlt_cli.scores.labelled import Scored
 from cxrlt_cli.sources.listing import read_text_table, refuse_blank
 
 _KEYS = ("image_id", "study_id", "patient_id")  # the first that is there joins

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from cxrlt_cli.errors import UserError, nearest
-from cxrlt_cli.inference.scored import Scored
+from cxrlt_cli.scores.labelled import Scored
 
 AGE_BANDS = (0, 20, 40, 60, 80)  # years at which a band begins
 _MOST_NUMBERS = 12  # different numbers of a column that are subgroups of their own; more are quarters

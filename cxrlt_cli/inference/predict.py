@@ -22,7 +22,6 @@ from cxrlt_cli.config.study_merging import parse_study
 from cxrlt_cli.console import say, warn
 from cxrlt_cli.data.studies import Studies, studies_of_table
 from cxrlt_cli.errors import UserError, listed
-from cxrlt_cli.inference.calibrated import apply_calibration, refuse_other_classes
 from cxrlt_cli.inference.chosen import Chosen, choose_runs
 from cxrlt_cli.inference.folder import ListColumns, image_files, listed_files
 from cxrlt_cli.inference.forward import Member, load_members, score
@@ -33,6 +32,7 @@ from cxrlt_cli.machine import keep_memory
 from cxrlt_cli.options import saved
 from cxrlt_cli.preprocess.decode_workers import ImageFile
 from cxrlt_cli.preprocess.settings import settings_from
+from cxrlt_cli.scores.apply_calibration import apply_calibration, refuse_other_classes
 from cxrlt_cli.workspace import Workspace
 
 

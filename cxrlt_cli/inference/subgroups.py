@@ -6,8 +6,8 @@ import numpy as np
 
 from cxrlt_cli.inference.figures import Figure, ranking_figures
 from cxrlt_cli.inference.levels import levels_of
-from cxrlt_cli.inference.scored import Scored
 from cxrlt_cli.inference.summary import means, with_interval
+from cxrlt_cli.scores.labelled import Scored
 
 Row = dict[str, Any]
 

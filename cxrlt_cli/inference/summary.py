@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from cxrlt_cli.inference.figures import Figure, Thresholds
-from cxrlt_cli.inference.scored import Scored
 from cxrlt_cli.labels.groups import Group
 from cxrlt_cli.metrics.calibration import sigmoid
 from cxrlt_cli.metrics.ranking import PerClass
+from cxrlt_cli.scores.labelled import Scored
 
 Row = dict[str, Any]
 _MEANS = {"ap": "mAP", "auroc": "mean_auroc", "f1": "mean_f1", "sensitivity": "mean_sensitivity", "ece": "mean_ece"}

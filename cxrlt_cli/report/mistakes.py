@@ -13,9 +13,9 @@ from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.inference.explain import explain
 from cxrlt_cli.inference.forward import Member, load_members
-from cxrlt_cli.inference.scored import Scored
 from cxrlt_cli.report.overlay import LOOKED, MATTERED, peak_of, veil
 from cxrlt_cli.report.subjects import Subject
+from cxrlt_cli.scores.labelled import Scored
 
 _SIDE, _VEIL = 288, 72  # px of a picture, and of the veil over it
 

@@ -14,8 +14,8 @@ from cxrlt_cli.artifacts.resolve import find_runs
 from cxrlt_cli.artifacts.run import Run, read_history
 from cxrlt_cli.artifacts.tables import read_any_header, read_header
 from cxrlt_cli.errors import UserError, nearest
-from cxrlt_cli.inference.calibrated import calibrated_scores
-from cxrlt_cli.inference.scored import Scored, read_scored
+from cxrlt_cli.scores.apply_calibration import calibrated_scores
+from cxrlt_cli.scores.labelled import Scored, read_scored
 from cxrlt_cli.workspace import Workspace, newest
 
 

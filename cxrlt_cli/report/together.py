@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from cxrlt_cli.inference.scored import Scored
 from cxrlt_cli.report.cooccurrence import counts_together
+from cxrlt_cli.scores.labelled import Scored
 
 _LEVELS = 8  # shades of a cell
 

@@ -14,8 +14,8 @@ from sklearn.metrics import log_loss
 from cxrlt_cli.artifacts.calibration import read_calibration
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.artifacts.predictions import Predictions, read_predictions, write_predictions
-from cxrlt_cli.inference.calibrated import apply_calibration
 from cxrlt_cli.metrics.ranking import per_class
+from cxrlt_cli.scores.apply_calibration import apply_calibration
 
 
 @pytest.fixture

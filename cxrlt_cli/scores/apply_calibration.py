@@ -9,8 +9,8 @@ from cxrlt_cli.artifacts.calibration import Calibration
 from cxrlt_cli.artifacts.predictions import Predictions
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed
-from cxrlt_cli.inference.scored import Scored
 from cxrlt_cli.metrics.calibration import isotonic_logits, keeping_order
+from cxrlt_cli.scores.labelled import Scored
 
 
 def refuse_other_classes(calibration: Calibration, classes: list[str]) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from cxrlt_cli.console import warn
 from cxrlt_cli.data.studies import studies_of_table
-from cxrlt_cli.inference.scored import Scored
+from cxrlt_cli.scores.labelled import Scored
 
 StudyMerge = Literal["mean", "max"]
 
