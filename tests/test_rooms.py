@@ -57,6 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "cluster",
         "config",
         "demo",
+        "evaluate",
         "inference",
         "labels",
         "preprocess",
@@ -67,6 +68,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "compute": {"artifacts", "model"},
     "scores": {"artifacts", "data", "labels", "metrics"},
+    "evaluate": {"artifacts", "config", "labels", "metrics", "scores", "sources"},
 }
 
 

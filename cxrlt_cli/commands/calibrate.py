@@ -10,6 +10,6 @@ def calibrate(config: CalibrateConfig, workspace: Workspace) -> None:
     Each class on its own, over the images whose label of it is known. The order of images, and with it AP and AUROC, stays
     as it is.
     """
-    from cxrlt_cli.inference import calibrate as stage
+    from cxrlt_cli.evaluate import calibrate as stage
 
     stage.calibrate(config, workspace)

@@ -10,6 +10,6 @@ def compare(config: CompareConfig, workspace: Workspace) -> None:
     All score the same images, and each resample of the patients scores them all: the differences are paired. p-values of
     classes are corrected for their number (Holm). Only the options that differ are shown.
     """
-    from cxrlt_cli.inference import compare as stage
+    from cxrlt_cli.evaluate import compare as stage
 
     stage.compare(config, workspace)

@@ -11,6 +11,6 @@ def evaluate(config: EvaluateConfig, workspace: Workspace) -> None:
     medium and tail. Unknown labels are left out class by class; a class without a positive is undefined, left out of the
     means, and named. Images and classes are joined by name.
     """
-    from cxrlt_cli.inference import evaluate as stage
+    from cxrlt_cli.evaluate import evaluate as stage
 
     stage.evaluate(config, workspace)

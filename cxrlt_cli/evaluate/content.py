@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from cxrlt_cli.config.evaluate import EvaluateConfig
-from cxrlt_cli.inference.figures import Thresholds, choose_thresholds, decision_figures, micro_ap, ranking_figures
-from cxrlt_cli.inference.subgroups import subgroup_rows
-from cxrlt_cli.inference.summary import class_rows, means, threshold_columns, with_interval
+from cxrlt_cli.evaluate.bootstrap_metrics import Thresholds, choose_thresholds, decision_figures, micro_ap, ranking_figures
+from cxrlt_cli.evaluate.metric_rows import class_rows, means, threshold_columns, with_interval
+from cxrlt_cli.evaluate.subgroup_metrics import subgroup_rows
 from cxrlt_cli.labels.groups import GROUPS, rule
 from cxrlt_cli.scores.labelled import Scored
 from cxrlt_cli.scores.study_level import one_row_a_study

@@ -12,8 +12,8 @@ from cxrlt_cli.artifacts.resolve import Entry, find_entries
 from cxrlt_cli.config.compare import CompareConfig
 from cxrlt_cli.console import data, say
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.inference.comparison_table import as_text
-from cxrlt_cli.inference.entries import differing
+from cxrlt_cli.evaluate.comparison_table import as_text
+from cxrlt_cli.evaluate.option_diff import differing
 from cxrlt_cli.options import saved
 from cxrlt_cli.scores.labelled import Scored, read_scored
 from cxrlt_cli.workspace import Workspace
@@ -31,7 +31,7 @@ def compare(config: CompareConfig, workspace: Workspace) -> None:
     entries = find_entries(config.compared, workspace)
     dataset = read_dataset(config.dataset or workspace.dataset)
     scored = _same_images(entries, dataset, config.split)
-    from cxrlt_cli.inference.differences import differences_to_base  # torch comes with it
+    from cxrlt_cli.evaluate.paired_rows import differences_to_base  # torch comes with it
 
     first = scored[0]
     content = without_nan(

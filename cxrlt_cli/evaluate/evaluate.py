@@ -10,9 +10,9 @@ from cxrlt_cli.artifacts.resolve import find_calibration, find_entry, find_predi
 from cxrlt_cli.config.evaluate import EvaluateConfig
 from cxrlt_cli.console import data, say
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.inference.evaluation_table import as_text
-from cxrlt_cli.inference.further_columns import with_columns_of
-from cxrlt_cli.inference.levels import check_columns
+from cxrlt_cli.evaluate.join_columns import with_columns_of
+from cxrlt_cli.evaluate.subgroups import check_columns
+from cxrlt_cli.evaluate.terminal_table import as_text
 from cxrlt_cli.options import saved
 from cxrlt_cli.scores.apply_calibration import calibrated_scores
 from cxrlt_cli.scores.labelled import Scored, read_scored
@@ -50,7 +50,7 @@ def evaluate(config: EvaluateConfig, workspace: Workspace) -> None:
         inputs.append(config.by_table)
         scored = with_columns_of(scored, config.by_table)
     check_columns(scored, config.by)
-    from cxrlt_cli.inference.evaluation import evaluation_of  # torch comes with it: not before all input is found good
+    from cxrlt_cli.evaluate.content import evaluation_of  # torch comes with it: not before all input is found good
 
     provenance = record(saved(config), inputs)
     metrics, rows, subgroups = evaluation_of(config, scored, chosen_on)

@@ -14,7 +14,7 @@ from sklearn.metrics import average_precision_score, f1_score, recall_score, roc
 
 from cxrlt_cli.artifacts.dataset import Dataset, write_dataset
 from cxrlt_cli.artifacts.predictions import Predictions
-from cxrlt_cli.inference.levels import subgroup_of
+from cxrlt_cli.evaluate.subgroups import subgroup_of
 from cxrlt_cli.metrics.calibration import expected_calibration_error
 from cxrlt_cli.metrics.resampling import multiplicities
 

@@ -1,4 +1,4 @@
-"""Runs and predictions as a user names them, and the options that made them."""
+"""The options in which runs or predictions differ."""
 
 from typing import Any
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from cxrlt_cli.inference.figures import Figure, ranking_figures
-from cxrlt_cli.inference.levels import levels_of
-from cxrlt_cli.inference.summary import means, with_interval
+from cxrlt_cli.evaluate.bootstrap_metrics import Figure, ranking_figures
+from cxrlt_cli.evaluate.metric_rows import means, with_interval
+from cxrlt_cli.evaluate.subgroups import levels_of
 from cxrlt_cli.scores.labelled import Scored
 
 Row = dict[str, Any]

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from cxrlt_cli.inference.figures import Figure, Thresholds
+from cxrlt_cli.evaluate.bootstrap_metrics import Figure, Thresholds
 from cxrlt_cli.labels.groups import Group
 from cxrlt_cli.metrics.calibration import sigmoid
 from cxrlt_cli.metrics.ranking import PerClass
