@@ -26,11 +26,11 @@ from cxrlt_cli.data.augment import normalise, to_unit
 from cxrlt_cli.demo.anatomy import expose, new_patient, new_position
 from cxrlt_cli.demo.findings import paint
 from cxrlt_cli.demo.population import FINDINGS
-from cxrlt_cli.inference.attention import looked_at
+from cxrlt_cli.explain.attention import looked_at
+from cxrlt_cli.explain.attribution import METHODS, mattered
+from cxrlt_cli.explain.heatmap import enlarged, marked
 from cxrlt_cli.inference.forward import Member, load_members
-from cxrlt_cli.inference.relevance import METHODS, mattered
 from cxrlt_cli.preprocess.resize import resize
-from cxrlt_cli.report.overlay import enlarged, marked
 
 DRAWN, SEED, AREAS = 192, 20_231_114, 8  # px; of pictures that no demonstration draws; random areas a picture
 

@@ -21,9 +21,9 @@ from cxrlt_cli.artifacts.run import Run
 from cxrlt_cli.console import table
 from cxrlt_cli.data.augment import normalise, to_unit
 from cxrlt_cli.data.dataset_images import DatasetImages
-from cxrlt_cli.inference.attention import looked_at
+from cxrlt_cli.explain.attention import looked_at
+from cxrlt_cli.explain.heatmap import enlarged
 from cxrlt_cli.inference.forward import Member, load_members
-from cxrlt_cli.report.overlay import enlarged
 
 BATCH = 64
 

@@ -40,6 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "compute",
         "config",
         "data",
+        "explain",
         "inference",
         "labels",
         "metrics",
@@ -58,6 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "config",
         "demo",
         "evaluate",
+        "explain",
         "inference",
         "labels",
         "preprocess",
@@ -69,6 +71,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "compute": {"artifacts", "model"},
     "scores": {"artifacts", "data", "labels", "metrics"},
     "evaluate": {"artifacts", "config", "labels", "metrics", "scores", "sources"},
+    "explain": {"artifacts", "compute", "config", "data", "inference", "model", "preprocess"},
 }
 
 

@@ -10,6 +10,6 @@ def explain(config: ExplainConfig, workspace: Workspace) -> None:
     Draws a sheet an image to explanations/NAME/, over the radiograph as the network saw it, and keeps the maps in maps.parquet.
     Attention is where a query took its values from; whether they spoke for the label, Grad-CAM tells.
     """
-    from cxrlt_cli.report.explain import explain_images
+    from cxrlt_cli.explain.explain import explain_images
 
     explain_images(config, workspace)

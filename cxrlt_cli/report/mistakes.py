@@ -11,9 +11,9 @@ from PIL import Image
 
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.data.dataset_images import DatasetImages
-from cxrlt_cli.inference.explain import explain
+from cxrlt_cli.explain.explain_image import explain
+from cxrlt_cli.explain.heatmap import LOOKED, MATTERED, peak_of, veil
 from cxrlt_cli.inference.forward import Member, load_members
-from cxrlt_cli.report.overlay import LOOKED, MATTERED, peak_of, veil
 from cxrlt_cli.report.subjects import Subject
 from cxrlt_cli.scores.labelled import Scored
 

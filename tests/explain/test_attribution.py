@@ -5,13 +5,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cxrlt_cli.inference.attention import looked_at
-from cxrlt_cli.inference.relevance import Method, attributions, blurred, feature_shares, grad_cam, mattered
+from cxrlt_cli.explain.attention import looked_at
+from cxrlt_cli.explain.attribution import Method, attributions, blurred, feature_shares, grad_cam, mattered
+from cxrlt_cli.explain.heatmap import enlarged, marked
 from cxrlt_cli.model.classifiers import SeparateClassifiers
 from cxrlt_cli.model.decoder import DecoderSize, LabelQueryDecoder
 from cxrlt_cli.model.label_queries import LabelQueries
 from cxrlt_cli.model.network import Network, NetworkSpec
-from cxrlt_cli.report.overlay import enlarged, marked
 
 
 def _pooled() -> Network:

@@ -1,6 +1,6 @@
 """Where each label's query looked: the decoder's attention, read while the network runs.
 
-Attention says where a query took its values from, not what those values were worth: see `relevance` for that.
+Attention says where a query took its values from, not what those values were worth: see `attribution` for that.
 """
 
 from typing import Any, Literal

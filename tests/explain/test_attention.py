@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cxrlt_cli.inference.attention import Layers, looked_at, rollout
+from cxrlt_cli.explain.attention import Layers, looked_at, rollout
 from cxrlt_cli.model.decoder import DecoderSize, LayerAttention, sine_positions
 from cxrlt_cli.model.network import Decoder, Network, NetworkSpec, Queries
 

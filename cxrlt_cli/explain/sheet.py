@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from cxrlt_cli.artifacts.files import replacing
-from cxrlt_cli.inference.explain import Explained
-from cxrlt_cli.report.overlay import LOOKED, MATTERED, enlarged, marked, peak_of, veil
+from cxrlt_cli.explain.explain_image import Explained
+from cxrlt_cli.explain.heatmap import LOOKED, MATTERED, enlarged, marked, peak_of, veil
 
 _COLUMNS, _SIDE = 5, 2.5  # labels side by side; inches a picture
 _GRAY, _INK = "#6b6b6b", "#1a1a1a"

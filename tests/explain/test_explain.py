@@ -8,7 +8,7 @@ import pytest
 from conftest import TRAIN, Run
 from PIL import Image
 
-from cxrlt_cli.report.overlay import marked, peak_of, strength, veil
+from cxrlt_cli.explain.heatmap import marked, peak_of, strength, veil
 
 
 @pytest.fixture

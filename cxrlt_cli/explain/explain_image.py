@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from cxrlt_cli.data.augment import normalise, to_unit
-from cxrlt_cli.inference.attention import Layers, looked_at
+from cxrlt_cli.explain.attention import Layers, looked_at
+from cxrlt_cli.explain.attribution import Method, mattered
 from cxrlt_cli.inference.forward import Member
-from cxrlt_cli.inference.relevance import Method, mattered
 
 
 @dataclass(frozen=True)
