@@ -16,13 +16,14 @@ from cxrlt_cli.artifacts.run import Run
 from cxrlt_cli.console import table
 from cxrlt_cli.data.batches import batches, rows_in_order
 from cxrlt_cli.data.dataset_images import DatasetImages
-from cxrlt_cli.inference.forward import load_members, score
-from cxrlt_cli.inference.greedy_selection import select_greedily
-from cxrlt_cli.inference.merging import merge_logits
-from cxrlt_cli.inference.views import VIEWS
 from cxrlt_cli.metrics.bootstrap import resample
 from cxrlt_cli.metrics.intervals import p_values, percentile_interval
 from cxrlt_cli.metrics.ranking import mean_of_defined, per_class
+from cxrlt_cli.predict.greedy_selection import select_greedily
+from cxrlt_cli.predict.members import load_members
+from cxrlt_cli.predict.merge import merge_logits
+from cxrlt_cli.predict.score import score
+from cxrlt_cli.predict.tta import VIEWS
 
 MERGES = {"mean": "arithmetic mean", "geomean": "geometric mean", "logits": "mean of logits"}
 RESAMPLES = 2000

@@ -29,7 +29,7 @@ from cxrlt_cli.demo.population import FINDINGS
 from cxrlt_cli.explain.attention import looked_at
 from cxrlt_cli.explain.attribution import METHODS, mattered
 from cxrlt_cli.explain.heatmap import enlarged, marked
-from cxrlt_cli.inference.forward import Member, load_members
+from cxrlt_cli.predict.members import Member, load_members
 from cxrlt_cli.preprocess.resize import resize
 
 DRAWN, SEED, AREAS = 192, 20_231_114, 8  # px; of pictures that no demonstration draws; random areas a picture

@@ -23,7 +23,7 @@ from cxrlt_cli.data.augment import normalise, to_unit
 from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.explain.attention import looked_at
 from cxrlt_cli.explain.heatmap import enlarged
-from cxrlt_cli.inference.forward import Member, load_members
+from cxrlt_cli.predict.members import Member, load_members
 
 BATCH = 64
 

@@ -29,10 +29,11 @@ from cxrlt_cli.compute.fold_batch_norms import fold_batch_norms
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.data.batches import batches, rows_in_order
 from cxrlt_cli.data.dataset_images import DatasetImages
-from cxrlt_cli.inference.forward import Member, score
-from cxrlt_cli.inference.views import VIEWS
 from cxrlt_cli.machine import keep_memory
 from cxrlt_cli.model.network import Network
+from cxrlt_cli.predict.members import Member
+from cxrlt_cli.predict.score import score
+from cxrlt_cli.predict.tta import VIEWS
 from cxrlt_cli.training.recipe import make_network
 
 SIZE, BATCH, CLASSES = 224, 16, 26

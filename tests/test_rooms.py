@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": {"artifacts", "tricks"},
     "model": {"data"},
     "training": {"artifacts", "compute", "config", "data", "labels", "metrics", "model", "tricks"},
-    "inference": {
+    "predict": {
         "artifacts",
         "compute",
         "config",
@@ -41,10 +41,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         "config",
         "data",
         "explain",
-        "inference",
         "labels",
         "metrics",
         "model",
+        "predict",
         "preprocess",
         "scores",
         "training",
@@ -52,7 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "demo": {"config"},
     "cluster": {"artifacts", "config", "data", "model", "text"},
     "study": {"artifacts", "config", "labels", "metrics", "report"},
-    "bench": {"artifacts", "compute", "config", "data", "inference", "model", "training"},
+    "bench": {"artifacts", "compute", "config", "data", "model", "predict", "training"},
     "commands": {
         "bench",
         "cluster",
@@ -60,8 +60,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "demo",
         "evaluate",
         "explain",
-        "inference",
         "labels",
+        "predict",
         "preprocess",
         "report",
         "study",
@@ -71,7 +71,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "compute": {"artifacts", "model"},
     "scores": {"artifacts", "data", "labels", "metrics"},
     "evaluate": {"artifacts", "config", "labels", "metrics", "scores", "sources"},
-    "explain": {"artifacts", "compute", "config", "data", "inference", "model", "preprocess"},
+    "explain": {"artifacts", "compute", "config", "data", "model", "predict", "preprocess"},
 }
 
 

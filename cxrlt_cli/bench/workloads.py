@@ -20,10 +20,11 @@ from cxrlt_cli.config.bench import BenchConfig
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.data.batches import Batch, batches, epoch_draws
 from cxrlt_cli.data.dataset_images import DatasetImages
-from cxrlt_cli.inference.forward import Member, score
-from cxrlt_cli.inference.views import VIEWS
 from cxrlt_cli.model.gradient_checkpointing import checkpoint_blocks
 from cxrlt_cli.model.network import Network
+from cxrlt_cli.predict.members import Member
+from cxrlt_cli.predict.score import score
+from cxrlt_cli.predict.tta import VIEWS
 from cxrlt_cli.training.loop import Training, descend, gradients
 from cxrlt_cli.training.losses import Counts
 from cxrlt_cli.training.mixing import Inputs

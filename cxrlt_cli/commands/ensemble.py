@@ -10,6 +10,6 @@ def ensemble(config: EnsembleConfig, workspace: Workspace) -> None:
     Nothing is scored anew. Members and weights go to ensembles/NAME.json, which `cxrlt predict --ensemble NAME` takes for any
     images; the merged scores go to predictions/NAME.parquet.
     """
-    from cxrlt_cli.inference.ensemble import make_ensemble
+    from cxrlt_cli.predict.ensemble import make_ensemble
 
     make_ensemble(config, workspace)

@@ -10,6 +10,6 @@ def predict(config: PredictConfig, workspace: Workspace) -> None:
     A split, or a folder of new images, to predictions/NAME.parquet: a logit a class. Each image is read once; every view of
     it is made from the pixels in memory and scored by every run.
     """
-    from cxrlt_cli.inference.predict import predict_images
+    from cxrlt_cli.predict.predict import predict_images
 
     predict_images(config, workspace)

@@ -20,8 +20,8 @@ from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.errors import UserError, nearest
 from cxrlt_cli.explain.explain_image import Explained, explain
 from cxrlt_cli.explain.sheet import Subject, draw_sheet
-from cxrlt_cli.inference.forward import Member, load_members
 from cxrlt_cli.options import saved
+from cxrlt_cli.predict.members import Member, load_members
 from cxrlt_cli.preprocess.settings import read_square, settings_from
 from cxrlt_cli.preprocess.unreadable import UnreadableImageError
 from cxrlt_cli.workspace import Workspace, checked_name

@@ -8,7 +8,7 @@ import torch
 from cxrlt_cli.data.augment import normalise, to_unit
 from cxrlt_cli.explain.attention import Layers, looked_at
 from cxrlt_cli.explain.attribution import Method, mattered
-from cxrlt_cli.inference.forward import Member
+from cxrlt_cli.predict.members import Member
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.explain.explain_image import explain
 from cxrlt_cli.explain.heatmap import LOOKED, MATTERED, peak_of, veil
-from cxrlt_cli.inference.forward import Member, load_members
+from cxrlt_cli.predict.members import Member, load_members
 from cxrlt_cli.report.subjects import Subject
 from cxrlt_cli.scores.labelled import Scored
 

@@ -10,7 +10,7 @@ from dicom_files import write_dicom
 from PIL import Image
 
 from cxrlt_cli.artifacts.source_table import read_source_table
-from cxrlt_cli.inference.folder import read_folder
+from cxrlt_cli.predict.folder import read_folder
 from cxrlt_cli.preprocess.decode_workers import ImageFile
 from cxrlt_cli.preprocess.remarks import Remark, RemarkCounts
 from cxrlt_cli.preprocess.settings import PixelSettings

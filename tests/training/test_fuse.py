@@ -11,7 +11,7 @@ from conftest import TRAIN, Run, prepared
 
 from cxrlt_cli.artifacts.dataset import read_dataset
 from cxrlt_cli.artifacts.predictions import read_predictions
-from cxrlt_cli.inference.merging import merge_logits
+from cxrlt_cli.predict.merge import merge_logits
 
 
 @pytest.fixture

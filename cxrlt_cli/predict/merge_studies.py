@@ -8,7 +8,7 @@ import pandas as pd
 from cxrlt_cli.config.study_merging import parse_study
 from cxrlt_cli.console import say
 from cxrlt_cli.data.studies import Studies, make_studies
-from cxrlt_cli.inference.merging import merge_logits
+from cxrlt_cli.predict.merge import merge_logits
 from cxrlt_cli.sources.listing import read_text_table, refuse_blank, refuse_duplicates, require
 
 

@@ -13,7 +13,7 @@ from cxrlt_cli.console import progress
 from cxrlt_cli.data.batches import batches, pinned_for, rows_in_order
 from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.data.studies import rows_by_study
-from cxrlt_cli.inference.folder import read_folder
+from cxrlt_cli.predict.folder import read_folder
 from cxrlt_cli.preprocess.decode_workers import ImageFile
 from cxrlt_cli.preprocess.settings import PixelSettings
 

@@ -19,12 +19,12 @@ from cxrlt_cli.config.study_merging import parse_study
 from cxrlt_cli.console import data, say, table
 from cxrlt_cli.data.studies import studies_of_table
 from cxrlt_cli.errors import UserError, listed
-from cxrlt_cli.inference.greedy_selection import Selection, select_greedily
-from cxrlt_cli.inference.member_scores import MemberScores, read_members
-from cxrlt_cli.inference.merging import merge_logits
-from cxrlt_cli.inference.study_merging import merge_by_study, merge_studies
 from cxrlt_cli.metrics.ranking import mean_of_defined, per_class
 from cxrlt_cli.options import saved
+from cxrlt_cli.predict.ensemble_members import MemberScores, read_members
+from cxrlt_cli.predict.greedy_selection import Selection, select_greedily
+from cxrlt_cli.predict.merge import merge_logits
+from cxrlt_cli.predict.merge_studies import merge_by_study, merge_studies
 from cxrlt_cli.workspace import Workspace
 
 

@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score
 
 from cxrlt_cli.artifacts.dataset import read_dataset
 from cxrlt_cli.artifacts.predictions import Predictions, read_predictions, write_predictions
-from cxrlt_cli.inference.merging import merge_logits
+from cxrlt_cli.predict.merge import merge_logits
 
 
 @pytest.fixture

@@ -22,14 +22,15 @@ from cxrlt_cli.config.study_merging import parse_study
 from cxrlt_cli.console import say, warn
 from cxrlt_cli.data.studies import Studies, studies_of_table
 from cxrlt_cli.errors import UserError, listed
-from cxrlt_cli.inference.chosen import Chosen, choose_runs
-from cxrlt_cli.inference.folder import ListColumns, image_files, listed_files
-from cxrlt_cli.inference.forward import Member, load_members, score
-from cxrlt_cli.inference.scoring import Part, batches_of, score_folder, score_split
-from cxrlt_cli.inference.study_merging import merge_studies, studies_of_list
-from cxrlt_cli.inference.views import VIEWS
 from cxrlt_cli.machine import keep_memory
 from cxrlt_cli.options import saved
+from cxrlt_cli.predict.batches import Part, batches_of, score_folder, score_split
+from cxrlt_cli.predict.folder import ListColumns, image_files, listed_files
+from cxrlt_cli.predict.members import Member, load_members
+from cxrlt_cli.predict.merge_studies import merge_studies, studies_of_list
+from cxrlt_cli.predict.score import score
+from cxrlt_cli.predict.select import Chosen, choose_runs
+from cxrlt_cli.predict.tta import VIEWS
 from cxrlt_cli.preprocess.decode_workers import ImageFile
 from cxrlt_cli.preprocess.settings import settings_from
 from cxrlt_cli.scores.apply_calibration import apply_calibration, refuse_other_classes

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from cxrlt_cli.inference.greedy_selection import select_greedily
-from cxrlt_cli.inference.merging import merge_logits
+from cxrlt_cli.predict.greedy_selection import select_greedily
+from cxrlt_cli.predict.merge import merge_logits
 
 
 def test_by_hand() -> None:

@@ -7,7 +7,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from cxrlt_cli.inference.merging import merge_logits
+from cxrlt_cli.predict.merge import merge_logits
 
 HOW = ["geomean", "mean", "logits"]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cxrlt_cli.inference.merging import merge_logits
+from cxrlt_cli.predict.merge import merge_logits
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from conftest import CLASSES, TRAIN, Run
 from cxrlt_cli.artifacts.dataset import read_dataset
 from cxrlt_cli.artifacts.predictions import read_predictions
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.inference.folder import ListColumns, listed_files
-from cxrlt_cli.inference.merging import merge_logits
+from cxrlt_cli.predict.folder import ListColumns, listed_files
+from cxrlt_cli.predict.merge import merge_logits
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as torchvision
 
 from cxrlt_cli.config.predict import VIEW_COUNT
-from cxrlt_cli.inference.views import VIEWS, View, look
+from cxrlt_cli.predict.tta import VIEWS, View, look
 
 
 def test_the_first_view_is_the_image_itself() -> None:

@@ -11,8 +11,8 @@ from conftest import TRAIN, Run, prepared
 from cxrlt_cli.artifacts.dataset import read_dataset
 from cxrlt_cli.artifacts.predictions import read_predictions
 from cxrlt_cli.data.studies import Studies
-from cxrlt_cli.inference.merging import merge_logits
-from cxrlt_cli.inference.study_merging import merge_by_study
+from cxrlt_cli.predict.merge import merge_logits
+from cxrlt_cli.predict.merge_studies import merge_by_study
 
 
 def _studies(codes: list[int], lateral: list[float]) -> Studies:

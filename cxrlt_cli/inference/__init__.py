@@ -1,1 +1,0 @@
-"""From runs to scores: forward passes, views, merging of views and models."""

@@ -1,0 +1,65 @@
+"""One or several trained networks that score images."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cxrlt_cli.data.augment import normalise, to_unit
+from cxrlt_cli.data.studies import local_codes
+from cxrlt_cli.predict.members import Member
+from cxrlt_cli.predict.merge import merge_logits
+from cxrlt_cli.predict.tta import View, look
+
+
+def score(
+    members: list[Member],
+    views: tuple[View, ...],
+    merge: str,
+    images: Tensor,
+    studies: np.ndarray | None = None,
+    precision: torch.dtype = torch.float32,
+) -> np.ndarray:
+    """Scores a batch.
+
+    Args:
+        members: the networks.
+        views: what to look at.
+        merge: `geomean`, `mean` or `logits`, over views and members alike.
+        images: (B, S, S) uint8.
+        studies: (B,) the study of each, whole studies; for fused members, which give each image its study's logits.
+        precision: of convolutions and products.
+
+    Returns:
+        (B, C) float32 logits in the order of the first member's classes.
+    """
+    images = images.to(next(members[0].network.parameters()).device, non_blocking=True)
+    reduced = torch.autocast(images.device.type, precision, enabled=precision != torch.float32)
+    with torch.inference_mode(), reduced:
+        logits = np.concatenate([_logits(member, images, views, studies)[:, :, member.order] for member in members])
+    if len(logits) == 1:
+        single: np.ndarray = logits[0]
+        return single
+    weights = np.repeat([member.weight for member in members], len(views))
+    return merge_logits(logits, merge, weights).astype(np.float32)
+
+
+def _logits(member: Member, images: Tensor, views: tuple[View, ...], studies: np.ndarray | None) -> np.ndarray:
+    """(views, B, C) of (B, S, S) uint8 images, in the order of the member's own classes."""
+    if member.fusion is None:
+        return np.asarray(_in_views(member.network, images, views).float().cpu().numpy())
+    assert studies is not None, "fused members look at whole studies"
+    codes = torch.from_numpy(local_codes(studies)).to(images.device)
+    features = _in_views(member.network.label_features, images, views)
+    return np.stack([member.fusion(seen, codes)[codes].float().cpu().numpy() for seen in features])
+
+
+def _in_views(network: Callable[[Tensor], Tensor], images: Tensor, views: tuple[View, ...]) -> Tensor:
+    """(views, B, ...) of what the network says; all views of some images are one batch, no larger than that of the images."""
+    parts = []
+    for part in torch.split(images, -(-len(images) // len(views))):
+        unit = to_unit(part)
+        looks = normalise(torch.cat([look(unit, view) for view in views]))
+        parts.append(torch.unflatten(network(looks), 0, (len(views), len(part))))
+    return torch.cat(parts, dim=1)
