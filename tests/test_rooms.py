@@ -60,6 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "demo",
         "evaluate",
         "explain",
+        "info",
         "labels",
         "predict",
         "preprocess",
@@ -72,6 +73,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "scores": {"artifacts", "data", "labels", "metrics"},
     "evaluate": {"artifacts", "config", "labels", "metrics", "scores", "sources"},
     "explain": {"artifacts", "compute", "config", "data", "model", "predict", "preprocess"},
+    "info": {"artifacts", "config", "report"},
 }
 
 

@@ -10,6 +10,6 @@ def info(config: InfoConfig, workspace: Workspace) -> None:
     Of a dataset: images, patients and positives by source and split, unknown labels, which labels come together. Of images: how
     many are done, how they were made, their gray values.
     """
-    from cxrlt_cli.report.info import tell
+    from cxrlt_cli.info.info import tell
 
     tell(config, workspace)

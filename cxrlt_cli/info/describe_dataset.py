@@ -8,8 +8,8 @@ import pandas as pd
 
 from cxrlt_cli.artifacts.dataset import SPLITS, Dataset, read_dataset
 from cxrlt_cli.console import table
+from cxrlt_cli.info.description import Told
 from cxrlt_cli.report.cooccurrence import counts_together, draw_cooccurrence, strongest_pairs
-from cxrlt_cli.report.told import Told
 
 
 def describe_dataset(path: Path) -> Told:

@@ -18,8 +18,8 @@ from cxrlt_cli.artifacts.source_table import BLANK, read_source_table
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import table
 from cxrlt_cli.errors import listed
+from cxrlt_cli.info.description import Told
 from cxrlt_cli.options import saved
-from cxrlt_cli.report.told import Told
 
 
 def describe_source_table(path: Path) -> Told:

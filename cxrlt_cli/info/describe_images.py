@@ -11,7 +11,7 @@ from cxrlt_cli.artifacts.image_file import read_attributes
 from cxrlt_cli.artifacts.image_pixels import ImageReader
 from cxrlt_cli.artifacts.source_table import read_source_table
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.report.told import Told
+from cxrlt_cli.info.description import Told
 
 _SAMPLE = 256
 _SHEET = 64  # images

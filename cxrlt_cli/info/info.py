@@ -16,9 +16,9 @@ from cxrlt_cli.artifacts.tables import read_any_header
 from cxrlt_cli.config.info import InfoConfig
 from cxrlt_cli.console import data, say
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.report.describe_dataset import describe_dataset, draw_dataset
-from cxrlt_cli.report.describe_images import describe_images, draw_images
-from cxrlt_cli.report.describe_others import (
+from cxrlt_cli.info.describe_dataset import describe_dataset, draw_dataset
+from cxrlt_cli.info.describe_images import describe_images, draw_images
+from cxrlt_cli.info.describe_others import (
     describe_calibration,
     describe_comparison,
     describe_embeddings,
@@ -28,7 +28,7 @@ from cxrlt_cli.report.describe_others import (
     describe_run,
     describe_source_table,
 )
-from cxrlt_cli.report.told import Told
+from cxrlt_cli.info.description import Told
 from cxrlt_cli.workspace import Workspace
 
 _KINDS = (

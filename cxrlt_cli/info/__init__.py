@@ -1,0 +1,1 @@
+"""What an artifact is, read from its content."""
