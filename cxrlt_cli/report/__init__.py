@@ -1,1 +1,1 @@
-"""Figures, and what is told of artifacts."""
+"""One self-contained HTML page about runs, and its figures as files."""

@@ -6,7 +6,7 @@ import math
 from importlib import resources
 from typing import Any
 
-from cxrlt_cli.report.numbers import Estimate
+from cxrlt_cli.report.metrics import Estimate
 
 _DASH = "\N{EN DASH}"
 

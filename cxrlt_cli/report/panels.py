@@ -6,7 +6,7 @@ import numpy as np
 
 from cxrlt_cli.labels.groups import GROUPS
 from cxrlt_cli.metrics.curves import precision_recall, reliability, roc
-from cxrlt_cli.report.numbers import Numbers
+from cxrlt_cli.report.metrics import Numbers
 from cxrlt_cli.report.subjects import Subject
 
 _MOST_POINTS = 160

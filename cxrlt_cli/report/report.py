@@ -11,15 +11,14 @@ from cxrlt_cli.compute.device import choose_device
 from cxrlt_cli.config.report import ReportConfig
 from cxrlt_cli.console import data, say, warn
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.report.content import charts, class_rows, company, comparison, head_of, what_was_run
-from cxrlt_cli.report.evaluated import at_thresholds, subgroups
-from cxrlt_cli.report.figure_files import draw_figures
+from cxrlt_cli.report.content import at_thresholds, charts, class_rows, company, comparison, head_of, subgroups, what_was_run
+from cxrlt_cli.report.cooccurrence import together
+from cxrlt_cli.report.matplotlib_figures import draw_figures
+from cxrlt_cli.report.metrics import Numbers, numbers_of
 from cxrlt_cli.report.mistakes import pictures, worst
-from cxrlt_cli.report.numbers import Numbers, numbers_of
 from cxrlt_cli.report.page import page
 from cxrlt_cli.report.panels import curve_panels, reliability_panels, training_panels
 from cxrlt_cli.report.subjects import Subject, find_subjects
-from cxrlt_cli.report.together import together
 from cxrlt_cli.workspace import Workspace, checked_name
 
 

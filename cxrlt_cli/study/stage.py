@@ -20,9 +20,9 @@ from cxrlt_cli.console import data, say, warn
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.labels.groups import assign, rule
 from cxrlt_cli.options import saved
-from cxrlt_cli.report.study_figure import draw_study
 from cxrlt_cli.study import declared
 from cxrlt_cli.study.declared import Study, Variant
+from cxrlt_cli.study.figure import draw_study
 from cxrlt_cli.study.plan import Given, Plan, Task
 from cxrlt_cli.study.score import Judged, class_rows, mean_rows, score
 from cxrlt_cli.study.table import as_text

@@ -13,9 +13,9 @@ from PIL import Image
 from sklearn.metrics import average_precision_score
 
 from cxrlt_cli.artifacts.dataset import read_dataset, write_dataset
+from cxrlt_cli.report.cooccurrence import together
 from cxrlt_cli.report.mistakes import worst
 from cxrlt_cli.report.panels import nice
-from cxrlt_cli.report.together import together
 from cxrlt_cli.scores.labelled import Scored
 
 

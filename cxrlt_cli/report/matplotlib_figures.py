@@ -7,11 +7,10 @@ import numpy as np
 
 from cxrlt_cli.artifacts.files import replacing
 from cxrlt_cli.labels.groups import GROUPS
-from cxrlt_cli.report.cooccurrence import draw_cooccurrence
-from cxrlt_cli.report.numbers import Numbers
+from cxrlt_cli.report.cooccurrence import Together, draw_cooccurrence
+from cxrlt_cli.report.metrics import Numbers
 from cxrlt_cli.report.panels import Panel, Series
 from cxrlt_cli.report.subjects import Subject
-from cxrlt_cli.report.together import Together
 
 #: Told apart by everybody, and dark enough on white; the page has the same, and lighter ones for dark screens.
 COLOURS = ("#0b62a4", "#c04a00", "#007a5a", "#8e4585", "#7a6500", "#4a4a4a")
