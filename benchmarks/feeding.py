@@ -29,8 +29,8 @@ from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.data.batches import batches, epoch_draws
 from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.machine import keep_memory
-from cxrlt_cli.training.losses import Counts
-from cxrlt_cli.training.recipe import make_recipe
+from cxrlt_cli.train.batch_pipeline import make_recipe
+from cxrlt_cli.train.loss import Counts
 
 SIZE, COUNT, BATCH = 224, 2048, 64
 Read = Callable[[int], Image.Image]

@@ -34,7 +34,7 @@ from cxrlt_cli.model.network import Network
 from cxrlt_cli.predict.members import Member
 from cxrlt_cli.predict.score import score
 from cxrlt_cli.predict.tta import VIEWS
-from cxrlt_cli.training.recipe import make_network
+from cxrlt_cli.train.build import make_network
 
 SIZE, BATCH, CLASSES = 224, 16, 26
 CPU = torch.device("cpu")

@@ -27,7 +27,7 @@ from cxrlt_cli.bench.roofline import operations_of
 from cxrlt_cli.compute.autotune import LAYOUTS
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.machine import keep_memory
-from cxrlt_cli.training.recipe import make_network, make_optimizer
+from cxrlt_cli.train.build import make_network, make_optimizer
 
 SIZE, BATCH, CLASSES = 224, 16, 26
 CPU = torch.device("cpu")

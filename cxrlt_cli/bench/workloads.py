@@ -25,12 +25,13 @@ from cxrlt_cli.model.network import Network
 from cxrlt_cli.predict.members import Member
 from cxrlt_cli.predict.score import score
 from cxrlt_cli.predict.tta import VIEWS
-from cxrlt_cli.training.loop import Training, descend, gradients
-from cxrlt_cli.training.losses import Counts
-from cxrlt_cli.training.mixing import Inputs
-from cxrlt_cli.training.recipe import make_network, make_optimizer, make_recipe, workload_of
-from cxrlt_cli.training.records import Records
-from cxrlt_cli.training.state import State
+from cxrlt_cli.train.batch_mixing import Inputs
+from cxrlt_cli.train.batch_pipeline import make_recipe
+from cxrlt_cli.train.build import make_network, make_optimizer, workload_of
+from cxrlt_cli.train.loop import Training, descend, gradients
+from cxrlt_cli.train.loss import Counts
+from cxrlt_cli.train.run_log import Records
+from cxrlt_cli.train.state import State
 
 _EMBEDDING = 768
 _IMAGES = 1024

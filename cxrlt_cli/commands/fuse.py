@@ -11,6 +11,6 @@ def fuse(config: FuseConfig, workspace: Workspace) -> None:
     classifiers behind it, are trained. The result is a run of its own, which `cxrlt predict` takes as any other: every image
     gets the score of its study.
     """
-    from cxrlt_cli.training.fuse import fuse_run
+    from cxrlt_cli.train.fuse import fuse_run
 
     fuse_run(config, workspace)

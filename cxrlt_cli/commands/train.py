@@ -11,6 +11,6 @@ def train(config: TrainConfig, workspace: Workspace) -> None:
     class's AP, best.pt the weights of the highest mean. SIGTERM and SIGUSR1 save and stop; the same command with --resume
     goes on.
     """
-    from cxrlt_cli.training.train import train_run
+    from cxrlt_cli.train.train import train_run
 
     train_run(config, workspace)

@@ -218,7 +218,7 @@ class TrainConfig:
         return {**sizes, "dropout": self.decoder_dropout, "positions": self.decoder_positions == "sine"}
 
     def _check_smoothing(self) -> None:
-        """Losses whose minimum is far from the smoothed target; `tests/training/test_smoothing.py` computes the logits."""
+        """Losses whose minimum is far from the smoothed target; `tests/train/test_smoothing.py` computes the logits."""
         name = self.loss.partition(":")[0]
         if self.label_smoothing and name in _MOVED:
             raise UserError(

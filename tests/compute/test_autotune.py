@@ -12,7 +12,7 @@ from cxrlt_cli.compute import autotune
 from cxrlt_cli.compute.autotune import Form, choose_form, form_of
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.training.recipe import workload_of
+from cxrlt_cli.train.build import workload_of
 
 CPU = torch.device("cpu")
 
@@ -74,7 +74,7 @@ def test_what_must_fail_fails_before_anything_is_measured(
     def measured(*_: object) -> None:
         raise AssertionError("measured")
 
-    monkeypatch.setattr("cxrlt_cli.training.train.choose_form", measured)
+    monkeypatch.setattr("cxrlt_cli.train.train.choose_form", measured)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     ended = cxrlt(*TRAIN, "--layout", "auto", "--precision", "auto", *options)
     assert ended.code == 2, ended.err

@@ -13,7 +13,7 @@ from cxrlt_cli.model.classifiers import SeparateClassifiers
 from cxrlt_cli.model.decoder import DecoderSize, LabelQueryDecoder, sine_positions
 from cxrlt_cli.model.label_queries import LabelQueries
 from cxrlt_cli.model.network import Network
-from cxrlt_cli.training.recipe import make_network
+from cxrlt_cli.train.build import make_network
 
 CHANNELS = 8
 EMBEDDINGS = torch.randn(5, 12, generator=torch.Generator().manual_seed(7))

@@ -15,7 +15,7 @@ from cxrlt_cli.model.decoder import DecoderSize
 from cxrlt_cli.model.glori import Glori
 from cxrlt_cli.model.network import network_from
 from cxrlt_cli.model.study_fusion import StudyFusion
-from cxrlt_cli.training.recipe import make_network
+from cxrlt_cli.train.build import make_network
 
 SIZE = DecoderSize(layers=1, heads=2, width=8, feedforward=12, dropout=0.1)
 

@@ -11,7 +11,7 @@ from conftest import CACHE, TRAIN, Run, classes_file
 from cxrlt_cli.artifacts.run import read_checkpoint
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.training.recipe import make_network, make_optimizer
+from cxrlt_cli.train.build import make_network, make_optimizer
 from cxrlt_cli.tricks.layer_decay import rate_scales
 
 SMALL = {"encoder": "resnet18", "decoder_layers": 1, "decoder_width": 32, "decoder_feedforward": 32, "decoder_heads": 2}

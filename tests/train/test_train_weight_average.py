@@ -11,8 +11,8 @@ from conftest import TRAIN, Run
 from cxrlt_cli.artifacts.run import read_checkpoint
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.training.averaging import average_epoch, begin_average, parse_average
-from cxrlt_cli.training.state import State
+from cxrlt_cli.train.state import State
+from cxrlt_cli.train.weight_average import average_epoch, begin_average, parse_average
 
 
 def _model(path: Path, key: str = "model") -> dict[str, torch.Tensor]:

@@ -13,7 +13,7 @@ import torch
 from conftest import TRAIN, TRAIN_BY_IMAGE, Run, ended, start_ranks
 
 from cxrlt_cli.artifacts.run import read_checkpoint
-from cxrlt_cli.training import loop, recipe, train, validate
+from cxrlt_cli.train import batch_pipeline, loop, train, validate
 
 #: Three steps an epoch; with statistics of batch norms, and dropout.
 SMALL = [*TRAIN, "--encoder", "timm:test_resnet", "--epochs", "3"]
@@ -104,13 +104,13 @@ def test_stopped_at_a_chosen_moment_and_resumed_it_ends_bit_equal(
 def test_a_step_that_is_not_finite_is_told_and_skipped(
     cxrlt: Run, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make, factor = recipe.make_loss, iter([1.0, 1.0, float("nan"), 1.0, float("inf"), 1.0, 1.0, 1.0, 1.0])
+    make, factor = batch_pipeline.make_loss, iter([1.0, 1.0, float("nan"), 1.0, float("inf"), 1.0, 1.0, 1.0, 1.0])
 
     def broken(*arguments: Any) -> Any:
         loss = make(*arguments)
         return lambda *given: loss(*given) * next(factor)
 
-    monkeypatch.setattr(recipe, "make_loss", broken)
+    monkeypatch.setattr(batch_pipeline, "make_loss", broken)
     done = cxrlt(*SMALL, "--average", "ema:0.9")
     assert done.code == 0, done.err
     run = tmp_path / "runs/test_resnet"

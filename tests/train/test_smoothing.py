@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.training.losses import DEFAULTS
+from cxrlt_cli.train.loss import DEFAULTS
 from cxrlt_cli.tricks.asymmetric import asymmetric
 from cxrlt_cli.tricks.bce import bce
 from cxrlt_cli.tricks.focal import focal

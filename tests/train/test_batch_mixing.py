@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from cxrlt_cli.config.train import TrainConfig
-from cxrlt_cli.training.mixing import Inputs, draw_mixture, mixed
+from cxrlt_cli.train.batch_mixing import Inputs, draw_mixture, mixed
 
 IMAGES = torch.rand(8, 1, 16, 16, generator=torch.Generator().manual_seed(0))
 TARGETS = torch.eye(8)

@@ -8,7 +8,7 @@ import torch
 
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.training.losses import DEFAULTS, Counts, make_loss, parse_loss
+from cxrlt_cli.train.loss import DEFAULTS, Counts, make_loss, parse_loss
 from cxrlt_cli.tricks.asymmetric import asymmetric
 from cxrlt_cli.tricks.bce import bce
 from cxrlt_cli.tricks.distribution_balanced import negative_tolerant

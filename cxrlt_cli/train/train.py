@@ -30,18 +30,19 @@ from cxrlt_cli.model.gradient_checkpointing import checkpoint_blocks
 from cxrlt_cli.model.network import NetworkSpec
 from cxrlt_cli.options import refuse_changed, saved
 from cxrlt_cli.signals import stop_requests, stops_at_once
-from cxrlt_cli.training.averaging import begin_average
-from cxrlt_cli.training.epoch_end import Validator, finish_epoch
-from cxrlt_cli.training.first_checks import refuse_few_images, refuse_what_cannot_start, refuse_wrong_words
-from cxrlt_cli.training.hard_classes import development_ap
-from cxrlt_cli.training.loop import Training, train_epochs
-from cxrlt_cli.training.losses import Counts
-from cxrlt_cli.training.recipe import make_network, make_optimizer, make_recipe, workload_of
-from cxrlt_cli.training.records import Records
-from cxrlt_cli.training.reweight import class_weights, hardest, parse_reweight
-from cxrlt_cli.training.sampling import drawing_weights
-from cxrlt_cli.training.start_weights import load_start, settled_weights
-from cxrlt_cli.training.state import State, load_state, save_state
+from cxrlt_cli.train.batch_pipeline import make_recipe
+from cxrlt_cli.train.build import make_network, make_optimizer, workload_of
+from cxrlt_cli.train.checkpointing import Validator, finish_epoch
+from cxrlt_cli.train.class_weights import class_weights, hardest, parse_reweight
+from cxrlt_cli.train.first_checks import refuse_few_images, refuse_what_cannot_start, refuse_wrong_words
+from cxrlt_cli.train.hard_classes import development_ap
+from cxrlt_cli.train.loop import Training, train_epochs
+from cxrlt_cli.train.loss import Counts
+from cxrlt_cli.train.run_log import Records
+from cxrlt_cli.train.sampler import drawing_weights
+from cxrlt_cli.train.start_weights import load_start, settled_weights
+from cxrlt_cli.train.state import State, load_state, save_state
+from cxrlt_cli.train.weight_average import begin_average
 from cxrlt_cli.workspace import Workspace
 
 

@@ -13,7 +13,7 @@ from cxrlt_cli.artifacts.run import read_checkpoint
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.model.imagenet import _cached, _url
-from cxrlt_cli.training.start_weights import settled_weights
+from cxrlt_cli.train.start_weights import settled_weights
 
 AUTO = [*TRAIN, "--weights", "auto", "--epochs", "1"]
 WARNING = "warning: the encoder starts from random weights"

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from cxrlt_cli.training.schedule import rate_at
+from cxrlt_cli.train.lr_schedule import rate_at
 
 
 def test_warm_up_rises_to_the_peak() -> None:

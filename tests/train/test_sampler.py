@@ -10,7 +10,7 @@ from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.data.batches import epoch_draws
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.training.sampling import drawing_weights, sampling_weights
+from cxrlt_cli.train.sampler import drawing_weights, sampling_weights
 
 TARGETS = np.array([[1, 0]] * 90 + [[0, 1]] * 10, dtype=np.uint8)
 

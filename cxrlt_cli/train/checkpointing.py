@@ -13,9 +13,9 @@ from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.model.network import NetworkSpec
 from cxrlt_cli.signals import StopRequest
-from cxrlt_cli.training.loop import Training
-from cxrlt_cli.training.state import State
-from cxrlt_cli.training.validate import Validation, validate
+from cxrlt_cli.train.loop import Training
+from cxrlt_cli.train.state import State
+from cxrlt_cli.train.validate import Validation, validate
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.metrics.ranking import mean_of_defined, per_class
 from cxrlt_cli.model.network import Network
 from cxrlt_cli.signals import StopRequest
-from cxrlt_cli.training.loop import Training
+from cxrlt_cli.train.loop import Training
 from cxrlt_cli.tricks.bce import bce
 from cxrlt_cli.tricks.masked_mean import masked_mean
 

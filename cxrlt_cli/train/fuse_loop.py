@@ -15,7 +15,7 @@ from cxrlt_cli.data.studies import local_codes, rows_by_study
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.metrics.ranking import mean_of_defined, per_class
 from cxrlt_cli.model.study_fusion import StudyFusion
-from cxrlt_cli.training.schedule import rate_at
+from cxrlt_cli.train.lr_schedule import rate_at
 from cxrlt_cli.tricks.bce import bce
 from cxrlt_cli.tricks.masked_mean import masked_mean
 

@@ -6,7 +6,7 @@ import math
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.model.network import Network
-from cxrlt_cli.training.state import State
+from cxrlt_cli.train.state import State
 from cxrlt_cli.tricks.weight_average import ema_decay, move_average, swa_decay
 
 _DEFAULTS = {"ema": 0.999, "swa": 0.75}

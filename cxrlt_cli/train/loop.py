@@ -18,12 +18,12 @@ from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.data.rng import step_seed
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.signals import StopRequest
-from cxrlt_cli.training.averaging import average_epoch, average_step
-from cxrlt_cli.training.mixing import Inputs
-from cxrlt_cli.training.recipe import Recipe
-from cxrlt_cli.training.records import Pace, Records
-from cxrlt_cli.training.schedule import rate_at
-from cxrlt_cli.training.state import State
+from cxrlt_cli.train.batch_mixing import Inputs
+from cxrlt_cli.train.batch_pipeline import Recipe
+from cxrlt_cli.train.lr_schedule import rate_at
+from cxrlt_cli.train.run_log import Pace, Records
+from cxrlt_cli.train.state import State
+from cxrlt_cli.train.weight_average import average_epoch, average_step
 
 
 @dataclass(frozen=True)

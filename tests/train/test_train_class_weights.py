@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.training.reweight import class_weights, hardest, parse_reweight
+from cxrlt_cli.train.class_weights import class_weights, hardest, parse_reweight
 
 CLASSES = ["Effusion", "Mass", "Hernia", "Fibrosis"]
 POSITIVES, KNOWN = np.array([400, 50, 4, 16]), np.full(4, 1000)

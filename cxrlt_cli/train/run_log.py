@@ -13,7 +13,7 @@ from cxrlt_cli.artifacts.run import Run, write_status
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import dated, say
 from cxrlt_cli.errors import UserError, reported_os_errors
-from cxrlt_cli.training.state import State, save_state
+from cxrlt_cli.train.state import State, save_state
 
 Item = TypeVar("Item")
 

@@ -27,7 +27,7 @@ from cxrlt_cli.errors import UserError, reported_os_errors
 from cxrlt_cli.model.network import Network, network_from
 from cxrlt_cli.model.study_fusion import StudyFusion
 from cxrlt_cli.options import saved
-from cxrlt_cli.training.fusing import FeaturedSplit, Trained, train_fusion
+from cxrlt_cli.train.fuse_loop import FeaturedSplit, Trained, train_fusion
 from cxrlt_cli.workspace import Workspace
 
 

@@ -3,11 +3,11 @@
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.training.averaging import parse_average
-from cxrlt_cli.training.losses import parse_loss
-from cxrlt_cli.training.reweight import parse_reweight
-from cxrlt_cli.training.sampling import drawing_weights
-from cxrlt_cli.training.start_weights import check_start
+from cxrlt_cli.train.class_weights import parse_reweight
+from cxrlt_cli.train.loss import parse_loss
+from cxrlt_cli.train.sampler import drawing_weights
+from cxrlt_cli.train.start_weights import check_start
+from cxrlt_cli.train.weight_average import parse_average
 
 
 def refuse_wrong_words(config: TrainConfig) -> None:

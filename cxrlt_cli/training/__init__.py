@@ -1,1 +1,0 @@
-"""Training. Read `loop.py` first; `recipe.py` is the one place that chooses tricks from flags."""
