@@ -11,6 +11,6 @@ def study(config: StudyConfig, workspace: Workspace) -> None:
     goes on where it was stopped. studies/NAME/ then holds table.csv, per_class.csv, study.json and figures: mAP by group,
     spread over seeds, paired differences to the first variant with intervals and p-values by a bootstrap over patients.
     """
-    from cxrlt_cli.study.stage import run_study
+    from cxrlt_cli.study.study import run_study
 
     run_study(config, workspace)

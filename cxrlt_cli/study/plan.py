@@ -12,7 +12,7 @@ from cxrlt_cli.config.merge import MergeConfig
 from cxrlt_cli.config.study import StudyConfig
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.study.declared import Study, Variant
+from cxrlt_cli.study.spec import Study, Variant
 from cxrlt_cli.workspace import Workspace
 
 

@@ -9,8 +9,8 @@ from cxrlt_cli.config.merge import MergeConfig
 from cxrlt_cli.config.study import StudyConfig
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.options import saved
-from cxrlt_cli.study.declared import Study, Variant, read_study
 from cxrlt_cli.study.plan import Given, Plan, Task, merge_options
+from cxrlt_cli.study.spec import Study, Variant, read_study
 from cxrlt_cli.workspace import Workspace
 
 MERGE = MergeConfig(label_space="chestxray14", missing=("absent", "b=ignore"), train_only=("b",), hierarchy=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.study.declared import read_study
+from cxrlt_cli.study.spec import read_study
 
 
 @pytest.mark.parametrize("name", ["heads", "classifier", "reweight", "text", "missing", "external", "bag", "complexity"])

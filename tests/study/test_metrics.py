@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from cxrlt_cli.study.score import Judged, class_rows, mean_rows, score
+from cxrlt_cli.study.metrics import Judged, class_rows, mean_rows, score
 
 RNG = np.random.default_rng(0)
 TARGETS = (RNG.random((300, 4)) < [0.5, 0.3, 0.1, 0.0]).astype(np.uint8)

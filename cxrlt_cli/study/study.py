@@ -20,13 +20,13 @@ from cxrlt_cli.console import data, say, warn
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.labels.groups import assign, rule
 from cxrlt_cli.options import saved
-from cxrlt_cli.study import declared
-from cxrlt_cli.study.declared import Study, Variant
+from cxrlt_cli.study import spec
 from cxrlt_cli.study.figure import draw_study
+from cxrlt_cli.study.metrics import Judged, class_rows, mean_rows, score
 from cxrlt_cli.study.plan import Given, Plan, Task
-from cxrlt_cli.study.score import Judged, class_rows, mean_rows, score
-from cxrlt_cli.study.table import as_text
-from cxrlt_cli.study.work import Failed, do_all, taken
+from cxrlt_cli.study.runner import Failed, do_all, taken
+from cxrlt_cli.study.spec import Study, Variant
+from cxrlt_cli.study.terminal_table import as_text
 from cxrlt_cli.workspace import Workspace
 
 Planned = list[tuple[Variant, list[Task]]]
@@ -41,7 +41,7 @@ def run_study(config: StudyConfig, workspace: Workspace) -> None:
     """
     dataset = read_dataset(config.dataset or workspace.dataset)
     sources = sorted(dataset.split("train").table["source"].unique())
-    study = declared.read_study(config.study, sources)
+    study = spec.read_study(config.study, sources)
     given = _given(config, workspace, dataset)
     plan = Plan(config, study, given)
     planned = [(variant, plan.predictions(variant)) for variant in study.variants]
