@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cxrlt_cli.config.groups import groups_flag, parse_groups
+from cxrlt_cli.config.grammar import groups_flag, parse_groups
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.options import flag
 from cxrlt_cli.workspace import checked_name

@@ -1,11 +1,10 @@
 """Options of `cxrlt ensemble`."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cxrlt_cli.config.study_merging import STUDY_HELP, parse_study
+from cxrlt_cli.config.grammar import STUDY_HELP, parse_study, parse_weights
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.options import flag
 from cxrlt_cli.workspace import checked_name
@@ -57,22 +56,3 @@ class EnsembleConfig:
             raise UserError(
                 f"{len(self.apply)} --apply for {len(self.members)} members", "give one for each member, in the same order"
             )
-
-
-def parse_weights(text: str, count: int) -> list[float]:
-    """`--member-weights` as numbers, equal ones where it is empty.
-
-    Raises:
-        UserError: not as many numbers as members, or one that is negative or not finite, or all of them 0.
-    """
-    if not text:
-        return [1.0] * count
-    try:
-        weights = [float(part) for part in text.split(",")]
-    except ValueError:
-        weights = []
-    if len(weights) != count:
-        raise UserError(f"--member-weights {text!r} is not a number for each of {count} members", "as in 0.5,0.3,0.2")
-    if not all(0 <= weight < math.inf for weight in weights) or not sum(weights):
-        raise UserError(f"--member-weights {text!r}: a weight is 0 or more, and not all are 0", "as in 0.5,0.3,0.2")
-    return weights

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cxrlt_cli.config.ensemble import parse_weights
-from cxrlt_cli.config.study_merging import STUDY_HELP, parse_study
+from cxrlt_cli.config.grammar import STUDY_HELP, parse_study, parse_weights
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.options import flag
 from cxrlt_cli.workspace import checked_name

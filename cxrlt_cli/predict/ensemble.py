@@ -14,8 +14,8 @@ from cxrlt_cli.artifacts.predictions import FORMAT, Predictions, write_predictio
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.resolve import find_member
 from cxrlt_cli.artifacts.tables import refuse_other_table
-from cxrlt_cli.config.ensemble import EnsembleConfig, parse_weights
-from cxrlt_cli.config.study_merging import parse_study
+from cxrlt_cli.config.ensemble import EnsembleConfig
+from cxrlt_cli.config.grammar import parse_study, parse_weights
 from cxrlt_cli.console import data, say, table
 from cxrlt_cli.data.studies import studies_of_table
 from cxrlt_cli.errors import UserError, listed

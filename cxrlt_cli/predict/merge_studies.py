@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cxrlt_cli.config.study_merging import parse_study
+from cxrlt_cli.config.grammar import parse_study
 from cxrlt_cli.console import say
 from cxrlt_cli.data.studies import Studies, make_studies
 from cxrlt_cli.predict.merge import merge_logits

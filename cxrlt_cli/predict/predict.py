@@ -17,8 +17,8 @@ from cxrlt_cli.artifacts.resolve import find_calibration
 from cxrlt_cli.artifacts.tables import refuse_other_table
 from cxrlt_cli.compute.device import choose_device, choose_precision
 from cxrlt_cli.compute.distributed import Ranks, joined_ranks
+from cxrlt_cli.config.grammar import parse_study
 from cxrlt_cli.config.predict import PredictConfig
-from cxrlt_cli.config.study_merging import parse_study
 from cxrlt_cli.console import say, warn
 from cxrlt_cli.data.studies import Studies, studies_of_table
 from cxrlt_cli.errors import UserError, listed

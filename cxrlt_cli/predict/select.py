@@ -7,7 +7,7 @@ from cxrlt_cli.artifacts.ensemble import Ensemble, EnsembleMember, read_ensemble
 from cxrlt_cli.artifacts.files import fingerprint
 from cxrlt_cli.artifacts.resolve import find_ensemble, find_runs
 from cxrlt_cli.artifacts.run import Run
-from cxrlt_cli.config.ensemble import parse_weights
+from cxrlt_cli.config.grammar import parse_weights
 from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.console import say, warn
 from cxrlt_cli.errors import UserError, listed
