@@ -3,31 +3,14 @@
 import io
 import os
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from cxrlt_cli import __version__
-from cxrlt_cli.commands.bench import bench
-from cxrlt_cli.commands.cache import cache
-from cxrlt_cli.commands.calibrate import calibrate
-from cxrlt_cli.commands.check import check
-from cxrlt_cli.commands.compare import compare
-from cxrlt_cli.commands.demo import demo
-from cxrlt_cli.commands.embed_labels import embed_labels
-from cxrlt_cli.commands.ensemble import ensemble
-from cxrlt_cli.commands.evaluate import evaluate
-from cxrlt_cli.commands.explain import explain
-from cxrlt_cli.commands.fetch import fetch
-from cxrlt_cli.commands.fuse import fuse
-from cxrlt_cli.commands.info import info
-from cxrlt_cli.commands.join import join
-from cxrlt_cli.commands.merge import merge
-from cxrlt_cli.commands.predict import predict
-from cxrlt_cli.commands.report import report
-from cxrlt_cli.commands.slurm import slurm
-from cxrlt_cli.commands.study import study
-from cxrlt_cli.commands.train import train
 from cxrlt_cli.config.bench import BenchConfig
 from cxrlt_cli.config.cache import CacheConfig
 from cxrlt_cli.config.calibrate import CalibrateConfig
@@ -51,9 +34,50 @@ from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import complain, say
 from cxrlt_cli.errors import USAGE, Stopped, UserError
 from cxrlt_cli.options import add_command
+from cxrlt_cli.workspace import Workspace
+
+#: A command a row: its options, whose docstring is its help; the stage, imported when it runs; its panel in `cxrlt --help`.
+COMMANDS: dict[str, tuple[type[Any], str, str]] = {
+    "fetch": (FetchConfig, "cxrlt_cli.text.fetch:fetch_files", "Data"),
+    "cache": (CacheConfig, "cxrlt_cli.preprocess.cache:cache_source", "Data"),
+    "join": (JoinConfig, "cxrlt_cli.preprocess.join:join_shards", "Data"),
+    "embed-labels": (EmbedLabelsConfig, "cxrlt_cli.text.embed:embed_label_texts", "Data"),
+    "merge": (MergeConfig, "cxrlt_cli.labels.merge:merge_sources", "Data"),
+    "train": (TrainConfig, "cxrlt_cli.train.train:train_run", "Training"),
+    "fuse": (FuseConfig, "cxrlt_cli.train.fuse:fuse_run", "Training"),
+    "study": (StudyConfig, "cxrlt_cli.study.study:run_study", "Training"),
+    "predict": (PredictConfig, "cxrlt_cli.predict.predict:predict_images", "Scoring"),
+    "ensemble": (EnsembleConfig, "cxrlt_cli.predict.ensemble:make_ensemble", "Scoring"),
+    "calibrate": (CalibrateConfig, "cxrlt_cli.evaluate.calibrate:calibrate", "Scoring"),
+    "evaluate": (EvaluateConfig, "cxrlt_cli.evaluate.evaluate:evaluate", "Scoring"),
+    "compare": (CompareConfig, "cxrlt_cli.evaluate.compare:compare", "Scoring"),
+    "report": (ReportConfig, "cxrlt_cli.report.report:write_report", "Scoring"),
+    "explain": (ExplainConfig, "cxrlt_cli.explain.explain:explain_images", "Scoring"),
+    "demo": (DemoConfig, "cxrlt_cli.demo.run:run_demo", "Tools"),
+    "info": (InfoConfig, "cxrlt_cli.info.info:tell", "Tools"),
+    "check": (CheckConfig, "cxrlt_cli.cluster.check:check_machine", "Tools"),
+    "slurm": (SlurmConfig, "cxrlt_cli.cluster.slurm:write_scripts", "Tools"),
+    "bench": (BenchConfig, "cxrlt_cli.bench.run:bench_machine", "Tools"),
+}
+
+
+class _Panels(TyperGroup):
+    """Lists the commands under their panels."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Writes a section a panel, in the order of the table."""
+        longest = max(map(len, COMMANDS))
+        for panel in dict.fromkeys(panel for _, _, panel in COMMANDS.values()):
+            commands = {name: self.get_command(ctx, name) for name, row in COMMANDS.items() if row[2] == panel}
+            room = formatter.width - 6 - longest
+            rows = [(name.ljust(longest), one.get_short_help_str(room)) for name, one in commands.items() if one]
+            with formatter.section(panel):
+                formatter.write_dl(rows)
+
 
 app = typer.Typer(
     name="cxrlt",
+    cls=_Panels,
     help="Long-tailed multi-label classification of chest radiographs. Each stage reads and writes artifacts on disk.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -61,26 +85,19 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 
-add_command(app, "demo", DemoConfig, demo)
-add_command(app, "fetch", FetchConfig, fetch)
-add_command(app, "cache", CacheConfig, cache)
-add_command(app, "join", JoinConfig, join)
-add_command(app, "embed-labels", EmbedLabelsConfig, embed_labels)
-add_command(app, "merge", MergeConfig, merge)
-add_command(app, "train", TrainConfig, train)
-add_command(app, "fuse", FuseConfig, fuse)
-add_command(app, "predict", PredictConfig, predict)
-add_command(app, "ensemble", EnsembleConfig, ensemble)
-add_command(app, "calibrate", CalibrateConfig, calibrate)
-add_command(app, "evaluate", EvaluateConfig, evaluate)
-add_command(app, "compare", CompareConfig, compare)
-add_command(app, "report", ReportConfig, report)
-add_command(app, "explain", ExplainConfig, explain)
-add_command(app, "study", StudyConfig, study)
-add_command(app, "info", InfoConfig, info)
-add_command(app, "check", CheckConfig, check)
-add_command(app, "slurm", SlurmConfig, slurm)
-add_command(app, "bench", BenchConfig, bench)
+
+def _stage(target: str) -> Callable[[Any, Workspace], None]:
+    """The function that `module:name` means; the module is imported when it is called."""
+
+    def run(config: Any, workspace: Workspace) -> None:
+        module, _, name = target.partition(":")
+        getattr(import_module(module), name)(config, workspace)
+
+    return run
+
+
+for _name, (_config, _target, _) in COMMANDS.items():
+    add_command(app, _name, _config, _stage(_target))
 
 
 def _show_version(wanted: bool) -> None:

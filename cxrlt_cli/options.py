@@ -1,7 +1,6 @@
 """A stage's options are the fields of its frozen dataclass: flag, help, saved form and resume check in one place."""
 
 import dataclasses
-import functools
 import inspect
 from collections.abc import Callable
 from pathlib import Path
@@ -55,14 +54,13 @@ def _parameter(field: "dataclasses.Field[Any]", hint: Any) -> inspect.Parameter:
 
 
 def add_command(app: typer.Typer, name: str, config: type[Config], run: Callable[[Config, Workspace], None]) -> None:
-    """Registers `run` as the subcommand `name`, its options being the fields of `config` and `--workspace`."""
+    """Registers `run` as the subcommand `name`; the fields of `config` are its options, its docstring the help."""
     hints = get_type_hints(config)
     fields = dataclasses.fields(config)  # type: ignore[arg-type]
     parameters = [_parameter(field, hints[field.name]) for field in fields]
     kind = inspect.Parameter.KEYWORD_ONLY
     parameters.append(inspect.Parameter("workspace", kind, default=Path(), annotation=_WORKSPACE))
 
-    @functools.wraps(run)
     def call(**values: Any) -> None:
         workspace = Workspace(values.pop("workspace"))
         frozen = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
@@ -70,7 +68,7 @@ def add_command(app: typer.Typer, name: str, config: type[Config], run: Callable
 
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    del call.__wrapped__
+    call.__doc__ = config.__doc__
     app.command(name)(call)
 
 

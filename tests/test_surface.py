@@ -4,13 +4,16 @@ import inspect
 import resource
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
-from typing import get_args
+from typing import get_args, get_type_hints
 
 import pytest
 from conftest import Run
 
+from cxrlt_cli.app import COMMANDS as ROWS
 from cxrlt_cli.app import app
+from cxrlt_cli.workspace import Workspace
 
 SURFACE = Path(__file__).with_name("surface.txt")
 COMMANDS = {str(command.name): command.callback for command in app.registered_commands}
@@ -56,6 +59,22 @@ def test_help_comes_within_half_a_second_and_imports_nothing_heavy(command: str)
     assert "Usage" in ended.stdout
     assert "HEAVY []" in ended.stdout
     assert min(seconds) < 0.5, seconds
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_row_names_a_function_of_its_options_and_the_workspace(command: str) -> None:
+    config, target, _ = ROWS[command]
+    module, _, name = target.partition(":")
+    hints = get_type_hints(getattr(import_module(module), name))
+    assert [hint for what, hint in hints.items() if what != "return"] == [config, Workspace]
+
+
+def test_help_shows_every_command_under_its_panel(cxrlt: Run) -> None:
+    lines = [line for line in cxrlt("--help").out.splitlines() if line]
+    for panel in dict.fromkeys(panel for _, _, panel in ROWS.values()):
+        below = lines[lines.index(f"{panel}:") + 1 :]
+        names = [name for name, row in ROWS.items() if row[2] == panel]
+        assert [line.split()[0] for line in below[: len(names)]] == names
 
 
 @pytest.mark.parametrize("command", COMMANDS)

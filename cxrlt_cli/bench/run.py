@@ -12,6 +12,7 @@ from cxrlt_cli.compute.device import choose_device
 from cxrlt_cli.config.bench import BenchConfig
 from cxrlt_cli.console import data, say, table
 from cxrlt_cli.machine import keep_memory
+from cxrlt_cli.workspace import Workspace
 
 _FEEDING, _NETWORK = ("reading", "augmentation"), ("forward", "backward", "step")
 
@@ -31,7 +32,7 @@ class Measured:
     epoch_hours: float
 
 
-def bench_machine(config: BenchConfig) -> None:
+def bench_machine(config: BenchConfig, _workspace: Workspace) -> None:
     """Measures and prints. Raises UserError where options do not fit, or an encoder cannot take the size."""
     keep_memory()
     device = choose_device(config.device)

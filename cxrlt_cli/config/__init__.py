@@ -1,1 +1,1 @@
-"""The options of each stage: one frozen dataclass a stage."""
+"""The options of each command: one frozen dataclass a command, its docstring the command's help."""

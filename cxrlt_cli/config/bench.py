@@ -9,7 +9,11 @@ from cxrlt_cli.options import flag
 
 @dataclass(frozen=True)
 class BenchConfig:
-    """Which network is measured, on images of which size."""
+    """Measure this machine: images/s of each part of training and prediction, beside what it could do at most.
+
+    Reading, augmentation, forward, backward, a whole step, and prediction with 1 and 8 views, on made-up images in a
+    temporary folder; what holds the others up, and how long an epoch takes.
+    """
 
     encoder: str = flag("resnet50", "Visual encoder, as for cxrlt train.", metavar="NAME")
     queries: Literal["text", "none"] = flag("text", "text: the label-query decoder; none: pooling and a linear layer.")

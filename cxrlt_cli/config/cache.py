@@ -18,7 +18,11 @@ _TABLE_ONLY = (
 
 @dataclass(frozen=True)
 class CacheConfig:
-    """Which images become which pixels, and where they go."""
+    """Decode image files once, to gray squares in HDF5.
+
+    Pixels go to images/NAME.h5, the source's own table to images/NAME.parquet. Images that cannot be read are listed in
+    images/NAME.failed.csv with the reason; no other picture stands in for them.
+    """
 
     source: str = flag(
         "",

@@ -11,7 +11,11 @@ from cxrlt_cli.workspace import checked_name
 
 @dataclass(frozen=True)
 class CalibrateConfig:
-    """From which predictions probabilities are put right, and how."""
+    """Learn from validation how to make probabilities true; `predict --calibrate` applies it.
+
+    Each class on its own, over the images whose label of it is known. The order of images, and with it AP and AUROC, stays
+    as it is.
+    """
 
     predictions: str = flag(
         "",

@@ -11,7 +11,12 @@ from cxrlt_cli.options import flag
 
 @dataclass(frozen=True)
 class CheckConfig:
-    """What must be there, beyond what every training needs."""
+    """Tell, before a job is submitted, what would stop it: to be run on a node like the job's.
+
+    Looks at the files of the workspace and whether they go together, ImageNet weights, space, shared memory, cores, GPUs, locks
+    of the file system and versions. Exit code 2 where something would stop a training, or where ImageNet weights are absent; a
+    warning stops none.
+    """
 
     dataset: Path | None = flag(None, "Images and labels [default: dataset.parquet]")
     embeddings: Path | None = flag(None, "Label embeddings [default: label_embeddings.parquet]")

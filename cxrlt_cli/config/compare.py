@@ -12,7 +12,11 @@ from cxrlt_cli.workspace import checked_name
 
 @dataclass(frozen=True)
 class CompareConfig:
-    """What is compared with what, and how surely."""
+    """Compare runs or predictions: paired differences of mAP and of each class's AP, with intervals and p-values.
+
+    All score the same images, and each resample of the patients scores them all: the differences are paired. p-values of
+    classes are corrected for their number (Holm). Only the options that differ are shown.
+    """
 
     compared: tuple[str, ...] = flag(
         (),

@@ -9,7 +9,11 @@ from cxrlt_cli.options import flag
 
 @dataclass(frozen=True)
 class EmbedLabelsConfig:
-    """Which texts are encoded by what."""
+    """Encode label texts, the network's queries, to Parquet.
+
+    A vector a class goes to label_embeddings.parquet. Nothing is downloaded: `cxrlt fetch --encoder NAME` gets an encoder's
+    files on a machine with internet.
+    """
 
     encoder: str = flag(
         "pubmedbert",

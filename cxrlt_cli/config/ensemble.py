@@ -12,7 +12,11 @@ from cxrlt_cli.workspace import checked_name
 
 @dataclass(frozen=True)
 class EnsembleConfig:
-    """Which predictions are merged, and how their weights are found."""
+    """Merge predictions that exist, with equal, given or chosen weights.
+
+    Nothing is scored anew. Members and weights go to ensembles/NAME.json, which `cxrlt predict --ensemble NAME` takes for any
+    images; the merged scores go to predictions/NAME.parquet.
+    """
 
     members: tuple[str, ...] = flag(
         (),

@@ -12,7 +12,12 @@ from cxrlt_cli.workspace import checked_name
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """Which predictions are held against which labels, and what is said of them."""
+    """Score predictions: each class's AP and AUROC, and mAP.
+
+    Average precision and AUROC of each class as scikit-learn defines them, their means over all classes and over head,
+    medium and tail. Unknown labels are left out class by class; a class without a positive is undefined, left out of the
+    means, and named. Images and classes are joined by name.
+    """
 
     predictions: str = flag(
         "", "A name under predictions/, or a file [default: the newest there]", metavar="PREDICTIONS", argument=True

@@ -11,7 +11,11 @@ from cxrlt_cli.workspace import checked_name
 
 @dataclass(frozen=True)
 class ExplainConfig:
-    """Which run explains which images, and how."""
+    """Show where each label's query looked in an image, and which part of it mattered.
+
+    Draws a sheet an image to explanations/NAME/, over the radiograph as the network saw it, and keeps the maps in maps.parquet.
+    Attention is where a query took its values from; whether they spoke for the label, Grad-CAM tells.
+    """
 
     run: str = flag("", "A run, by name under runs/ or by folder.", argument=True, metavar="RUN")
     images: tuple[str, ...] = flag(

@@ -8,7 +8,11 @@ from cxrlt_cli.options import flag
 
 @dataclass(frozen=True)
 class FetchConfig:
-    """What is downloaded."""
+    """Download encoders and weights, where there is internet.
+
+    Every other command works offline. Files go to the caches of Hugging Face (moved by HF_HOME) and torch (moved by
+    TORCH_HOME), where compute nodes read them.
+    """
 
     encoder: tuple[str, ...] = flag((), "A text encoder, as in embed-labels; may be repeated.", metavar="NAME")
     backbone: tuple[str, ...] = flag(

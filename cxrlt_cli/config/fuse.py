@@ -12,7 +12,12 @@ from cxrlt_cli.workspace import checked_name
 
 @dataclass(frozen=True)
 class FuseConfig:
-    """What is fused, and how it is learned."""
+    """Learn how a study's images go together, on a finished run.
+
+    The run's network stays as it is and gives each image's label features; attention over the images of a study, and the
+    classifiers behind it, are trained. The result is a run of its own, which `cxrlt predict` takes as any other: every image
+    gets the score of its study.
+    """
 
     run: str = flag(
         "",

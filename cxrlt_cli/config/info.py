@@ -9,7 +9,11 @@ from cxrlt_cli.options import flag
 
 @dataclass(frozen=True)
 class InfoConfig:
-    """Which artifact is told of, and how."""
+    """Tell what an artifact is: its main figures, and what made it.
+
+    Of a dataset: images, patients and positives by source and split, unknown labels, which labels come together. Of images: how
+    many are done, how they were made, their gray values.
+    """
 
     path: Path | None = flag(None, "An artifact: a file of images/, a dataset, embeddings, predictions, a run, an evaluation.",
                              argument=True, metavar="PATH")  # fmt: skip

@@ -9,7 +9,11 @@ from cxrlt_cli.workspace import checked_name
 
 @dataclass(frozen=True)
 class JoinConfig:
-    """Which shards become one cache."""
+    """Join the shards of a cache that an array of jobs made.
+
+    Writes images/NAME.h5 and images/NAME.parquet. The image file points to the shards, which stay beside it and are checked
+    whenever it is opened; with --copy it holds the pixels itself, the same bytes as if one job had made it.
+    """
 
     name: str = flag("", "The cache, by its name under images/, whose shards are NAME.shard-*.h5.", argument=True)
     copy: bool = flag(False, "Copy the pixels, so that the shards are no longer needed.", name="--copy")

@@ -23,7 +23,12 @@ _POLICIES = {
 
 @dataclass(frozen=True)
 class MergeConfig:
-    """Which sources become one dataset, in which labels, and how patients are split."""
+    """Unite cached sources in one label space, and split them.
+
+    dataset.parquet has one row an image. Labels are joined by name with synonyms. Official lists are kept; the other
+    patients are split so that each class has its share in train, val and test as far as patients allow. No pixels are
+    copied.
+    """
 
     source: tuple[str, ...] = flag(
         (), "A cached source, by its name under images/; may be repeated [default: all]", metavar="NAME"

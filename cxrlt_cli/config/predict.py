@@ -14,7 +14,11 @@ VIEW_COUNT = 16
 
 @dataclass(frozen=True)
 class PredictConfig:
-    """Which runs score which images, and how views and runs are merged."""
+    """Score images with one run or an ensemble.
+
+    A split, or a folder of new images, to predictions/NAME.parquet: a logit a class. Each image is read once; every view of
+    it is made from the pixels in memory and scored by every run.
+    """
 
     runs: tuple[str, ...] = flag(
         (), "Runs, by name under runs/ or by folder; several are an ensemble [default: the newest finished run]", argument=True

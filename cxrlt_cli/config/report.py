@@ -14,7 +14,12 @@ MOST = 6  # side by side: so many colours can be told apart
 
 @dataclass(frozen=True)
 class ReportConfig:
-    """What is reported, and how much of it."""
+    """Write one self-contained HTML page about a run, and its figures as PNG and SVG.
+
+    Of a run, the newest predictions of the test split are taken, else its scores of the validation split. The page opens from
+    disk, needs no network, and holds pictures of patients unless --mistakes 0. Thresholds and subgroups are those of the
+    evaluation that is named, or of the newest one of the same scores.
+    """
 
     what: tuple[str, ...] = flag(
         (),

@@ -12,7 +12,12 @@ from cxrlt_cli.workspace import checked_name
 
 @dataclass(frozen=True)
 class SlurmConfig:
-    """Which pipeline becomes batch scripts, and what its jobs ask of the cluster."""
+    """Write the whole pipeline as batch scripts for Slurm.
+
+    A script for each stage, to be read and edited: an array that caches each source and the job that joins it, embed-labels,
+    merge, train on one or more nodes, predict, evaluate; submit.sh chains them. Jobs that are preempted or run out of time are
+    queued again and go on where they were.
+    """
 
     out: Path | None = flag(None, "Folder for the scripts and their logs.", argument=True, metavar="OUT")
     source: tuple[str, ...] = flag((), "A source, as for cxrlt cache; repeat for several.", metavar="KIND=PATH")

@@ -15,7 +15,12 @@ _OWN = ("--seed", "--name", "--dataset", "--embeddings", "--resume", "--overwrit
 
 @dataclass(frozen=True)
 class StudyConfig:
-    """What is compared, over how many seeds, and with which flags that all variants share."""
+    """Measure what a trick is worth: train variants over seeds, and compare them with intervals.
+
+    Runs are trained under studies/, shared between studies, and those that are finished are not run again: the same command
+    goes on where it was stopped. studies/NAME/ then holds table.csv, per_class.csv, study.json and figures: mAP by group,
+    spread over seeds, paired differences to the first variant with intervals and p-values by a bootstrap over patients.
+    """
 
     study: str = flag(
         "",

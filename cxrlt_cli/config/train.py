@@ -30,9 +30,11 @@ _MOVED = {"asl": "-0.3 and +1.8", "ldam": "-0.1 and +0.6"}
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """What is learned from what, and how.
+    """Train a network, validated by each class's AP.
 
-    The paper gives no sizes, rates or lengths: defaults are KAD's (decoder, weight decay, cosine), and otherwise ours.
+    It learns from dataset.parquet, with label_embeddings.parquet as queries, into runs/NAME: history.jsonl holds each
+    class's AP, best.pt the weights of the highest mean. SIGTERM and SIGUSR1 save and stop; the same command with --resume
+    goes on.
     """
 
     encoder: str = flag(

@@ -8,11 +8,12 @@ from cxrlt_cli.console import say
 from cxrlt_cli.errors import UserError, listed, reason
 from cxrlt_cli.model.imagenet import fetch_imagenet
 from cxrlt_cli.text.encoders import HUB_NAMES
+from cxrlt_cli.workspace import Workspace
 
 _FILES = ["*.json", "*.txt", "*.model"]
 
 
-def fetch_files(config: FetchConfig) -> None:
+def fetch_files(config: FetchConfig, _workspace: Workspace) -> None:
     """Downloads what the options name.
 
     Raises:

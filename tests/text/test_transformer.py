@@ -13,6 +13,7 @@ from cxrlt_cli.errors import UserError
 from cxrlt_cli.model.imagenet import fetch_imagenet
 from cxrlt_cli.text.fetch import fetch_files
 from cxrlt_cli.text.transformer import embed_with_transformer
+from cxrlt_cli.workspace import Workspace
 
 LETTERS = string.ascii_lowercase
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *".,:;-", *LETTERS, *(f"##{letter}" for letter in LETTERS)]
@@ -103,7 +104,7 @@ def test_a_repository_without_weights_for_torch_is_not_fetched(monkeypatch: pyte
     answer = ModelInfo(id="luqh/ClinicalT5-base", siblings=names)
     monkeypatch.setattr("huggingface_hub.HfApi.model_info", lambda *_, **__: answer)
     with pytest.raises(UserError, match=r"no weights for PyTorch \(it has flax_model\.msgpack\)"):
-        fetch_files(FetchConfig(encoder=("clinical-t5",)))
+        fetch_files(FetchConfig(encoder=("clinical-t5",)), Workspace(Path()))
 
 
 @pytest.mark.parametrize("content", [b"", b"junkjunkjunk", b"PK\x03\x04" + bytes(100)], ids=["empty", "junk", "cut"])

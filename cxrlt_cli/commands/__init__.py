@@ -1,1 +1,0 @@
-"""One short file a subcommand: options in, one call out. Nothing heavy is imported before the work starts."""
