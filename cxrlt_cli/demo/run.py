@@ -101,10 +101,10 @@ def _training(config: DemoConfig) -> list[list[str]]:
     return [
         [*train, "--name", "linear", "--queries", "none"],
         [*train, "--name", "queries"],
-        ["predict", "linear", "--tta", "8", "--merge", "geomean", "--name", "linear"],
+        ["predict", "linear", "--tta", "8", "--merge", "geomean", "--name", "demo-linear"],
         ["predict", "queries", "--tta", "8", "--merge", "geomean", "--name", "demo"],
         ["evaluate", "demo"],
-        ["compare", "linear", "demo", "--name", "demo"],
+        ["compare", "demo-linear", "demo", "--name", "demo"],
         ["report", "demo"],
     ]
 

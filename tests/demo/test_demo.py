@@ -73,7 +73,7 @@ def test_the_whole_demonstration(cxrlt: Run, tmp_path: Path) -> None:
     assert metrics["split"] == "test"
     assert "mAP" in ended.out
     compared = json.loads((here / "comparisons/demo/comparison.json").read_text())
-    assert (compared["base"], compared["others"][0]["name"]) == ("linear", "demo")
+    assert (compared["base"], compared["others"][0]["name"]) == ("demo-linear", "demo")
     assert (here / "reports/demo/report.html").is_file()
     assert "Look next at" in ended.err
 
