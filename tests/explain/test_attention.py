@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from cxrlt_cli.explain.attention import Layers, looked_at, rollout
 from cxrlt_cli.model.decoder import DecoderSize, LayerAttention, sine_positions
@@ -69,7 +70,8 @@ def test_attention_of_the_residual_decoder_is_what_weighs_the_features(sine: boo
     with torch.no_grad():
         key = layer.look.key(features.flatten(2).transpose(1, 2))
         key = key + sine_positions(3, 4, 16) if sine else key
-        query = _heads(layer.look.ask(network.decoder.queries()))
+        unit = functional.normalize(network.decoder.queries(), dim=1)  # queries attend with length 1
+        query = _heads(layer.look.ask(unit))
         weights = torch.softmax(query @ _heads(key).transpose(2, 3) / 8**0.5, dim=3).mean(dim=1)
         torch.testing.assert_close(found.flatten(2), weights)
         layer.found.weight.zero_()

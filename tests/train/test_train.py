@@ -283,4 +283,4 @@ def test_classifiers_are_trained_again_on_a_frozen_encoder(cxrlt: Run, dataset: 
     first, second = _weights(tmp_path / "runs/first", "best.pt"), _weights(tmp_path / "runs/second")
     encoder = [key for key in first if key.startswith("encoder.")]
     assert all(torch.equal(first[key], second[key]) for key in encoder), "batch-norm statistics too"
-    assert not torch.equal(first["decoder.project_queries.weight"], second["decoder.project_queries.weight"])
+    assert not torch.equal(first["decoder.layers.0.asked.weight"], second["decoder.layers.0.asked.weight"])
