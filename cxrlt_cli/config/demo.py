@@ -17,8 +17,8 @@ class DemoConfig:
     """
 
     folder: Path | None = flag(None, "Folder to make [default: cxrlt-demo]", metavar="DIR", argument=True)
-    phantoms: int = flag(2600, "Made-up radiographs.")
-    epochs: int = flag(12, "Passes over the training images, in each of two runs.")
+    phantoms: int = flag(2000, "Made-up radiographs.")
+    epochs: int = flag(8, "Passes over the training images, in each of two runs.")
     size: int = flag(48, "Side of the cached images, px.")
     findings: Literal["standard", "hard"] = flag(
         "standard",
