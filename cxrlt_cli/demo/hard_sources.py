@@ -1,8 +1,6 @@
 """The hard set on disk: a table source, its label space, label texts and the true place of every finding."""
 
-import csv
 import multiprocessing
-from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import astuple, dataclass
 from functools import partial
@@ -14,6 +12,7 @@ from PIL import Image
 from cxrlt_cli.demo.anatomy import new_patient, new_position
 from cxrlt_cli.demo.hard_findings import HARD_FINDINGS, Box, draw_hard
 from cxrlt_cli.demo.population import Visit
+from cxrlt_cli.demo.sources import write_csv
 
 #: Each finding is this many times as frequent as the one before.
 HARD_TAIL = 0.79
@@ -79,14 +78,14 @@ def write_hard_source(folder: Path, images: int, size: int, seed: int, workers: 
         labels = [int(name in visit.findings) for name in _NAMES]
         rows.append([image, path, patient, image, "PA", sex, age, *labels])
         drawings.append(_Drawing(image, folder / path, visit, (seed, visit.patient)))
-    _write_csv(folder / LABELS, ["image_id", "path", "patient_id", "study_id", "view", "sex", "age", *_NAMES], rows)
+    write_csv(folder / LABELS, ["image_id", "path", "patient_id", "study_id", "view", "sex", "age", *_NAMES], rows)
     (folder / LABEL_SPACE).write_text("\n".join(_NAMES) + "\n")
     texts = [(finding.name, finding.prompt, finding.description) for finding in HARD_FINDINGS]
-    _write_csv(folder / LABEL_TEXTS, ["class", "prompt", "description"], texts)
+    write_csv(folder / LABEL_TEXTS, ["class", "prompt", "description"], texts)
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         boxes = list(pool.map(partial(_write, size=size), drawings, chunksize=16))
     places = [(drawing.image, *astuple(box)) for drawing, found in zip(drawings, boxes, strict=True) for box in found]
-    _write_csv(folder / BOXES, ["image_id", "class", "x", "y", "w", "h"], places)
+    write_csv(folder / BOXES, ["image_id", "class", "x", "y", "w", "h"], places)
 
 
 def _write(drawing: _Drawing, size: int) -> list[Box]:
@@ -96,10 +95,3 @@ def _write(drawing: _Drawing, size: int) -> list[Box]:
     pixels, boxes = draw_hard(drawing.visit.findings, position, seed, size)
     Image.fromarray(pixels).save(drawing.path, compress_level=1)
     return boxes
-
-
-def _write_csv(path: Path, columns: list[str], rows: Iterable[Iterable[object]]) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)

@@ -2,6 +2,7 @@
 
 import csv
 import multiprocessing
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -70,7 +71,7 @@ def _hospital_a(folder: Path, found: list[Visit], rng: np.random.Generator, seed
         lists["test_list.txt" if visit.patient in testing else "train_val_list.txt"].append(name)
         form = _ODD_FORMS[index] if index < len(_ODD_FORMS) else "PNG"
         pictures.append(Picture(folder / "images" / name, form, visit, (seed, 0, visit.patient)))
-    _write_csv(folder / "Data_Entry_2017.csv", _NIH_COLUMNS, rows)
+    write_csv(folder / "Data_Entry_2017.csv", _NIH_COLUMNS, rows)
     for name, images in lists.items():
         (folder / name).write_text("\n".join(images) + "\n")
     return pictures
@@ -89,11 +90,12 @@ def _hospital_b(folder: Path, found: list[Visit], rng: np.random.Generator, seed
         rows.append([image, path, f"p{visit.patient:04}", f"p{visit.patient:04}_s{visit.number}", "AP", sex, age, *labels])
         pictures.append(Picture(folder / path, form, visit, (seed, 1, visit.patient)))
     columns = ["image_id", "path", "patient_id", "study_id", "view", "sex", "age", *HOSPITAL_B_NAMES.values()]
-    _write_csv(folder / "labels.csv", columns, rows)
+    write_csv(folder / "labels.csv", columns, rows)
     return pictures
 
 
-def _write_csv(path: Path, columns: list[str], rows: list[list[object]]) -> None:
+def write_csv(path: Path, columns: list[str], rows: Iterable[Iterable[object]]) -> None:
+    """Writes a table with a header; lines end with a single newline on every system."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
