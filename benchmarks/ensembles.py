@@ -29,18 +29,20 @@ MERGES = {"mean": "arithmetic mean", "geomean": "geometric mean", "logits": "mea
 RESAMPLES = 2000
 
 
-def show(title: str, base: str, scores: dict[str, np.ndarray], targets: np.ndarray, known: np.ndarray, who: np.ndarray) -> None:
+def show(
+    title: str, base: str, scores: dict[str, np.ndarray], targets: np.ndarray, label_mask: np.ndarray, who: np.ndarray
+) -> None:
     """A row for each contender: mAP and mean AUROC, and the difference of each to `base` with its 95 % interval and p-value."""
     names = list(scores)
-    found = resample(np.stack(list(scores.values())), targets, known, who, RESAMPLES)
+    found = resample(np.stack(list(scores.values())), targets, label_mask, who, RESAMPLES)
     at, rows = names.index(base), []
     for index, name in enumerate(names):
-        figures = per_class(scores[name], targets, known)
+        figures = per_class(scores[name], targets, label_mask)
         row = [name]
         for values, drawn, own in (("ap", found.ap, figures.ap), ("auroc", found.auroc, figures.auroc)):
             paired = np.nanmean(drawn[index] - drawn[at], axis=1)  # (R,) both miss the same classes in a resample
             low, high = percentile_interval(paired)
-            to_base = mean_of_defined(own) - mean_of_defined(getattr(per_class(scores[base], targets, known), values))
+            to_base = mean_of_defined(own) - mean_of_defined(getattr(per_class(scores[base], targets, label_mask), values))
             p = float(p_values(paired[:, None])[0])
             row += [f"{mean_of_defined(own):.4f}", "" if index == at else f"{to_base:+.4f} [{low:+.4f}, {high:+.4f}] p {p:.3f}"]
         rows.append(row)
@@ -57,35 +59,35 @@ def networks(folder: Path) -> None:
     assert all((file["test_patient"] == who).all() and (file["test_labels"] == targets).all() for file in loaded)
     patients = np.random.default_rng(0).permutation(np.unique(who))
     val = np.isin(who, patients[: len(patients) // 2])
-    known = np.ones(targets.shape, dtype=bool)
+    label_mask = np.ones(targets.shape, dtype=bool)
 
-    def judge(merged: np.ndarray) -> float:
-        return mean_of_defined(per_class(merged, targets[val], known[val]).ap)
+    def evaluate(merged: np.ndarray) -> float:
+        return mean_of_defined(per_class(merged, targets[val], label_mask[val]).ap)
 
     names = [path.stem for path in files]
-    alone = {name: judge(one[val]) for name, one in zip(names, logits, strict=True)}
+    alone = {name: evaluate(one[val]) for name, one in zip(names, logits, strict=True)}
     print("validation mAP:", ", ".join(f"{name} {value:.4f}" for name, value in alone.items()))
     contenders = dict(zip(names, logits[:, ~val], strict=True))
     contenders |= {text: merge_logits(logits[:, ~val], how) for how, text in MERGES.items()}
     for how, text in MERGES.items():
         found = {
-            "weighted": best_of_grid(logits[:, val], how, judge),
-            "greedy": select_greedily(logits[:, val], how, judge, rounds=30).weights,
+            "weighted": best_of_grid(logits[:, val], how, evaluate),
+            "greedy": select_greedily(logits[:, val], how, evaluate, rounds=30).weights,
         }
         for way, weights in found.items():
             contenders[f"{text}, {way}"] = merge_logits(logits[:, ~val], how, weights)
-            value = judge(merge_logits(logits[:, val], how, weights))
+            value = evaluate(merge_logits(logits[:, val], how, weights))
             said = ", ".join(f"{name} {weight:.2f}" for name, weight in zip(names, weights, strict=True))
             print(f"{text}, {way}: {said}; validation mAP {value:.4f}")
     best = max(alone, key=lambda name: alone[name])
-    show("networks, test half", best, contenders, targets[~val], known[~val], who[~val])
+    show("networks, test half", best, contenders, targets[~val], label_mask[~val], who[~val])
 
 
-def best_of_grid(logits: np.ndarray, how: str, judge: Callable[[np.ndarray], float], steps: int = 5) -> np.ndarray:
+def best_of_grid(logits: np.ndarray, how: str, evaluate: Callable[[np.ndarray], float], steps: int = 5) -> np.ndarray:
     """(V,) the weights, in whole fifths, that `judge` likes best."""
     grid = np.indices((steps + 1,) * len(logits)).reshape(len(logits), -1).T
     grid = grid[grid.sum(axis=1) == steps]
-    values = [judge(merge_logits(logits, how, weights)) for weights in grid]
+    values = [evaluate(merge_logits(logits, how, weights)) for weights in grid]
     return np.asarray(grid[int(np.argmax(values))] / steps)
 
 
@@ -94,11 +96,11 @@ def views(workspace: Path, name: str, split: str) -> None:
     dataset = read_dataset(workspace / "dataset.parquet").split(split)
     members = load_members([Run(workspace / "runs" / name)], torch.device("cpu"))
     rows = rows_in_order(len(dataset.table), 64)
-    looked = [
+    attention = [
         [score(members, (view,), "geomean", batch.images) for view in VIEWS]
         for batch in batches(dataset, DatasetImages(dataset), rows)
     ]
-    logits = np.concatenate(looked, axis=1)  # (V, N, C)
+    logits = np.concatenate(attention, axis=1)  # (V, N, C)
     columns = [members[0].classes.index(label) for label in dataset.classes]
     logits = logits[:, :, columns]
     contenders = {"1 view": logits[0]}
@@ -106,7 +108,7 @@ def views(workspace: Path, name: str, split: str) -> None:
         for how, text in MERGES.items():
             contenders[f"{count} views, {text}"] = merge_logits(logits[:count], how)
     who = dataset.table["patient_id"].to_numpy()
-    show(f"views of {name}, {split} split", "1 view", contenders, dataset.targets, dataset.known, who)
+    show(f"views of {name}, {split} split", "1 view", contenders, dataset.targets, dataset.label_mask, who)
 
 
 if __name__ == "__main__":

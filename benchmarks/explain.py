@@ -26,8 +26,8 @@ from cxrlt_cli.data.augment import normalise, to_unit
 from cxrlt_cli.demo.anatomy import expose, new_patient, new_position
 from cxrlt_cli.demo.findings import paint
 from cxrlt_cli.demo.population import FINDINGS
-from cxrlt_cli.explain.attention import looked_at
-from cxrlt_cli.explain.attribution import METHODS, mattered
+from cxrlt_cli.explain.attention import attention_map
+from cxrlt_cli.explain.attribution import METHODS, attribution
 from cxrlt_cli.explain.heatmap import enlarged, marked
 from cxrlt_cli.predict.members import Member, load_members
 from cxrlt_cli.preprocess.resize import resize
@@ -64,11 +64,11 @@ def maps(member: Member, picture: Picture, label: int) -> dict[str, np.ndarray]:
     image = normalise(to_unit(torch.from_numpy(picture.sick).unsqueeze(0)))
     with torch.no_grad():
         features = member.network.encode(image)
-    found = {method: mattered(member.network, image, [label], method)[0, 0] for method in METHODS}
+    found = {method: attribution(member.network, image, [label], method)[0, 0] for method in METHODS}
     for layers in ("last", "rollout"):
-        looked = looked_at(member.network, features, layers)  # type: ignore[arg-type]
-        if looked is not None:
-            found[f"attention, {layers}"] = looked[0, label]
+        attention = attention_map(member.network, features, layers)  # type: ignore[arg-type]
+        if attention is not None:
+            found[f"attention, {layers}"] = attention[0, label]
     return {name: enlarged(values.numpy(), len(picture.sick)) for name, values in found.items()}
 
 
@@ -78,7 +78,7 @@ def widened(truth: np.ndarray) -> np.ndarray:
     return spread[0].numpy() > 0
 
 
-def judged(member: Member, picture: Picture, label: int, values: np.ndarray, draws: np.random.Generator) -> list[float]:
+def score_map(member: Member, picture: Picture, label: int, values: np.ndarray, draws: np.random.Generator) -> list[float]:
     """Pointing and its chance, energy, shares of the finding's effect that go with the marked and with random areas, wins."""
     near, area = widened(picture.truth), marked(values)
     side = len(area)
@@ -105,7 +105,7 @@ def main(run: Path, count: int) -> None:
                 skipped += 1
                 continue
             for name, values in maps(member, picture, label).items():
-                rows.append((finding, name, judged(member, picture, label, values, draws)))
+                rows.append((finding, name, score_map(member, picture, label, values, draws)))
         seen[finding] = f"{count - skipped} of {count}"
     ways = list(dict.fromkeys(name for _, name, _ in rows))
     header = ["", "pointing", "any place", "energy", "gone, marked", "gone, random", "marked is more"]

@@ -119,8 +119,8 @@ def cxrlt(folder: Path, augmented: bool) -> Callable[[], Iterable[Any]]:
     images = DatasetImages(dataset)
     config = TrainConfig(augment="standard" if augmented else "none")
     ones = torch.ones(26)
-    recipe = make_recipe(config, Counts(ones, ones, ones), torch.device("cpu"))
-    return lambda: batches(dataset, images, epoch_draws(COUNT, BATCH, 0, 0), lambda batch: recipe.ahead(0, batch))
+    pipeline = make_recipe(config, Counts(ones, ones, ones), torch.device("cpu"))
+    return lambda: batches(dataset, images, epoch_draws(COUNT, BATCH, 0, 0), lambda batch: pipeline.ahead(0, batch))
 
 
 def used() -> float:

@@ -99,7 +99,7 @@ def counts(workspace: Path) -> None:
         dataset = read_dataset(workspace / "dataset.parquet")
         name = " ".join(policy) or "default"
         columns[name] = dataset.targets.sum(axis=0, dtype=int)
-        columns[f"{name}, unknown"] = (~dataset.known).sum(axis=0)
+        columns[f"{name}, unknown"] = (~dataset.label_mask).sum(axis=0)
     table = pd.DataFrame(columns, index=pd.Index(dataset.classes)).sort_values("default", ascending=False, kind="stable")
     print("\n| class | " + " | ".join(table.columns) + " |\n|" + " --- |" * (1 + len(table.columns)))
     for row in table.itertuples():

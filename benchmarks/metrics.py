@@ -49,10 +49,10 @@ def by_torchmetrics(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 def point_contenders(logits: np.ndarray, targets: np.ndarray) -> dict[str, Contender]:
     """Name -> what it computes: (1, C) AP, or (2, C) AP and AUROC."""
-    known = np.ones(targets.shape, dtype=bool)
+    label_mask = np.ones(targets.shape, dtype=bool)
 
     def ours() -> np.ndarray:
-        found = per_class(logits, targets, known)
+        found = per_class(logits, targets, label_mask)
         return np.stack([found.ap, found.auroc])
 
     return {
@@ -103,13 +103,13 @@ def resampled_rows(run: Callable[[np.ndarray, np.ndarray], np.ndarray], logits: 
 
 def measure_bootstrap(title: str, patients: np.ndarray, logits: np.ndarray, targets: np.ndarray, rounds: int) -> None:
     """Times 1,000 resamples with all intervals; scikit-learn and torchmetrics do one a round, times 1,000."""
-    known = np.ones(targets.shape, dtype=bool)
+    label_mask = np.ones(targets.shape, dtype=bool)
     count = len(np.unique(patients))
 
     def ours(threads: int) -> Contender:
         def run() -> np.ndarray:
             torch.set_num_threads(threads)
-            found = resample(logits[None], targets, known, patients, RESAMPLES)
+            found = resample(logits[None], targets, label_mask, patients, RESAMPLES)
             torch.set_num_threads(1)
             figures = np.concatenate([found.ap[0], found.auroc[0]], axis=1)
             percentile_interval(figures)

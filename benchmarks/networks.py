@@ -44,8 +44,8 @@ def write_workspace(workspace: Path, network: dict[str, np.ndarray], table: Path
     frame["patient_id"] = "nih:" + pd.concat([pd.Series(patients), train_patients]).astype(int).astype(str).to_numpy()
     frame["split"] = np.append(np.where(in_val, "val", "test"), np.full(len(train_labels), "train"))
     targets = np.concatenate([network["test_labels"].astype(np.uint8), train_labels])
-    known = np.ones(targets.shape, dtype=bool)
-    write_dataset(Dataset(frame, CLASSES, targets, known, {}, {}, workspace / "dataset.parquet"))
+    label_mask = np.ones(targets.shape, dtype=bool)
+    write_dataset(Dataset(frame, CLASSES, targets, label_mask, {}, {}, workspace / "dataset.parquet"))
     return frame
 
 

@@ -21,7 +21,7 @@ from cxrlt_cli.artifacts.run import Run
 from cxrlt_cli.console import table
 from cxrlt_cli.data.augment import normalise, to_unit
 from cxrlt_cli.data.dataset_images import DatasetImages
-from cxrlt_cli.explain.attention import looked_at
+from cxrlt_cli.explain.attention import attention_map
 from cxrlt_cli.explain.heatmap import enlarged
 from cxrlt_cli.predict.members import Member, load_members
 
@@ -42,10 +42,10 @@ def scored(member: Member, part: Dataset) -> Scored:
         for start in range(0, len(part.table), BATCH):
             rows = np.arange(start, min(start + BATCH, len(part.table)))
             features = member.network.encode(normalise(to_unit(torch.from_numpy(images.read(rows)))))
-            looked = looked_at(member.network, features)
-            assert looked is not None, f"{member.name} has no label queries"
-            logits.append(member.network.judge(features).numpy())
-            attention.append(looked.numpy())
+            attention = attention_map(member.network, features)
+            assert attention is not None, f"{member.name} has no label queries"
+            logits.append(member.network.classify(features).numpy())
+            attention.append(attention.numpy())
     return Scored(np.concatenate(logits), np.concatenate(attention))
 
 

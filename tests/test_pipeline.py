@@ -45,7 +45,7 @@ def test_two_sources_of_real_radiographs(real_data: Path, cxrlt: Run, tmp_path: 
     assert len(dataset.table) == 1000 + 467 - 3
     assert dataset.table["source"].value_counts().to_dict() == {"chestxray14": 1000, "nih256": 464}
     assert (dataset.table.groupby("patient_id")["split"].nunique() == 1).all(), "the four patients of both are in one split"
-    assert dataset.known.all()
+    assert dataset.label_mask.all()
     shares = dataset.table["split"].value_counts(normalize=True)
     assert np.allclose([shares["train"], shares["val"], shares["test"]], [0.7, 0.1, 0.2], atol=0.01)
 

@@ -26,7 +26,7 @@ class Dataset:
         table: `COLUMNS`, a row an image.
         classes: class names, in the order of the columns below.
         targets: (N, C) uint8, 1 or 0; 0 where unknown.
-        known: (N, C) bool.
+        label_mask: (N, C) bool.
         settings: how the pixels were made; one for all.
         header: policies, counts, provenance.
         path: the file it was read from.
@@ -37,7 +37,7 @@ class Dataset:
     table: pd.DataFrame
     classes: list[str]
     targets: np.ndarray
-    known: np.ndarray
+    label_mask: np.ndarray
     settings: dict[str, Any]
     header: dict[str, Any]
     path: Path
@@ -59,7 +59,9 @@ class Dataset:
         """Some rows, by their numbers in order or a bool a row."""
         table = self.table.loc[keep].reset_index(drop=True)
         soft = None if self.soft is None else self.soft[keep]
-        return Dataset(table, self.classes, self.targets[keep], self.known[keep], self.settings, self.header, self.path, soft)
+        return Dataset(
+            table, self.classes, self.targets[keep], self.label_mask[keep], self.settings, self.header, self.path, soft
+        )
 
 
 def write_dataset(dataset: Dataset) -> None:
@@ -74,7 +76,7 @@ def write_dataset(dataset: Dataset) -> None:
             column = pa.array(values, from_pandas=True, type=_TYPES.get(name, pa.string()))
             columns[name] = column.dictionary_encode() if name in _FEW else column
     for index, name in enumerate(dataset.classes):
-        columns[f"label:{name}"] = nullable_int8(dataset.targets[:, index], dataset.known[:, index])
+        columns[f"label:{name}"] = nullable_int8(dataset.targets[:, index], dataset.label_mask[:, index])
         if dataset.soft is not None and np.isfinite(dataset.soft[:, index]).any():
             columns[f"soft:{name}"] = pa.array(dataset.soft[:, index], from_pandas=True)
     header = {"classes": dataset.classes, "settings": dataset.settings, **dataset.header}
@@ -101,13 +103,13 @@ def read_dataset(path: Path) -> Dataset:
     values = matrix(table, labels, -1)
     if not np.isin(values, (-1, 0, 1)).all():
         raise UserError(f"{path} has labels other than 1, 0 and null", f"make it again with: {again}")
-    known = values >= 0
+    label_mask = values >= 0
     frame = pd.DataFrame({name: _plain(table[name]) for name in COLUMNS})
     strange = sorted(set(frame["split"]) - set(SPLITS))
     if strange:
         raise UserError(f"{path} has unknown splits: {listed(strange)}", f"make it again with: {again}")
     targets = (values == 1).astype(np.uint8)
-    return Dataset(frame, classes, targets, known, header["settings"], header, path, _soft(path, table, classes))
+    return Dataset(frame, classes, targets, label_mask, header["settings"], header, path, _soft(path, table, classes))
 
 
 def _soft(path: Path, table: pa.Table, classes: list[str]) -> np.ndarray | None:

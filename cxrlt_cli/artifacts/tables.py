@@ -103,9 +103,9 @@ def vectors(values: np.ndarray) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
 
 
-def nullable_int8(values: np.ndarray, known: np.ndarray) -> pa.Array:
-    """(N,) integers as an int8 column, null where `known` is false."""
-    return pa.array(values.astype(np.int8), mask=~known)
+def nullable_int8(values: np.ndarray, label_mask: np.ndarray) -> pa.Array:
+    """(N,) integers as an int8 column, null where `label_mask` is false."""
+    return pa.array(values.astype(np.int8), mask=~label_mask)
 
 
 def from_nullable_int8(column: pa.ChunkedArray, fill: int) -> np.ndarray:

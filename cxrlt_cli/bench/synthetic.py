@@ -24,5 +24,5 @@ def made_up_dataset(folder: Path, count: int, size: int, classes: int) -> Datase
     table["image_id"], table["cache"], table["row"] = ids, "images.h5", np.arange(count)
     targets = (draws.random((count, classes)) < 0.1).astype(np.uint8)
     names = [f"class {number}" for number in range(classes)]
-    known = np.ones_like(targets, dtype=bool)
-    return Dataset(table, names, targets, known, settings, {}, folder / "dataset.parquet")
+    label_mask = np.ones_like(targets, dtype=bool)
+    return Dataset(table, names, targets, label_mask, settings, {}, folder / "dataset.parquet")

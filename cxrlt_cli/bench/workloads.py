@@ -12,7 +12,7 @@ import torch
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.artifacts.run import Run
 from cxrlt_cli.bench.synthetic import made_up_dataset
-from cxrlt_cli.compute.autotune import LAYOUTS, Form, choose_form, precision_of
+from cxrlt_cli.compute.autotune import LAYOUTS, ComputeMode, choose_compute_mode, precision_of
 from cxrlt_cli.compute.distributed import Ranks
 from cxrlt_cli.compute.fold_batch_norms import fold_batch_norms
 from cxrlt_cli.compute.probe import compile_network, training_pass
@@ -30,7 +30,7 @@ from cxrlt_cli.train.batch_pipeline import make_recipe
 from cxrlt_cli.train.build import make_network, make_optimizer, workload_of
 from cxrlt_cli.train.loop import Training, descend, gradients
 from cxrlt_cli.train.loss import Counts
-from cxrlt_cli.train.run_log import Records
+from cxrlt_cli.train.run_log import RunLogger
 from cxrlt_cli.train.state import State
 
 _EMBEDDING = 768
@@ -53,7 +53,7 @@ class Parts:
     training: Training
     state: State
     member: Member
-    form: Form
+    form: ComputeMode
     ready: Inputs
     pixels: torch.Tensor
 
@@ -69,10 +69,10 @@ class Parts:
 
     def forward(self) -> None:
         """One batch through the network and the loss, in training form."""
-        images, targets, known = self.ready
+        images, targets, label_mask = self.ready
         with torch.autocast(images.device.type, self.training.precision, enabled=self.training.precision != torch.float32):
             logits = self.training.forward(images)
-        self.training.recipe.loss(logits, targets, known, 0.0)
+        self.training.pipeline.loss(logits, targets, label_mask, 0.0)
 
     def forward_and_backward(self) -> None:
         """One batch to gradients."""
@@ -90,13 +90,13 @@ class Parts:
 
 def _batches(training: Training, augmented: bool = False) -> Iterator[Batch]:
     draws = epoch_draws(len(training.dataset.table), training.config.batch_size, 0, 0)
-    ahead = partial(training.recipe.ahead, 0) if augmented else None
+    ahead = partial(training.pipeline.ahead, 0) if augmented else None
     return batches(training.dataset, training.images, draws, ahead)
 
 
 def _inputs(training: Training, batch: Batch) -> Inputs:
     count = len(batch.rows)
-    return training.recipe.inputs(batch.to(training.device), 0, training.recipe.mixture(0, count), np.arange(count))
+    return training.pipeline.inputs(batch.to(training.device), 0, training.pipeline.mix(0, count), np.arange(count))
 
 
 def make_parts(config: BenchConfig, folder: Path, device: torch.device) -> Parts:
@@ -105,7 +105,7 @@ def make_parts(config: BenchConfig, folder: Path, device: torch.device) -> Parts
         encoder=config.encoder, queries=config.queries, classifier=config.classifier, batch_size=config.batch_size,
         precision=config.precision, layout=config.layout,
     )  # fmt: skip
-    form = choose_form(workload_of(train), config.size, device)
+    form = choose_compute_mode(workload_of(train), config.size, device)
     dataset = made_up_dataset(folder, max(_IMAGES, 4 * config.batch_size), config.size, config.classes)
     queries = np.random.default_rng(0).standard_normal((config.classes, _EMBEDDING), np.float32)
     network, _ = make_network(train, queries)
@@ -119,10 +119,10 @@ def make_parts(config: BenchConfig, folder: Path, device: torch.device) -> Parts
     scaler = torch.amp.GradScaler(device.type, enabled=form.precision == "fp16")
     state = State(network.train(), make_optimizer(train, network), scaler)
     ones = torch.ones(config.classes)
-    recipe = make_recipe(train, Counts(ones, ones, ones), device)
-    run = Records(Run(folder / "run"), train, writes=False)
+    pipeline = make_recipe(train, Counts(ones, ones, ones), device)
+    run = RunLogger(Run(folder / "run"), train, writes=False)
     images = DatasetImages(dataset)
-    training = Training(train, recipe, dataset, images, device, precision_of(form), None, Ranks(), network, run)
+    training = Training(train, pipeline, dataset, images, device, precision_of(form), None, Ranks(), network, run)
     pixels = next(_batches(training)).to(device).images
     return Parts(training, state, member, form, _inputs(training, next(_batches(training, augmented=True))), pixels)
 

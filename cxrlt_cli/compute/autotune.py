@@ -37,7 +37,7 @@ class Workload:
 
 
 @dataclass(frozen=True)
-class Form:
+class ComputeMode:
     """How a run computes.
 
     Attributes:
@@ -62,7 +62,7 @@ class Form:
         return asdict(self)
 
 
-def choose_form(workload: Workload, size: int, device: torch.device) -> Form:
+def choose_compute_mode(workload: Workload, size: int, device: torch.device) -> ComputeMode:
     """The form of a new run: what the flags say, and, where they say auto, what is fastest here for this encoder and size.
 
     Raises:
@@ -70,12 +70,12 @@ def choose_form(workload: Workload, size: int, device: torch.device) -> Form:
     """
     usual_layout = "channels-last" if device.type == "cuda" or size >= 112 else "plain"
     layout = usual_layout if workload.layout == "auto" else workload.layout
-    usual = Form(_PRECISIONS[choose_precision(workload.precision, device)], layout)
+    usual = ComputeMode(_PRECISIONS[choose_precision(workload.precision, device)], layout)
     others = []
     if workload.layout == "auto":
-        others.append(Form(usual.precision, "plain" if layout == "channels-last" else "channels-last"))
+        others.append(ComputeMode(usual.precision, "plain" if layout == "channels-last" else "channels-last"))
     if workload.precision == "auto":
-        others.append(Form("bf16" if usual.precision == "fp32" else "fp32", layout))
+        others.append(ComputeMode("bf16" if usual.precision == "fp32" else "fp32", layout))
     if not others or workload.freeze == "encoder":  # a frozen encoder has no way back to measure
         return usual
     try:
@@ -85,10 +85,10 @@ def choose_form(workload: Workload, size: int, device: torch.device) -> Form:
     chosen = _fastest(speeds, usual)
     rates = {name: round(rate, 2) for name, rate in speeds.items()}
     say(f"computes in {chosen.name}; measured: {', '.join(f'{name} {rate:.1f} images/s' for name, rate in rates.items())}")
-    return Form(chosen.precision, chosen.layout, rates, device_name(device))
+    return ComputeMode(chosen.precision, chosen.layout, rates, device_name(device))
 
 
-def earlier_form(runs: Path, workload: Workload, size: int, device: torch.device) -> Form | None:
+def saved_compute_mode(runs: Path, workload: Workload, size: int, device: torch.device) -> ComputeMode | None:
     """What was measured for another run of the folder that computes the same on such a device, None where there is none.
 
     Runs that are compared so compute alike, also where a measurement would come out now so, now otherwise.
@@ -96,7 +96,7 @@ def earlier_form(runs: Path, workload: Workload, size: int, device: torch.device
     for path in sorted(runs.glob("*/config.json")):
         try:
             described = read_json(path)
-            form = form_of(described)
+            form = compute_mode_of(described)
             same = all(described["options"].get(name) == value for name, value in asdict(workload).items())
             if same and described["pixels"]["size"] == size and form.device == device_name(device):
                 say(f"computes in {form.name}, as was measured for {path.parent}")
@@ -113,7 +113,7 @@ def device_name(device: torch.device) -> str:
     return f"cpu {torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
 
 
-def _fastest(speeds: dict[str, float], usual: Form) -> Form:
+def _fastest(speeds: dict[str, float], usual: ComputeMode) -> ComputeMode:
     """The layout and the precision that gain enough, each by itself."""
     precision, layout = usual.precision, usual.layout
     for name, rate in speeds.items():
@@ -123,10 +123,10 @@ def _fastest(speeds: dict[str, float], usual: Form) -> Form:
             layout = other_layout
         if other_precision != usual.precision and gain > _PRECISION_GAIN:
             precision = other_precision
-    return Form(precision, layout)
+    return ComputeMode(precision, layout)
 
 
-def _measure(workload: Workload, size: int, device: torch.device, forms: list[Form]) -> dict[str, float]:
+def _measure(workload: Workload, size: int, device: torch.device, forms: list[ComputeMode]) -> dict[str, float]:
     """Images/s of each form: the best of a few rounds, in turn, after one that does not count. No later draw is changed."""
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices):
@@ -144,7 +144,7 @@ def _measure(workload: Workload, size: int, device: torch.device, forms: list[Fo
     return {name: len(images) / min(times) for name, times in seconds.items()}
 
 
-def _pass(encoder: nn.Module, images: torch.Tensor, form: Form) -> float:
+def _pass(encoder: nn.Module, images: torch.Tensor, form: ComputeMode) -> float:
     """Seconds of one forward and backward pass."""
     layout = LAYOUTS[form.layout]
     encoder.to(memory_format=layout)
@@ -164,15 +164,15 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def precision_of(form: Form) -> torch.dtype:
+def precision_of(form: ComputeMode) -> torch.dtype:
     """The type that convolutions and products are computed in."""
     return next(dtype for dtype, name in _PRECISIONS.items() if name == form.precision)
 
 
-def form_of(described: dict[str, Any]) -> Form:
+def compute_mode_of(described: dict[str, Any]) -> ComputeMode:
     """The form in a run's `config.json`. Raises UserError where it is none."""
     try:
-        form = Form(**described["form"])
+        form = ComputeMode(**described["form"])
         LAYOUTS[form.layout], precision_of(form)
     except (KeyError, TypeError, StopIteration):
         raise UserError(

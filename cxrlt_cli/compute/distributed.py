@@ -34,93 +34,93 @@ class Ranks:
 
     Attributes:
         rank: its number, from 0; rank 0 alone writes.
-        world: how many they are.
+        world_size: how many they are.
         local: its number on its machine, from 0: that of its GPU.
     """
 
     rank: int = 0
-    world: int = 1
+    world_size: int = 1
     local: int = 0
 
     @property
-    def first(self) -> bool:
+    def is_rank_zero(self) -> bool:
         """Whether this is the one that writes."""
         return self.rank == 0
 
-    def own(self, count: int) -> np.ndarray:
+    def shard(self, count: int) -> np.ndarray:
         """(n,) the rows of a whole batch of `count` that this rank computes: an even, contiguous part."""
-        return np.array_split(np.arange(count), self.world)[self.rank]
+        return np.array_split(np.arange(count), self.world_size)[self.rank]
 
-    def shared(self, value: Value) -> Value:
+    def broadcast(self, value: Value) -> Value:
         """Rank 0's value, on every rank."""
-        if self.world == 1:
+        if self.world_size == 1:
             return value
         held = [value]
         distributed.broadcast_object_list(held, src=0, device=torch.device("cpu"))
         return held[0]
 
-    def highest(self, value: int) -> int:
+    def all_reduce_max(self, value: int) -> int:
         """The highest of all ranks' values: one that stops stops all."""
-        if self.world == 1:
+        if self.world_size == 1:
             return value
         held = torch.tensor([value])
         distributed.all_reduce(held, distributed.ReduceOp.MAX)
         return int(held)
 
-    def joined(self, rows: np.ndarray) -> np.ndarray:
+    def all_reduce_sum(self, rows: np.ndarray) -> np.ndarray:
         """Rows that each rank has filled in part, 0 elsewhere, with all parts in them."""
-        if self.world == 1:
+        if self.world_size == 1:
             return rows
         held = torch.from_numpy(rows)
         distributed.all_reduce(held)
         return held.numpy()
 
-    def collected(self, value: Value) -> list[Value]:
+    def all_gather(self, value: Value) -> list[Value]:
         """Every rank's value, in the order of ranks."""
-        if self.world == 1:
+        if self.world_size == 1:
             return [value]
-        held: list[Value | None] = [None] * self.world
+        held: list[Value | None] = [None] * self.world_size
         distributed.all_gather_object(held, value)
         return held  # type: ignore[return-value]
 
-    def at_first(self, value: Value) -> list[Value]:
+    def gather(self, value: Value) -> list[Value]:
         """Every rank's value, in the order of ranks, on rank 0; nothing on the others."""
-        if self.world == 1:
+        if self.world_size == 1:
             return [value]
-        held: list[Value | None] | None = [None] * self.world if self.first else None
+        held: list[Value | None] | None = [None] * self.world_size if self.is_rank_zero else None
         distributed.gather_object(value, held, dst=0)
         return held or []  # type: ignore[return-value]
 
     @contextmanager
-    def agreed(self) -> Iterator[None]:
+    def fail_together(self) -> Iterator[None]:
         """A block in which a rank may fail: then all end, and the first that failed says why. No collectives inside."""
         failure: UserError | None = None
         try:
             yield
         except UserError as error:
-            if self.world == 1:
+            if self.world_size == 1:
                 raise
             failure = error
-        failed = [rank for rank, fails in enumerate(self.collected(failure is not None)) if fails]
+        failed = [rank for rank, fails in enumerate(self.all_gather(failure is not None)) if fails]
         if failed and failed[0] == self.rank and failure:
             raise failure
         if failed:
             raise SystemExit(USAGE)
 
-    def common(self, error: UserError) -> BaseException:
+    def common_error(self, error: UserError) -> BaseException:
         """What to raise for an error that every rank has: rank 0 alone tells of it."""
-        return error if self.first else SystemExit(USAGE)
+        return error if self.is_rank_zero else SystemExit(USAGE)
 
-    def stopping(self, stop: StopRequest) -> bool:
+    def stop_requested(self, stop: StopRequest) -> bool:
         """Whether any rank was asked to stop; then all are. Not to be asked of `stop` itself: ranks would part."""
-        number = self.highest(stop.signal or 0)
+        number = self.all_reduce_max(stop.signal or 0)
         if number:
             stop.signal = signal.Signals(number)
         return number > 0
 
-    def agree_on(self, network: nn.Module) -> None:
+    def broadcast_weights(self, network: nn.Module) -> None:
         """Rank 0's weights and statistics, on every rank."""
-        if self.world > 1:
+        if self.world_size > 1:
             for tensor in network.state_dict().values():
                 distributed.broadcast(tensor, src=0)
 
@@ -132,7 +132,7 @@ class Ranks:
             device: where it is.
             some_unused: it may have weights that its output does not depend on.
         """
-        if self.world == 1:
+        if self.world_size == 1:
             return network
         devices = None
         if device.type == "cuda":
@@ -140,7 +140,7 @@ class Ranks:
         warnings.filterwarnings("ignore", message="Grad strides do not match")  # of a one-channel stem: means nothing
         return nn.parallel.DistributedDataParallel(network, device_ids=devices, find_unused_parameters=some_unused)
 
-    def whole(self, logits: Tensor, targets: Tensor, known: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    def gather_batch(self, logits: Tensor, targets: Tensor, label_mask: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
         """The whole batch's rows from each rank's own, so that every rank computes the one loss of all of them.
 
         A loss over the whole batch has the divisor of the whole batch (known labels differ by rank), and one that looks at
@@ -150,21 +150,21 @@ class Ranks:
         Args:
             logits: (b, C) of the own rows, as are targets (b, C) and known (b, C) bool.
             targets: 0..1.
-            known: whether a label counts.
+            label_mask: whether a label counts.
             count: rows of the whole batch, B.
 
         Returns:
             The same as (B, C), in the order of the whole batch.
         """
-        if self.world == 1:
-            return logits, targets, known
-        own = torch.cat([logits.float(), targets.float(), known.float()], dim=1)
-        counts = [len(part) for part in np.array_split(np.arange(count), self.world)]
-        logits, targets, given = _Gathered.apply(own, counts, self.rank).chunk(3, dim=1)
+        if self.world_size == 1:
+            return logits, targets, label_mask
+        own = torch.cat([logits.float(), targets.float(), label_mask.float()], dim=1)
+        counts = [len(part) for part in np.array_split(np.arange(count), self.world_size)]
+        logits, targets, given = _GatherRows.apply(own, counts, self.rank).chunk(3, dim=1)
         return logits, targets.detach(), given.detach() > 0
 
 
-class _Gathered(torch.autograd.Function):
+class _GatherRows(torch.autograd.Function):
     """Rows of all ranks; backwards, the own rows' gradient times the number of ranks."""
 
     @staticmethod
@@ -199,7 +199,7 @@ def find_ranks() -> Ranks:
 
 
 @contextmanager
-def joined_ranks(timeout: float) -> Iterator[Ranks]:
+def join_ranks(timeout: float) -> Iterator[Ranks]:
     """Joins the processes that were started together, until the block ends.
 
     Args:
@@ -209,7 +209,7 @@ def joined_ranks(timeout: float) -> Iterator[Ranks]:
         UserError: they do not find each other, or one has ended or hangs.
     """
     ranks = find_ranks()
-    if ranks.world == 1:
+    if ranks.world_size == 1:
         yield ranks
         return
     only_errors(ranks.rank)
@@ -217,7 +217,7 @@ def joined_ranks(timeout: float) -> Iterator[Ranks]:
     try:
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         wait = timedelta(seconds=timeout)
-        distributed.init_process_group(backend, timeout=wait, rank=ranks.rank, world_size=ranks.world)
+        distributed.init_process_group(backend, timeout=wait, rank=ranks.rank, world_size=ranks.world_size)
         yield ranks
     except BaseException as error:
         if isinstance(error, Stopped):
@@ -226,7 +226,7 @@ def joined_ranks(timeout: float) -> Iterator[Ranks]:
         if not _of_a_collective(error):
             raise
         raise UserError(
-            f"rank {ranks.rank}: another of the {ranks.world} ranks has ended or does not answer: {reason(error)}",
+            f"rank {ranks.rank}: another of the {ranks.world_size} ranks has ended or does not answer: {reason(error)}",
             "its own messages say why; the same command with --resume goes on from last.pt",
         ) from error
     finally:

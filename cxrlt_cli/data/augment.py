@@ -16,11 +16,11 @@ from cxrlt_cli.data.warp import warp
 
 #: Gray mean and deviation of the mean of ImageNet's three channels; with one value for all channels, summing a pretrained
 #: stem's three channels into one is exact.
-MEAN, DEVIATION = 0.449, 0.226
+MEAN, STD = 0.449, 0.226
 
 
 @dataclass(frozen=True)
-class Amounts:
+class AugmentParams:
     """How far augmentation goes: degrees, share of the scale, share of the side, share of the contrast, gray of 0..1."""
 
     rotation: float = 10.0
@@ -38,7 +38,7 @@ def to_unit(images: Tensor) -> Tensor:
 
 def normalise(images: Tensor) -> Tensor:
     """0..1 to the network's input: mean 0 and deviation 1, about."""
-    return images.sub(MEAN).div_(DEVIATION)
+    return images.sub(MEAN).div_(STD)
 
 
 def affine(images: Tensor, matrices: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ def matrices(flip: np.ndarray, degrees: np.ndarray, zoom: np.ndarray, shift: np.
 
 
 @dataclass(frozen=True)
-class Drawn:
+class AugmentDraw:
     """What was drawn for the images of a batch.
 
     Attributes:
@@ -85,7 +85,7 @@ class Drawn:
     brightness: Tensor
 
 
-def draw(seed: int, epoch: int, rows: np.ndarray, amounts: Amounts) -> Drawn:
+def draw(seed: int, epoch: int, rows: np.ndarray, amounts: AugmentParams) -> AugmentDraw:
     """Draws for each image of a batch: a function of its arguments, row by row.
 
     Args:
@@ -102,10 +102,10 @@ def draw(seed: int, epoch: int, rows: np.ndarray, amounts: Amounts) -> Drawn:
     flip = uniform(seed, epoch, rows, Stream.FLIP) < amounts.flip
     maps = matrices(flip, spread(Stream.ROTATION, amounts.rotation), 1 + spread(Stream.ZOOM, amounts.zoom), shift)
     contrast, brightness = 1 + spread(Stream.CONTRAST, amounts.contrast), spread(Stream.BRIGHTNESS, amounts.brightness)
-    return Drawn(maps, torch.from_numpy(contrast.astype(np.float32)), torch.from_numpy(brightness.astype(np.float32)))
+    return AugmentDraw(maps, torch.from_numpy(contrast.astype(np.float32)), torch.from_numpy(brightness.astype(np.float32)))
 
 
-def augment(images: Tensor, drawn: Drawn) -> Tensor:
+def augment(images: Tensor, drawn: AugmentDraw) -> Tensor:
     """Augments a batch where it is: on a CPU by OpenCV, to 8 bit between the two steps, else at once on the device.
 
     Args:
@@ -121,12 +121,12 @@ def augment(images: Tensor, drawn: Drawn) -> Tensor:
     return torch.from_numpy(warp(images.numpy(), drawn.maps.numpy(), tables.numpy())).unsqueeze(1)
 
 
-def augment_at_once(images: Tensor, drawn: Drawn) -> Tensor:
+def augment_at_once(images: Tensor, drawn: AugmentDraw) -> Tensor:
     """The same for a whole batch in torch's operators, on whichever device."""
     return _toned(affine(to_unit(images), drawn.maps.to(images.device)), drawn)
 
 
-def _toned(gray: Tensor, drawn: Drawn) -> Tensor:
+def _toned(gray: Tensor, drawn: AugmentDraw) -> Tensor:
     """Gray values of 0..1, (B, ...), with their contrast and brightness changed."""
     contrast, brightness = (
         values.to(gray.device).view(-1, *[1] * (gray.dim() - 1)) for values in (drawn.contrast, drawn.brightness)

@@ -25,25 +25,25 @@ class Batch:
             what is drawn for an image, so that one that is drawn twice is not augmented the same way twice.
         images: (B, S, S) uint8 as read, or (B, 1, S, S) float32 as the network takes them.
         targets: (B, C) float32, 1 or 0, or a soft target between them; 0 where unknown.
-        known: (B, C) bool; true for soft targets.
+        label_mask: (B, C) bool; true for soft targets.
     """
 
     rows: np.ndarray
     draws: np.ndarray
     images: Tensor
     targets: Tensor
-    known: Tensor
+    label_mask: Tensor
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device."""
         if device.type == "cpu":
             return self
-        moved = (tensor.to(device, non_blocking=True) for tensor in (self.images, self.targets, self.known))
+        moved = (tensor.to(device, non_blocking=True) for tensor in (self.images, self.targets, self.label_mask))
         return Batch(self.rows, self.draws, *moved)
 
     def pinned(self) -> "Batch":
         """The same batch in page-locked memory, from which a GPU fetches it while it computes."""
-        return Batch(self.rows, self.draws, *(tensor.pin_memory() for tensor in (self.images, self.targets, self.known)))
+        return Batch(self.rows, self.draws, *(tensor.pin_memory() for tensor in (self.images, self.targets, self.label_mask)))
 
 
 def epoch_draws(count: int, batch_size: int, seed: int, epoch: int, weights: np.ndarray | None = None) -> list[np.ndarray]:
@@ -97,11 +97,11 @@ def batches(
 
     def read(drawn: np.ndarray) -> Batch:
         chosen = drawn % len(dataset.table)
-        targets, known = dataset.targets[chosen].astype(np.float32), dataset.known[chosen]
+        targets, label_mask = dataset.targets[chosen].astype(np.float32), dataset.label_mask[chosen]
         if dataset.soft is not None:
             soft = dataset.soft[chosen]
-            targets, known = np.where(np.isnan(soft), targets, soft), known | ~np.isnan(soft)
-        labels = torch.from_numpy(targets), torch.from_numpy(known)
+            targets, label_mask = np.where(np.isnan(soft), targets, soft), label_mask | ~np.isnan(soft)
+        labels = torch.from_numpy(targets), torch.from_numpy(label_mask)
         batch = Batch(chosen, drawn, torch.from_numpy(images.read(chosen)), *labels)
         return batch if ahead is None else ahead(batch)
 

@@ -65,7 +65,7 @@ def disturb(images: Tensor, seed: int, epoch: int, draws: np.ndarray, shares: Di
     return images
 
 
-def _noise(seed: int, size: int, places: np.ndarray, deviations: np.ndarray) -> Tensor:
+def _noise(seed: int, size: int, places: np.ndarray, stds: np.ndarray) -> Tensor:
     """(B, 1, S, S) normal noise: windows of one field, mirrored or not, as `places` within 0..1 say."""
     wide = size + _SPARE
     field = torch.randn(wide, wide, generator=torch.Generator().manual_seed(seed))
@@ -74,4 +74,4 @@ def _noise(seed: int, size: int, places: np.ndarray, deviations: np.ndarray) -> 
     for place in (places * len(fields) * _SPARE * _SPARE).astype(np.int64).tolist():
         down, right = place % _SPARE, place // _SPARE % _SPARE
         windows.append(fields[place // _SPARE**2][None, down : down + size, right : right + size])
-    return torch.stack(windows) * torch.from_numpy(deviations.astype(np.float32))[:, None, None, None]
+    return torch.stack(windows) * torch.from_numpy(stds.astype(np.float32))[:, None, None, None]

@@ -62,9 +62,9 @@ class Thresholds:
 def choose_thresholds(scored: Scored, specificity: float) -> Thresholds:
     """Thresholds chosen on some predictions; infinite, which calls nothing positive, where a class has no positive."""
     columns = range(len(scored.classes))
-    known = [scored.known[:, c] for c in columns]
-    scores = [scored.logits[rows, c] for c, rows in zip(columns, known, strict=True)]
-    targets = [scored.targets[rows, c] for c, rows in zip(columns, known, strict=True)]
+    label_mask = [scored.label_mask[:, c] for c in columns]
+    scores = [scored.logits[rows, c] for c, rows in zip(columns, label_mask, strict=True)]
+    targets = [scored.targets[rows, c] for c, rows in zip(columns, label_mask, strict=True)]
     pairs = list(zip(scores, targets, strict=True))
     chosen = np.array([[best_f1(*pair) for pair in pairs], [at_specificity(*pair, specificity) for pair in pairs]])
     chosen[np.isnan(chosen)] = np.inf
@@ -73,8 +73,8 @@ def choose_thresholds(scored: Scored, specificity: float) -> Thresholds:
 
 def ranking_figures(scored: Scored, resamples: int, seed: int) -> tuple[PerClass, dict[str, Figure]]:
     """Counts, and the figures `ap`, `auroc`, `positives`, `prevalence` and `ap_over_prevalence`, (C,) each."""
-    found = per_class(scored.logits, scored.targets, scored.known)
-    again = resample(scored.logits[None], scored.targets, scored.known, scored.patients, resamples, seed)
+    found = per_class(scored.logits, scored.targets, scored.label_mask)
+    again = resample(scored.logits[None], scored.targets, scored.label_mask, scored.patients, resamples, seed)
     prevalence = Figure(found.prevalence, again.prevalence)
     ap = Figure(found.ap, again.ap[0])
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -90,13 +90,13 @@ def ranking_figures(scored: Scored, resamples: int, seed: int) -> tuple[PerClass
 
 def decision_figures(scored: Scored, thresholds: Thresholds, resamples: int, seed: int) -> dict[str, Figure]:
     """`f1`, `sensitivity`, `specificity` and `ece`, (C,) each, and `micro_f1`. Thresholds are the same in every resample."""
-    given = (scored.targets, scored.known, scored.patients, resamples, seed)
-    best = decide(scored.logits, scored.targets, scored.known, thresholds.f1)
+    given = (scored.targets, scored.label_mask, scored.patients, resamples, seed)
+    best = decide(scored.logits, scored.targets, scored.label_mask, thresholds.f1)
     best_again = resample_decisions(scored.logits >= thresholds.f1, *given)
-    at = decide(scored.logits, scored.targets, scored.known, thresholds.specificity)
+    at = decide(scored.logits, scored.targets, scored.label_mask, thresholds.specificity)
     at_again = resample_decisions(scored.logits >= thresholds.specificity, *given)
     p = sigmoid(scored.logits)
-    columns = [(p[rows, c], scored.targets[rows, c]) for c, rows in enumerate(scored.known.T)]
+    columns = [(p[rows, c], scored.targets[rows, c]) for c, rows in enumerate(scored.label_mask.T)]
     return {
         "f1": Figure(best.f1, best_again.f1),
         "micro_f1": Figure(best.micro_f1, best_again.micro_f1),
@@ -111,8 +111,8 @@ def decision_figures(scored: Scored, thresholds: Thresholds, resamples: int, see
 
 def micro_ap(scored: Scored, resamples: int, seed: int) -> Figure:
     """AP of all known labels in one ranking, () and (R,)."""
-    scores, targets = scored.logits[scored.known], scored.targets[scored.known]
-    patients = np.broadcast_to(scored.patients[:, None], scored.known.shape)[scored.known]
+    scores, targets = scored.logits[scored.label_mask], scored.targets[scored.label_mask]
+    patients = np.broadcast_to(scored.patients[:, None], scored.label_mask.shape)[scored.label_mask]
     every = np.ones((len(scores), 1), dtype=bool)
     again = resample(scores[None, :, None], targets[:, None], every, patients, resamples, seed)
     return Figure(np.array(average_precision(scores, targets)), again.ap[0, :, 0])

@@ -68,7 +68,7 @@ def _refuse_unfit(entry: Entry, scored: Scored) -> None:
 
 def _fit(scored: Scored, c: int, method: str) -> dict[str, Any]:
     """What `Calibration.fitted` holds of one class."""
-    rows = scored.known[:, c]
+    rows = scored.label_mask[:, c]
     logits, targets = scored.logits[rows, c], scored.targets[rows, c]
     if not 0 < targets.sum() < len(targets):
         return {}
@@ -84,9 +84,9 @@ def _errors(scored: Scored, calibration: Calibration) -> list[dict[str, Any]]:
     after = calibrated(scored.logits, scored.classes, calibration)
     rows = []
     for c, label in enumerate(scored.classes):
-        known = scored.known[:, c]
-        before_p, after_p = sigmoid(scored.logits[known, c]), sigmoid(after[known, c])
-        targets = scored.targets[known, c]
+        label_mask = scored.label_mask[:, c]
+        before_p, after_p = sigmoid(scored.logits[label_mask, c]), sigmoid(after[label_mask, c])
+        targets = scored.targets[label_mask, c]
         rows.append(
             {
                 "class": label,

@@ -30,8 +30,8 @@ def differences_to_base(
     """
     first = scored[0]
     logits = np.stack([one.logits for one in scored])
-    resampled = resample(logits, first.targets, first.known, first.patients, *bootstrap)
-    found = [per_class(one.logits, first.targets, first.known) for one in scored]
+    resampled = resample(logits, first.targets, first.label_mask, first.patients, *bootstrap)
+    found = [per_class(one.logits, first.targets, first.label_mask) for one in scored]
     ap, auroc = np.stack([one.ap for one in found]), np.stack([one.auroc for one in found])
     groups = np.array([str(group) for group in first.groups(bounds)])
     order = np.lexsort((-found[0].positives, -first.train_share))
@@ -48,7 +48,7 @@ def differences_to_base(
             row |= {"group": None if groups[c] == "None" else str(groups[c]), "p_holm": float(p)}
         others.append({"name": names[model], "means": rows, "classes": classes})
     return {
-        "group_rule": rule(bounds) if first.train_known.any() else "none, the dataset has no train split",
+        "group_rule": rule(bounds) if first.train_label_counts.any() else "none, the dataset has no train split",
         "undefined": [first.classes[c] for c in order if np.isnan(ap[0, c])],
         "others": others,
     }

@@ -35,7 +35,7 @@ def levels_of(scored: Scored, column: str) -> pd.Series:
     if column in scored.table:
         return subgroup_of(scored.table[column], column)
     c = scored.classes.index(column)
-    return pd.Series(np.where(scored.known[:, c], np.where(scored.targets[:, c] == 1, "positive", "negative"), "unknown"))
+    return pd.Series(np.where(scored.label_mask[:, c], np.where(scored.targets[:, c] == 1, "positive", "negative"), "unknown"))
 
 
 def _no_number(scored: Scored, column: str) -> str:

@@ -16,7 +16,7 @@ from cxrlt_cli.model.transformer_decoder import EarlyTransformerLabelDecoder, Tr
 Layers = Literal["last", "rollout"]
 
 
-def looked_at(network: Network, features: Tensor, layers: Layers = "last") -> Tensor | None:
+def attention_map(network: Network, features: Tensor, layers: Layers = "last") -> Tensor | None:
     """The attention of each label's query over the image.
 
     Args:

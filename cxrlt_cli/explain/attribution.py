@@ -13,7 +13,7 @@ METHODS: tuple[Method, ...] = get_args(Method)
 _STEPS = 24
 
 
-def mattered(network: Network, images: Tensor, labels: list[int], method: Method) -> Tensor:
+def attribution(network: Network, images: Tensor, labels: list[int], method: Method) -> Tensor:
     """What of the images raised the score of labels.
 
     Args:
@@ -78,7 +78,7 @@ def _slope(network: Network, features: Tensor, label: int) -> Tensor:
     """(B, channels, h, w) d logit / d features."""
     with torch.enable_grad():
         leaf = features.detach().requires_grad_()
-        return torch.autograd.grad(network.judge(leaf)[:, label].sum(), leaf)[0]
+        return torch.autograd.grad(network.classify(leaf)[:, label].sum(), leaf)[0]
 
 
 def _unseen(images: Tensor) -> Tensor:
@@ -106,11 +106,11 @@ def attributions(network: Network, images: Tensor, start: Tensor, label: int, st
     return ((images - start) * total / steps).squeeze(1)
 
 
-def blurred(images: Tensor, deviation: float) -> Tensor:
+def blurred(images: Tensor, std: float) -> Tensor:
     """(B, 1, S, S) after a Gaussian blur of that many px; the border is continued."""
-    reach = max(1, round(3 * deviation))
+    reach = max(1, round(3 * std))
     line = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
-    kernel = torch.exp(-(line**2) / (2 * deviation**2))
+    kernel = torch.exp(-(line**2) / (2 * std**2))
     kernel = (kernel / kernel.sum()).view(1, 1, 1, -1)
     wide = functional.conv2d(functional.pad(images, (reach, reach, 0, 0), mode="replicate"), kernel)
     return functional.conv2d(functional.pad(wide, (0, 0, reach, reach), mode="replicate"), kernel.transpose(2, 3))

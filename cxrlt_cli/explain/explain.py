@@ -111,14 +111,14 @@ def _row(dataset: Dataset, image: str) -> tuple[np.ndarray, dict[str, int | None
         )
     part = dataset.rows(found[:1])
     truth = {
-        name: int(target) if known else None
-        for name, target, known in zip(part.classes, part.targets[0], part.known[0], strict=True)
+        name: int(target) if has_label else None
+        for name, target, has_label in zip(part.classes, part.targets[0], part.label_mask[0], strict=True)
     }
     return DatasetImages(part).read(np.zeros(1, dtype=np.int64))[0], truth
 
 
 def _maps(config: ExplainConfig, subject: Subject, explained: Explained) -> list[Map]:
-    kinds = [(f"attention-{config.layers}", explained.looked), (config.method, explained.mattered)]
+    kinds = [(f"attention-{config.layers}", explained.attention), (config.method, explained.attribution)]
     return [
         Map(subject.name, subject.classes[label], kind, float(explained.logits[label]), values[number])
         for kind, values in kinds

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from cxrlt_cli.data.augment import normalise, to_unit
-from cxrlt_cli.explain.attention import Layers, looked_at
-from cxrlt_cli.explain.attribution import Method, mattered
+from cxrlt_cli.explain.attention import Layers, attention_map
+from cxrlt_cli.explain.attribution import Method, attribution
 from cxrlt_cli.predict.members import Member
 
 
@@ -24,8 +24,8 @@ class Explained:
 
     logits: np.ndarray
     labels: list[int]
-    looked: np.ndarray | None
-    mattered: np.ndarray | None
+    attention: np.ndarray | None
+    attribution: np.ndarray | None
 
 
 def explain(
@@ -45,14 +45,14 @@ def explain(
     image = normalise(to_unit(torch.from_numpy(pixels).unsqueeze(0).to(next(network.parameters()).device)))
     with torch.no_grad():
         features = network.encode(image)
-        logits = network.judge(features)[0].float().cpu().numpy()
+        logits = network.classify(features)[0].float().cpu().numpy()
     order = np.argsort(-logits, kind="stable")[:top].tolist()
     chosen = order + [label for label in dict.fromkeys(labels or []) if label not in order]
-    looked = looked_at(network, features, layers)
-    found = mattered(network, image, chosen, method) if method else None
+    attention = attention_map(network, features, layers)
+    found = attribution(network, image, chosen, method) if method else None
     return Explained(
         logits,
         chosen,
-        None if looked is None else looked[0, chosen].cpu().numpy(),
+        None if attention is None else attention[0, chosen].cpu().numpy(),
         None if found is None else found[0].cpu().numpy(),
     )

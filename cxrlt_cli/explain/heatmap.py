@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 #: Blue and orange are told apart by everybody; a radiograph has neither.
-LOOKED, MATTERED = (255, 159, 28), (86, 180, 233)
+ATTENTION, ATTRIBUTION = (255, 159, 28), (86, 180, 233)
 MARKED = 0.10  # share of the picture inside the line
 
 
@@ -39,7 +39,7 @@ def peak_of(values: np.ndarray) -> float:
     return float(values.max()) / mean if mean > 0 else float("nan")
 
 
-def veil(values: np.ndarray, size: int, colour: tuple[int, int, int], thickest: float = 0.6) -> np.ndarray:
+def overlay(values: np.ndarray, size: int, colour: tuple[int, int, int], thickest: float = 0.6) -> np.ndarray:
     """(size, size, 4) uint8 RGBA to lay over the picture."""
     out = np.empty((size, size, 4), dtype=np.uint8)
     out[..., :3] = colour

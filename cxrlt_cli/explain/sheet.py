@@ -8,7 +8,7 @@ import numpy as np
 
 from cxrlt_cli.artifacts.files import replacing
 from cxrlt_cli.explain.explain_image import Explained
-from cxrlt_cli.explain.heatmap import LOOKED, MATTERED, enlarged, marked, peak_of, veil
+from cxrlt_cli.explain.heatmap import ATTENTION, ATTRIBUTION, enlarged, marked, overlay, peak_of
 
 _COLUMNS, _SIDE = 5, 2.5  # labels side by side; inches a picture
 _GRAY, _INK = "#6b6b6b", "#1a1a1a"
@@ -31,8 +31,8 @@ class Subject:
     pixels: np.ndarray
     classes: list[str]
     truth: dict[str, int | None]
-    looked: str
-    mattered: str
+    attention: str
+    attribution: str
 
 
 def draw_sheet(subject: Subject, explained: Explained, path: Path) -> None:
@@ -62,7 +62,7 @@ def draw_sheet(subject: Subject, explained: Explained, path: Path) -> None:
 
 
 def _kinds(subject: Subject, explained: Explained) -> list[tuple[str, np.ndarray | None, tuple[int, int, int]]]:
-    return [(subject.looked, explained.looked, LOOKED), (subject.mattered, explained.mattered, MATTERED)]
+    return [(subject.attention, explained.attention, ATTENTION), (subject.attribution, explained.attribution, ATTRIBUTION)]
 
 
 def _picture(axes: Any, pixels: np.ndarray, title: str) -> None:
@@ -71,7 +71,7 @@ def _picture(axes: Any, pixels: np.ndarray, title: str) -> None:
 
 
 def _lay(axes: Any, values: np.ndarray, size: int, colour: tuple[int, int, int]) -> None:
-    axes.imshow(veil(values, size, colour), interpolation="bilinear")
+    axes.imshow(overlay(values, size, colour), interpolation="bilinear")
     peak = peak_of(values)
     if np.isfinite(peak):
         line = tuple(value / 255 for value in colour)
@@ -89,14 +89,14 @@ def _title(subject: Subject, explained: Explained, label: int) -> str:
 
 def _legend(axes: Any, subject: Subject, explained: Explained, below: bool) -> None:
     """How to read the sheet, in place of a picture."""
-    rows = [(f"Orange: {subject.looked}", LOOKED)] if explained.looked is not None else []
-    rows.append((f"Blue: {subject.mattered}", MATTERED))
+    rows = [(f"Orange: {subject.attention}", ATTENTION)] if explained.attention is not None else []
+    rows.append((f"Blue: {subject.attribution}", ATTRIBUTION))
     top = -0.05 if below else 0.98
     for number, (text, colour) in enumerate(rows):
         tone = tuple(0.72 * value / 255 for value in colour)
         axes.text(0, top - 0.09 * number, text, transform=axes.transAxes, fontsize=8, va="top", color=tone, wrap=True)
     note = "The line holds the highest tenth of the picture.\nProbabilities as they are, not calibrated."
-    if explained.looked is None:
+    if explained.attention is None:
         note = "This network has no queries: it has no attention\nto show.\n" + note
     axes.text(0, top - 0.09 * len(rows) - 0.04, note, transform=axes.transAxes, fontsize=7, va="top", color=_GRAY)
 

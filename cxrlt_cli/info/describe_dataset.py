@@ -27,7 +27,7 @@ def describe_dataset(path: Path) -> Told:
         ("patients", f"{dataset.table['patient_id'].nunique()}"),
         ("label space", f"{dataset.header.get('label_space')} ({len(dataset.classes)} classes)"),
         ("positive labels", f"{positive.sum(axis=1).mean():.2f} an image, none on {int((~positive.any(axis=1)).sum())} images"),
-        ("unknown labels", f"{(~dataset.known).mean():.1%}"),
+        ("unknown labels", f"{(~dataset.label_mask).mean():.1%}"),
         ("soft targets", "none" if dataset.soft is None else f"{int(np.isfinite(dataset.soft).sum())}, in training only"),
         ("pixels", ", ".join(f"{key} {value}" for key, value in dataset.settings.items() if value)),
         *((f"policies of {name}", _policy(effect)) for name, effect in dataset.header.get("policies", {}).items()),
@@ -71,14 +71,14 @@ def _group(dataset: Dataset, positive: np.ndarray, rows: np.ndarray, source: str
         "patients": len(patients),
         "labels_an_image": float(positive[rows].sum(axis=1).mean()),
         "without_positive": int((~positive[rows].any(axis=1)).sum()),
-        "unknown": float((~dataset.known[rows]).mean()),
+        "unknown": float((~dataset.label_mask[rows]).mean()),
     }
 
 
 def _classes(dataset: Dataset, positive: np.ndarray, split: np.ndarray, source: np.ndarray) -> list[dict[str, Any]]:
     by_split = {name: positive[split == name].sum(axis=0) for name in SPLITS}
     by_source = {name: positive[source == name].sum(axis=0) for name in sorted(set(source))}
-    unknown, total = (~dataset.known).mean(axis=0), positive.sum(axis=0)
+    unknown, total = (~dataset.label_mask).mean(axis=0), positive.sum(axis=0)
     return [
         {
             "class": dataset.classes[c],

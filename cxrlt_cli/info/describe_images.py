@@ -25,7 +25,7 @@ def describe_images(path: Path) -> Told:
     rows = _spread(reader.done, _SAMPLE)
     gray = reader.read(rows)
     constant = int((gray.reshape(len(gray), -1).std(axis=1) == 0).sum()) if len(gray) else 0
-    mean, deviation = (float(gray.mean()), float(gray.std())) if len(gray) else (float("nan"), float("nan"))
+    mean, std = (float(gray.mean()), float(gray.std())) if len(gray) else (float("nan"), float("nan"))
     source = read_attributes(path, "source")
     finished = path.suffix != ".part"
     table = path.with_suffix(".parquet")
@@ -36,7 +36,7 @@ def describe_images(path: Path) -> Told:
         ("size", f"{layout.size} x {layout.size} px, gray, 8 bit, in {len(layout.parts)} file(s)"),
         ("made with", ", ".join(f"{key} {value}" for key, value in layout.settings.items() if value)),
         ("source", " ".join(str(source[key]) for key in ("kind", "shard") if key in source)),
-        ("gray values", f"mean {mean:.1f}, deviation {deviation:.1f} (of {len(gray)} images)"),
+        ("gray values", f"mean {mean:.1f}, deviation {std:.1f} (of {len(gray)} images)"),
         ("without contrast", f"{constant} of these {len(gray)}"),
     ]  # fmt: skip
     facts = {
@@ -52,7 +52,7 @@ def describe_images(path: Path) -> Told:
         "source": source,
         "sampled": len(gray),
         "mean": mean,
-        "deviation": deviation,
+        "deviation": std,
         "constant": constant,
     }
     return Told("images" if finished else "images, not finished (cxrlt cache --resume)", lines, facts, provenance)

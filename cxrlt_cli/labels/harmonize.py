@@ -19,13 +19,13 @@ class Harmonized:
 
     Attributes:
         targets: (N, C) uint8, 0 where unknown.
-        known: (N, C) bool.
+        label_mask: (N, C) bool.
         soft: (N, C) float32, NaN where there is no soft target; None where no policy makes one.
         effect: how many labels each policy decided, for the record.
     """
 
     targets: np.ndarray
-    known: np.ndarray
+    label_mask: np.ndarray
     soft: np.ndarray | None
     effect: dict[str, Any]
 
@@ -43,7 +43,7 @@ def harmonize(source: CachedSource, classes: list[str], renamed: dict[str, str],
         if target is not None:
             labels[:, classes.index(target)] = published.labels[:, column]
     lacking = np.array([name not in mapping.values() for name in classes])
-    targets, known = to_targets(labels, lacking, policy)
+    targets, label_mask = to_targets(labels, lacking, policy)
     soft = None
     if policy.soft_range:
         soft = soft_targets(labels, published.table["image_id"].tolist(), classes, policy.soft_range, seed)
@@ -57,7 +57,7 @@ def harmonize(source: CachedSource, classes: list[str], renamed: dict[str, str],
         "uncertain": {"policy": policy.uncertain, "labels": int((labels == UNCERTAIN).sum())},
     }
     _report(source, mapping, effect)
-    return Harmonized(targets, known, soft, effect)
+    return Harmonized(targets, label_mask, soft, effect)
 
 
 _MOST = 40  # names in a line

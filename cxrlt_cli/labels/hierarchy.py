@@ -20,18 +20,20 @@ class Implied:
     from_unknown: int
 
 
-def imply_parents(positive: np.ndarray, known: np.ndarray, classes: list[str]) -> tuple[np.ndarray, np.ndarray, list[Implied]]:
+def imply_parents(
+    positive: np.ndarray, label_mask: np.ndarray, classes: list[str]
+) -> tuple[np.ndarray, np.ndarray, list[Implied]]:
     """Makes every finding positive that a positive one is a kind of; an absent finding implies nothing.
 
     Args:
         positive: (N, C) bool.
-        known: (N, C) bool.
+        label_mask: (N, C) bool.
         classes: (C,) names. A middle class that is not among them does not interrupt: a grandchild implies its grandparent.
 
     Returns:
         positive and known (N, C), and what each child changed, in the order of the classes.
     """
-    positive, known = positive.copy(), known.copy()
+    positive, label_mask = positive.copy(), label_mask.copy()
     place = {canonical(name): index for index, name in enumerate(classes)}
     implied = []
     for child, index in place.items():
@@ -40,11 +42,11 @@ def imply_parents(positive: np.ndarray, known: np.ndarray, classes: list[str]) -
             other = place[parent]
             changed = rows & ~positive[:, other]
             if changed.any():
-                absent = int((changed & known[:, other]).sum())
+                absent = int((changed & label_mask[:, other]).sum())
                 implied.append(Implied(classes[index], classes[other], absent, int(changed.sum()) - absent))
             positive[:, other] |= changed
-            known[:, other] |= changed
-    return positive, known, implied
+            label_mask[:, other] |= changed
+    return positive, label_mask, implied
 
 
 @cache

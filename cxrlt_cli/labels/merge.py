@@ -41,7 +41,7 @@ class _Rows:
 
     table: pd.DataFrame
     targets: np.ndarray
-    known: np.ndarray
+    label_mask: np.ndarray
     soft: np.ndarray | None
     hashes: np.ndarray
 
@@ -50,7 +50,7 @@ class _Rows:
             return self
         soft = None if self.soft is None else self.soft[keep]
         table = self.table[keep].reset_index(drop=True)
-        return _Rows(table, self.targets[keep], self.known[keep], soft, self.hashes[keep])
+        return _Rows(table, self.targets[keep], self.label_mask[keep], soft, self.hashes[keep])
 
 
 def merge_sources(config: MergeConfig, workspace: Workspace) -> None:
@@ -86,15 +86,15 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> None:
             "provenance": record(saved(config), _inputs(config, workspace, sources)),
         }
         soft = _soft_targets(config, rows, classes, policies)
-        dataset = Dataset(rows.table, classes, rows.targets, rows.known, sources[0].settings, header, path, soft)
+        dataset = Dataset(rows.table, classes, rows.targets, rows.label_mask, sources[0].settings, header, path, soft)
         write_dataset(dataset)
     report_implied(implied)
     report_dataset(dataset, config.shares)
 
 
 def _with_parents(rows: _Rows, classes: list[str]) -> tuple[_Rows, list[Implied]]:
-    positive, known, implied = imply_parents(rows.targets == 1, rows.known, classes)
-    return replace(rows, targets=positive.astype(np.uint8), known=known), implied
+    positive, label_mask, implied = imply_parents(rows.targets == 1, rows.label_mask, classes)
+    return replace(rows, targets=positive.astype(np.uint8), label_mask=label_mask), implied
 
 
 def _split(rows: _Rows, config: MergeConfig, folder: Path) -> _Rows:
@@ -107,13 +107,13 @@ def _split(rows: _Rows, config: MergeConfig, folder: Path) -> _Rows:
 
 def _with_missing_of_evaluation(rows: _Rows, classes: list[str], policies: dict[str, Policy], parts: list[Harmonized]) -> _Rows:
     """The rows with what `--missing-eval` makes of labels that a source lacks, in validation and test."""
-    targets, known = rows.targets.copy(), rows.known.copy()
+    targets, label_mask = rows.targets.copy(), rows.label_mask.copy()
     evaluated = (rows.table["split"] != "train").to_numpy()
     for (name, policy), part in zip(policies.items(), parts, strict=True):
         own = evaluated & (rows.table["source"] == name).to_numpy()
         lacking = np.isin(classes, part.effect["missing"]["classes"])
-        targets[own], known[own] = of_evaluation(targets[own], known[own], lacking, policy)
-    return replace(rows, targets=targets, known=known)
+        targets[own], label_mask[own] = of_evaluation(targets[own], label_mask[own], lacking, policy)
+    return replace(rows, targets=targets, label_mask=label_mask)
 
 
 def _inputs(config: MergeConfig, workspace: Workspace, sources: list[CachedSource]) -> list[Path]:
@@ -150,14 +150,16 @@ def _concatenated(sources: list[CachedSource], parts: list[Harmonized], folder: 
     if any(part.soft is not None for part in parts):
         nothing = [np.full(part.targets.shape, np.nan, np.float32) if part.soft is None else part.soft for part in parts]
         soft = np.concatenate(nothing)
-    targets, known = (np.concatenate(arrays) for arrays in zip(*((part.targets, part.known) for part in parts), strict=True))
-    return _Rows(_all_rows(sources, folder), targets, known, soft, np.concatenate([source.hashes for source in sources]))
+    targets, label_mask = (
+        np.concatenate(arrays) for arrays in zip(*((part.targets, part.label_mask) for part in parts), strict=True)
+    )
+    return _Rows(_all_rows(sources, folder), targets, label_mask, soft, np.concatenate([source.hashes for source in sources]))
 
 
 def _soft_targets(config: MergeConfig, rows: _Rows, classes: list[str], policies: dict[str, Policy]) -> np.ndarray | None:
     """(N, C) float32 of training images, NaN where there is none: uncertain labels made soft, and pseudo-labels."""
     training = (rows.table["split"] == "train").to_numpy()
-    open_ = training[:, None] & ~rows.known
+    open_ = training[:, None] & ~rows.label_mask
     soft = None if rows.soft is None else np.where(open_, rows.soft, np.nan).astype(np.float32)
     if config.pseudo is None:
         return soft

@@ -22,7 +22,7 @@ def report_dataset(dataset: Dataset, shares: tuple[float, float, float]) -> None
     inside = [(dataset.table["split"] == name).to_numpy() for name in SPLITS]
     counts = np.stack([dataset.targets[rows].sum(axis=0, dtype=np.int64) for rows in inside])
     order = np.argsort(-counts.sum(axis=0), kind="stable")
-    unknown = [_unknown(dataset.known[rows]) for rows in inside]
+    unknown = [_unknown(dataset.label_mask[rows]) for rows in inside]
     rows = [[dataset.classes[c], *(str(n) for n in counts[:, c]), *(shares[c] for shares in unknown)] for c in order]
     images = [str(int(rows_in.sum())) for rows_in in inside]
     codes = pd.factorize(dataset.table["patient_id"])[0]
@@ -44,9 +44,9 @@ def report_dataset(dataset: Dataset, shares: tuple[float, float, float]) -> None
     say(f"{len(dataset.table)} images, {codes.max() + 1} patients in {dataset.path}")
 
 
-def _unknown(known: np.ndarray) -> list[str]:
+def _unknown(label_mask: np.ndarray) -> list[str]:
     """(C,) the share of unknown labels of each class, as text; empty where there are no images."""
-    return [f"{share:.1%}" for share in (~known).mean(axis=0)] if len(known) else [""] * known.shape[1]
+    return [f"{share:.1%}" for share in (~label_mask).mean(axis=0)] if len(label_mask) else [""] * label_mask.shape[1]
 
 
 def report_implied(implied: list[Implied]) -> None:

@@ -56,14 +56,16 @@ def to_targets(labels: np.ndarray, lacking: np.ndarray, policy: Policy) -> tuple
         targets (N, C) uint8, 0 where unknown, and known (N, C) bool.
     """
     value = np.array([0, policy.uncertain == "positive", 0, 1], dtype=np.uint8)  # of BLANK, -1, 0, 1
-    known = np.array([policy.blank == "absent", policy.uncertain in ("positive", "negative"), True, True])
+    label_mask = np.array([policy.blank == "absent", policy.uncertain in ("positive", "negative"), True, True])
     place = labels - np.int8(BLANK)
-    targets, sure = value[place], known[place]
+    targets, sure = value[place], label_mask[place]
     sure[:, lacking] = policy.missing == "absent"
     return targets, sure
 
 
-def of_evaluation(targets: np.ndarray, known: np.ndarray, lacking: np.ndarray, policy: Policy) -> tuple[np.ndarray, np.ndarray]:
+def of_evaluation(
+    targets: np.ndarray, label_mask: np.ndarray, lacking: np.ndarray, policy: Policy
+) -> tuple[np.ndarray, np.ndarray]:
     """Labels of validation and test images of one source: what it does not label is unknown there, or 0 on request.
 
     Where it is unknown, a positive that the hierarchy implied is unknown too: positives known without their negatives would
@@ -71,7 +73,7 @@ def of_evaluation(targets: np.ndarray, known: np.ndarray, lacking: np.ndarray, p
 
     Args:
         targets: (N, C) uint8, 0 where unknown.
-        known: (N, C) bool.
+        label_mask: (N, C) bool.
         lacking: (C,) bool: the classes that the source does not label.
         policy: of the source.
 
@@ -79,7 +81,7 @@ def of_evaluation(targets: np.ndarray, known: np.ndarray, lacking: np.ndarray, p
         targets and known (N, C).
     """
     absent = policy.missing_eval == "absent"
-    return np.where(lacking & (not absent), 0, targets).astype(targets.dtype), np.where(lacking, absent, known)
+    return np.where(lacking & (not absent), 0, targets).astype(targets.dtype), np.where(lacking, absent, label_mask)
 
 
 def soft_targets(

@@ -43,12 +43,12 @@ class Resampled:
     @property
     def prevalence(self) -> np.ndarray:
         """(R, C) positives among known labels; NaN without a known label."""
-        known = self.positives + self.negatives
-        return np.where(known > 0, self.positives / np.maximum(known, 1), np.nan)
+        labelled = self.positives + self.negatives
+        return np.where(labelled > 0, self.positives / np.maximum(labelled, 1), np.nan)
 
 
 def resample(
-    scores: np.ndarray, targets: np.ndarray, known: np.ndarray, patients: np.ndarray, resamples: int = 1000, seed: int = 0
+    scores: np.ndarray, targets: np.ndarray, label_mask: np.ndarray, patients: np.ndarray, resamples: int = 1000, seed: int = 0
 ) -> Resampled:
     """Average precision and AUROC of every class in resamples of the patients.
 
@@ -57,8 +57,8 @@ def resample(
 
     Args:
         scores: (M, N, C) finite, higher means more likely: M models that scored the same images.
-        targets: (N, C) 1 or 0, or bool; whatever stands where `known` is false is not looked at.
-        known: (N, C) bool.
+        targets: (N, C) 1 or 0, or bool; whatever stands where `label_mask` is false is not looked at.
+        label_mask: (N, C) bool.
         patients: (N,) ids; images of a patient are drawn together.
         resamples: how many.
         seed: equal seeds give equal resamples, also in another call with as many patients.
@@ -69,13 +69,13 @@ def resample(
     """
     if scores.ndim != 3 or len(patients) != scores.shape[1]:
         raise ValueError(f"scores are (M, N, C), not {scores.shape}, and patients {patients.shape} are (N,)")
-    positive = np.stack([checked(one, targets, known) for one in scores])[0]
+    positive = np.stack([checked(one, targets, label_mask) for one in scores])[0]
     names, codes = np.unique(patients, return_inverse=True)
     models, _, classes = scores.shape
     ranked = []
     for model in range(models):
         for c in range(classes):
-            rows = np.flatnonzero(known[:, c])
+            rows = np.flatnonzero(label_mask[:, c])
             ranked.append(_Ranked(scores[model, rows, c], positive[rows, c], codes[rows]))
 
     def figures(weights: torch.Tensor) -> np.ndarray:

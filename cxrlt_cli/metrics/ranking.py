@@ -37,8 +37,8 @@ class PerClass:
     @property
     def prevalence(self) -> np.ndarray:
         """(C,) positives among known labels, which is the AP of a ranking by chance; NaN without a known label."""
-        known = self.positives + self.negatives
-        return np.where(known > 0, self.positives / np.maximum(known, 1), np.nan)
+        labelled = self.positives + self.negatives
+        return np.where(labelled > 0, self.positives / np.maximum(labelled, 1), np.nan)
 
 
 def average_precision(scores: np.ndarray, targets: np.ndarray) -> float:
@@ -73,25 +73,27 @@ def auroc(scores: np.ndarray, targets: np.ndarray) -> float:
     return _auroc(_tally(*_checked_one(scores, targets)))
 
 
-def per_class(scores: np.ndarray, targets: np.ndarray, known: np.ndarray) -> PerClass:
+def per_class(scores: np.ndarray, targets: np.ndarray, label_mask: np.ndarray) -> PerClass:
     """Average precision, AUROC and counts of every class, each without the images whose label of it is unknown.
 
     Args:
         scores: (N, C) finite, higher means more likely.
-        targets: (N, C) 1 or 0, or bool; whatever stands where `known` is false is not looked at.
-        known: (N, C) bool.
+        targets: (N, C) 1 or 0, or bool; whatever stands where `label_mask` is false is not looked at.
+        label_mask: (N, C) bool.
 
     Raises:
         ValueError: other shapes, a score that is not finite, or a known target that is neither 1 nor 0.
     """
     if scores.ndim != 2:
         raise ValueError(f"scores are (N, C), not {scores.shape}")
-    positive = checked(scores, targets, known)
+    positive = checked(scores, targets, label_mask)
     columns = zip(_columns(scores), _columns(positive), strict=True)
-    if known.all():
+    if label_mask.all():
         tallies = [_tally(*column) for column in columns]
     else:
-        tallies = [_tally(column[rows], truth[rows]) for (column, truth), rows in zip(columns, _columns(known), strict=True)]
+        tallies = [
+            _tally(column[rows], truth[rows]) for (column, truth), rows in zip(columns, _columns(label_mask), strict=True)
+        ]
     count = np.array([[tally.positives, tally.negatives] for tally in tallies], dtype=np.int64).reshape(-1, 2)
     return PerClass(
         ap=np.array([_ap(tally) for tally in tallies], dtype=np.float64),
@@ -186,15 +188,15 @@ def _checked_one(scores: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, n
     return scores, checked(scores, targets, np.ones(scores.shape, dtype=bool))
 
 
-def checked(scores: np.ndarray, targets: np.ndarray, known: np.ndarray) -> np.ndarray:
+def checked(scores: np.ndarray, targets: np.ndarray, label_mask: np.ndarray) -> np.ndarray:
     """Where the targets are known to be positive, bool of the same shape. Raises ValueError for what cannot be ranked."""
-    if not scores.shape == targets.shape == known.shape:
-        raise ValueError(f"scores {scores.shape}, targets {targets.shape} and known {known.shape} differ in shape")
-    if known.dtype != np.bool_:
-        raise ValueError(f"known is bool, not {known.dtype}")
+    if not scores.shape == targets.shape == label_mask.shape:
+        raise ValueError(f"scores {scores.shape}, targets {targets.shape} and label_mask {label_mask.shape} differ in shape")
+    if label_mask.dtype != np.bool_:
+        raise ValueError(f"label_mask is bool, not {label_mask.dtype}")
     if not np.isfinite(scores).all():
         raise ValueError(f"{int((~np.isfinite(scores)).sum())} scores are not finite")
-    positive: np.ndarray = known & (targets == 1)
-    if (known & ~positive & (targets != 0)).any():
+    positive: np.ndarray = label_mask & (targets == 1)
+    if (label_mask & ~positive & (targets != 0)).any():
         raise ValueError("known targets are 1 or 0")
     return positive

@@ -9,19 +9,19 @@ from cxrlt_cli.metrics.thresholds import Decisions
 
 
 def resample_decisions(
-    called: np.ndarray, targets: np.ndarray, known: np.ndarray, patients: np.ndarray, resamples: int = 1000, seed: int = 0
+    called: np.ndarray, targets: np.ndarray, label_mask: np.ndarray, patients: np.ndarray, resamples: int = 1000, seed: int = 0
 ) -> Decisions:
     """The counts of `decide` in resamples of the patients, (R, C) each; the same resamples as those of `resample`.
 
     Args:
         called: (N, C) bool, whether the image is called positive.
         targets: (N, C) 1 or 0.
-        known: (N, C) bool.
+        label_mask: (N, C) bool.
         patients: (N,) ids.
         resamples: how many.
         seed: equal seeds give equal resamples.
     """
-    positive, negative = known & (targets == 1), known & (targets == 0)
+    positive, negative = label_mask & (targets == 1), label_mask & (targets == 0)
     kinds = (called & positive, called & negative, positive, negative)
     rows = [np.flatnonzero(column) for kind in kinds for column in kind.T]
     found = _sums(rows, patients, resamples, seed).reshape(resamples, 4, called.shape[1])
@@ -31,7 +31,7 @@ def resample_decisions(
 def resample_calibration_error(
     probabilities: np.ndarray,
     targets: np.ndarray,
-    known: np.ndarray,
+    label_mask: np.ndarray,
     patients: np.ndarray,
     resamples: int = 1000,
     seed: int = 0,
@@ -41,15 +41,15 @@ def resample_calibration_error(
     Args:
         probabilities: (N, C) within 0 … 1.
         targets: (N, C) 1 or 0.
-        known: (N, C) bool.
+        label_mask: (N, C) bool.
         patients: (N,) ids.
         resamples: how many.
         seed: equal seeds give equal resamples.
     """
     bins, gaps = bin_of(probabilities), probabilities - targets
     classes = range(probabilities.shape[1])
-    rows = [np.flatnonzero(known[:, c]) for c in classes]
-    rows += [np.flatnonzero(known[:, c] & (bins[:, c] == number)) for c in classes for number in range(BINS)]
+    rows = [np.flatnonzero(label_mask[:, c]) for c in classes]
+    rows += [np.flatnonzero(label_mask[:, c] & (bins[:, c] == number)) for c in classes for number in range(BINS)]
     values = [np.ones(len(rows[c])) for c in classes]
     values += [gaps[rows[len(classes) + c * BINS + number], c] for c in classes for number in range(BINS)]
     found = _sums(rows, patients, resamples, seed, values)

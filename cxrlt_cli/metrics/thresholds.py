@@ -47,16 +47,16 @@ def _ratio(over: np.ndarray, under: np.ndarray, needed: np.ndarray) -> np.ndarra
     return np.where(needed > 0, over / np.maximum(under, 1), np.nan)
 
 
-def decide(scores: np.ndarray, targets: np.ndarray, known: np.ndarray, thresholds: np.ndarray) -> Decisions:
+def decide(scores: np.ndarray, targets: np.ndarray, label_mask: np.ndarray, thresholds: np.ndarray) -> Decisions:
     """What thresholds come to: an image is called positive where its score is the threshold or higher.
 
     Args:
         scores: (N, C).
         targets: (N, C) 1 or 0.
-        known: (N, C) bool.
+        label_mask: (N, C) bool.
         thresholds: (C,) on the scale of the scores.
     """
-    positive, negative = known & (targets == 1), known & (targets == 0)
+    positive, negative = label_mask & (targets == 1), label_mask & (targets == 0)
     called = scores >= thresholds
     counts = (called & positive, called & negative, positive, negative)
     return Decisions(*(count.sum(axis=0, dtype=np.int64) for count in counts))

@@ -119,8 +119,8 @@ class _Layer(nn.Module):
             between = self.among(queries, labels, labels)
             labels = labels + self.among_factor * (between @ labels)
         weights = self.look(queries, patches, labels, places)
-        looked = weights.to(patches.dtype) @ patches
-        labels = looked if labels is None else labels + self.look_factor * looked
+        attention = weights.to(patches.dtype) @ patches
+        labels = attention if labels is None else labels + self.look_factor * attention
         branch = self.found(self.dropout(torch.relu(self.seen(self.norm(labels)) + self.asked(queries))))
         return labels + branch, LayerAttention(between, weights)
 

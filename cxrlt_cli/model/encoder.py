@@ -7,7 +7,7 @@ import torchvision
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cxrlt_cli.data.augment import DEVIATION, MEAN
+from cxrlt_cli.data.augment import MEAN, STD
 from cxrlt_cli.errors import UserError, listed, nearest, reason
 
 _RESNETS = ("resnet", "resnext", "wide_resnet")
@@ -44,12 +44,12 @@ class VisualEncoder(nn.Module):
         super().__init__()
         self.name = name
         self.network: Any
-        self.mean, self.deviation = MEAN, DEVIATION
+        self.mean, self.std = MEAN, STD
         if name.startswith("timm:"):
             self.network = _timm(name.removeprefix("timm:"), drop_path, stride)
             self.channels: int = self.network.num_features
             published = self.network.pretrained_cfg
-            self.mean, self.deviation = (round(fmean(published[key]), 6) for key in ("mean", "std"))
+            self.mean, self.std = (round(fmean(published[key]), 6) for key in ("mean", "std"))
             return
         if name not in encoder_names():
             near = nearest(name, encoder_names())
@@ -79,8 +79,8 @@ class VisualEncoder(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(B, 1, S, S) images, normalised by MEAN and DEVIATION, to (B, channels, h, w) features; h and w are S/stride."""
         net = self.network
-        if (self.mean, self.deviation) != (MEAN, DEVIATION):
-            images = images * (DEVIATION / self.deviation) + (MEAN - self.mean) / self.deviation
+        if (self.mean, self.std) != (MEAN, STD):
+            images = images * (STD / self.std) + (MEAN - self.mean) / self.std
         if self.name.startswith("timm:"):
             return _as_map(net.forward_features(images), getattr(net, "num_prefix_tokens", 0), self.channels)
         if self.name.startswith("densenet"):

@@ -69,7 +69,7 @@ class _Layer(nn.Module):
     def forward(self, labels: Tensor, patches: Tensor) -> tuple[Tensor, Tensor]:
         """(B, C, width) labels and (B, P, width) patches to labels and (B, C, P) attention, the mean over heads."""
         labels = self.norm1(labels + self.dropout(labels))
-        looked, weights = self.attention(labels, patches, patches)
-        labels = self.norm2(labels + self.dropout(looked))
+        attention, weights = self.attention(labels, patches, patches)
+        labels = self.norm2(labels + self.dropout(attention))
         branch = self.linear2(self.dropout(torch.relu(self.linear1(labels))))
         return self.norm3(labels + self.dropout(branch)), weights

@@ -108,14 +108,14 @@ class Network(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 1, S, S) normalised images to (B, C) logits."""
-        return self.judge(self.encode(images))
+        return self.classify(self.encode(images))
 
     def encode(self, images: Tensor) -> Tensor:
         """(B, 1, S, S) normalised images to (B, channels, h, w) features."""
         features: Tensor = self.encoder(images.contiguous(memory_format=self.layout))
         return features
 
-    def judge(self, features: Tensor) -> Tensor:
+    def classify(self, features: Tensor) -> Tensor:
         """(B, channels, h, w) features to (B, C) logits."""
         logits: Tensor = self.classifier(self.decoder(features))
         return logits

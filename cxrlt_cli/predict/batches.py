@@ -18,7 +18,7 @@ from cxrlt_cli.preprocess.decode_workers import ImageFile
 from cxrlt_cli.preprocess.settings import PixelSettings
 
 #: (B, S, S) uint8 images, and the (B,) study of each where networks look at whole studies, to (B, C) logits.
-Judge = Callable[[torch.Tensor, np.ndarray | None], np.ndarray]
+Scorer = Callable[[torch.Tensor, np.ndarray | None], np.ndarray]
 #: Row numbers (B,) among the images to be scored, and their (B, C) logits.
 Part = tuple[np.ndarray, np.ndarray]
 
@@ -46,20 +46,22 @@ def batches_of(count: int, codes: np.ndarray | None, batch_size: int, ranks: Ran
         every = rows_in_order(count, batch_size)
     else:
         every = rows_by_study(codes, np.arange(int(codes.max()) + 1), batch_size)
-    return Share(every[ranks.rank :: ranks.world], codes)
+    return Share(every[ranks.rank :: ranks.world_size], codes)
 
 
-def score_split(config: PredictConfig, judge: Judge, dataset: Dataset, share: Share, device: torch.device) -> Iterator[Part]:
+def score_split(
+    config: PredictConfig, score_batch: Scorer, dataset: Dataset, share: Share, device: torch.device
+) -> Iterator[Part]:
     """Scores a share of the images of a split; `device` is where they are looked at."""
     with progress(f"predict {config.split}", share.images) as bar:
         for batch in batches(dataset, DatasetImages(dataset), share.batches, pinned_for(device)):
-            yield batch.rows, judge(batch.images, share.studies(batch.rows))
+            yield batch.rows, score_batch(batch.images, share.studies(batch.rows))
             bar.advance(len(batch.rows))
 
 
 def score_folder(
     config: PredictConfig,
-    judge: Judge,
+    score_batch: Scorer,
     files: dict[str, ImageFile],
     settings: PixelSettings,
     share: Share,
@@ -74,5 +76,5 @@ def score_folder(
             failures.update(reasons)
             if ids:
                 rows = np.array([row[name] for name in ids])
-                yield rows, judge(torch.from_numpy(pixels), share.studies(rows))
+                yield rows, score_batch(torch.from_numpy(pixels), share.studies(rows))
             bar.advance(len(ids) + len(reasons))

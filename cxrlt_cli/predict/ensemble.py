@@ -35,8 +35,8 @@ def make_ensemble(config: EnsembleConfig, workspace: Workspace) -> None:
         UserError: bad predictions, members of other images or classes, a selection on anything but validation scores, an
             output that exists or cannot be written.
     """
-    recipe, path = workspace.ensembles / f"{config.name}.json", workspace.predictions / f"{config.name}.parquet"
-    for output in (recipe, path):
+    pipeline, path = workspace.ensembles / f"{config.name}.json", workspace.predictions / f"{config.name}.parquet"
+    for output in (pipeline, path):
         refuse_existing(output, config.overwrite)
     refuse_other_table(path, FORMAT)
     scores = read_members([find_member(name, workspace) for name in config.members])
@@ -49,9 +49,9 @@ def make_ensemble(config: EnsembleConfig, workspace: Workspace) -> None:
     merged = _merged(config, workspace, others, ensemble)
     with exclusive(path.with_name(f".{path.name}.lock")):
         write_predictions(path, merged)
-        write_ensemble(recipe, ensemble)
+        write_ensemble(pipeline, ensemble)
     _show(config, ensemble)
-    say(f"{recipe}; the merged scores of {len(others.files[0].image_ids)} images: {path}")
+    say(f"{pipeline}; the merged scores of {len(others.files[0].image_ids)} images: {path}")
 
 
 def _read_others(config: EnsembleConfig, workspace: Workspace, scores: MemberScores) -> MemberScores:
@@ -104,7 +104,7 @@ def _mean_ap(config: EnsembleConfig, val: Dataset, scores: MemberScores, logits:
     aligned, weights = logits[rows][:, columns], parse_study(config.study)
     if weights:
         aligned = merge_by_study(aligned, studies_of_table(val.table), config.merge, weights)
-    return mean_of_defined(per_class(aligned, val.targets, val.known).ap)
+    return mean_of_defined(per_class(aligned, val.targets, val.label_mask).ap)
 
 
 def _select(config: EnsembleConfig, scores: MemberScores, val: Dataset | None) -> Selection:
@@ -116,13 +116,13 @@ def _select(config: EnsembleConfig, scores: MemberScores, val: Dataset | None) -
 
 
 def _describe(config: EnsembleConfig, scores: MemberScores, val: Dataset | None, selection: Selection) -> Ensemble:
-    def judged(logits: np.ndarray) -> float | None:
+    def mean_ap(logits: np.ndarray) -> float | None:
         return None if val is None else _mean_ap(config, val, scores, logits)
 
     members = [
         EnsembleMember(
             name, list(file.header.get("runs", [])), float(weight), str(path), fingerprint(path)["sha256"],
-            int(file.header.get("views") or 1), judged(logits),
+            int(file.header.get("views") or 1), mean_ap(logits),
         )
         for name, file, weight, path, logits in zip(
             config.members, scores.files, selection.weights, scores.paths, scores.logits, strict=True
@@ -132,7 +132,7 @@ def _describe(config: EnsembleConfig, scores: MemberScores, val: Dataset | None,
         "classes": scores.files[0].classes,
         "select": config.select,
         "split": scores.common("split") or "",
-        "mean_ap": judged(merge_logits(scores.logits, config.merge, selection.weights)),
+        "mean_ap": mean_ap(merge_logits(scores.logits, config.merge, selection.weights)),
         "steps": [{"added": config.members[member], "mean_ap": value} for member, value in selection.steps],
         "provenance": record(saved(config), [*scores.paths, *([val.path] if val else [])]),
     }

@@ -21,7 +21,7 @@ class Selection:
     steps: list[tuple[int, float]]
 
 
-def select_greedily(logits: np.ndarray, how: str, judge: Callable[[np.ndarray], float], rounds: int) -> Selection:
+def select_greedily(logits: np.ndarray, how: str, evaluate: Callable[[np.ndarray], float], rounds: int) -> Selection:
     """Begins with the best member, and adds again and again the one with which the ensemble is best, also if it is in already.
 
     Of the ensembles on the way the best is returned, the smallest of equals. Between members of equal gain the first is taken.
@@ -29,7 +29,7 @@ def select_greedily(logits: np.ndarray, how: str, judge: Callable[[np.ndarray], 
     Args:
         logits: (V, N, C) of V members, for images that none of them has learned from.
         how: the merge: see `merge_logits`.
-        judge: merged (N, C) logits -> how good they are, more being better.
+        evaluate: merged (N, C) logits -> how good they are, more being better.
         rounds: additions, at least 1.
     """
     steps: list[tuple[int, float]] = []
@@ -37,7 +37,7 @@ def select_greedily(logits: np.ndarray, how: str, judge: Callable[[np.ndarray], 
     for size in range(rounds):
         weights = np.array([size, 1.0])
         candidates = (merge_logits(np.stack([merged, member]), how, weights) for member in logits)
-        values = [judge(candidate) for candidate in candidates]
+        values = [evaluate(candidate) for candidate in candidates]
         best = int(np.argmax(values))
         merged = merge_logits(np.stack([merged, logits[best]]), how, weights)
         steps.append((best, values[best]))

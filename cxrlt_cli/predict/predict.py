@@ -16,7 +16,7 @@ from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.resolve import find_calibration
 from cxrlt_cli.artifacts.tables import refuse_other_table
 from cxrlt_cli.compute.device import choose_device, choose_precision
-from cxrlt_cli.compute.distributed import Ranks, joined_ranks
+from cxrlt_cli.compute.distributed import Ranks, join_ranks
 from cxrlt_cli.config.grammar import parse_study
 from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.console import say, warn
@@ -44,11 +44,11 @@ def predict_images(config: PredictConfig, workspace: Workspace) -> None:
         UserError: bad input or output, runs that do not go together, pixels made otherwise, scores that are not finite.
     """
     keep_memory()
-    with joined_ranks(_RANK_TIMEOUT) as ranks, ExitStack() as held:
-        with ranks.agreed():
+    with join_ranks(_RANK_TIMEOUT) as ranks, ExitStack() as held:
+        with ranks.fail_together():
             chosen = choose_runs(config, workspace)
             path = workspace.predictions / f"{config.artifact_name([run.folder.name for run in chosen.runs])}.parquet"
-            if ranks.first:
+            if ranks.is_rank_zero:
                 _refuse_outputs(config, path)
                 held.enter_context(exclusive(path.with_name(f".{path.name}.lock")))
         _predict(ranks, config, workspace, chosen, path)
@@ -67,15 +67,15 @@ def _refuse_outputs(config: PredictConfig, path: Path) -> None:
 
 def _predict(ranks: Ranks, config: PredictConfig, workspace: Workspace, chosen: Chosen, path: Path) -> None:
     failures: dict[str, str] = {}
-    with ranks.agreed():
+    with ranks.fail_together():
         device = choose_device(config.device, ranks.local)
         precision = choose_precision(config.precision, device)
         members = load_members(chosen.runs, device, chosen.weights)
-        if ranks.first:
+        if ranks.is_rank_zero:
             check_writable(path.parent)
-        judge = partial(score, members, VIEWS[: config.tta], chosen.merge, precision=precision)
+        score_batch = partial(score, members, VIEWS[: config.tta], chosen.merge, precision=precision)
         whole = any(member.fusion for member in members)
-        inputs = [member.path for member in members] + ([chosen.recipe] if chosen.recipe else [])
+        inputs = [member.path for member in members] + ([chosen.pipeline] if chosen.pipeline else [])
         calibration = _calibration(config, workspace, members[0].classes)
         if calibration:
             inputs.append(calibration.path)
@@ -85,7 +85,7 @@ def _predict(ranks: Ranks, config: PredictConfig, workspace: Workspace, chosen: 
             studies = _studies_of_list(config, ids, whole)
             share = batches_of(len(ids), studies.codes if studies and whole else None, config.batch_size, ranks)
             settings = settings_from(members[0].pixels, members[0].path)
-            scored = score_folder(config, judge, files, settings, share, failures)
+            scored = score_folder(config, score_batch, files, settings, share, failures)
         else:
             dataset = read_dataset(config.dataset or workspace.dataset)
             _refuse_unlike(members, dataset)
@@ -94,9 +94,9 @@ def _predict(ranks: Ranks, config: PredictConfig, workspace: Workspace, chosen: 
             ids = list(part.table["image_id"])
             studies = studies_of_table(part.table) if whole or parse_study(config.study) else None
             share = batches_of(len(ids), studies.codes if studies and whole else None, config.batch_size, ranks)
-            scored = score_split(config, judge, part, share, device)
+            scored = score_split(config, score_batch, part, share, device)
         parts = list(scored)
-    shares = ranks.at_first((parts, failures))
+    shares = ranks.gather((parts, failures))
     if shares:
         header = _header(config, members, chosen.merge, inputs)
         _join(config, path, shares, Predictions(ids, members[0].classes, np.empty(0), header), studies, calibration)

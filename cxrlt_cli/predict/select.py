@@ -21,7 +21,7 @@ class Chosen:
     runs: list[Run]
     weights: list[float]
     merge: str
-    recipe: Path | None = None
+    pipeline: Path | None = None
 
 
 def choose_runs(config: PredictConfig, workspace: Workspace) -> Chosen:

@@ -33,7 +33,7 @@ def head_of(subjects: list[Subject], numbers: list[Numbers], config: ReportConfi
         "split": first.split,
         "classes_in_all": len(first.classes),
         "undefined": [name for name, value in zip(first.classes, numbers[0].figures.ap, strict=True) if math.isnan(value)],
-        "rule": rule(config.bounds) if first.train_known.any() else "",
+        "rule": rule(config.bounds) if first.train_label_counts.any() else "",
         "scale": max(0.1, *(estimate.high for number in numbers for estimate in number.means.values() if estimate.high > 0)),
     }
 
@@ -121,9 +121,9 @@ def what_was_run(subjects: list[Subject], dataset: Dataset) -> dict[str, Any]:
         config = read_json(run.config)
         chosen = {key: value for key, value in config.get("options", {}).items() if key in known and value != usual[key]}
         runs[run.folder.name] = (chosen, config.get("provenance", {}))
-    records = [("dataset", str(dataset.path), dataset.header.get("provenance", {}))]
-    records += [("run", name, record) for name, (_, record) in runs.items()]
-    records += [("predictions", str(one.scored.path), one.scored.header.get("provenance", {})) for one in subjects]
+    run_log = [("dataset", str(dataset.path), dataset.header.get("provenance", {}))]
+    run_log += [("run", name, record) for name, (_, record) in runs.items()]
+    run_log += [("predictions", str(one.scored.path), one.scored.header.get("provenance", {})) for one in subjects]
     return {
         "runs": [
             (name, {f"--{key.replace('_', '-')}": str(value) for key, value in chosen.items()})
@@ -135,7 +135,7 @@ def what_was_run(subjects: list[Subject], dataset: Dataset) -> dict[str, Any]:
         "records": [
             {"kind": kind, "name": name, "made": made_by(record), "inputs": record.get("inputs", []),
              "versions": record.get("versions", {})}
-            for kind, name, record in records
+            for kind, name, record in run_log
         ],
     }  # fmt: skip
 

@@ -94,10 +94,10 @@ def together(scored: Scored) -> Together:
     Each class is predicted on as many of its known images as have it, those of the highest scores: then truth and predictions
     have the same frequencies, and only the company differs. Equal scores enter in the images' order.
     """
-    truth = scored.known & (scored.targets == 1)
+    truth = scored.label_mask & (scored.targets == 1)
     predicted = np.zeros_like(truth)
     for c in range(len(scored.classes)):
-        rows = np.flatnonzero(scored.known[:, c])
+        rows = np.flatnonzero(scored.label_mask[:, c])
         order = np.argsort(-scored.logits[rows, c], kind="stable")
         predicted[rows[order[: int(truth[:, c].sum())]], c] = True
     return Together(counts_together(truth), counts_together(predicted))

@@ -75,7 +75,7 @@ def numbers_of(
     if paired:
         first = subjects[0].scored
         stacked = np.stack([one.scored.logits for one in subjects])
-        together = resample(stacked, first.targets, first.known, first.patients, resamples, seed)
+        together = resample(stacked, first.targets, first.label_mask, first.patients, resamples, seed)
         drawn = [replace(together, ap=together.ap[m : m + 1], auroc=together.auroc[m : m + 1]) for m in range(len(subjects))]
     else:
         drawn = [_resampled(one, resamples, seed) for one in subjects]
@@ -89,7 +89,7 @@ def numbers_of(
 
 def _resampled(subject: Subject, resamples: int, seed: int) -> Resampled:
     scored = subject.scored
-    return resample(scored.logits[None], scored.targets, scored.known, scored.patients, resamples, seed)
+    return resample(scored.logits[None], scored.targets, scored.label_mask, scored.patients, resamples, seed)
 
 
 def _members(groups: list[Any]) -> dict[str, np.ndarray]:
@@ -100,7 +100,7 @@ def _members(groups: list[Any]) -> dict[str, np.ndarray]:
 
 def _numbers(subject: Subject, drawn: Resampled, chosen: dict[str, np.ndarray]) -> Numbers:
     scored = subject.scored
-    figures = per_class(scored.logits, scored.targets, scored.known)
+    figures = per_class(scored.logits, scored.targets, scored.label_mask)
     means = {name: _mean(figures.ap, drawn.ap[0], members) for name, members in chosen.items()}
     auroc = _mean(figures.auroc, drawn.auroc[0], chosen["all"])
     return Numbers(figures, _estimates(figures.ap, drawn.ap[0]), _estimates(figures.auroc, drawn.auroc[0]), means, auroc)

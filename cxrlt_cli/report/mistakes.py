@@ -12,7 +12,7 @@ from PIL import Image
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.explain.explain_image import explain
-from cxrlt_cli.explain.heatmap import LOOKED, MATTERED, peak_of, veil
+from cxrlt_cli.explain.heatmap import ATTENTION, ATTRIBUTION, overlay, peak_of
 from cxrlt_cli.predict.members import Member, load_members
 from cxrlt_cli.report.subjects import Subject
 from cxrlt_cli.scores.labelled import Scored
@@ -53,7 +53,7 @@ def worst(scored: Scored, most: int) -> list[Mistake]:
     """
     missed, alarms = [], []
     for c in range(len(scored.classes)):
-        rows = np.flatnonzero(scored.known[:, c])
+        rows = np.flatnonzero(scored.label_mask[:, c])
         scores, positive = scored.logits[rows, c], scored.targets[rows, c] == 1
         if positive.any():
             missed.append(_mistake("missed", rows, scores, np.flatnonzero(positive)[scores[positive].argmin()], c))
@@ -92,7 +92,7 @@ def pictures(subject: Subject, dataset: Dataset, mistakes: list[Mistake], device
 
 def _shown(scored: Scored, mistake: Mistake, gray: np.ndarray, member: Member | None) -> dict[str, Any]:
     name = scored.classes[mistake.label]
-    truth = scored.known[mistake.row] & (scored.targets[mistake.row] == 1)
+    truth = scored.label_mask[mistake.row] & (scored.targets[mistake.row] == 1)
     return {
         "kind": mistake.kind,
         "label": name,
@@ -110,10 +110,10 @@ def _veiled(member: Member, gray: np.ndarray, label: str) -> dict[str, Any]:
     column = member.classes.index(label)
     queried = member.described.get("options", {}).get("queries") not in ("none", "csra")
     found = explain(member, gray, [column], 0, "last", None if queried else "layer-integrated-gradients")
-    values, colour = (found.mattered, MATTERED) if found.looked is None else (found.looked, LOOKED)
+    values, colour = (found.attribution, ATTRIBUTION) if found.attention is None else (found.attention, ATTENTION)
     assert values is not None
-    png = _encoded(Image.fromarray(veil(values[0], _VEIL, colour)), format="PNG", optimize=True)
-    return {"veil": png, "peak": peak_of(values[0]), "how": "looked" if found.looked is not None else "mattered"}
+    png = _encoded(Image.fromarray(overlay(values[0], _VEIL, colour)), format="PNG", optimize=True)
+    return {"veil": png, "peak": peak_of(values[0]), "how": "looked" if found.attention is not None else "mattered"}
 
 
 def _picture(gray: np.ndarray) -> str:

@@ -77,7 +77,7 @@ def _curve_panel(subjects: list[Subject], numbers: list[Numbers], c: int, kind: 
     series, notes = [], []
     for index, (subject, number) in enumerate(zip(subjects, numbers, strict=True)):
         scored = subject.scored
-        rows = scored.known[:, c]
+        rows = scored.label_mask[:, c]
         x, y = (precision_recall if kind == "pr" else roc)(scored.logits[rows, c], scored.targets[rows, c])
         if kind == "pr":  # where recall does not grow, precision only falls to the next positive: nothing to see
             x, y = _rising(x, y)
@@ -126,9 +126,9 @@ def reliability_panels(subjects: list[Subject], groups: list[str | None]) -> lis
         series, notes = [], []
         for index, subject in enumerate(subjects):
             scored = subject.scored
-            known = scored.known[:, members]
-            said = _probability(scored.logits[:, members][known])
-            found = reliability(said, scored.targets[:, members][known])
+            label_mask = scored.label_mask[:, members]
+            said = _probability(scored.logits[:, members][label_mask])
+            found = reliability(said, scored.targets[:, members][label_mask])
             series.append(Series(subject.name, index, found.said, found.found, found.low, found.high))
             notes.append(f"{np.average(np.abs(found.said - found.found), weights=found.count):.3f}")
         text = " / ".join(notes)

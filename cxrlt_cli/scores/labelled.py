@@ -27,7 +27,7 @@ class Scored:
         classes: names.
         logits: (N, C) float32.
         targets: (N, C) uint8, 1 or 0; 0 where unknown.
-        known: (N, C) bool.
+        label_mask: (N, C) bool.
         train_positives: (C,) int64 of the dataset's train split.
         train_known: (C,) int64 known labels there; all 0 where the dataset has no such split.
     """
@@ -39,9 +39,9 @@ class Scored:
     classes: list[str]
     logits: np.ndarray
     targets: np.ndarray
-    known: np.ndarray
+    label_mask: np.ndarray
     train_positives: np.ndarray
-    train_known: np.ndarray
+    train_label_counts: np.ndarray
 
     @property
     def patients(self) -> np.ndarray:
@@ -52,17 +52,19 @@ class Scored:
     @property
     def train_share(self) -> np.ndarray:
         """(C,) positives among the known training labels."""
-        share: np.ndarray = self.train_positives / np.maximum(self.train_known, 1)
+        share: np.ndarray = self.train_positives / np.maximum(self.train_label_counts, 1)
         return share
 
     def rows(self, keep: np.ndarray) -> "Scored":
         """Some of the rows, by (N,) bool."""
         table = self.table[keep].reset_index(drop=True)
-        return replace(self, table=table, logits=self.logits[keep], targets=self.targets[keep], known=self.known[keep])
+        return replace(
+            self, table=table, logits=self.logits[keep], targets=self.targets[keep], label_mask=self.label_mask[keep]
+        )
 
     def groups(self, bounds: tuple[float, float]) -> list[Group] | list[None]:
         """Head, medium or tail for each class; None for each where there is no train split."""
-        return assign(self.train_share, bounds) if self.train_known.any() else [None] * len(self.classes)
+        return assign(self.train_share, bounds) if self.train_label_counts.any() else [None] * len(self.classes)
 
 
 def read_scored(path: Path, dataset: Dataset, split: str | None = None) -> Scored:
@@ -91,9 +93,9 @@ def read_scored(path: Path, dataset: Dataset, split: str | None = None) -> Score
         classes=part.classes,
         logits=logits,
         targets=part.targets,
-        known=part.known,
+        label_mask=part.label_mask,
         train_positives=dataset.targets[train].sum(axis=0, dtype=np.int64),
-        train_known=dataset.known[train].sum(axis=0, dtype=np.int64),
+        train_label_counts=dataset.label_mask[train].sum(axis=0, dtype=np.int64),
     )
 
 

@@ -26,8 +26,8 @@ def one_row_a_study(scored: Scored, how: StudyMerge) -> Scored:
     table = scored.table
     codes = studies_of_table(table).codes
     count = int(codes.max()) + 1
-    positive = _any(scored.known & (scored.targets == 1), codes, count)
-    negative = _any(scored.known & (scored.targets == 0), codes, count)
+    positive = _any(scored.label_mask & (scored.targets == 1), codes, count)
+    negative = _any(scored.label_mask & (scored.targets == 0), codes, count)
     differ = int((positive & negative).sum())
     if differ:
         warn(f"{differ} labels differ between the images of a study: positive counts")
@@ -36,7 +36,7 @@ def one_row_a_study(scored: Scored, how: StudyMerge) -> Scored:
         table=_joined(table, codes),
         logits=_merged(scored.logits, codes, count, how),
         targets=positive.astype(np.uint8),
-        known=positive | negative,
+        label_mask=positive | negative,
     )
 
 

@@ -16,21 +16,21 @@ MEANS = ("all", *GROUPS)
 
 
 @dataclass(frozen=True)
-class Judged:
+class Reference:
     """What predictions are held against.
 
     Attributes:
         classes: (C,) names.
         groups: (C,) head, medium or tail.
         targets: (N, C) 1 or 0.
-        known: (N, C) bool.
+        label_mask: (N, C) bool.
         patients: (N,) ids.
     """
 
     classes: Sequence[str]
     groups: Sequence[str | None]
     targets: np.ndarray
-    known: np.ndarray
+    label_mask: np.ndarray
     patients: np.ndarray
 
 
@@ -47,23 +47,23 @@ class Scored:
     resampled: np.ndarray
 
 
-def score(logits: Sequence[Sequence[np.ndarray]], judged: Judged, resamples: int) -> list[Scored]:
+def score(logits: Sequence[Sequence[np.ndarray]], reference: Reference, resamples: int) -> list[Scored]:
     """AP of each variant, seed and class.
 
     Args:
         logits: (N, C) for each variant and seed.
-        judged: labels and patients of the same rows and columns.
+        reference: labels and patients of the same rows and columns.
         resamples: of the patients, the same for all.
     """
     scores = np.stack([one for variant in logits for one in variant])
-    point = np.stack([per_class(one, judged.targets, judged.known).ap for one in scores])
-    resampled = resample(scores, judged.targets, judged.known, judged.patients, resamples).ap.swapaxes(0, 1)
+    point = np.stack([per_class(one, reference.targets, reference.label_mask).ap for one in scores])
+    resampled = resample(scores, reference.targets, reference.label_mask, reference.patients, resamples).ap.swapaxes(0, 1)
     ends = np.cumsum([len(variant) for variant in logits])
     return [Scored(point[end - len(v) : end], resampled[:, end - len(v) : end]) for v, end in zip(logits, ends, strict=True)]
 
 
 def mean_rows(
-    names: Sequence[str], scored: Sequence[Scored], judged: Judged, chain: bool, bases: Sequence[int] | None = None
+    names: Sequence[str], scored: Sequence[Scored], reference: Reference, chain: bool, bases: Sequence[int] | None = None
 ) -> list[dict[str, Any]]:
     """A row for each variant and mean (all classes, head, medium, tail).
 
@@ -75,14 +75,14 @@ def mean_rows(
     Args:
         names: of the variants.
         scored: their AP.
-        judged: labels and groups.
+        reference: labels and groups.
         chain: whether each variant adds something to the one before it.
         bases: index of each variant's base, its own index for a base; None where all are compared with the first.
     """
     rows = []
     bases = bases or [0] * len(names)
     for mean in MEANS:
-        columns = _columns(mean, judged)
+        columns = _columns(mean, reference)
         if not columns.any():
             continue
         points = [_over_classes(one.point[:, columns]) for one in scored]
@@ -114,7 +114,7 @@ def _corrected(resampled: Sequence[np.ndarray], bases: Sequence[int]) -> dict[in
 
 
 def class_rows(
-    names: Sequence[str], scored: Sequence[Scored], judged: Judged, bases: Sequence[int] | None = None
+    names: Sequence[str], scored: Sequence[Scored], reference: Reference, bases: Sequence[int] | None = None
 ) -> list[dict[str, Any]]:
     """A row for each variant and class; `holm` corrects for the number of classes. Arguments as of `mean_rows`."""
     rows = []
@@ -124,13 +124,13 @@ def class_rows(
         differences = one.resampled.mean(axis=1) - base.resampled.mean(axis=1)
         bounds, p = percentile_interval(differences), p_values(differences)
         corrected = holm(p)
-        for c, label in enumerate(judged.classes):
+        for c, label in enumerate(reference.classes):
             points = one.point[:, c]
             row: dict[str, Any] = {
                 "variant": name,
                 "class": label,
-                "group": judged.groups[c],
-                "positives": int(judged.targets[:, c].sum()),
+                "group": reference.groups[c],
+                "positives": int(reference.targets[:, c].sum()),
             }
             row |= {"ap": points.mean(), "sd": points.std(ddof=1) if len(points) > 1 else np.nan}
             if at != bases[at]:
@@ -155,10 +155,10 @@ def _difference(key: str, points: np.ndarray, base: np.ndarray, resampled: np.nd
     }
 
 
-def _columns(mean: str, judged: Judged) -> np.ndarray:
+def _columns(mean: str, reference: Reference) -> np.ndarray:
     """(C,) bool: the classes of a mean that have a positive."""
-    some = ((judged.targets == 1) & judged.known).any(axis=0)
-    found: np.ndarray = some if mean == "all" else some & np.array([group == mean for group in judged.groups])
+    some = ((reference.targets == 1) & reference.label_mask).any(axis=0)
+    found: np.ndarray = some if mean == "all" else some & np.array([group == mean for group in reference.groups])
     return found
 
 

@@ -99,14 +99,14 @@ class Plan:
         return Task(name, tuple(arguments), self._given.studies.runs / name, tuple(needs))
 
     @property
-    def judge(self) -> tuple[Path, tuple[Task, ...]]:
+    def reference(self) -> tuple[Path, tuple[Task, ...]]:
         """The dataset whose labels are held against all predictions."""
-        if not self._study.judge:
+        if not self._study.labels_from:
             return self._given.dataset, ()
-        return self._dataset(self._study.variant(self._study.judge), 0)
+        return self._dataset(self._study.variant(self._study.labels_from), 0)
 
     def _predicted(self, runs: tuple[Task, ...], variant: Variant, split: str) -> Task:
-        dataset, made = self.judge
+        dataset, made = self.reference
         name = _named(runs[0].name if len(runs) == 1 else "ensemble", [[run.name for run in runs], variant.predict, split])
         arguments = ["predict", *(str(run.made) for run in runs), *variant.predict, f"--split={split}"]
         arguments += [f"--dataset={dataset}", f"--name={name}", f"--workspace={self._given.studies.root}"]

@@ -44,14 +44,14 @@ class Study:
         name: of the study.
         asks: the question, one sentence.
         variants: the first is the base; with several budgets, each is compared with the first of the same epochs.
-        judge: the variant whose dataset has the labels by which all are judged; empty for the dataset of the workspace.
+        labels_from: the variant whose dataset has the labels of the evaluation; empty for the dataset of the workspace.
         chain: whether each variant adds something to the one before it.
     """
 
     name: str
     asks: str
     variants: tuple[Variant, ...]
-    judge: str = ""
+    labels_from: str = ""
     chain: bool = False
 
     def variant(self, name: str) -> Variant:
@@ -93,7 +93,7 @@ def read_study(name: str, sources: list[str]) -> Study:
 
 
 def _study(name: str, content: dict[str, Any], sources: list[str], where: str) -> Study:
-    strange = set(content) - {"asks", "judge", "chain", "variants"}
+    strange = set(content) - {"asks", "labels-from", "judge", "chain", "variants"}
     declared = content.get("variants")
     if strange or not isinstance(declared, dict) or len(declared) < 2:
         said = f"has unknown keys {listed(sorted(strange))}" if strange else "declares no two variants"
@@ -105,11 +105,12 @@ def _study(name: str, content: dict[str, Any], sources: list[str], where: str) -
         else:
             variants += _budgets(_variant(label, entry, "", where), entry.get("epochs", []), where)
     names = [variant.name for variant in variants]
-    wanted = [content.get("judge", ""), *(name for variant in variants for name in (variant.pseudo, variant.hard))]
+    labels_from = str(content.get("labels-from", content.get("judge", "")))  # "judge": its name before version 0.3
+    wanted = [labels_from, *(name for variant in variants for name in (variant.pseudo, variant.hard))]
     absent = sorted({str(name) for name in wanted if name} - set(names))
     if absent or len(set(names)) < len(names):
         raise UserError(f"{where} names variants that it does not declare, or one twice: {listed(absent or names)}", _HINT)
-    return Study(name, str(content.get("asks", "")), tuple(variants), content.get("judge", ""), bool(content.get("chain")))
+    return Study(name, str(content.get("asks", "")), tuple(variants), labels_from, bool(content.get("chain")))
 
 
 def _budgets(variant: Variant, epochs: Any, where: str) -> list[Variant]:

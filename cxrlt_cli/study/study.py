@@ -22,7 +22,7 @@ from cxrlt_cli.labels.groups import assign, rule
 from cxrlt_cli.options import saved
 from cxrlt_cli.study import spec
 from cxrlt_cli.study.figure import draw_study
-from cxrlt_cli.study.metrics import Judged, class_rows, mean_rows, score
+from cxrlt_cli.study.metrics import Reference, class_rows, mean_rows, score
 from cxrlt_cli.study.plan import Given, Plan, Task
 from cxrlt_cli.study.runner import Failed, do_all, taken
 from cxrlt_cli.study.spec import Study, Variant
@@ -59,7 +59,7 @@ def run_study(config: StudyConfig, workspace: Workspace) -> None:
         say(f"part {index} of {count} is done; when all are, the same command without --shard writes the table")
         return
     there = _without_failed(study, planned, failed)
-    content = _content(config, study, there, plan.judge[0], given)
+    content = _content(config, study, there, plan.reference[0], given)
     with exclusive(folder / ".lock"):
         write_study(folder, {**content, "plan": digest, "left_out": _left_out(planned, there, failed)})
         for form in ("png", "svg"):
@@ -139,14 +139,14 @@ def _refuse_failures(failed: dict[str, Failed]) -> None:
         )
 
 
-def _content(config: StudyConfig, study: Study, planned: Planned, judge: Path, given: Given) -> dict[str, Any]:
-    dataset = read_dataset(judge)
+def _content(config: StudyConfig, study: Study, planned: Planned, reference_path: Path, given: Given) -> dict[str, Any]:
+    dataset = read_dataset(reference_path)
     share = _train_share(dataset)
     part = dataset.split(config.split)
     patients = part.table["patient_id"].to_numpy()
-    judged = Judged(part.classes, assign(share), part.targets, part.known, patients)
+    reference = Reference(part.classes, assign(share), part.targets, part.label_mask, patients)
     logits = [[_aligned(task.made, part) for task in tasks] for _, tasks in planned]
-    scored = score(logits, judged, config.resamples)
+    scored = score(logits, reference, config.resamples)
     names = [variant.name for variant, _ in planned]
     bases = [names.index(study.base_of(variant).name) for variant, _ in planned]
     runs = {variant.name: [_of_train(task) for task in tasks] for variant, tasks in planned}
@@ -160,22 +160,22 @@ def _content(config: StudyConfig, study: Study, planned: Planned, judge: Path, g
         "first_seed": config.first_seed,
         "resamples": config.resamples,
         "group_rule": rule(),
-        "groups": dict(zip(part.classes, judged.groups, strict=True)),
+        "groups": dict(zip(part.classes, reference.groups, strict=True)),
         "chain": study.chain,
         "variants": {variant.name: _described(variant, tasks, given.studies.root) for variant, tasks in planned},
         "bases": {name: names[base] for name, base in zip(names, bases, strict=True)},
-        "means": mean_rows(names, scored, judged, study.chain, bases),
+        "means": mean_rows(names, scored, reference, study.chain, bases),
         "seeds_mAP": {name: [float(np.nanmean(row)) for row in one.point] for name, one in zip(names, scored, strict=True)},
-        "per_class": class_rows(names, scored, judged, bases),
+        "per_class": class_rows(names, scored, reference, bases),
         "runs": {name: [[run.name for run in members] for members in groups] for name, groups in runs.items()},
-        "provenance": record(saved(config), [given.dataset, given.embeddings, judge]),
+        "provenance": record(saved(config), [given.dataset, given.embeddings, reference_path]),
     }
 
 
 def _train_share(dataset: Dataset) -> np.ndarray:
     train = dataset.split("train")
-    positives, known = train.targets.sum(axis=0, dtype=np.int64), train.known.sum(axis=0)
-    return np.asarray(positives / np.maximum(known, 1))
+    positives, label_mask = train.targets.sum(axis=0, dtype=np.int64), train.label_mask.sum(axis=0)
+    return np.asarray(positives / np.maximum(label_mask, 1))
 
 
 def _aligned(path: Path, part: Dataset) -> np.ndarray:

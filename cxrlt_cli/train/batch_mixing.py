@@ -20,7 +20,7 @@ Inputs = tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
-class Mixture:
+class BatchMix:
     """What is drawn for one step of B rows: first the mosaic, then MixUp or CutMix; None where a step has none of it.
 
     Attributes:
@@ -51,18 +51,18 @@ def _with(rows: np.ndarray, more: np.ndarray) -> np.ndarray:
     return np.concatenate([rows, np.setdiff1d(more, rows)])
 
 
-def draw_mixture(config: TrainConfig, step: int, count: int) -> Mixture:
+def draw_mix(config: TrainConfig, step: int, count: int) -> BatchMix:
     """The mixture of a step of `count` rows. Where both MixUp and CutMix are on, a coin decides at each step, as in timm."""
     corners = _corners(config, step, count) if config.mosaic else None
     if config.cutmix and not (config.mixup and batch_generator(config.seed, step, Stream.CUTMIX).random() < 0.5):
         draws = batch_generator(config.seed, step, Stream.BATCH)
         partner, share = draws.permutation(count), float(draws.beta(config.cutmix, config.cutmix))
         down, right = draws.random(2).tolist()
-        return Mixture(count, corners, partner, share, (down, right))
+        return BatchMix(count, corners, partner, share, (down, right))
     if config.mixup:
         draws = batch_generator(config.seed, step, Stream.BATCH)
-        return Mixture(count, corners, draws.permutation(count), draws.beta(config.mixup, config.mixup))
-    return Mixture(count, corners)
+        return BatchMix(count, corners, draws.permutation(count), draws.beta(config.mixup, config.mixup))
+    return BatchMix(count, corners)
 
 
 def _corners(config: TrainConfig, step: int, count: int) -> np.ndarray | None:
@@ -70,41 +70,41 @@ def _corners(config: TrainConfig, step: int, count: int) -> np.ndarray | None:
     return np.stack([draws.permutation(count) for _ in range(3)]) if draws.random() < config.mosaic else None
 
 
-def mixed(mixture: Mixture, own: np.ndarray, images: Tensor, targets: Tensor, known: Tensor) -> Inputs:
+def mixed(mix: BatchMix, own: np.ndarray, images: Tensor, targets: Tensor, label_mask: Tensor) -> Inputs:
     """Applies a mixture.
 
     Args:
-        mixture: what was drawn.
+        mix: what was drawn.
         own: (b,) rows of the whole batch that are wanted.
-        images: (n, 1, S, S) of the rows `mixture.needed(own)`.
+        images: (n, 1, S, S) of the rows `mix.needed(own)`.
         targets: (n, C) of 0..1.
-        known: (n, C) bool.
+        label_mask: (n, C) bool.
 
     Returns:
         The same of the rows `own`.
     """
-    batch = images, targets, known
-    here = _Here(mixture, own, images.device)
-    if mixture.corners is not None and images.shape[-1] % 2 == 0:
-        batch = mosaic(*batch, torch.stack([here.places(row) for row in mixture.corners]))
-    if mixture.partner is not None:
-        partner = here.places(mixture.partner)
-        if mixture.centre is None:
-            batch = mixup(*batch, mixture.share, partner)
+    batch = images, targets, label_mask
+    here = _Here(mix, own, images.device)
+    if mix.corners is not None and images.shape[-1] % 2 == 0:
+        batch = mosaic(*batch, torch.stack([here.places(row) for row in mix.corners]))
+    if mix.partner is not None:
+        partner = here.places(mix.partner)
+        if mix.centre is None:
+            batch = mixup(*batch, mix.share, partner)
         else:
-            batch = cutmix(*batch, partner, cut_box(images.shape[-1], mixture.share, mixture.centre))
+            batch = cutmix(*batch, partner, cut_box(images.shape[-1], mix.share, mix.centre))
     if len(own) == len(batch[0]):
         return batch
-    images, targets, known = (tensor[: len(own)] for tensor in batch)
-    return images, targets, known
+    images, targets, label_mask = (tensor[: len(own)] for tensor in batch)
+    return images, targets, label_mask
 
 
 class _Here:
     """Where rows of the whole batch stand among those that are here."""
 
-    def __init__(self, mixture: Mixture, own: np.ndarray, device: torch.device) -> None:
-        self.rows, self.device = mixture.needed(own), device
-        self.place = np.full(mixture.count, -1)
+    def __init__(self, mix: BatchMix, own: np.ndarray, device: torch.device) -> None:
+        self.rows, self.device = mix.needed(own), device
+        self.place = np.full(mix.count, -1)
         self.place[self.rows] = np.arange(len(self.rows))
 
     def places(self, partner: np.ndarray) -> Tensor:

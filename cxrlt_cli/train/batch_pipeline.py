@@ -9,19 +9,19 @@ import torch
 from torch import Tensor
 
 from cxrlt_cli.config.train import TrainConfig
-from cxrlt_cli.data.augment import Amounts, Drawn, augment, draw, normalise, to_unit
+from cxrlt_cli.data.augment import AugmentDraw, AugmentParams, augment, draw, normalise, to_unit
 from cxrlt_cli.data.batches import Batch
 from cxrlt_cli.data.corruptions import Disturbances, disturb
-from cxrlt_cli.train.batch_mixing import Inputs, Mixture, draw_mixture, mixed
+from cxrlt_cli.train.batch_mixing import BatchMix, Inputs, draw_mix, mixed
 from cxrlt_cli.train.loss import Counts, Loss, make_loss
 
 
 @dataclass(frozen=True)
-class Recipe:
+class BatchPipeline:
     """How one batch becomes one loss.
 
     Attributes:
-        mixture: (step, rows of its whole batch) -> what is drawn for it.
+        mix: (step, rows of its whole batch) -> what is drawn for it.
         ahead: (epoch, batch) -> the batch with all that is done to it ahead of use, in reading threads: on a CPU images as
             the network takes them; for a GPU, which does that itself, uint8 images in page-locked memory.
         inputs: (batch on the device of the rows that a mixture needs for own rows, epoch, mixture, own rows) -> the network's
@@ -29,13 +29,13 @@ class Recipe:
         loss: (logits, targets, known, share of the training that is done) -> a number.
     """
 
-    mixture: Callable[[int, int], Mixture]
+    mix: Callable[[int, int], BatchMix]
     ahead: Callable[[int, Batch], Batch]
-    inputs: Callable[[Batch, int, Mixture, np.ndarray], Inputs]
+    inputs: Callable[[Batch, int, BatchMix, np.ndarray], Inputs]
     loss: Loss
 
 
-def make_recipe(config: TrainConfig, counts: Counts, device: torch.device) -> Recipe:
+def make_recipe(config: TrainConfig, counts: Counts, device: torch.device) -> BatchPipeline:
     """The recipe that the flags describe, on a device. Raises UserError where `--loss` is none."""
     disturbances = Disturbances(config.blur, config.noise, config.erasing)
 
@@ -43,14 +43,14 @@ def make_recipe(config: TrainConfig, counts: Counts, device: torch.device) -> Re
         images = to_unit(batch.images) if config.augment == "none" else augment(batch.images, drawn(batch, epoch))
         return normalise(disturb(images, config.seed, epoch, batch.draws, disturbances))
 
-    def drawn(batch: Batch, epoch: int) -> Drawn:
-        return draw(config.seed, epoch, batch.draws, Amounts())
+    def drawn(batch: Batch, epoch: int) -> AugmentDraw:
+        return draw(config.seed, epoch, batch.draws, AugmentParams())
 
     def ahead(epoch: int, batch: Batch) -> Batch:
         return replace(batch, images=made(batch, epoch)) if device.type == "cpu" else batch.pinned()
 
-    def inputs(batch: Batch, epoch: int, mixture: Mixture, own: np.ndarray) -> Inputs:
+    def inputs(batch: Batch, epoch: int, mix: BatchMix, own: np.ndarray) -> Inputs:
         images = batch.images if device.type == "cpu" else made(batch, epoch)
-        return mixed(mixture, own, images, batch.targets, batch.known)
+        return mixed(mix, own, images, batch.targets, batch.label_mask)
 
-    return Recipe(partial(draw_mixture, config), ahead, inputs, make_loss(config, counts.to(device)))
+    return BatchPipeline(partial(draw_mix, config), ahead, inputs, make_loss(config, counts.to(device)))

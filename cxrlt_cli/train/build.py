@@ -9,7 +9,7 @@ from cxrlt_cli.compute.autotune import Workload
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.model.decoder import DecoderSize
 from cxrlt_cli.model.network import Network, NetworkSpec
-from cxrlt_cli.tricks.layer_decay import rate_scales
+from cxrlt_cli.tricks.layer_decay import lr_scales
 
 
 def workload_of(config: TrainConfig) -> Workload:
@@ -35,7 +35,7 @@ def make_optimizer(config: TrainConfig, network: Network) -> torch.optim.Optimiz
     """
     if config.freeze == "encoder":
         network.encoder.requires_grad_(False)
-    scales = rate_scales(network.encoder.network, config.layer_decay) if config.layer_decay < 1 else {}
+    scales = lr_scales(network.encoder.network, config.layer_decay) if config.layer_decay < 1 else {}
     groups: dict[tuple[float, bool], list[torch.nn.Parameter]] = {(1.0, True): [], (1.0, False): []}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:

@@ -34,8 +34,8 @@ def finish_epoch(run: Run, training: Training, state: State, validator: Validato
 
     `last.pt` comes last: a kill before it repeats the epoch, and writes the same again.
     """
-    loss, speed = state.mean_loss, training.records.pace.facts(training.device)
-    validation = validate(training, state.judged, validator.dataset, validator.images, stop)
+    loss, speed = state.mean_loss, training.run_log.throughput.facts(training.device)
+    validation = validate(training, state.eval_model, validator.dataset, validator.images, stop)
     if validation is None:
         return False
     ap = {
@@ -49,23 +49,23 @@ def finish_epoch(run: Run, training: Training, state: State, validator: Validato
     better = state.best is None or validation.mean_ap > state.best[0]
     if better:
         state.best = (validation.mean_ap, state.epoch)
-    if training.ranks.first:
+    if training.ranks.is_rank_zero:
         if better:
             _save_best(run, state, validator, validation)
         write_history(run, state.history)
-        training.records.save(state)
-        training.records.epoch(state, entry)
+        training.run_log.save(state)
+        training.run_log.epoch(state, entry)
     losses = f"loss {math.nan if loss is None else loss:.4f}, validation loss {validation.loss:.4f}"
-    pace = f"{speed['images_per_s']:.1f} images/s, {speed['waiting']:.1%} waiting"
+    throughput = f"{speed['images_per_s']:.1f} images/s, {speed['waiting']:.1%} waiting"
     text = f"epoch {state.epoch}/{training.config.epochs}: {losses}, validation mAP {validation.mean_ap:.4f}"
-    training.records.log(f"{text}{' (best)' if better else ''}; {pace}")
+    training.run_log.log(f"{text}{' (best)' if better else ''}; {throughput}")
     return True
 
 
 def _save_best(run: Run, state: State, validator: Validator, validation: Validation) -> None:
     dataset = validator.dataset
     content = {"spec": validator.spec.saved(), "classes": dataset.classes, "pixels": dataset.settings, "epoch": state.epoch}
-    model = {name: tensor.detach().cpu() for name, tensor in state.judged.state_dict().items()}
+    model = {name: tensor.detach().cpu() for name, tensor in state.eval_model.state_dict().items()}
     write_checkpoint(run.best, {**content, "model": model, "described": validator.described})
     header = {"runs": [run.folder.name], "epoch": state.epoch, "split": "val", "views": 1, "merge": "none"}
     header["provenance"] = validator.described["provenance"]

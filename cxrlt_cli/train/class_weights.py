@@ -68,7 +68,7 @@ def _factor(part: str) -> tuple[str, float]:
 
 
 def class_weights(
-    terms: list[Term], classes: list[str], positives: np.ndarray, known: np.ndarray, hard_ap: dict[str, float]
+    terms: list[Term], classes: list[str], positives: np.ndarray, label_mask: np.ndarray, hard_ap: dict[str, float]
 ) -> np.ndarray:
     """The product of all terms.
 
@@ -76,7 +76,7 @@ def class_weights(
         terms: of `parse_reweight`.
         classes: names.
         positives: (C,) training positives.
-        known: (C,) training images whose label is known.
+        label_mask: (C,) training images whose label is known.
         hard_ap: class -> AP on a development set, for `hardK:F`; a class whose AP is undefined is not there.
 
     Returns:
@@ -90,7 +90,7 @@ def class_weights(
         if term.kind == "hard":
             weights[[classes.index(name) for name in hardest(term.count, classes, hard_ap)]] *= term.value
         elif term.kind == "group":
-            groups = assign(positives / np.maximum(known, 1))
+            groups = assign(positives / np.maximum(label_mask, 1))
             weights[[group == term.name for group in groups]] *= term.value
         elif term.kind == "class":
             weights[_index(term.name, classes)] *= term.value
@@ -120,7 +120,7 @@ def hardest(count: int, classes: list[str], ap: dict[str, float]) -> list[str]:
 
 
 def _index(name: str, classes: list[str]) -> int:
-    meanings = [canonical(known) for known in classes]
+    meanings = [canonical(label_mask) for label_mask in classes]
     if canonical(name) not in meanings:
         raise UserError(
             f"--reweight: the dataset has no class {name!r}{nearest(name, classes)}", f"its classes: {', '.join(classes)}"

@@ -15,7 +15,7 @@ from cxrlt_cli.data.studies import local_codes, rows_by_study
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.metrics.ranking import mean_of_defined, per_class
 from cxrlt_cli.model.study_fusion import StudyFusion
-from cxrlt_cli.train.lr_schedule import rate_at
+from cxrlt_cli.train.lr_schedule import lr_at
 from cxrlt_cli.tricks.bce import bce
 from cxrlt_cli.tricks.masked_mean import masked_mean
 
@@ -48,31 +48,31 @@ def train_fusion(config: FuseConfig, fusion: StudyFusion, train: FeaturedSplit, 
     """Trains, and keeps the epoch of highest validation mAP; the start, which is the mean, is one of them."""
     optimizer = torch.optim.AdamW(fusion.parameters(), lr=config.rate, weight_decay=config.weight_decay)
     trained = Trained(-1, {}, np.empty(0), [])
-    _judge(trained, fusion, val, config, 0, float("nan"))
+    _validate(trained, fusion, val, config, 0, float("nan"))
     count = int(train.codes.max()) + 1
     for epoch in range(config.epochs):
         losses = []
         rows = rows_by_study(train.codes, permutation(config.seed, epoch, count), config.batch_size)
         for index, chosen in enumerate(rows):
             step = round(1000 * (epoch + index / len(rows)) / config.epochs)  # batches of an epoch vary in number
-            optimizer.param_groups[0]["lr"] = rate_at(step, 1000, config.rate, 0.0)
+            optimizer.param_groups[0]["lr"] = lr_at(step, 1000, config.rate, 0.0)
             optimizer.zero_grad(set_to_none=True)
             features, codes = train.batch(chosen, fusion.attention.device)
             loss = _loss(fusion(features, codes)[codes], train, chosen)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             losses.append(float(loss.detach()))
-        _judge(trained, fusion, val, config, epoch + 1, float(np.mean(losses)))
+        _validate(trained, fusion, val, config, epoch + 1, float(np.mean(losses)))
     return trained
 
 
 def _loss(logits: Tensor, split: FeaturedSplit, rows: np.ndarray) -> Tensor:
     """Each image's own labels judge the scores of its study."""
     targets = torch.from_numpy(split.dataset.targets[rows].astype(np.float32)).to(logits.device)
-    return masked_mean(bce(logits, targets), torch.from_numpy(split.dataset.known[rows]).to(logits.device))
+    return masked_mean(bce(logits, targets), torch.from_numpy(split.dataset.label_mask[rows]).to(logits.device))
 
 
-def _judge(trained: Trained, fusion: StudyFusion, val: FeaturedSplit, config: FuseConfig, epoch: int, loss: float) -> None:
+def _validate(trained: Trained, fusion: StudyFusion, val: FeaturedSplit, config: FuseConfig, epoch: int, loss: float) -> None:
     logits = np.empty(val.dataset.targets.shape, dtype=np.float32)
     with torch.inference_mode():
         for rows in rows_by_study(val.codes, np.arange(int(val.codes.max()) + 1), config.batch_size):
@@ -80,7 +80,7 @@ def _judge(trained: Trained, fusion: StudyFusion, val: FeaturedSplit, config: Fu
             logits[rows] = fusion(features, codes)[codes].float().cpu().numpy()
     if not np.isfinite(logits).all():
         raise UserError(f"validation scores are not finite in epoch {epoch}", "the training diverged: lower --lr")
-    ap = per_class(logits, val.dataset.targets, val.dataset.known).ap
+    ap = per_class(logits, val.dataset.targets, val.dataset.label_mask).ap
     if np.isnan(ap).all():
         raise UserError(f"{val.dataset.path}: the val split has no positive of any class", "see: cxrlt merge --split, --map")
     value, best = mean_of_defined(ap), max((entry["mAP"] for entry in trained.history), default=-1.0)

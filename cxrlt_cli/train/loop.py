@@ -19,9 +19,9 @@ from cxrlt_cli.data.rng import step_seed
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.signals import StopRequest
 from cxrlt_cli.train.batch_mixing import Inputs
-from cxrlt_cli.train.batch_pipeline import Recipe
-from cxrlt_cli.train.lr_schedule import rate_at
-from cxrlt_cli.train.run_log import Pace, Records
+from cxrlt_cli.train.batch_pipeline import BatchPipeline
+from cxrlt_cli.train.lr_schedule import lr_at
+from cxrlt_cli.train.run_log import RunLogger, Throughput
 from cxrlt_cli.train.state import State
 from cxrlt_cli.train.weight_average import average_epoch, average_step
 
@@ -39,7 +39,7 @@ class Training:
     """
 
     config: TrainConfig
-    recipe: Recipe
+    pipeline: BatchPipeline
     dataset: Dataset
     images: DatasetImages
     device: torch.device
@@ -47,7 +47,7 @@ class Training:
     sampling: np.ndarray | None
     ranks: Ranks
     forward: nn.Module
-    records: Records
+    run_log: RunLogger
     parts: int = 1
 
     @property
@@ -91,25 +91,25 @@ def _train_epoch(training: Training, state: State, stop: StopRequest) -> bool:
     state.network.train()
     if config.freeze == "encoder":
         state.network.encoder.eval()  # the statistics of its batch norms stay too
-    pace = training.records.pace = Pace()
+    throughput = training.run_log.throughput = Throughput()
     with progress(f"epoch {state.epoch + 1}/{config.epochs}", len(rows) * len(rows[0])) as bar:
         bar.advance(state.position * len(rows[0]))
         remaining = rows[state.position :]
         shares = _shares(training, state.epoch, state.step, remaining)
-        for drawn, batch in zip(remaining, pace.waiting(shares), strict=True):
-            if training.ranks.stopping(stop):
+        for drawn, batch in zip(remaining, throughput.waiting(shares), strict=True):
+            if training.ranks.stop_requested(stop):
                 return False
             _step(training, state, drawn, batch)
-            pace.images += len(drawn)
+            throughput.images += len(drawn)
             bar.advance(len(drawn), f"loss {state.mean_loss or math.nan:.4f}")
     return True
 
 
 def _shares(training: Training, epoch: int, step: int, rows: list[np.ndarray]) -> Iterator[Batch]:
     """What this rank reads of each step's batch: its own rows, and those they are mixed with."""
-    own = training.ranks.own(len(rows[0])) if rows else np.empty(0, dtype=np.int64)
-    needed = (drawn[training.recipe.mixture(number, len(drawn)).needed(own)] for number, drawn in enumerate(rows, step))
-    return batches(training.dataset, training.images, needed, partial(training.recipe.ahead, epoch))
+    own = training.ranks.shard(len(rows[0])) if rows else np.empty(0, dtype=np.int64)
+    needed = (drawn[training.pipeline.mix(number, len(drawn)).needed(own)] for number, drawn in enumerate(rows, step))
+    return batches(training.dataset, training.images, needed, partial(training.pipeline.ahead, epoch))
 
 
 def _step(training: Training, state: State, drawn: np.ndarray, batch: Batch) -> None:
@@ -121,14 +121,14 @@ def _step(training: Training, state: State, drawn: np.ndarray, batch: Batch) -> 
         UserError: too many steps in a row were skipped.
     """
     config, ranks = training.config, training.ranks
-    rate = rate_at(state.step, training.steps, config.rate, config.warmup)
+    rate = lr_at(state.step, training.steps, config.rate, config.warmup)
     for group in state.optimizer.param_groups:
         group["lr"] = rate * group["scale"]
     torch.manual_seed(step_seed(config.seed, state.step) + ranks.rank)  # dropout: a function of the step
-    mixture = training.recipe.mixture(state.step, len(drawn))
-    own = ranks.own(len(drawn))
-    inputs, targets, known = training.recipe.inputs(batch.to(training.device), state.epoch, mixture, own)
-    value = gradients(training, state, (inputs, targets, known), len(drawn))
+    mix = training.pipeline.mix(state.step, len(drawn))
+    own = ranks.shard(len(drawn))
+    inputs, targets, label_mask = training.pipeline.inputs(batch.to(training.device), state.epoch, mix, own)
+    value = gradients(training, state, (inputs, targets, label_mask), len(drawn))
     trouble = descend(state) if math.isfinite(value) else f"the loss is {value}"
     if trouble:
         _skip(training, state, drawn, trouble)
@@ -136,7 +136,7 @@ def _step(training: Training, state: State, drawn: np.ndarray, batch: Batch) -> 
         average_step(config, state)
         state.loss_sum, state.loss_count, state.skipped = state.loss_sum + value, state.loss_count + 1, 0
     state.step, state.position = state.step + 1, state.position + 1
-    training.records.step(state, value, rate)
+    training.run_log.step(state, value, rate)
 
 
 def gradients(training: Training, state: State, inputs: Inputs, count: int) -> float:
@@ -150,14 +150,14 @@ def gradients(training: Training, state: State, inputs: Inputs, count: int) -> f
         count: rows of all ranks.
     """
     ranks, value = training.ranks, 0.0
-    parts = training.parts if count % (training.parts * ranks.world) == 0 else 1  # a split smaller than a batch
-    known_labels = ranks.joined(inputs[2].sum().cpu().numpy()[None])[0] if parts > 1 else 0
+    parts = training.parts if count % (training.parts * ranks.world_size) == 0 else 1  # a split smaller than a batch
+    known_labels = ranks.all_reduce_sum(inputs[2].sum().cpu().numpy()[None])[0] if parts > 1 else 0
     state.optimizer.zero_grad(set_to_none=True)
-    for images, targets, known in zip(*(tensor.chunk(parts) for tensor in inputs), strict=True):
+    for images, targets, label_mask in zip(*(tensor.chunk(parts) for tensor in inputs), strict=True):
         with torch.autocast(training.device.type, training.precision, enabled=training.precision != torch.float32):
             logits = training.forward(images)
-        whole = ranks.whole(logits, targets, known, count // parts)
-        loss = training.recipe.loss(*whole, state.step / training.steps)
+        whole = ranks.gather_batch(logits, targets, label_mask, count // parts)
+        loss = training.pipeline.loss(*whole, state.step / training.steps)
         if parts > 1:
             loss = loss * (whole[2].sum() / max(known_labels, 1))
         value += float(loss.detach())
@@ -187,5 +187,5 @@ def _skip(training: Training, state: State, drawn: np.ndarray, trouble: str) -> 
     state.skipped += 1
     if state.skipped >= _MOST_SKIPPED:
         hint = "lower --lr, or --precision fp32; last.pt keeps the weights before"
-        raise training.ranks.common(UserError(f"{text}, and in the {state.skipped - 1} steps before it", hint))
-    training.records.log(f"warning: {text}: skipped")
+        raise training.ranks.common_error(UserError(f"{text}, and in the {state.skipped - 1} steps before it", hint))
+    training.run_log.log(f"warning: {text}: skipped")

@@ -51,12 +51,12 @@ class Counts:
     """What the training split has: positives and known labels, (C,) each, and the class weights (C,) of `--reweight`."""
 
     positives: Tensor
-    known: Tensor
+    label_mask: Tensor
     weights: Tensor
 
     def to(self, device: torch.device) -> "Counts":
         """The same on a device."""
-        return Counts(self.positives.to(device), self.known.to(device), self.weights.to(device))
+        return Counts(self.positives.to(device), self.label_mask.to(device), self.weights.to(device))
 
 
 def parse_loss(text: str) -> tuple[str, tuple[float, ...]]:
@@ -97,14 +97,14 @@ def make_loss(config: TrainConfig, counts: Counts) -> Loss:
         UserError: `--loss` is none.
     """
     name, numbers = parse_loss(config.loss)
-    prevalence = prior_logits(counts.positives, counts.known, 1.0).sigmoid().float()
+    prevalence = prior_logits(counts.positives, counts.label_mask, 1.0).sigmoid().float()
     elements = _elements(name, numbers, counts, prevalence)
     offset = None
     if config.logit_adjustment:
-        offset = prior_logits(counts.positives, counts.known, config.logit_adjustment).float()
+        offset = prior_logits(counts.positives, counts.label_mask, config.logit_adjustment).float()
     weights = counts.weights.float() if bool((counts.weights != 1).any()) else None
 
-    def loss(logits: Tensor, targets: Tensor, known: Tensor, done: float) -> Tensor:
+    def loss(logits: Tensor, targets: Tensor, label_mask: Tensor, done: float) -> Tensor:
         logits = logits.float()
         if offset is not None:
             logits = logits + offset
@@ -113,13 +113,13 @@ def make_loss(config: TrainConfig, counts: Counts) -> Loss:
             targets = smoothed(targets, config.label_smoothing)
         now = weights if done >= config.reweight_from else None
         if name == "two-way":
-            return _both_ways(logits, targets, known, numbers[0], now)
+            return _both_ways(logits, targets, label_mask, numbers[0], now)
         losses = elements(logits, targets)
         if name == "db":
-            losses = losses * rebalanced_weights(labelled, known, prevalence)
+            losses = losses * rebalanced_weights(labelled, label_mask, prevalence)
         if config.balance == "prevalence":
             losses = losses * prevalence_weights(labelled, prevalence)
-        return masked_mean(losses, known, now)
+        return masked_mean(losses, label_mask, now)
 
     return loss
 
@@ -138,9 +138,9 @@ def _elements(name: str, numbers: tuple[float, ...], counts: Counts, prior: Tens
     return bce
 
 
-def _both_ways(logits: Tensor, targets: Tensor, known: Tensor, temperature: float, weights: Tensor | None) -> Tensor:
+def _both_ways(logits: Tensor, targets: Tensor, label_mask: Tensor, temperature: float, weights: Tensor | None) -> Tensor:
     """The mean over images plus the mean over labels; class weights act on the labels."""
-    losses, sound = two_way(logits, targets, known, temperature)
+    losses, sound = two_way(logits, targets, label_mask, temperature)
     images = len(logits)
     over_images = masked_mean(losses[:images, None], sound[:images, None])
     return over_images + masked_mean(losses[None, images:], sound[None, images:], weights)

@@ -3,7 +3,7 @@
 import math
 
 
-def rate_at(step: int, steps: int, peak: float, warmup: float) -> float:
+def lr_at(step: int, steps: int, peak: float, warmup: float) -> float:
     """Linear warm-up, then a cosine to 0.
 
     Args:

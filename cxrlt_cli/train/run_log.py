@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 
 
 @dataclass
-class Pace:
+class Throughput:
     """How fast an epoch goes, from its first batch on or from where it was resumed.
 
     Attributes:
@@ -52,13 +52,13 @@ class Pace:
         return {name: round(value, 4) for name, value in shares.items()}
 
 
-class Records:
+class RunLogger:
     """Writes into a run's folder; on other ranks than the first it does nothing."""
 
     def __init__(self, run: Run, config: TrainConfig, writes: bool) -> None:
         """Raises UserError where TensorBoard is asked for and not installed."""
         self.run, self.writes = run, writes
-        self.pace = Pace()
+        self.throughput = Throughput()
         self._steps, self._seconds = config.saved_every
         self._saved = time.monotonic()
         self._events: Any = None

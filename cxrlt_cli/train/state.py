@@ -48,7 +48,7 @@ class State:
         return self.loss_sum / self.loss_count if self.loss_count else None
 
     @property
-    def judged(self) -> Network:
+    def eval_model(self) -> Network:
         """The network that is validated and kept: the average where there is one."""
         return self.network if self.average is None else self.average
 

@@ -17,9 +17,9 @@ from cxrlt_cli.artifacts.files import check_writable, exclusive, refuse_existing
 from cxrlt_cli.artifacts.json_files import read_json, write_json
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.run import Run, write_status
-from cxrlt_cli.compute.autotune import LAYOUTS, choose_form, earlier_form, form_of, precision_of
+from cxrlt_cli.compute.autotune import LAYOUTS, choose_compute_mode, compute_mode_of, precision_of, saved_compute_mode
 from cxrlt_cli.compute.device import choose_device
-from cxrlt_cli.compute.distributed import Ranks, joined_ranks
+from cxrlt_cli.compute.distributed import Ranks, join_ranks
 from cxrlt_cli.compute.probe import Pass, compile_network, fitting_parts, training_pass
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import say, warn
@@ -38,7 +38,7 @@ from cxrlt_cli.train.first_checks import refuse_few_images, refuse_what_cannot_s
 from cxrlt_cli.train.hard_classes import development_ap
 from cxrlt_cli.train.loop import Training, train_epochs
 from cxrlt_cli.train.loss import Counts
-from cxrlt_cli.train.run_log import Records
+from cxrlt_cli.train.run_log import RunLogger
 from cxrlt_cli.train.sampler import drawing_weights
 from cxrlt_cli.train.start_weights import load_start, settled_weights
 from cxrlt_cli.train.state import State, load_state, save_state
@@ -81,46 +81,46 @@ def train_run(config: TrainConfig, workspace: Workspace) -> None:
         Stopped: by SIGTERM or SIGUSR1, after the state was saved.
     """
     keep_memory()
-    with joined_ranks(config.rank_timeout) as ranks, stops_at_once("before the training began: there is nothing to save"):
+    with join_ranks(config.rank_timeout) as ranks, stops_at_once("before the training began: there is nothing to save"):
         _train_as(ranks, config, workspace)
 
 
 def _train_as(ranks: Ranks, config: TrainConfig, workspace: Workspace) -> None:
     run = Run(workspace.runs / config.run_name)
-    with ranks.agreed():
+    with ranks.fail_together():
         refuse_wrong_words(config)
         device = choose_device(config.device, ranks.local)
         start = None
-        if ranks.first and not config.resume:
+        if ranks.is_rank_zero and not config.resume:
             refuse_existing(run.folder, config.overwrite, resumable=True)
         sources = _read_sources(config, workspace)
-        if ranks.first:
-            start = _start(config, workspace, run, sources, (device, ranks.world))
-    start = ranks.shared(start)
+        if ranks.is_rank_zero:
+            start = _start(config, workspace, run, sources, (device, ranks.world_size))
+    start = ranks.broadcast(start)
     assert start is not None, "rank 0 has one"
     if start.done:
         say(f"{run.folder} is finished: nothing to do")
         return
-    with ranks.agreed():
+    with ranks.fail_together():
         state, spec = _make_state(config, sources, device, start)
-        share, size = config.batch_size // ranks.world, int(sources.train.settings["size"])
-        tried = training_pass(state.network, size, device, precision_of(form_of(start.described)))
+        share, size = config.batch_size // ranks.world_size, int(sources.train.settings["size"])
+        tried = training_pass(state.network, size, device, precision_of(compute_mode_of(start.described)))
         parts = _parts(config, start.described, share, tried)
         if config.compile:
             compile_network(state.network, tried, share // parts, device)
-    start.described["parts"] = ranks.highest(parts)
+    start.described["parts"] = ranks.all_reduce_max(parts)
     start.described["weights"] = sum(parameter.numel() for parameter in state.network.parameters())
-    with ranks.agreed():
+    with ranks.fail_together():
         training = _make_training(config, sources, start, state, (run, ranks, device))
         validator = Validator(sources.val, DatasetImages(sources.val), spec, config, start.described)
     with ExitStack() as held:
-        with ranks.agreed():
-            if ranks.first:
+        with ranks.fail_together():
+            if ranks.is_rank_zero:
                 _hold(held, run, start)
-        if ranks.shared(start.kept or (start.begun and run.last.is_file())):
-            with ranks.agreed():
+        if ranks.broadcast(start.kept or (start.begun and run.last.is_file())):
+            with ranks.fail_together():
                 load_state(state, run.last)
-            training.records.log(f"going on after {state.step} steps, in epoch {state.epoch + 1}")
+            training.run_log.log(f"going on after {state.step} steps, in epoch {state.epoch + 1}")
         unused = config.encoder.startswith("timm:")  # its networks may bring a head that features do not go through
         training = replace(training, forward=ranks.parallel(state.network, device, unused))
         _train(run, training, state, validator)
@@ -133,7 +133,7 @@ def _start(config: TrainConfig, workspace: Workspace, run: Run, sources: _Source
         refuse_what_cannot_start(config, described["encoder_weights"], sources.train, ranks)
         size = int(sources.train.settings["size"])
         workload = workload_of(config)
-        form = earlier_form(workspace.runs, workload, size, device) or choose_form(workload, size, device)
+        form = saved_compute_mode(workspace.runs, workload, size, device) or choose_compute_mode(workload, size, device)
         return _Start({**described, "form": form.saved()}, begun=False, kept=False, done=False)
     described = read_json(run.config)
     _refuse_changed(config, described, run, sources)
@@ -142,7 +142,7 @@ def _start(config: TrainConfig, workspace: Workspace, run: Run, sources: _Source
 
 
 def _make_state(config: TrainConfig, sources: _Sources, device: torch.device, start: _Start) -> tuple[State, NetworkSpec]:
-    form = form_of(start.described)
+    form = compute_mode_of(start.described)
     network, spec = make_network(config, sources.queries)
     if not start.kept:
         load_start(start.described["encoder_weights"], network)
@@ -157,9 +157,9 @@ def _make_state(config: TrainConfig, sources: _Sources, device: torch.device, st
 
 def _parts(config: TrainConfig, described: dict[str, Any], share: int, tried: Pass) -> int:
     """In how many parts a rank's `share` of a batch goes through the network: a run that goes on has it from `config.json`."""
-    known: int = described.get("parts") or config.accumulate
-    if known:
-        return known
+    label_mask: int = described.get("parts") or config.accumulate
+    if label_mask:
+        return label_mask
     found = fitting_parts(share, tried)
     say(f"memory holds {share // found} of the {share} images of a step: {found} parts")
     return found
@@ -170,18 +170,18 @@ def _make_training(
 ) -> Training:
     run, ranks, device = place
     train = sources.train
-    refuse_few_images(config, train, ranks.world)
+    refuse_few_images(config, train, ranks.world_size)
     return Training(
         config,
         make_recipe(config, _counts(train, start.described), device),
         train,
         DatasetImages(train),
         device,
-        precision_of(form_of(start.described)),
+        precision_of(compute_mode_of(start.described)),
         drawing_weights(config, train),
         ranks,
         state.network,
-        Records(run, config, ranks.first),
+        RunLogger(run, config, ranks.is_rank_zero),
         start.described["parts"],
     )
 
@@ -198,8 +198,8 @@ def _hold(held: ExitStack, run: Run, start: _Start) -> None:
 
 def _counts(train: Dataset, described: dict[str, Any]) -> Counts:
     weights = [described["class_weights"][name] for name in train.classes]
-    positives, known = train.targets.sum(axis=0, dtype=np.int64), train.known.sum(axis=0)
-    return Counts(torch.from_numpy(positives), torch.from_numpy(known), torch.tensor(weights, dtype=torch.float64))
+    positives, label_mask = train.targets.sum(axis=0, dtype=np.int64), train.label_mask.sum(axis=0)
+    return Counts(torch.from_numpy(positives), torch.from_numpy(label_mask), torch.tensor(weights, dtype=torch.float64))
 
 
 def _read_sources(config: TrainConfig, workspace: Workspace) -> _Sources:
@@ -226,7 +226,7 @@ def _describe(config: TrainConfig, workspace: Workspace, sources: _Sources) -> d
         ap, where = development_ap(config.hard_from, workspace.runs, train.classes)
         facts = {"hard_from": str(where), "hard_classes": hardest(hard, train.classes, ap)}
         say(f"hard classes, by the validation AP in {where}: {', '.join(facts['hard_classes'])}")
-    weights = class_weights(terms, train.classes, train.targets.sum(axis=0, dtype=np.int64), train.known.sum(axis=0), ap)
+    weights = class_weights(terms, train.classes, train.targets.sum(axis=0, dtype=np.int64), train.label_mask.sum(axis=0), ap)
     return {
         "options": saved(config),
         "class_weights": dict(zip(train.classes, weights.tolist(), strict=True)),
@@ -254,21 +254,21 @@ def _refuse_changed(config: TrainConfig, described: dict[str, Any], run: Run, so
 def _train(run: Run, training: Training, state: State, validator: Validator) -> None:
     """Trains to the end or to a signal; `status.json` always says which."""
     count = sum(parameter.numel() for parameter in state.network.parameters())
-    ranks = f", {training.ranks.world} ranks" if training.ranks.world > 1 else ""
-    training.records.log(
+    ranks = f", {training.ranks.world_size} ranks" if training.ranks.world_size > 1 else ""
+    training.run_log.log(
         f"{run.folder}: {training.config.encoder}, {count / 1e6:.1f} M weights, {len(training.dataset.table)} images, "
         f"{training.steps_an_epoch} steps an epoch, {training.device} {str(training.precision).removeprefix('torch.')}{ranks}",
     )
-    training.records.begin(state)
-    with stop_requests() as stop, _status(run, state) if training.ranks.first else nullcontext():
+    training.run_log.begin(state)
+    with stop_requests() as stop, _status(run, state) if training.ranks.is_rank_zero else nullcontext():
         if not train_epochs(training, state, stop, partial(finish_epoch, run, training, state, validator, stop)):
-            if training.ranks.first:
+            if training.ranks.is_rank_zero:
                 save_state(state, run.last)
-            training.ranks.highest(0)  # none ends before the first has saved: srun would end that one too
+            training.ranks.all_reduce_max(0)  # none ends before the first has saved: srun would end that one too
             raise stop.stopped(f"{run.last} keeps all after {state.step} steps; go on with --resume")
     assert state.best is not None, "at least one epoch has been validated"
     best, epoch_number = state.best
-    training.records.log(f"best validation mAP {best:.4f} in epoch {epoch_number}: {run.best}")
+    training.run_log.log(f"best validation mAP {best:.4f} in epoch {epoch_number}: {run.best}")
 
 
 @contextmanager

@@ -49,23 +49,23 @@ def validate(
     """
     ranks, count = training.ranks, len(dataset.table)
     rows = rows_in_order(count, training.config.batch_size)
-    own = batches(dataset, images, rows[ranks.rank :: ranks.world], pinned_for(training.device))
-    ranks.agree_on(network)  # batch statistics are of each rank's own images
+    own = batches(dataset, images, rows[ranks.rank :: ranks.world_size], pinned_for(training.device))
+    ranks.broadcast_weights(network)  # batch statistics are of each rank's own images
     network.eval()
     logits = np.zeros((count, len(dataset.classes)), dtype=np.float32)
     scored = np.zeros(count, dtype=np.int64)
     with torch.inference_mode():
-        for _ in range(0, len(rows), ranks.world):
-            if ranks.stopping(stop):
+        for _ in range(0, len(rows), ranks.world_size):
+            if ranks.stop_requested(stop):
                 return None
             batch = next(own, None)  # in the last round there is none for some
             if batch is not None:
                 inputs = normalise(to_unit(batch.to(training.device).images))
                 logits[batch.rows] = network(inputs).float().cpu().numpy()
                 scored[batch.rows] += 1
-    if (ranks.joined(scored) != 1).any():
+    if (ranks.all_reduce_sum(scored) != 1).any():
         raise RuntimeError("ranks did not score every image once")
-    return _scores(ranks, dataset, ranks.joined(logits))
+    return _scores(ranks, dataset, ranks.all_reduce_sum(logits))
 
 
 def _scores(ranks: Ranks, dataset: Dataset, logits: np.ndarray) -> Validation:
@@ -73,8 +73,8 @@ def _scores(ranks: Ranks, dataset: Dataset, logits: np.ndarray) -> Validation:
     if len(bad):
         names = listed(dataset.table["image_id"].iloc[bad])
         hint = "the training diverged: lower --lr, or --precision fp32"
-        raise ranks.common(UserError(f"validation scores are not finite: {names}", hint))
+        raise ranks.common_error(UserError(f"validation scores are not finite: {names}", hint))
     targets = torch.from_numpy(dataset.targets.astype(np.float32))
-    loss = float(masked_mean(bce(torch.from_numpy(logits), targets), torch.from_numpy(dataset.known)))
-    ap = per_class(logits, dataset.targets, dataset.known).ap
+    loss = float(masked_mean(bce(torch.from_numpy(logits), targets), torch.from_numpy(dataset.label_mask)))
+    ap = per_class(logits, dataset.targets, dataset.label_mask).ap
     return Validation(logits, loss, ap)

@@ -6,14 +6,14 @@ from torch import Tensor
 
 
 def cutmix(
-    images: Tensor, targets: Tensor, known: Tensor, partner: Tensor, box: tuple[int, int, int, int]
+    images: Tensor, targets: Tensor, label_mask: Tensor, partner: Tensor, box: tuple[int, int, int, int]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Pastes the same box of each image's partner over it.
 
     Args:
         images: (B, 1, S, S).
         targets: (B, C) of 0..1.
-        known: (B, C) bool.
+        label_mask: (B, C) bool.
         partner: (B,) the row from which the box comes.
         box: top, bottom, left, right, px.
 
@@ -24,7 +24,7 @@ def cutmix(
     images = images.clone()
     images[:, :, top:bottom, left:right] = images[partner, :, top:bottom, left:right]
     share = 1 - (bottom - top) * (right - left) / (images.shape[-1] * images.shape[-2])
-    return images, share * targets + (1 - share) * targets[partner], known & known[partner]
+    return images, share * targets + (1 - share) * targets[partner], label_mask & label_mask[partner]
 
 
 def cut_box(size: int, share: float, centre: tuple[float, float]) -> tuple[int, int, int, int]:

@@ -8,7 +8,7 @@ _ALPHA, _BETA, _MU = 0.1, 10.0, 0.2  # of the smoothed weight
 _KAPPA = 0.05  # of the bias that the prior makes: `init_bias` in their code
 
 
-def rebalanced_weights(targets: Tensor, known: Tensor, prior: Tensor) -> Tensor:
+def rebalanced_weights(targets: Tensor, label_mask: Tensor, prior: Tensor) -> Tensor:
     """r' = a + sigmoid(b (r - mu)), r = (1 / n_c) / sum_i(t_i / n_i), n_c being the positives of class c.
 
     r is how often c was to be drawn over how often this image is for all its labels; a = 0.1, b = 10, mu = 0.2 (the paper's
@@ -16,14 +16,14 @@ def rebalanced_weights(targets: Tensor, known: Tensor, prior: Tensor) -> Tensor:
 
     Args:
         targets: (B, C) of 0..1 as labelled. Smoothed ones would make every image one of all rare classes.
-        known: (B, C) bool: unknown labels of an image do not enter the sum.
+        label_mask: (B, C) bool: unknown labels of an image do not enter the sum.
         prior: (C,) share of positives in training, within 0..1, both excluded.
 
     Returns:
         (B, C) weights.
     """
     inverse = 1 / prior
-    drawn = (targets * known * inverse).sum(dim=1, keepdim=True)
+    drawn = (targets * label_mask * inverse).sum(dim=1, keepdim=True)
     ratio = torch.where(drawn > 0, inverse / drawn.clamp(min=1e-12), torch.inf)
     return _ALPHA + torch.sigmoid(_BETA * (ratio - _MU))
 

@@ -3,7 +3,7 @@
 from torch import nn
 
 
-def rate_scales(network: nn.Module, decay: float) -> dict[str, float]:
+def lr_scales(network: nn.Module, decay: float) -> dict[str, float]:
     """Name of each parameter -> its share of the learning rate: decay^(L - l) in layer l of 0 … L - 1.
 
     A layer is a block of the network's stages: what stands in a sequence or a list, down through nested ones. Single operations

@@ -5,13 +5,13 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def mosaic(images: Tensor, targets: Tensor, known: Tensor, partners: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def mosaic(images: Tensor, targets: Tensor, label_mask: Tensor, partners: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Puts each image with three others.
 
     Args:
         images: (B, 1, S, S), S even.
         targets: (B, C) of 0..1.
-        known: (B, C) bool.
+        label_mask: (B, C) bool.
         partners: (3, B) the rows to the right, below, and below to the right.
 
     Returns:
@@ -22,5 +22,5 @@ def mosaic(images: Tensor, targets: Tensor, known: Tensor, partners: Tensor) -> 
     right, below, corner = (small[rows] for rows in partners)
     whole = torch.cat([torch.cat([small, right], dim=3), torch.cat([below, corner], dim=3)], dim=2)
     rows = [torch.arange(len(images), device=images.device), *partners]
-    seen = torch.stack([targets[row] * known[row] for row in rows]).amax(dim=0)
-    return whole, seen, torch.stack([known[row] for row in rows]).all(dim=0) | (seen == 1)
+    seen = torch.stack([targets[row] * label_mask[row] for row in rows]).amax(dim=0)
+    return whole, seen, torch.stack([label_mask[row] for row in rows]).all(dim=0) | (seen == 1)

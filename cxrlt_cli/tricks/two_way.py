@@ -5,20 +5,20 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def two_way(logits: Tensor, targets: Tensor, known: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+def two_way(logits: Tensor, targets: Tensor, label_mask: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
     """softplus( log sum over negatives e^x + T log sum over positives e^(-x / T) ), along each of the two ways.
 
     Args:
         logits: (B, C).
         targets: (B, C); above 0.5 counts as positive.
-        known: (B, C) bool; an unknown label is neither.
+        label_mask: (B, C) bool; an unknown label is neither.
         temperature: T, 4 in the paper.
 
     Returns:
         (B + C,) losses: of the images, then of the labels; and (B + C,) bool, those that have a positive and a negative to
         compare. The mean is to be taken over these, of each way alone, and both added.
     """
-    present, absent = known & (targets > 0.5), known & (targets <= 0.5)
+    present, absent = label_mask & (targets > 0.5), label_mask & (targets <= 0.5)
     losses, sound = [], []
     for way in (1, 0):
         above = temperature * torch.logsumexp((-logits / temperature).masked_fill(~present, -torch.inf), dim=way)

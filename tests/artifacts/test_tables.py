@@ -20,8 +20,8 @@ CLASSES = ["Mass", "Edema"]
 def _dataset(path: Path) -> Dataset:
     table = pd.DataFrame({name: ["x", "y"] for name in COLUMNS})
     table["row"], table["age"], table["split"] = [0, 1], [50.0, None], ["train", "test"]
-    targets, known = np.array([[1, 0], [0, 0]], np.uint8), np.array([[True, True], [True, False]])
-    return Dataset(table, CLASSES, targets, known, {"size": 8}, {"label_space": "mine"}, path)
+    targets, label_mask = np.array([[1, 0], [0, 0]], np.uint8), np.array([[True, True], [True, False]])
+    return Dataset(table, CLASSES, targets, label_mask, {"size": 8}, {"label_space": "mine"}, path)
 
 
 def test_a_dataset_comes_back(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_a_dataset_comes_back(tmp_path: Path) -> None:
     found = read_dataset(path)
     assert found.classes == CLASSES
     assert found.targets.tolist() == [[1, 0], [0, 0]]
-    assert found.known.tolist() == [[True, True], [True, False]]
+    assert found.label_mask.tolist() == [[True, True], [True, False]]
     assert found.settings == {"size": 8}
     assert found.header["label_space"] == "mine"
     raw = pq.read_table(path)

@@ -9,7 +9,7 @@ from conftest import TRAIN, Run
 
 from cxrlt_cli.artifacts.run import read_checkpoint
 from cxrlt_cli.compute import autotune
-from cxrlt_cli.compute.autotune import Form, choose_form, form_of
+from cxrlt_cli.compute.autotune import ComputeMode, choose_compute_mode, compute_mode_of
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.train.build import workload_of
@@ -35,7 +35,7 @@ def test_only_what_is_clearly_faster_is_chosen(
     seconds: dict[str, float], chosen: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(autotune, "_pass", lambda _encoder, _images, form: seconds[form.name])
-    found = choose_form(workload_of(TrainConfig(encoder="resnet18", batch_size=4)), 32, CPU)
+    found = choose_compute_mode(workload_of(TrainConfig(encoder="resnet18", batch_size=4)), 32, CPU)
     assert found.name == chosen
     assert found.images_per_s == {name: round(4 / time, 2) for name, time in seconds.items()}
     assert f"computes in {chosen}; measured: fp32, plain 4.0 images/s" in capsys.readouterr().err
@@ -43,13 +43,13 @@ def test_only_what_is_clearly_faster_is_chosen(
 
 def test_what_flags_say_is_not_measured_and_a_measurement_changes_no_draw(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(3)
-    measured = choose_form(workload_of(TrainConfig(encoder="resnet18", batch_size=2, layout="plain")), 32, CPU)
+    measured = choose_compute_mode(workload_of(TrainConfig(encoder="resnet18", batch_size=2, layout="plain")), 32, CPU)
     drawn = torch.rand(2)
     torch.manual_seed(3)
     assert torch.equal(drawn, torch.rand(2))
     assert set(measured.images_per_s) == {"fp32, plain", "bf16, plain"}
     monkeypatch.setattr(autotune, "_pass", None)
-    assert choose_form(workload_of(TrainConfig(precision="bf16", layout="channels-last")), 32, CPU) == Form(
+    assert choose_compute_mode(workload_of(TrainConfig(precision="bf16", layout="channels-last")), 32, CPU) == ComputeMode(
         "bf16", "channels-last"
     )
 
@@ -88,7 +88,7 @@ def test_a_run_keeps_its_form(cxrlt: Run, dataset: Path, tmp_path: Path, monkeyp
     auto = [*TRAIN, "--epochs", "1", "--layout", "auto", "--precision", "auto"]
     assert cxrlt(*auto, "--name", "measured").code == 0
     described = json.loads((tmp_path / "runs/measured/config.json").read_text())
-    assert form_of(described).name == "fp32, channels-last"
+    assert compute_mode_of(described).name == "fp32, channels-last"
     monkeypatch.setattr(autotune, "_pass", None)  # nothing more is measured
     ended = cxrlt(*auto, "--name", "alike", "--seed", "1")
     assert ended.code == 0, ended.err
@@ -109,7 +109,7 @@ def test_a_run_keeps_its_form(cxrlt: Run, dataset: Path, tmp_path: Path, monkeyp
 def test_a_config_without_a_form_is_refused() -> None:
     for described in ({}, {"form": {"precision": "fp8", "layout": "plain"}}, {"form": {"precision": "fp32", "layout": "x"}}):
         with pytest.raises(UserError, match="in which form"):
-            form_of(described)
+            compute_mode_of(described)
 
 
 FROZEN = ["--freeze", "encoder", "--decoder-dropout", "0", "--epochs", "1"]

@@ -158,13 +158,13 @@ def test_an_error_is_told_once(cxrlt: Run, dataset: Path, tmp_path: Path) -> Non
 def test_where_the_environment_puts_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"):
         monkeypatch.delenv(name, raising=False)
-    assert find_ranks().world == 1
+    assert find_ranks().world_size == 1
     for name, value in (("SLURM_PROCID", "5"), ("SLURM_NTASKS", "8"), ("SLURM_LOCALID", "1")):
         monkeypatch.setenv(name, value)
-    assert find_ranks().world == 1, "a batch script's own shell, which srun did not start, has these too"
+    assert find_ranks().world_size == 1, "a batch script's own shell, which srun did not start, has these too"
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "8")
     ranks = find_ranks()
-    assert (ranks.rank, ranks.world, ranks.local) == (5, 8, 1)
+    assert (ranks.rank, ranks.world_size, ranks.local) == (5, 8, 1)
     monkeypatch.setenv("RANK", "2")
     monkeypatch.setenv("WORLD_SIZE", "4")
     with pytest.raises(UserError, match="LOCAL_RANK"):

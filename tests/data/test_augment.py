@@ -6,9 +6,9 @@ import torch
 import torchvision.transforms.v2.functional as reference
 
 from cxrlt_cli.data.augment import (
-    DEVIATION,
     MEAN,
-    Amounts,
+    STD,
+    AugmentParams,
     affine,
     augment,
     augment_at_once,
@@ -63,24 +63,24 @@ def _bytes(count: int = 3, size: int = 48) -> torch.Tensor:
 
 def test_augmentation_depends_on_the_row_not_on_the_batch() -> None:
     pictures = _bytes(1).expand(4, -1, -1)
-    whole = augment(pictures, draw(0, 2, np.array([5, 9, 11, 4]), Amounts()))
-    alone = augment(pictures[:1], draw(0, 2, np.array([11]), Amounts()))
+    whole = augment(pictures, draw(0, 2, np.array([5, 9, 11, 4]), AugmentParams()))
+    alone = augment(pictures[:1], draw(0, 2, np.array([11]), AugmentParams()))
     assert torch.equal(whole[2], alone[0])
     assert not torch.allclose(whole[0], whole[1], atol=1e-2)
-    assert not torch.allclose(whole, augment(pictures, draw(0, 3, np.array([5, 9, 11, 4]), Amounts())), atol=1e-2)
+    assert not torch.allclose(whole, augment(pictures, draw(0, 3, np.array([5, 9, 11, 4]), AugmentParams())), atol=1e-2)
 
 
 def test_augmentation_stays_within_the_range_and_is_off_at_zero() -> None:
-    found = augment(_bytes(), draw(0, 0, np.arange(3), Amounts()))
+    found = augment(_bytes(), draw(0, 0, np.arange(3), AugmentParams()))
     assert 0 <= found.min() <= found.max() <= 1
-    nothing = Amounts(rotation=0, zoom=0, shift=0, contrast=0, brightness=0, flip=0)
+    nothing = AugmentParams(rotation=0, zoom=0, shift=0, contrast=0, brightness=0, flip=0)
     assert torch.allclose(augment(_bytes(), draw(0, 0, np.arange(3), nothing)), to_unit(_bytes()), atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [48, 224])
 def test_what_opencv_makes_is_what_the_device_makes_to_a_gray_value(size: int) -> None:
     """Rounding to 8 bit costs half a gray value, contrast makes it 0.6; the edge of the picture is blended into black."""
-    drawn = draw(3, 1, np.arange(24), Amounts())
+    drawn = draw(3, 1, np.arange(24), AugmentParams())
     ahead, at_once = (form(_bytes(24, size), drawn) for form in (augment, augment_at_once))
     difference = (ahead - at_once).abs() * 255
     assert difference.max() < 1.5
@@ -100,5 +100,5 @@ def test_opencvs_maps_are_torchvisions() -> None:
 
 def test_normalising() -> None:
     images = torch.tensor([[[0, 255]]], dtype=torch.uint8)
-    expected = torch.tensor([[[[-MEAN / DEVIATION, (1 - MEAN) / DEVIATION]]]])
+    expected = torch.tensor([[[[-MEAN / STD, (1 - MEAN) / STD]]]])
     assert torch.allclose(normalise(to_unit(images)), expected)

@@ -36,8 +36,8 @@ def test_what_befalls_an_image_does_not_depend_on_its_neighbours(kind: str) -> N
 def test_noise_has_the_deviation_that_was_drawn_and_differs_between_images() -> None:
     gray = torch.full((200, 1, 64, 64), 0.5)
     found = disturb(gray, 0, 0, np.arange(200), Disturbances(noise=1.0)) - gray
-    deviations = found.flatten(1).std(dim=1)
-    assert 0.009 < deviations.min() < 0.015
-    assert 0.045 < deviations.max() < 0.055
+    stds = found.flatten(1).std(dim=1)
+    assert 0.009 < stds.min() < 0.015
+    assert 0.045 < stds.max() < 0.055
     alike = torch.corrcoef(found.flatten(1)) - torch.eye(200)
     assert (alike.abs() > 0.5).sum() <= 2

@@ -24,10 +24,10 @@ def make_dataset(path: Path, seed: int = 0, order: np.ndarray | None = None) -> 
     frame["patient_id"] = [f"p{n // 2:04}" for n in range(count)]
     frame["split"], frame["source"], frame["cache"], frame["row"] = split, "made-up", "images/made-up.h5", range(count)
     targets = (draws.random((count, len(CLASSES))) < SHARES).astype(np.uint8)
-    known = draws.random(targets.shape) < [1.0, 0.8, 1.0, 1.0, 1.0]
+    label_mask = draws.random(targets.shape) < [1.0, 0.8, 1.0, 1.0, 1.0]
     rows = np.arange(count) if order is None else order
     table = frame.iloc[rows].reset_index(drop=True)
-    dataset = Dataset(table, CLASSES, (targets * known)[rows], known[rows], {"size": 8}, {}, path)
+    dataset = Dataset(table, CLASSES, (targets * label_mask)[rows], label_mask[rows], {"size": 8}, {}, path)
     write_dataset(dataset)
     return dataset
 

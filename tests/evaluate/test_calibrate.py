@@ -42,13 +42,14 @@ def test_order_and_ap_stay_and_probabilities_are_better(
     for predictions, split in ((val, "val"), (test, "test")):
         rows = rows_of_split(dataset, split)
         after = apply_calibration(predictions, calibration)
-        before = per_class(predictions.logits, dataset.targets[rows], dataset.known[rows])
-        found = per_class(after.logits, dataset.targets[rows], dataset.known[rows])
+        before = per_class(predictions.logits, dataset.targets[rows], dataset.label_mask[rows])
+        found = per_class(after.logits, dataset.targets[rows], dataset.label_mask[rows])
         assert np.array_equal(found.ap, before.ap, equal_nan=True)
         assert np.array_equal(found.auroc, before.auroc, equal_nan=True)
-        known, truth = dataset.known[rows, 1], dataset.targets[rows, 1]
+        label_mask, truth = dataset.label_mask[rows, 1], dataset.targets[rows, 1]
         losses = [
-            log_loss(truth[known], 1 / (1 + np.exp(-x[known, 1].astype(float)))) for x in (predictions.logits, after.logits)
+            log_loss(truth[label_mask], 1 / (1 + np.exp(-x[label_mask, 1].astype(float))))
+            for x in (predictions.logits, after.logits)
         ]
         assert losses[1] < losses[0]
         assert np.array_equal(after.logits[:, 4], predictions.logits[:, 4])
@@ -89,14 +90,14 @@ def test_isotonic_probabilities_are_scikit_learns(
     assert cxrlt("calibrate", "val", "--method", "isotonic", "--name", "iso").code == 0
     dataset, val, test = files
     rows = rows_of_split(dataset, "val")
-    known = dataset.known[rows, 1]
-    reference = IsotonicRegression(out_of_bounds="clip").fit(val.logits[known, 1], dataset.targets[rows, 1][known])
+    label_mask = dataset.label_mask[rows, 1]
+    reference = IsotonicRegression(out_of_bounds="clip").fit(val.logits[label_mask, 1], dataset.targets[rows, 1][label_mask])
     calibration = read_calibration(tmp_path / "calibrations/iso.json")
     middle = np.array(calibration.fitted[CLASSES[1]]["logits"], dtype=np.float32)
     ids, logits = [str(n) for n in range(len(middle))], np.repeat(middle[:, None], len(CLASSES), axis=1)
     asked = replace(test, image_ids=ids, logits=logits)
     after = apply_calibration(asked, calibration).logits[:, 1]
-    least = 0.5 / known.sum()
+    least = 0.5 / label_mask.sum()
     wanted = np.clip(reference.predict(middle), least, 1 - least)
     assert np.allclose(1 / (1 + np.exp(-after.astype(float))), wanted, atol=1e-4)
 

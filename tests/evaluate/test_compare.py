@@ -66,7 +66,7 @@ def test_differences_are_those_of_resampled_rows(cxrlt: Run, workspace: Path) ->
     for r in range(61):
         drawn = np.arange(len(rows)) if r == 60 else np.repeat(np.arange(len(rows)), multiplicities(100, 3, r)[patients])
         for c in range(len(CLASSES)):
-            inside = drawn[dataset.known[rows, c][drawn]]
+            inside = drawn[dataset.label_mask[rows, c][drawn]]
             truth = dataset.targets[rows, c][inside]
             if truth.any():
                 ap[:, r, c] = [average_precision_score(truth, logits[inside, c]) for logits in scores]

@@ -54,9 +54,9 @@ def reference(dataset: Dataset, predictions: Predictions, split: str) -> dict[st
     rows = rows_of_split(dataset, split)
     found = {}
     for c, name in enumerate(CLASSES):
-        known, targets = dataset.known[rows, c], dataset.targets[rows, c]
-        if targets[known].any():
-            given = targets[known], predictions.logits[known, c]
+        label_mask, targets = dataset.label_mask[rows, c], dataset.targets[rows, c]
+        if targets[label_mask].any():
+            given = targets[label_mask], predictions.logits[label_mask, c]
             found[name] = average_precision_score(*given), roc_auc_score(*given)
     return found
 
@@ -90,12 +90,12 @@ def check_counts_groups_and_micro(metrics: dict[str, Any], dataset: Dataset, pre
     rows, train = rows_of_split(dataset, "test"), rows_of_split(dataset, "train")
     for row in metrics["per_class"]:
         c = CLASSES.index(row["class"])
-        known, targets = dataset.known[rows, c], dataset.targets[rows, c]
-        assert row["unknown"] == (~known).sum()
-        assert (row["positives"], row["positives"] + row["negatives"]) == (targets.sum(), known.sum())
-        assert row["prevalence"] == pytest.approx(targets[known].mean())
+        label_mask, targets = dataset.label_mask[rows, c], dataset.targets[rows, c]
+        assert row["unknown"] == (~label_mask).sum()
+        assert (row["positives"], row["positives"] + row["negatives"]) == (targets.sum(), label_mask.sum())
+        assert row["prevalence"] == pytest.approx(targets[label_mask].mean())
         assert row["train_positives"] == dataset.targets[train, c].sum()
-        share = dataset.targets[train, c][dataset.known[train, c]].mean()
+        share = dataset.targets[train, c][dataset.label_mask[train, c]].mean()
         assert row["group"] == ("head" if share > 0.1 else "medium" if share > 0.01 else "tail")
     shares = [row["train_prevalence"] for row in metrics["per_class"]]
     assert shares == sorted(shares, reverse=True)
@@ -106,7 +106,7 @@ def check_counts_groups_and_micro(metrics: dict[str, Any], dataset: Dataset, pre
         assert group["mAP"] == (pytest.approx(np.mean(defined), abs=EXACT) if defined else None)
     prevalences = [row["prevalence"] for row in metrics["per_class"] if row["ap"] is not None]
     assert metrics["mean_prevalence"] == pytest.approx(np.mean(prevalences))
-    pooled = dataset.known[rows]
+    pooled = dataset.label_mask[rows]
     micro = average_precision_score(dataset.targets[rows][pooled], predictions.logits[pooled])
     assert metrics["micro_ap"] == pytest.approx(micro, abs=EXACT)
 
@@ -190,7 +190,7 @@ def test_without_a_train_split_there_are_no_groups(workspace: Path) -> None:
     dataset = make_dataset(workspace / "dataset.parquet")
     rows = rows_of_split(dataset, "test")
     table = dataset.table.iloc[rows].reset_index(drop=True)
-    write_dataset(replace(dataset, table=table, targets=dataset.targets[rows], known=dataset.known[rows]))
+    write_dataset(replace(dataset, table=table, targets=dataset.targets[rows], label_mask=dataset.label_mask[rows]))
     ended = evaluate(workspace)
     assert ended.returncode == 0, ended.stderr
     metrics = metrics_of(workspace / "evaluations" / "base-test")
@@ -214,8 +214,8 @@ def test_real_networks_scores(real_data: Path, tmp_path: Path) -> None:
     frame = pd.DataFrame({name: [None] * len(ids) for name in COLUMNS}, dtype=object)
     frame["image_id"], frame["patient_id"], frame["split"] = ids, content["test_patient"].astype(str), "test"
     frame["source"], frame["cache"], frame["row"] = "nih", "images/nih.h5", np.arange(len(ids))
-    known = np.ones(targets.shape, dtype=bool)
-    write_dataset(Dataset(frame, NIH_CLASSES, targets, known, {}, {}, tmp_path / "dataset.parquet"))
+    label_mask = np.ones(targets.shape, dtype=bool)
+    write_dataset(Dataset(frame, NIH_CLASSES, targets, label_mask, {}, {}, tmp_path / "dataset.parquet"))
     order = np.random.default_rng(0).permutation(len(ids))
     header = {"split": "test", "runs": ["densenet121"]}
     write_predictions(tmp_path / "real.parquet", Predictions(list(ids[order]), NIH_CLASSES, logits[order], header))

@@ -51,12 +51,12 @@ def test_intervals_are_percentiles_over_resampled_rows(cxrlt: Run, files: tuple[
     ap, micro = np.full((60, len(CLASSES)), np.nan), []
     for r in range(60):
         rows = np.repeat(np.arange(len(split)), multiplicities(100, 4, r)[patients])
-        known, targets = dataset.known[split][rows], dataset.targets[split][rows]
+        label_mask, targets = dataset.label_mask[split][rows], dataset.targets[split][rows]
         for c in range(len(CLASSES)):
-            truth = targets[known[:, c], c]
+            truth = targets[label_mask[:, c], c]
             if truth.any():
-                ap[r, c] = average_precision_score(truth, predictions.logits[rows][known[:, c], c])
-        micro.append(average_precision_score(targets[known], predictions.logits[rows][known]))
+                ap[r, c] = average_precision_score(truth, predictions.logits[rows][label_mask[:, c], c])
+        micro.append(average_precision_score(targets[label_mask], predictions.logits[rows][label_mask]))
     for c, name in enumerate(CLASSES[:4]):
         row = row_of(metrics, name)
         assert (row["ap_low"], row["ap_high"]) == pytest.approx(np.nanquantile(ap[:, c], [0.025, 0.975]), abs=1e-12)
@@ -89,12 +89,12 @@ def test_thresholds_are_those_of_validation(cxrlt: Run, files: tuple[Dataset, Pr
     val, test = rows_of_split(dataset, "val"), rows_of_split(dataset, "test")
     chosen_on = make_predictions(tmp_path / "again.parquet", dataset, "val").logits
     c = CLASSES.index("Enlarged Cardiomediastinum")
-    known = dataset.known[val, c]
-    truth, scores = dataset.targets[val, c][known], chosen_on[known, c]
+    label_mask = dataset.label_mask[val, c]
+    truth, scores = dataset.targets[val, c][label_mask], chosen_on[label_mask, c]
     best = max(np.unique(scores), key=lambda t: (f1_score(truth, scores >= t), t))
     row = row_of(metrics, CLASSES[c])
     assert row["f1_threshold"] == pytest.approx(1 / (1 + np.exp(-float(best))))
-    inside = dataset.known[test, c]
+    inside = dataset.label_mask[test, c]
     labels, logits = dataset.targets[test, c][inside], predictions.logits[inside, c]
     assert row["f1"] == pytest.approx(f1_score(labels, logits >= best))
     rates = roc_curve(truth, scores, drop_intermediate=False)
@@ -127,10 +127,10 @@ def test_studies_are_merged(merge: str, cxrlt: Run, files: tuple[Dataset, Predic
     scores, truth = [], []
     for key in dict.fromkeys(keys):
         inside = np.array([k == key for k in keys])
-        known = dataset.known[rows, 1] & inside
-        if known.any():
+        label_mask = dataset.label_mask[rows, 1] & inside
+        if label_mask.any():
             scores.append(getattr(np, merge)(predictions.logits[inside, 1]))
-            truth.append(dataset.targets[rows, 1][known].max())
+            truth.append(dataset.targets[rows, 1][label_mask].max())
     assert row_of(metrics, CLASSES[1])["ap"] == pytest.approx(average_precision_score(truth, scores))
 
 
@@ -138,7 +138,7 @@ def test_subgroups_are_the_figures_of_their_rows(cxrlt: Run, files: tuple[Datase
     dataset, predictions = files
     metrics = evaluated(cxrlt, "--by", "sex", "--by", "age", "--bootstrap", 50)
     rows = rows_of_split(dataset, "test")
-    women = (dataset.table["sex"].to_numpy()[rows] == "F") & dataset.known[rows, 0]
+    women = (dataset.table["sex"].to_numpy()[rows] == "F") & dataset.label_mask[rows, 0]
     wanted = dataset.targets[rows, 0][women], predictions.logits[women, 0]
     found = next(row for row in metrics["subgroups"] if (row["value"], row["class"]) == ("F", CLASSES[0]))
     assert (found["ap"], found["auroc"]) == pytest.approx((average_precision_score(*wanted), roc_auc_score(*wanted)))
@@ -248,7 +248,7 @@ def test_by_a_class_and_by_the_columns_of_a_table(cxrlt: Run, files: tuple[Datas
     quarters = ["quarter 1: 40 to 64", "quarter 2: 65 to 89", "quarter 3: 90 to 113", "quarter 4: 114 to 138", "unknown"]
     assert values["weight"] == quarters
     scanner = dict(zip(facts["patient_id"], facts["scanner"], strict=True))
-    inside = np.array([scanner.get(name) == "B" for name in patients]) & dataset.known[rows, 0]
+    inside = np.array([scanner.get(name) == "B" for name in patients]) & dataset.label_mask[rows, 0]
     wanted = average_precision_score(dataset.targets[rows, 0][inside], predictions.logits[inside, 0])
     found = next(row for row in metrics["subgroups"] if (row["value"], row["class"]) == ("B", CLASSES[0]))
     assert (found["ap"], found["images"]) == (pytest.approx(wanted), inside.sum())

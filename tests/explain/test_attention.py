@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cxrlt_cli.explain.attention import Layers, looked_at, rollout
+from cxrlt_cli.explain.attention import Layers, attention_map, rollout
 from cxrlt_cli.model.decoder import DecoderSize, LayerAttention, sine_positions
 from cxrlt_cli.model.network import Decoder, Network, NetworkSpec, Queries
 
@@ -54,18 +54,18 @@ def _by_hand(network: Network, features: Tensor) -> Tensor:
 def test_attention_is_what_the_layer_computes(kind: Decoder, label_attention: bool) -> None:
     network = _network(kind, label_attention=label_attention, layers=1)
     features = torch.randn(2, 512, 3, 4).relu()
-    found = looked_at(network, features)
+    found = attention_map(network, features)
     assert found is not None
     assert found.shape == (2, 3, 3, 4)
     with torch.no_grad():
         assert torch.allclose(found.flatten(2), _by_hand(network, features), atol=1e-6)
-        assert torch.allclose(found, looked_at(network, features, "rollout"), atol=1e-6)  # type: ignore[arg-type] # one layer
+        assert torch.allclose(found, attention_map(network, features, "rollout"), atol=1e-6)  # type: ignore[arg-type] # one layer
 
 
 @pytest.mark.parametrize("sine", [False, True])
 def test_attention_of_the_residual_decoder_is_what_weighs_the_features(sine: bool) -> None:
     network, features = _network(layers=1, sine=sine), torch.randn(2, 512, 3, 4).relu() / 10
-    layer, found = network.decoder.layers[0], looked_at(network, features)
+    layer, found = network.decoder.layers[0], attention_map(network, features)
     assert found is not None
     with torch.no_grad():
         key = layer.look.key(features.flatten(2).transpose(1, 2))
@@ -82,7 +82,7 @@ def test_attention_of_the_residual_decoder_is_what_weighs_the_features(sine: boo
 
 def test_attention_of_glori_is_the_mean_of_its_heads() -> None:
     network, features = _network(queries="glori", layers=1), torch.randn(2, 512, 3, 4).relu() / 10
-    layer, found = network.decoder.layers[0], looked_at(network, features)
+    layer, found = network.decoder.layers[0], attention_map(network, features)
     assert found is not None
     with torch.no_grad():
         patches = network.decoder.project(features.flatten(2).transpose(1, 2)).relu()
@@ -97,25 +97,25 @@ def test_attention_of_glori_is_the_mean_of_its_heads() -> None:
 @pytest.mark.parametrize("kind", DECODERS)
 def test_each_map_sums_to_1_and_is_of_its_own_image(kind: Decoder, layers: Layers) -> None:
     network, features = _network(kind, layers=3), torch.randn(3, 512, 3, 4).relu()
-    found = looked_at(network, features, layers)
+    found = attention_map(network, features, layers)
     assert found is not None
     assert found.dtype == torch.float32
     torch.testing.assert_close(found.sum(dim=(2, 3)), torch.ones(3, 3))
-    torch.testing.assert_close(looked_at(network, features[1:2], layers), found[1:2], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(attention_map(network, features[1:2], layers), found[1:2], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", DECODERS)
 def test_asking_changes_nothing(kind: Decoder) -> None:
     network, features = _network(kind), torch.randn(2, 512, 3, 3)
     with torch.no_grad():
-        before = network.judge(features)
-        looked_at(network, features)
-        assert torch.equal(network.judge(features), before)
+        before = network.classify(features)
+        attention_map(network, features)
+        assert torch.equal(network.classify(features), before)
 
 
 @pytest.mark.parametrize("queries", ["none", "csra"])
 def test_without_queries_there_is_no_attention(queries: Queries) -> None:
-    assert looked_at(_network(queries=queries), torch.randn(1, 512, 2, 2)) is None
+    assert attention_map(_network(queries=queries), torch.randn(1, 512, 2, 2)) is None
 
 
 def test_rollout_by_hand() -> None:

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cxrlt_cli.explain.attention import looked_at
-from cxrlt_cli.explain.attribution import Method, attributions, blurred, feature_shares, grad_cam, mattered
+from cxrlt_cli.explain.attention import attention_map
+from cxrlt_cli.explain.attribution import Method, attribution, attributions, blurred, feature_shares, grad_cam
 from cxrlt_cli.explain.heatmap import enlarged, marked
 from cxrlt_cli.model.classifiers import SeparateClassifiers
 from cxrlt_cli.model.decoder import DecoderSize, LabelQueryDecoder
@@ -26,7 +26,7 @@ def test_of_pooling_and_a_linear_layer_grad_cam_is_the_class_activation_map() ->
         features = network.encode(images)
         weight = network.classifier.linear.weight[1] / features[0, 0].numel()
         expected = torch.einsum("k,bkhw->bhw", weight, features).clamp(min=0)
-    assert torch.allclose(mattered(network, images, [2, 1], "grad-cam")[:, 1], expected, atol=1e-6)
+    assert torch.allclose(attribution(network, images, [2, 1], "grad-cam")[:, 1], expected, atol=1e-6)
 
 
 def test_grad_cam_by_hand() -> None:
@@ -38,7 +38,7 @@ def test_grad_cam_by_hand() -> None:
         def __init__(self) -> None:
             nn.Module.__init__(self)
 
-        def judge(self, features: Tensor) -> Tensor:
+        def classify(self, features: Tensor) -> Tensor:
             return (features * weight).sum(dim=(1, 2, 3)).unsqueeze(1)
 
     assert grad_cam(Weighted(), features, 0).tolist() == [[[0.5, 4.0]]]
@@ -49,7 +49,7 @@ def test_shares_of_the_features_sum_to_the_difference_of_the_scores(trained: Net
     images, _, _ = _pictures(2, 1)
     with torch.no_grad():
         features, start = trained.encode(images), trained.encode(blurred(images, 8))
-        difference = trained.judge(features)[:, 0] - trained.judge(start)[:, 0]
+        difference = trained.classify(features)[:, 0] - trained.classify(start)[:, 0]
     shares = feature_shares(trained, features, start, 0, steps=300).sum(dim=(1, 2))
     assert torch.allclose(shares, difference, atol=0.02 * float(difference.abs().max()))
 
@@ -130,7 +130,7 @@ def test_what_is_marked_lies_in_the_square_and_deleting_it_lowers_the_score(meth
         assert ((scores > 0) == (targets > 0)).float().mean() > 0.95
     for number in np.flatnonzero(targets.sum(dim=1).numpy()):
         label = int(targets[number].argmax())
-        values = enlarged(mattered(trained, images[number : number + 1], [label], method)[0, 0].numpy(), 64)
+        values = enlarged(attribution(trained, images[number : number + 1], [label], method)[0, 0].numpy(), 64)
         where = marked(values, 0.12)
         other = np.roll(where, draws.integers(8, 56, 2), axis=(0, 1))
         with torch.no_grad():
@@ -147,7 +147,7 @@ def test_what_is_marked_lies_in_the_square_and_deleting_it_lowers_the_score(meth
 def test_attention_goes_where_the_trained_network_finds_the_square(trained: Network) -> None:
     images, targets, truth = _pictures(24, 1)
     with torch.no_grad():
-        maps = looked_at(trained, trained.encode(images))
+        maps = attention_map(trained, trained.encode(images))
     assert maps is not None
     inside, area = [], []
     for number in np.flatnonzero(targets.sum(dim=1).numpy()):

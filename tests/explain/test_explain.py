@@ -8,7 +8,7 @@ import pytest
 from conftest import TRAIN, Run
 from PIL import Image
 
-from cxrlt_cli.explain.heatmap import marked, peak_of, strength, veil
+from cxrlt_cli.explain.heatmap import marked, overlay, peak_of, strength
 
 
 @pytest.fixture
@@ -91,6 +91,6 @@ def test_the_veil_is_nothing_over_an_even_map_and_thick_at_a_peak() -> None:
     assert strength(even + 0.01 * peak).max() == pytest.approx(0.15 / 1.01, abs=0.01)
     assert peak_of(peak) == 16
     assert np.isnan(peak_of(np.zeros((2, 2))))
-    assert veil(peak, 8, (1, 2, 3))[..., 3].max() > 100
+    assert overlay(peak, 8, (1, 2, 3))[..., 3].max() > 100
     assert marked(peak, 1 / 16).tolist() == (peak == 1).tolist()
     assert marked(even, 0.25).sum() == 4

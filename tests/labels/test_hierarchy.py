@@ -11,14 +11,14 @@ def test_by_hand_also_over_a_class_that_is_not_there() -> None:
     """Pneumonia is a kind of Consolidation, that of Lung Opacity; here the middle one is not a class."""
     classes = ["Pneumonia", "Lung Opacity", "Cardiomegaly"]
     positive = np.array([[1, 0, 0], [1, 0, 0], [0, 0, 1], [0, 1, 0]], dtype=bool)
-    known = np.array([[1, 1, 1], [1, 0, 1], [1, 0, 1], [1, 1, 1]], dtype=bool)
-    before = positive.copy(), known.copy()
-    found, sure, implied = imply_parents(positive, known, classes)
+    label_mask = np.array([[1, 1, 1], [1, 0, 1], [1, 0, 1], [1, 1, 1]], dtype=bool)
+    before = positive.copy(), label_mask.copy()
+    found, sure, implied = imply_parents(positive, label_mask, classes)
     assert found.astype(int).tolist() == [[1, 1, 0], [1, 1, 0], [0, 0, 1], [0, 1, 0]]
     assert sure.astype(int).tolist() == [[1, 1, 1], [1, 1, 1], [1, 0, 1], [1, 1, 1]]
     assert implied == [Implied("Pneumonia", "Lung Opacity", from_absent=1, from_unknown=1)]
     assert (positive == before[0]).all()
-    assert (known == before[1]).all()
+    assert (label_mask == before[1]).all()
 
 
 def test_the_order_of_the_classes_does_not_matter_and_twice_is_once() -> None:
@@ -34,10 +34,10 @@ def test_the_order_of_the_classes_does_not_matter_and_twice_is_once() -> None:
         "Pneumothorax",
     ]
     positive = draws.random((200, 8)) < 0.2
-    known = positive | (draws.random((200, 8)) < 0.5)
-    found, sure, _ = imply_parents(positive, known, classes)
+    label_mask = positive | (draws.random((200, 8)) < 0.5)
+    found, sure, _ = imply_parents(positive, label_mask, classes)
     order = draws.permutation(8)
-    other, other_sure, _ = imply_parents(positive[:, order], known[:, order], [classes[i] for i in order])
+    other, other_sure, _ = imply_parents(positive[:, order], label_mask[:, order], [classes[i] for i in order])
     assert (other == found[:, order]).all()
     assert (other_sure == sure[:, order]).all()
     assert not imply_parents(found, sure, classes)[2]

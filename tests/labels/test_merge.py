@@ -38,7 +38,7 @@ def test_two_sources_in_one_label_space(cxrlt: Run, two: Path) -> None:
     assert len(dataset.classes) == 14
     assert len(dataset.table) == 104
     training = (dataset.table["split"] == "train").to_numpy()
-    assert dataset.known[training].all(), "missing labels are absent, as in the paper"
+    assert dataset.label_mask[training].all(), "missing labels are absent, as in the paper"
     effusion, hernia = dataset.classes.index("Effusion"), dataset.classes.index("Hernia")
     of_b = (dataset.table["source"] == "b").to_numpy()
     assert dataset.targets[of_b, effusion].sum() == 14
@@ -71,14 +71,14 @@ def test_labels_that_a_source_lacks(
     of_b, training = (dataset.table["source"] == "b").to_numpy(), (dataset.table["split"] == "train").to_numpy()
     labelled = [dataset.classes.index(name) for name in ("Cardiomegaly", "Pleural Effusion")]
     lacking = np.setdiff1d(np.arange(26), labelled)
-    assert (dataset.known[np.ix_(of_b & training, lacking)] == in_training).all()
-    assert (dataset.known[np.ix_(of_b & ~training, lacking)] == in_evaluation).all()
-    assert dataset.known[:, labelled].all()
-    assert not dataset.targets[~dataset.known].any()
+    assert (dataset.label_mask[np.ix_(of_b & training, lacking)] == in_training).all()
+    assert (dataset.label_mask[np.ix_(of_b & ~training, lacking)] == in_evaluation).all()
+    assert dataset.label_mask[:, labelled].all()
+    assert not dataset.targets[~dataset.label_mask].any()
     recorded = dataset.header["policies"]["b"]["missing"]
     assert recorded["evaluation"] == ("absent" if in_evaluation else "ignore")
     shown = next(line.split() for line in reversed(ended.out.splitlines()) if line.startswith("Hernia  "))
-    column = dataset.known[:, dataset.classes.index("Hernia")]
+    column = dataset.label_mask[:, dataset.classes.index("Hernia")]
     assert shown[4:] == [f"{1 - column[dataset.table['split'] == name].mean():.1%}" for name in ("train", "val", "test")]
     assert cxrlt("info", "dataset.parquet").code == 0
 
@@ -94,9 +94,9 @@ def test_what_the_hierarchy_implies_is_no_label_of_validation_and_test(cxrlt: Ru
         assert (dataset.targets[training, above] == dataset.targets[training, below]).all()
         if options:
             assert (dataset.targets[:, above] == dataset.targets[:, below]).all()
-            assert dataset.known.all()
+            assert dataset.label_mask.all()
         else:
-            assert not dataset.known[~training, above].any()
+            assert not dataset.label_mask[~training, above].any()
             assert not dataset.targets[~training, above].any()
 
 
@@ -117,9 +117,9 @@ def test_missing_labels_can_be_unknown(cxrlt: Run, two: Path) -> None:
     dataset = read_dataset(two / "dataset.parquet")
     of_b = (dataset.table["source"] == "b").to_numpy()
     hernia, mass = dataset.classes.index("Hernia"), dataset.classes.index("Mass")
-    assert not dataset.known[of_b, hernia].any()
-    assert dataset.known[~of_b, hernia].all()
-    assert not dataset.known[:, mass].any()
+    assert not dataset.label_mask[of_b, hernia].any()
+    assert dataset.label_mask[~of_b, hernia].all()
+    assert not dataset.label_mask[:, mass].any()
 
 
 def test_the_result_does_not_depend_on_the_order_of_sources(cxrlt: Run, two: Path) -> None:

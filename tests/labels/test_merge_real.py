@@ -66,7 +66,7 @@ def test_counts_of_every_class_and_policy(cxrlt: Run, both: Path, real_data: Pat
                 positives += unsure if uncertain == "positive" else 0
                 unknown += unsure if uncertain == "ignore" else 0
             assert dataset.targets[:, index].sum(dtype=int) == positives, name
-            assert (~dataset.known[:, index]).sum() == unknown, name
+            assert (~dataset.label_mask[:, index]).sum() == unknown, name
     per_patient = dataset.table.groupby("patient_id")["split"].nunique()
     assert (per_patient == 1).all()
 

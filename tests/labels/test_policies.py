@@ -13,7 +13,7 @@ LACKING = np.array([False, False, False, False, True])
 
 
 @pytest.mark.parametrize(
-    ("missing", "blank", "uncertain", "targets", "known"),
+    ("missing", "blank", "uncertain", "targets", "label_mask"),
     [
         ("absent", "absent", "ignore", [1, 0, 0, 0, 0], [1, 1, 0, 1, 1]),
         ("absent", "absent", "positive", [1, 0, 1, 0, 0], [1, 1, 1, 1, 1]),
@@ -24,22 +24,22 @@ LACKING = np.array([False, False, False, False, True])
         ("pseudo", "absent", "soft:0.55-0.85", [1, 0, 0, 0, 0], [1, 1, 0, 1, 0]),
     ],
 )
-def test_policies(missing: str, blank: str, uncertain: str, targets: list[int], known: list[int]) -> None:
+def test_policies(missing: str, blank: str, uncertain: str, targets: list[int], label_mask: list[int]) -> None:
     found, sure = to_targets(PUBLISHED, LACKING, Policy(missing, blank, uncertain))
     assert found.tolist() == [targets]
-    assert sure.tolist() == [[bool(value) for value in known]]
+    assert sure.tolist() == [[bool(value) for value in label_mask]]
     assert found.dtype == np.uint8
 
 
 @pytest.mark.parametrize(
-    ("policy", "targets", "known"), [("ignore", [1, 0, 0, 0, 0], [1, 1, 0, 1, 0]), ("absent", [1, 0, 0, 0, 1], [1, 1, 0, 1, 1])]
+    ("policy", "targets", "label_mask"), [("ignore", [1, 0, 0, 0, 0], [1, 1, 0, 1, 0]), ("absent", [1, 0, 0, 0, 1], [1, 1, 0, 1, 1])]
 )
-def test_what_a_source_lacks_in_evaluation(policy: str, targets: list[int], known: list[int]) -> None:
+def test_what_a_source_lacks_in_evaluation(policy: str, targets: list[int], label_mask: list[int]) -> None:
     """The last class is lacking, and was implied by a positive child."""
     before = np.array([[1, 0, 0, 0, 1]], dtype=np.uint8), np.array([[1, 1, 0, 1, 1]], dtype=bool)
     found, sure = of_evaluation(*before, LACKING, Policy("absent", "absent", "ignore", policy))
     assert found.tolist() == [targets]
-    assert sure.tolist() == [[bool(value) for value in known]]
+    assert sure.tolist() == [[bool(value) for value in label_mask]]
     assert (found.dtype, sure.dtype) == (np.uint8, bool)
 
 

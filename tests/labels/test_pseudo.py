@@ -52,12 +52,12 @@ def test_scores_fill_only_unknown_training_labels(cxrlt: Run, two: Path) -> None
     assert ended.code == 0, ended.err
     after = read_dataset(two / "dataset.parquet")
     assert (after.targets == before.targets).all()
-    assert (after.known == before.known).all(), "a pseudo-label is not known: it counts in no metric"
+    assert (after.label_mask == before.label_mask).all(), "a pseudo-label is not known: it counts in no metric"
     assert after.soft is not None
     training = (after.table["split"] == "train").to_numpy()
     of_b = (after.table["source"] == "b").to_numpy()
     filled = np.isfinite(after.soft)
-    assert (filled == (~before.known & (training & of_b)[:, None])).all()
+    assert (filled == (~before.label_mask & (training & of_b)[:, None])).all()
     assert np.allclose(after.soft[filled], scores[filled], atol=1e-6)
     assert f"pseudo-labels for {filled.sum()} of {filled.sum()}" in ended.err
 
@@ -82,10 +82,10 @@ def test_soft_uncertain_labels_reach_the_training_batches_only(cxrlt: Run, two: 
     training = (dataset.table["split"] == "train").to_numpy()
     assert soft.any()
     assert not soft[~training].any()
-    assert not dataset.known[soft].any()
+    assert not dataset.label_mask[soft].any()
     rows = np.flatnonzero(soft.any(axis=1))[:4]
     (batch,) = batches(dataset, DatasetImages(dataset), [rows])
-    assert batch.known.numpy()[soft[rows]].all()
+    assert batch.label_mask.numpy()[soft[rows]].all()
     assert np.allclose(batch.targets.numpy()[soft[rows]], dataset.soft[rows][soft[rows]])
     hard = ~soft[rows]
     assert (batch.targets.numpy()[hard] == dataset.targets[rows][hard]).all()

@@ -20,8 +20,8 @@ def made_up(levels: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndar
     targets = (draws.random((IMAGES, len(SHARES))) < SHARES).astype(np.uint8)
     targets[:2, 3] = 1
     scores = draws.normal(size=(2, *targets.shape)) + targets * np.array([1.0, 0.3]).reshape(2, 1, 1)
-    known = draws.random(targets.shape) < [1.0, 0.8, 0.8, 1.0, 0.8, 0.8]
-    return (np.round(scores * levels) if levels else scores).astype(np.float32), targets, known, patients
+    label_mask = draws.random(targets.shape) < [1.0, 0.8, 0.8, 1.0, 0.8, 0.8]
+    return (np.round(scores * levels) if levels else scores).astype(np.float32), targets, label_mask, patients
 
 
 def by_rows(scores: np.ndarray, targets: np.ndarray, rows: np.ndarray) -> tuple[float, float]:
@@ -35,8 +35,8 @@ def by_rows(scores: np.ndarray, targets: np.ndarray, rows: np.ndarray) -> tuple[
 
 @pytest.mark.parametrize("levels", [0, 1, 10])
 def test_equals_resampling_rows_and_scikit_learn(levels: int) -> None:
-    scores, targets, known, patients = made_up(levels)
-    found = resample(scores, targets, known, patients, resamples=200, seed=5)
+    scores, targets, label_mask, patients = made_up(levels)
+    found = resample(scores, targets, label_mask, patients, resamples=200, seed=5)
     assert found.ap.shape == found.auroc.shape == (2, 200, len(SHARES))
     names, codes = np.unique(patients, return_inverse=True)
     undefined = 0
@@ -45,19 +45,19 @@ def test_equals_resampling_rows_and_scikit_learn(levels: int) -> None:
         rows = np.repeat(np.arange(IMAGES), multiplicities(len(names), 5, r)[codes])
         for model in range(2):
             for c in range(len(SHARES)):
-                wanted = by_rows(scores[model, :, c], targets[:, c], rows[known[rows, c]])
+                wanted = by_rows(scores[model, :, c], targets[:, c], rows[label_mask[rows, c]])
                 assert (found.ap[model, r, c], found.auroc[model, r, c]) == pytest.approx(wanted, abs=EXACT, nan_ok=True)
                 undefined += np.isnan(wanted[0])
-                truth = targets[rows[known[rows, c]], c]
+                truth = targets[rows[label_mask[rows, c]], c]
                 assert (found.positives[r, c], found.negatives[r, c]) == (truth.sum(), (1 - truth).sum())
     assert 2 * 200 < undefined < 2 * 2 * 200  # the last class always, another one in some resamples
 
 
 def test_a_class_without_a_label_and_one_of_positives_alone() -> None:
-    scores, targets, known, patients = made_up(0)
-    known[:, 0] = False
+    scores, targets, label_mask, patients = made_up(0)
+    label_mask[:, 0] = False
     targets[:, 1] = 1
-    found = resample(scores, targets, known, patients, resamples=3)
+    found = resample(scores, targets, label_mask, patients, resamples=3)
     assert np.isnan(found.ap[:, :, 0]).all()
     assert np.isnan(found.auroc[:, :, :2]).all()
     assert (found.ap[:, :, 1] == 1).all()
@@ -76,25 +76,25 @@ def test_many_positives_pass_in_runs_of_many_steps() -> None:
 
 
 def test_resamples_are_paired_reproducible_and_independent_of_number_and_threads() -> None:
-    scores, targets, known, patients = made_up(3)
-    twice = resample(np.stack([scores[0], scores[0]]), targets, known, patients, resamples=40)
+    scores, targets, label_mask, patients = made_up(3)
+    twice = resample(np.stack([scores[0], scores[0]]), targets, label_mask, patients, resamples=40)
     assert np.array_equal(twice.ap[0], twice.ap[1], equal_nan=True)
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(3)
-        longer = resample(scores[:1], targets, known, patients, resamples=70)
+        longer = resample(scores[:1], targets, label_mask, patients, resamples=70)
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
     assert np.array_equal(longer.ap[0, :40], twice.ap[0], equal_nan=True)
-    other = resample(scores[:1], targets, known, patients, resamples=40, seed=1)
+    other = resample(scores[:1], targets, label_mask, patients, resamples=40, seed=1)
     assert not np.array_equal(other.ap[0, :, 0], twice.ap[0, :, 0])
 
 
 def test_the_mean_over_resamples_is_near_the_figure_itself() -> None:
-    scores, targets, known, patients = made_up(0)
-    found = resample(scores, targets, known, patients, resamples=500)
-    itself = per_class(scores[0], targets, known)
+    scores, targets, label_mask, patients = made_up(0)
+    found = resample(scores, targets, label_mask, patients, resamples=500)
+    itself = per_class(scores[0], targets, label_mask)
     assert np.abs(found.auroc[0].mean(axis=0) - itself.auroc)[:2].max() < 0.01
 
 
@@ -109,12 +109,12 @@ def test_images_of_a_patient_are_drawn_together() -> None:
 
 
 def test_bad_arrays() -> None:
-    scores, targets, known, patients = made_up(0)
+    scores, targets, label_mask, patients = made_up(0)
     with pytest.raises(ValueError, match=r"\(M, N, C\)"):
-        resample(scores[0], targets, known, patients)
+        resample(scores[0], targets, label_mask, patients)
     with pytest.raises(ValueError, match="patients"):
-        resample(scores, targets, known, patients[:-1])
+        resample(scores, targets, label_mask, patients[:-1])
     with pytest.raises(ValueError, match="differ in shape"):
-        resample(scores, targets[:, :-1], known, patients)
+        resample(scores, targets[:, :-1], label_mask, patients)
     with pytest.raises(ValueError, match="not finite"):
-        resample(np.full_like(scores, np.inf), targets, known, patients)
+        resample(np.full_like(scores, np.inf), targets, label_mask, patients)

@@ -38,13 +38,13 @@ def test_error_is_that_of_scikit_learns_curve() -> None:
 def test_error_in_resamples_is_that_of_repeated_rows() -> None:
     draws = np.random.default_rng(1)
     p, patients = draws.random((120, 3)), draws.integers(0, 50, 120)
-    targets, known = (draws.random((120, 3)) < p).astype(np.uint8), draws.random((120, 3)) < [1.0, 0.7, 0.0]
-    found = resample_calibration_error(p, targets, known, patients, resamples=40, seed=2)
+    targets, label_mask = (draws.random((120, 3)) < p).astype(np.uint8), draws.random((120, 3)) < [1.0, 0.7, 0.0]
+    found = resample_calibration_error(p, targets, label_mask, patients, resamples=40, seed=2)
     names, codes = np.unique(patients, return_inverse=True)
     for r in range(40):
         rows = np.repeat(np.arange(120), multiplicities(len(names), 2, r)[codes])
         for c in range(3):
-            inside = rows[known[rows, c]]
+            inside = rows[label_mask[rows, c]]
             wanted = expected_calibration_error(p[inside, c], targets[inside, c])
             assert found[r, c] == pytest.approx(wanted, abs=1e-6, nan_ok=True)
 

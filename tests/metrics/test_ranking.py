@@ -75,15 +75,15 @@ def made_up(count: int = 500, classes: int = 6) -> tuple[np.ndarray, np.ndarray,
     draws = np.random.default_rng(4)
     scores = np.round(draws.normal(size=(count, classes)), 1).astype(np.float32)
     targets = (draws.random((count, classes)) < [0.5, 0.2, 0.1, 0.05, 0.3, 0.4]).astype(np.uint8)
-    known = draws.random((count, classes)) < [1.0, 0.9, 0.5, 0.9, 0.0, 0.6]
-    return scores, targets, known
+    label_mask = draws.random((count, classes)) < [1.0, 0.9, 0.5, 0.9, 0.0, 0.6]
+    return scores, targets, label_mask
 
 
 def test_unknown_labels_are_left_out_class_by_class() -> None:
-    scores, targets, known = made_up()
-    found = per_class(scores, targets, known)
+    scores, targets, label_mask = made_up()
+    found = per_class(scores, targets, label_mask)
     for c in range(scores.shape[1]):
-        rows = known[:, c]
+        rows = label_mask[:, c]
         assert found.unknown[c] == (~rows).sum()
         assert found.positives[c] == targets[rows, c].sum()
         assert found.negatives[c] == (targets[rows, c] == 0).sum()
@@ -96,28 +96,32 @@ def test_unknown_labels_are_left_out_class_by_class() -> None:
 
 
 def test_what_stands_behind_an_unknown_label_does_not_matter() -> None:
-    scores, targets, known = made_up()
-    other_scores = np.where(known, scores, 1e9).astype(np.float32)
-    other_targets = np.where(known, targets, 255).astype(np.uint8)
-    np.testing.assert_array_equal(per_class(scores, targets, known).ap, per_class(other_scores, other_targets, known).ap)
-    np.testing.assert_array_equal(per_class(scores, targets, known).auroc, per_class(other_scores, targets, known).auroc)
+    scores, targets, label_mask = made_up()
+    other_scores = np.where(label_mask, scores, 1e9).astype(np.float32)
+    other_targets = np.where(label_mask, targets, 255).astype(np.uint8)
+    np.testing.assert_array_equal(
+        per_class(scores, targets, label_mask).ap, per_class(other_scores, other_targets, label_mask).ap
+    )
+    np.testing.assert_array_equal(
+        per_class(scores, targets, label_mask).auroc, per_class(other_scores, targets, label_mask).auroc
+    )
 
 
 def test_neither_the_order_of_images_nor_the_scale_of_scores_matters() -> None:
-    scores, targets, known = made_up()
+    scores, targets, label_mask = made_up()
     order = np.random.default_rng(1).permutation(len(scores))
-    found = per_class(scores, targets, known)
-    np.testing.assert_array_equal(found.ap, per_class(scores[order], targets[order], known[order]).ap)
-    np.testing.assert_array_equal(found.ap, per_class(np.exp(scores.astype(np.float64)), targets, known).ap)
-    np.testing.assert_array_equal(found.auroc, per_class(3 * scores - 2, targets, known).auroc)
+    found = per_class(scores, targets, label_mask)
+    np.testing.assert_array_equal(found.ap, per_class(scores[order], targets[order], label_mask[order]).ap)
+    np.testing.assert_array_equal(found.ap, per_class(np.exp(scores.astype(np.float64)), targets, label_mask).ap)
+    np.testing.assert_array_equal(found.auroc, per_class(3 * scores - 2, targets, label_mask).auroc)
 
 
 def test_arrays_in_any_layout_and_the_input_untouched() -> None:
-    scores, targets, known = made_up()
-    kept = scores.copy(), targets.copy(), known.copy()
-    strided = per_class(np.asfortranarray(scores), np.asfortranarray(targets), np.asfortranarray(known))
-    np.testing.assert_array_equal(per_class(scores, targets, known).ap, strided.ap)
-    for before, after in zip(kept, (scores, targets, known), strict=True):
+    scores, targets, label_mask = made_up()
+    kept = scores.copy(), targets.copy(), label_mask.copy()
+    strided = per_class(np.asfortranarray(scores), np.asfortranarray(targets), np.asfortranarray(label_mask))
+    np.testing.assert_array_equal(per_class(scores, targets, label_mask).ap, strided.ap)
+    for before, after in zip(kept, (scores, targets, label_mask), strict=True):
         np.testing.assert_array_equal(before, after)
 
 
@@ -152,16 +156,18 @@ def test_what_cannot_be_ranked_is_refused(scores: np.ndarray, targets: np.ndarra
 
 
 @pytest.mark.parametrize(
-    ("scores", "targets", "known", "says"),
+    ("scores", "targets", "label_mask", "says"),
     [
         (np.zeros(3), np.zeros(3), np.ones(3, dtype=bool), r"\(N, C\)"),
         (np.zeros((3, 2)), np.zeros((3, 1)), np.ones((3, 2), dtype=bool), "differ in shape"),
         (np.zeros((3, 2)), np.zeros((3, 2)), np.ones((2, 3), dtype=bool), "differ in shape"),
-        (np.zeros((3, 2)), np.zeros((3, 2)), np.ones((3, 2)), "known is bool"),
+        (np.zeros((3, 2)), np.zeros((3, 2)), np.ones((3, 2)), "label_mask is bool"),
         (np.full((3, 2), np.nan), np.zeros((3, 2)), np.ones((3, 2), dtype=bool), "6 scores are not finite"),
         (np.zeros((3, 2)), np.full((3, 2), 2), np.ones((3, 2), dtype=bool), "1 or 0"),
     ],
 )
-def test_matrices_that_do_not_fit_are_refused(scores: np.ndarray, targets: np.ndarray, known: np.ndarray, says: str) -> None:
+def test_matrices_that_do_not_fit_are_refused(
+    scores: np.ndarray, targets: np.ndarray, label_mask: np.ndarray, says: str
+) -> None:
     with pytest.raises(ValueError, match=says):
-        per_class(scores, targets, known)
+        per_class(scores, targets, label_mask)

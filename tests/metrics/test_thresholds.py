@@ -47,17 +47,17 @@ def test_no_other_threshold_is_better(seed: int) -> None:
 def test_decisions_in_resamples_are_those_of_repeated_rows() -> None:
     draws = np.random.default_rng(0)
     scores, targets = draws.normal(size=(150, 4)), (draws.random((150, 4)) < [0.5, 0.1, 0.02, 0.0]).astype(np.uint8)
-    known, patients = draws.random((150, 4)) < 0.8, draws.integers(0, 60, 150)
+    label_mask, patients = draws.random((150, 4)) < 0.8, draws.integers(0, 60, 150)
     thresholds = np.array([0.0, 0.5, -1.0, 0.0])
-    found = resample_decisions(scores >= thresholds, targets, known, patients, resamples=50, seed=3)
+    found = resample_decisions(scores >= thresholds, targets, label_mask, patients, resamples=50, seed=3)
     names, codes = np.unique(patients, return_inverse=True)
     for r in range(50):
         rows = np.repeat(np.arange(150), multiplicities(len(names), 3, r)[codes])
-        wanted = decide(scores[rows], targets[rows], known[rows], thresholds)
+        wanted = decide(scores[rows], targets[rows], label_mask[rows], thresholds)
         for name in ("f1", "sensitivity", "specificity", "micro_f1"):
             assert np.array_equal(np.asarray(getattr(found, name))[r], getattr(wanted, name), equal_nan=True)
     assert np.isnan(found.f1[:, 3]).all()
     c = 0
-    rows = np.flatnonzero(known[:, c])
-    itself = decide(scores, targets, known, thresholds).f1[c]
+    rows = np.flatnonzero(label_mask[:, c])
+    itself = decide(scores, targets, label_mask, thresholds).f1[c]
     assert itself == pytest.approx(f1_score(targets[rows, c], scores[rows, c] >= thresholds[c]))

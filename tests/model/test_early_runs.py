@@ -21,7 +21,7 @@ def test_heads_of_early_runs_give_the_same_logits(head: dict[str, Any]) -> None:
     encoder = {f"encoder.{name}": value for name, value in VisualEncoder(head["spec"]["encoder"]).state_dict().items()}
     network = network_from({**head, "model": {**encoder, **head["model"]}}, Path("best.pt")).eval()
     with torch.no_grad():
-        torch.testing.assert_close(network.judge(FEATURES), head["logits"], rtol=0, atol=1e-6)
+        torch.testing.assert_close(network.classify(FEATURES), head["logits"], rtol=0, atol=1e-6)
 
 
 def test_predict_scores_by_an_early_run_as_then(cxrlt: Run, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import torch
 import torchvision
 from torch import nn
 
-from cxrlt_cli.data.augment import DEVIATION, MEAN, normalise
+from cxrlt_cli.data.augment import MEAN, STD, normalise
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.model.encoder import VisualEncoder
 from cxrlt_cli.model.load_weights import load_encoder
@@ -117,7 +117,7 @@ def test_networks_of_timm_give_what_timm_gives(name: str, tmp_path: Path) -> Non
     load_encoder(encoder, tmp_path / "weights.pth")
     gray = torch.randn(2, 1, 224, 224)
     with torch.no_grad():
-        theirs = (gray * DEVIATION + MEAN - encoder.mean) / encoder.deviation
+        theirs = (gray * STD + MEAN - encoder.mean) / encoder.std
         expected, found = original.forward_features(theirs.expand(-1, 3, -1, -1)), encoder(gray)
     assert found.shape[:2] == (2, encoder.channels)
     if expected.dim() == 3:  # tokens: the class token first, then the patches by rows

@@ -56,9 +56,9 @@ def test_predictions_are_joined_by_id_and_name_and_merged_by_weight(merge: str, 
     expected = merge_logits(_aligned(scores, ["a-test", "b-test", "c-test"]), merge, np.array([0.5, 0.3, 0.2]))
     assert np.allclose(found.logits, expected, atol=1e-6)
     assert (found.header["runs"], found.header["split"], found.header["merge"]) == (["a", "b", "c"], "test", merge)
-    recipe = json.loads((scores / "ensembles/abc.json").read_text())
-    assert [member["weight"] for member in recipe["members"]] == pytest.approx([0.5, 0.3, 0.2])
-    assert recipe["mean_ap"] is None
+    pipeline = json.loads((scores / "ensembles/abc.json").read_text())
+    assert [member["weight"] for member in pipeline["members"]] == pytest.approx([0.5, 0.3, 0.2])
+    assert pipeline["mean_ap"] is None
     assert cxrlt("evaluate", "abc").code == 0
     told = json.loads(cxrlt("info", "ensembles/abc.json", "--json").out)
     assert (told["kind"], told["merge"], len(told["members"])) == ("ensemble", merge, 3)
@@ -67,17 +67,17 @@ def test_predictions_are_joined_by_id_and_name_and_merged_by_weight(merge: str, 
 def test_greedy_selection_on_validation_is_applied_to_the_test(cxrlt: Run, scores: Path) -> None:
     ended = cxrlt("ensemble", *VAL, "--select", "greedy", *TEST, "--json")
     assert ended.code == 0, ended.err
-    recipe = json.loads(ended.out)
-    weights = np.array([member["weight"] for member in recipe["members"]])
+    pipeline = json.loads(ended.out)
+    weights = np.array([member["weight"] for member in pipeline["members"]])
     assert weights.sum() == pytest.approx(1)
     assert weights[0] > 0
     logits, targets = _aligned(scores, VAL), read_dataset(scores / "dataset.parquet").split("val").targets
-    judged = [average_precision_score(targets, member, average="macro") for member in logits]
-    assert [member["mean_ap"] for member in recipe["members"]] == pytest.approx(judged)
+    mean_ap = [average_precision_score(targets, member, average="macro") for member in logits]
+    assert [member["mean_ap"] for member in pipeline["members"]] == pytest.approx(mean_ap)
     chosen = average_precision_score(targets, merge_logits(logits, "geomean", weights), average="macro")
-    assert recipe["mean_ap"] == pytest.approx(chosen)
-    assert chosen >= max(judged)
-    assert recipe["steps"][0]["added"] == VAL[int(np.argmax(judged))]
+    assert pipeline["mean_ap"] == pytest.approx(chosen)
+    assert chosen >= max(mean_ap)
+    assert pipeline["steps"][0]["added"] == VAL[int(np.argmax(mean_ap))]
     found = read_predictions(scores / "predictions/ensemble.parquet")
     expected = merge_logits(_aligned(scores, ["a-test", "b-test", "c-test"]), "geomean", weights)
     assert found.header["split"] == "test"
@@ -140,8 +140,8 @@ def test_a_recipe_of_runs_scores_any_images_and_weights_may_be_given_to_predict(
 
 
 def _wrong_recipes(cxrlt: Run, workspace: Path) -> None:
-    recipe = workspace / "ensembles/both.json"
-    whole = recipe.read_text()
+    pipeline = workspace / "ensembles/both.json"
+    whole = pipeline.read_text()
     for text, says in (
         (whole[:50], "cannot be read as an ensemble"),
         ("{}", "is not cxrlt ensemble"),
@@ -150,11 +150,11 @@ def _wrong_recipes(cxrlt: Run, workspace: Path) -> None:
         (whole.replace('"sha256"', '"md5"'), "is damaged"),
         (whole.replace('"a"\n', '"a", "c"\n'), "not of one run: a"),
     ):
-        recipe.write_text(text)
+        pipeline.write_text(text)
         ended = cxrlt("predict", "--ensemble", "both", "--name", "x")
         assert ended.code == 2
         assert says in ended.err
-    recipe.write_text(whole)
+    pipeline.write_text(whole)
     assert "is no ensemble; nearest is 'both'" in cxrlt("predict", "--ensemble", "bath").err
     assert "not given beside it" in cxrlt("predict", "a", "--ensemble", "both").err
     assert cxrlt(*TRAIN, "--epochs", "1", "--name", "a", "--seed", "5", "--overwrite").code == 0

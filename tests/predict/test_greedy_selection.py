@@ -30,17 +30,17 @@ def test_against_a_loop_that_merges_all_from_the_start(how: str) -> None:
     targets = (draws.random((300, 3)) < 0.2).astype(int)
     logits = draws.normal(size=(4, 300, 3)) + np.array([0.8, 0.7, 0.6, 0.3]).reshape(4, 1, 1) * targets
 
-    def judge(merged: np.ndarray) -> float:
+    def evaluate(merged: np.ndarray) -> float:
         return float(average_precision_score(targets, merged, average="macro"))
 
     bag: list[int] = []
     values = []
     for _ in range(6):
-        tried = [judge(merge_logits(logits[[*bag, member]], how)) for member in range(4)]
+        tried = [evaluate(merge_logits(logits[[*bag, member]], how)) for member in range(4)]
         bag.append(int(np.argmax(tried)))
         values.append(max(tried))
     best = int(np.argmax(values)) + 1
-    found = select_greedily(logits, how, judge, rounds=6)
+    found = select_greedily(logits, how, evaluate, rounds=6)
     assert [member for member, _ in found.steps] == bag[:best]
     assert found.weights == pytest.approx(np.bincount(bag[:best], minlength=4) / best)
-    assert judge(merge_logits(logits, how, found.weights)) == pytest.approx(values[best - 1], abs=1e-12)
+    assert evaluate(merge_logits(logits, how, found.weights)) == pytest.approx(values[best - 1], abs=1e-12)

@@ -194,10 +194,10 @@ def test_predictions_that_changed_since_the_evaluation_are_refused(cxrlt: Run, w
         path.write_bytes(before)
 
 
-def _scored(logits: list[list[float]], targets: list[list[int]], known: list[list[bool]] | None = None) -> Scored:
+def _scored(logits: list[list[float]], targets: list[list[int]], label_mask: list[list[bool]] | None = None) -> Scored:
     shape = np.array(targets).shape
     table = pd.DataFrame({"image_id": [f"i{n}" for n in range(shape[0])], "patient_id": range(shape[0])})
-    there = np.ones(shape, dtype=bool) if known is None else np.array(known)
+    there = np.ones(shape, dtype=bool) if label_mask is None else np.array(label_mask)
     count = np.zeros(shape[1], dtype=np.int64)
     names = [chr(97 + c) for c in range(shape[1])]
     values = np.array(logits, dtype=np.float32), np.array(targets, dtype=np.uint8), there

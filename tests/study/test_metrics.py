@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from cxrlt_cli.study.metrics import Judged, class_rows, mean_rows, score
+from cxrlt_cli.study.metrics import Reference, class_rows, mean_rows, score
 
 RNG = np.random.default_rng(0)
 TARGETS = (RNG.random((300, 4)) < [0.5, 0.3, 0.1, 0.0]).astype(np.uint8)
 KNOWN = RNG.random((300, 4)) < 0.9
-JUDGED = Judged(["A", "B", "C", "D"], ["head", "head", "medium", "tail"], TARGETS, KNOWN, np.arange(300) // 2)
+JUDGED = Reference(["A", "B", "C", "D"], ["head", "head", "medium", "tail"], TARGETS, KNOWN, np.arange(300) // 2)
 
 
 def _logits(strength: float, seed: int) -> np.ndarray:
@@ -63,10 +63,12 @@ def test_the_interval_is_that_of_resampled_patients() -> None:
     for _ in range(300):
         patients = rng.integers(0, 150, 150)
         rows = np.stack([2 * patients, 2 * patients + 1], axis=1).ravel()
-        known, targets = KNOWN[rows], TARGETS[rows]
+        label_mask, targets = KNOWN[rows], TARGETS[rows]
         found.append(
             [
-                np.mean([average_precision_score(targets[known[:, c], c], one[rows][known[:, c], c]) for c in range(3)])
+                np.mean(
+                    [average_precision_score(targets[label_mask[:, c], c], one[rows][label_mask[:, c], c]) for c in range(3)]
+                )
                 for one in (WEAK[0], STRONG[0])
             ]
         )

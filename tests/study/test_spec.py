@@ -31,7 +31,7 @@ def test_a_star_stands_for_each_source() -> None:
         ('[variants]\na = {}\nb = { train = "--mixup=1" }', "a list of flags"),
         ('[variants]\na = {}\nb = { train = ["mixup"] }', "a list of flags"),
         ('[variants]\na = {}\nb = { hard = "c" }', "does not declare"),
-        ('judge = "c"\n[variants]\na = {}\nb = {}', "does not declare"),
+        ('labels-from = "c"\n[variants]\na = {}\nb = {}', "does not declare"),
         ('[variants]\na = {}\nb = { merge = ["--missing=pseudo"] }', "belong together"),
     ],
 )

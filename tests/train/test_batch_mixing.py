@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from cxrlt_cli.config.train import TrainConfig
-from cxrlt_cli.train.batch_mixing import Inputs, draw_mixture, mixed
+from cxrlt_cli.train.batch_mixing import Inputs, draw_mix, mixed
 
 IMAGES = torch.rand(8, 1, 16, 16, generator=torch.Generator().manual_seed(0))
 TARGETS = torch.eye(8)
@@ -15,13 +15,13 @@ ALL = np.arange(8)
 
 def _mix(config: TrainConfig, images: torch.Tensor, step: int, own: np.ndarray = ALL) -> Inputs:
     """What a rank that computes the rows `own` makes of what it reads."""
-    mixture = draw_mixture(config, step, 8)
-    needed = mixture.needed(own)
-    return mixed(mixture, own, images[needed], TARGETS[needed], KNOWN[needed])
+    mix = draw_mix(config, step, 8)
+    needed = mix.needed(own)
+    return mixed(mix, own, images[needed], TARGETS[needed], KNOWN[needed])
 
 
 def test_off_changes_nothing() -> None:
-    images, targets, _ = mixed(draw_mixture(TrainConfig(), 5, 8), ALL, IMAGES, TARGETS, KNOWN)
+    images, targets, _ = mixed(draw_mix(TrainConfig(), 5, 8), ALL, IMAGES, TARGETS, KNOWN)
     assert images is IMAGES
     assert targets is TARGETS
 
@@ -65,6 +65,6 @@ def test_ranks_make_the_same_images_as_one_process(flags: dict[str, float], rank
 
 def test_a_rank_reads_no_more_than_it_needs() -> None:
     own = np.arange(2)
-    assert draw_mixture(TrainConfig(), 0, 64).needed(own).tolist() == [0, 1]
-    assert len(draw_mixture(TrainConfig(mixup=1.0), 0, 64).needed(own)) <= 4
-    assert len(draw_mixture(TrainConfig(mixup=1.0, mosaic=0.99), 0, 64).needed(own)) <= 16
+    assert draw_mix(TrainConfig(), 0, 64).needed(own).tolist() == [0, 1]
+    assert len(draw_mix(TrainConfig(mixup=1.0), 0, 64).needed(own)) <= 4
+    assert len(draw_mix(TrainConfig(mixup=1.0, mosaic=0.99), 0, 64).needed(own)) <= 16

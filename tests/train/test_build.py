@@ -12,7 +12,7 @@ from cxrlt_cli.artifacts.run import read_checkpoint
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.train.build import make_network, make_optimizer
-from cxrlt_cli.tricks.layer_decay import rate_scales
+from cxrlt_cli.tricks.layer_decay import lr_scales
 
 SMALL = {"encoder": "resnet18", "decoder_layers": 1, "decoder_width": 32, "decoder_feedforward": 32, "decoder_heads": 2}
 
@@ -48,7 +48,7 @@ def test_the_encoders_rate_is_a_factor_of_the_rest(layer_decay: float, first: fl
 def test_an_encoder_rate_of_one_leaves_the_groups_bit_equal(layer_decay: float) -> None:
     config = TrainConfig(**SMALL, layer_decay=layer_decay)
     network, _ = make_network(config, np.eye(3, 8, dtype=np.float32))
-    alone = rate_scales(network.encoder.network, layer_decay)
+    alone = lr_scales(network.encoder.network, layer_decay)
     names = {id(parameter): name.removeprefix("encoder.network.") for name, parameter in network.named_parameters()}
     groups = make_optimizer(config, network).param_groups
     assert len(groups) == (2 if layer_decay == 1 else 2 * (len(set(alone.values())) + 1))

@@ -64,7 +64,7 @@ def test_every_loss_is_lower_for_a_better_ranking(text: str) -> None:
 
 
 def test_class_weights_wait_for_their_share_of_the_training() -> None:
-    plain = Counts(COUNTS.positives, COUNTS.known, torch.ones(3, dtype=torch.float64))
+    plain = Counts(COUNTS.positives, COUNTS.label_mask, torch.ones(3, dtype=torch.float64))
     loss, unweighted = (make_loss(TrainConfig(reweight_from=0.8), counts) for counts in (COUNTS, plain))
     assert loss(LOGITS, TARGETS, KNOWN, 0.79) == unweighted(LOGITS, TARGETS, KNOWN, 0.79)
     assert loss(LOGITS, TARGETS, KNOWN, 0.8) > unweighted(LOGITS, TARGETS, KNOWN, 0.8)
@@ -75,14 +75,14 @@ def test_weights_go_by_the_labels_and_not_by_smoothed_targets() -> None:
     positives = torch.tensor([6000, 2000, 500, 100, 20, 5])
     counts = Counts(positives, torch.full((6,), 10_000), torch.ones(6, dtype=torch.float64))
     logits, targets = torch.zeros(1, 6), torch.tensor([[1.0, 0, 0, 0, 0, 0]])
-    known = torch.tensor([[True, False, False, False, False, False]])
+    label_mask = torch.tensor([[True, False, False, False, False, False]])
     amount = 0.1
-    found = make_loss(TrainConfig(loss="db", label_smoothing=amount), counts)(logits, targets, known, 0.0)
+    found = make_loss(TrainConfig(loss="db", label_smoothing=amount), counts)(logits, targets, label_mask, 0.0)
     prior = positives / 10_000
     element = negative_tolerant(logits, torch.full((1, 6), 1 - amount / 2), prior)[0, 0]
     assert (found / element).item() == pytest.approx(1.0997, abs=1e-4)
-    found = make_loss(TrainConfig(balance="prevalence", label_smoothing=amount), counts)(logits, targets, known, 0.0)
-    plain = make_loss(TrainConfig(label_smoothing=amount), counts)(logits, targets, known, 0.0)
+    found = make_loss(TrainConfig(balance="prevalence", label_smoothing=amount), counts)(logits, targets, label_mask, 0.0)
+    plain = make_loss(TrainConfig(label_smoothing=amount), counts)(logits, targets, label_mask, 0.0)
     assert (found / plain).item() == pytest.approx(math.exp(1 - 0.6), rel=1e-5)
 
 

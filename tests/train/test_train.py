@@ -66,7 +66,7 @@ def test_what_a_run_leaves(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
     validation = read_predictions(run / "validation.parquet")
     val = read_dataset(dataset).split("val")
     assert validation.image_ids == val.table["image_id"].tolist()
-    found = per_class(validation.logits, val.targets, val.known).ap
+    found = per_class(validation.logits, val.targets, val.label_mask).ap
     assert np.allclose(found, [best["ap"][name] for name in CLASSES])
 
 

@@ -37,7 +37,7 @@ def test_swa_is_the_mean_of_the_last_epochs() -> None:
         state.epoch = epoch
         average_epoch(config, state)
         expected = after[-1] if epoch < 3 else torch.stack(after[2:]).mean(dim=0)
-        torch.testing.assert_close(state.judged.weight, expected)
+        torch.testing.assert_close(state.eval_model.weight, expected)
 
 
 def test_averaging_changes_nothing_in_the_training_itself(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:

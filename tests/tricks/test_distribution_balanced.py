@@ -12,8 +12,8 @@ PRIOR = torch.tensor([0.5, 0.1])
 EVERY = torch.ones(1, 2, dtype=torch.bool)
 
 
-def _loss(logits: Tensor, targets: Tensor, known: Tensor, prior: Tensor, scale: float = 2.0) -> Tensor:
-    return rebalanced_weights(targets, known, prior) * negative_tolerant(logits, targets, prior, scale)
+def _loss(logits: Tensor, targets: Tensor, label_mask: Tensor, prior: Tensor, scale: float = 2.0) -> Tensor:
+    return rebalanced_weights(targets, label_mask, prior) * negative_tolerant(logits, targets, prior, scale)
 
 
 def test_by_hand() -> None:
@@ -39,6 +39,6 @@ def test_negatives_are_scaled_and_an_image_without_positives_has_a_weight() -> N
 
 
 def test_an_unknown_positive_does_not_change_the_weight_of_the_known() -> None:
-    known = torch.tensor([[True, False]])
-    one, other = (_loss(torch.ones(1, 2), torch.tensor([[1.0, value]]), known, PRIOR)[0, 0] for value in (0.0, 1.0))
+    label_mask = torch.tensor([[True, False]])
+    one, other = (_loss(torch.ones(1, 2), torch.tensor([[1.0, value]]), label_mask, PRIOR)[0, 0] for value in (0.0, 1.0))
     assert one == other

@@ -4,12 +4,12 @@ import torchvision
 from timm.optim import param_groups_layer_decay
 from torch import nn
 
-from cxrlt_cli.tricks.layer_decay import rate_scales
+from cxrlt_cli.tricks.layer_decay import lr_scales
 
 
 def test_worked_by_hand() -> None:
     network = nn.Sequential(nn.Conv2d(1, 2, 1), nn.Sequential(_block(), _block()), nn.BatchNorm2d(2))
-    scales = rate_scales(network, 0.5)
+    scales = lr_scales(network, 0.5)
     assert scales["0.weight"] == scales["1.0.first.weight"] == 0.25
     assert scales["1.1.first.weight"] == scales["2.weight"] == 0.5
     assert set(scales) == {name for name, _ in network.named_parameters()}
@@ -28,7 +28,7 @@ def test_a_vision_transformers_blocks_have_timms_scales() -> None:
         for group in param_groups_layer_decay(network, layer_decay=0.8)
         for parameter in group["params"]
     }
-    blocks = rate_scales(nn.ModuleDict({"encoder": _without_head(network)}), 0.8)
+    blocks = lr_scales(nn.ModuleDict({"encoder": _without_head(network)}), 0.8)
     for name, parameter in network.named_parameters():
         if name.startswith(("patch_embed", "blocks")):
             assert blocks[f"encoder.{name}"] == pytest.approx(theirs[id(parameter)]), name
@@ -47,7 +47,7 @@ def test_every_block_of_torchvisions_networks_is_a_layer(name: str, layers: int)
     for head in ("fc", "classifier", "head"):
         if hasattr(network, head):
             delattr(network, head)
-    scales = rate_scales(network, 0.9)
+    scales = lr_scales(network, 0.9)
     assert len({round(scale, 9) for scale in scales.values()}) == layers
     assert max(scales.values()) == pytest.approx(0.9)
     assert set(scales) == {name for name, _ in network.named_parameters()}

@@ -10,10 +10,10 @@ KNOWN = torch.tensor([[True, True], [True, False]])
 
 
 def test_images_and_labels_are_mixed_alike() -> None:
-    images, targets, known = mixup(IMAGES, TARGETS, KNOWN, 0.7, torch.tensor([1, 0]))
+    images, targets, label_mask = mixup(IMAGES, TARGETS, KNOWN, 0.7, torch.tensor([1, 0]))
     assert torch.allclose(images.flatten(), torch.tensor([3.0, 7.0]))
     assert torch.allclose(targets, torch.tensor([[0.7, 0.0], [0.3, 0.0]]))
-    assert known.tolist() == [[True, False], [True, False]], "known only where both are"
+    assert label_mask.tolist() == [[True, False], [True, False]], "known only where both are"
 
 
 def test_a_whole_share_changes_nothing() -> None:

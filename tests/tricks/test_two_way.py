@@ -20,9 +20,9 @@ def test_by_hand() -> None:
 
 def test_what_has_nothing_to_compare_is_left_out_and_leaves_no_nan() -> None:
     logits = torch.randn(3, 2, requires_grad=True)
-    targets, known = torch.tensor([[1.0, 1.0], [0.0, 0.0], [1.0, 0.0]]), torch.ones(3, 2, dtype=torch.bool)
-    known[2, 1] = False
-    losses, sound = two_way(logits, targets, known, 4.0)
+    targets, label_mask = torch.tensor([[1.0, 1.0], [0.0, 0.0], [1.0, 0.0]]), torch.ones(3, 2, dtype=torch.bool)
+    label_mask[2, 1] = False
+    losses, sound = two_way(logits, targets, label_mask, 4.0)
     assert sound.tolist() == [False, False, False, True, True]
     losses[sound].sum().backward()
     assert torch.isfinite(logits.grad).all()
