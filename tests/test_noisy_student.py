@@ -1,4 +1,4 @@
-"""`docs/noisy-student.sh`: what it types, and that every flag it types is there."""
+"""`docs/how-to/noisy-student.sh`: what it types, and that every flag it types is there."""
 
 import shlex
 import subprocess
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from conftest import Run
 
-SCRIPT = Path(__file__).parents[1] / "docs/noisy-student.sh"
+SCRIPT = Path(__file__).parents[1] / "docs/how-to/noisy-student.sh"
 
 
 def test_two_rounds_type_commands_that_exist(cxrlt: Run, tmp_path: Path) -> None:

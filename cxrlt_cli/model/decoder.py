@@ -15,7 +15,7 @@ Bachlechner et al., UAI 2021).
 
 Why not the transformer decoder of KAD and Query2Label (`--decoder transformer`): its queries stay in the residual stream and
 its features pass through a chain of random matrices, so that little of its label features depends on the image at first, and
-it learns several times more slowly (docs/studies.md, `heads`).
+it learns several times more slowly (docs/results/studies.md, `heads`).
 """
 
 from dataclasses import dataclass
