@@ -32,7 +32,8 @@ def test_policies(missing: str, blank: str, uncertain: str, targets: list[int], 
 
 
 @pytest.mark.parametrize(
-    ("policy", "targets", "label_mask"), [("ignore", [1, 0, 0, 0, 0], [1, 1, 0, 1, 0]), ("absent", [1, 0, 0, 0, 1], [1, 1, 0, 1, 1])]
+    ("policy", "targets", "label_mask"),
+    [("ignore", [1, 0, 0, 0, 0], [1, 1, 0, 1, 0]), ("absent", [1, 0, 0, 0, 1], [1, 1, 0, 1, 1])],
 )
 def test_what_a_source_lacks_in_evaluation(policy: str, targets: list[int], label_mask: list[int]) -> None:
     """The last class is lacking, and was implied by a positive child."""
