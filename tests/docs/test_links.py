@@ -27,7 +27,7 @@ def _broken(page: Path, link: str) -> bool:
         return False
     path, _, anchor = link.partition("#")
     target = (page.parent / path).resolve() if path else page
-    return not target.exists() or bool(anchor) and anchor not in _anchors(target)
+    return not target.exists() or (bool(anchor) and anchor not in _anchors(target))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
