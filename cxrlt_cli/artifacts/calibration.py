@@ -1,4 +1,4 @@
-"""`calibrations/NAME.json`: how each class's logits become logits of true probabilities."""
+"""`calibrations/NAME.json`: how each class's logits become calibrated logits."""
 
 import json
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ from cxrlt_cli.artifacts.files import replacing
 from cxrlt_cli.artifacts.json_files import read_figures, without_nan
 from cxrlt_cli.errors import UserError
 
-FORMAT, VERSION = "cxrlt calibration", 1
+FORMAT, VERSION = "cxrlt calibration", 2
+_OLDEST = 1  # without `bias`
 
 
 @dataclass(frozen=True)
@@ -17,11 +18,10 @@ class Calibration:
     """What was learned from validation.
 
     Attributes:
-        method: temperature or isotonic.
-        fitted: class -> `temperature`: one number above 0; or points, ascending in both: `logits`, and `probabilities` there,
-            between 0 and 1.
-            Empty where a class could not be fitted: it stays as it is.
-        header: the predictions it was fitted on, errors before and after, provenance.
+        method: temperature, platt or isotonic, as asked for; `errors` of the header has each class's own.
+        fitted: class -> `temperature`, one number above 0, and `bias`, added to logit / temperature; or points, ascending in
+            both: `logits`, and `probabilities` there, between 0 and 1. Empty where the class stays as it is.
+        header: the predictions it was fitted on, method and errors of each class, provenance.
         path: the file.
     """
 
@@ -46,7 +46,7 @@ def read_calibration(path: Path) -> Calibration:
         UserError: not there, not JSON, not a calibration, or with numbers that no fit gives.
     """
     hint = "cxrlt calibrate"
-    content = read_figures(path, FORMAT, VERSION, hint)
+    content = read_figures(path, FORMAT, VERSION, hint, _OLDEST)
     fitted = content.get("fitted")
     if not isinstance(fitted, dict) or not all(_sound(entry) for entry in fitted.values()):
         raise UserError(f"{path} has a class whose calibration is damaged", f"make it again with: {hint} --overwrite")
@@ -55,10 +55,10 @@ def read_calibration(path: Path) -> Calibration:
 
 
 def _sound(entry: Any) -> bool:
-    """Whether a class's entry is empty, a temperature above 0, or steps that ascend."""
+    """Whether a class's entry is empty, a temperature above 0 with a finite bias, or points that ascend."""
     try:
         if "temperature" in entry:
-            return bool(0 < float(entry["temperature"]) < float("inf"))
+            return 0 < float(entry["temperature"]) < float("inf") and abs(float(entry.get("bias", 0.0))) < float("inf")
         logits, values = [float(x) for x in entry.get("logits", ())], [float(x) for x in entry.get("probabilities", ())]
     except (TypeError, ValueError, AttributeError):
         return False

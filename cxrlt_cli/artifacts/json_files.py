@@ -9,14 +9,15 @@ from cxrlt_cli.artifacts.files import replacing
 from cxrlt_cli.errors import UserError
 
 
-def read_figures(file: Path, format: str, version: int, made_by: str) -> dict[str, Any]:
+def read_figures(file: Path, format: str, version: int, made_by: str, oldest: int | None = None) -> dict[str, Any]:
     """Reads a JSON artifact of figures.
 
     Args:
         file: the JSON file.
         format: what it must say of itself.
-        version: the version that this code reads.
+        version: the newest version that this code reads.
         made_by: the command that makes such a file, for the hint.
+        oldest: the oldest version that it reads, where that is another.
 
     Raises:
         UserError: not there, not JSON, or of another format or version.
@@ -28,7 +29,8 @@ def read_figures(file: Path, format: str, version: int, made_by: str) -> dict[st
         content: dict[str, Any] = json.loads(file.read_text())
     except (ValueError, OSError) as error:
         raise UserError(f"{file} cannot be read as JSON: {error}", hint) from error
-    if not isinstance(content, dict) or content.get("format") != format or content.get("version") != version:
+    versions = range(oldest or version, version + 1)
+    if not isinstance(content, dict) or content.get("format") != format or content.get("version") not in versions:
         raise UserError(f"{file} is not {format} of version {version}", hint)
     return content
 

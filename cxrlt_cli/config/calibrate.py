@@ -11,10 +11,13 @@ from cxrlt_cli.workspace import checked_name
 
 @dataclass(frozen=True)
 class CalibrateConfig:
-    """Learn from validation how to make probabilities true; `predict --calibrate` applies it.
+    """Fit a calibration of the probabilities on validation; `predict --calibrate` applies it.
 
-    Each class on its own, over the images whose label of it is known. The order of images, and with it AP and AUROC, stays
-    as it is.
+    Each class is fitted on its own, on the images with a known label of it. A class gets
+    another method (isotonic falls back on platt, platt on temperature, temperature on platt) where it has too few positive
+    patients, or where its calibration error, its log-loss or its mean probability would get worse on these images; it stays
+    as it is where no method helps. The table says which method each class got. The order of images does not change, and so
+    AP and AUROC do not.
     """
 
     predictions: str = flag(
@@ -23,8 +26,9 @@ class CalibrateConfig:
         metavar="PREDICTIONS",
         argument=True,
     )
-    method: Literal["temperature", "isotonic"] = flag(
-        "temperature", "For each class: logits divided by one number, or the non-decreasing steps nearest to the labels."
+    method: Literal["platt", "temperature", "isotonic"] = flag(
+        "platt",
+        "platt: logits scaled and shifted; temperature: scaled only; isotonic: the non-decreasing steps nearest to the labels.",
     )
     dataset: Path | None = flag(None, "The dataset with the labels [default: dataset.parquet]")
     name: str = flag("", "Name of the calibration: calibrations/NAME.json [default: from predictions and method]")

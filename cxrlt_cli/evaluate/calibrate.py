@@ -1,6 +1,7 @@
-"""The stage `calibrate`: what validation says of each class's probabilities becomes a calibration."""
+"""The stage `calibrate`: labels and scores of the validation split give a calibration of each class's probabilities."""
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,31 @@ from cxrlt_cli.artifacts.json_files import without_nan
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.resolve import Entry, find_entry
 from cxrlt_cli.config.calibrate import CalibrateConfig
-from cxrlt_cli.console import data, say, table, warn
+from cxrlt_cli.console import data, say, table
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.metrics.calibration import expected_calibration_error, fit_isotonic, fit_temperature, sigmoid
+from cxrlt_cli.metrics.calibration import expected_calibration_error, sigmoid
+from cxrlt_cli.metrics.calibration_fits import (
+    cross_entropy,
+    fit_isotonic,
+    fit_platt,
+    fit_temperature,
+    order_keeping_points,
+)
 from cxrlt_cli.options import saved
-from cxrlt_cli.scores.apply_calibration import calibrated
+from cxrlt_cli.scores.apply_calibration import calibrated_column
 from cxrlt_cli.scores.labelled import Scored, read_scored
 from cxrlt_cli.workspace import Workspace, checked_name
+
+Row = dict[str, Any]
+#: How many positive and how many negative patients a method needs.
+_LEAST_PATIENTS = {"isotonic": 10, "platt": 5, "temperature": 1}
+#: Methods in the order in which they are tried. Temperature alone cannot correct a class's mean probability, Platt can.
+_TRIED = {
+    "isotonic": ("isotonic", "platt", "temperature"),
+    "platt": ("platt", "temperature"),
+    "temperature": ("temperature", "platt"),
+}
+_ERRORS = {"ece": "calibration error", "log_loss": "log-loss", "mean_error": "mean probability"}
 
 
 def calibrate(config: CalibrateConfig, workspace: Workspace) -> None:
@@ -34,22 +53,19 @@ def calibrate(config: CalibrateConfig, workspace: Workspace) -> None:
     dataset = read_dataset(config.dataset or workspace.dataset)
     scored = read_scored(entry.path, dataset)
     _refuse_unfit(entry, scored)
-    fitted = {label: _fit(scored, c, config.method) for c, label in enumerate(scored.classes)}
-    left = [label for label, found in fitted.items() if not found]
-    if left:
-        warn(f"without a positive or without a negative, left as they are: {', '.join(left)}")
-    made = Calibration(config.method, fitted, {}, path)
-    errors = _errors(scored, made)
-    said = {key: scored.header.get(key) for key in ("runs", "views", "merge", "split")}
+    fits = {label: fit_class(scored, c, config.method) for c, label in enumerate(scored.classes)}
+    rows = [{"class": label, **one.row} for label, one in fits.items()]
+    fitted_on = {key: scored.header.get(key) for key in ("runs", "views", "merge", "split")}
     header = {
-        "fitted_on": {"name": entry.name, "images": len(scored.table), **said},
-        "errors": errors,
+        "fitted_on": {"name": entry.name, "images": len(scored.table), **fitted_on},
+        "errors": rows,
         "provenance": record(saved(config), [entry.path, dataset.path]),
     }
     with exclusive(path.with_name(f".{path.name}.lock")):
         refuse_existing(path, config.overwrite)
+        fitted = {label: one.fitted for label, one in fits.items()}
         write_calibration(Calibration(config.method, fitted, header, path))
-    data(json.dumps(without_nan(errors), indent=1) if config.json else _as_text(errors))
+    data(json.dumps(without_nan(rows), indent=1) if config.json else _as_text(rows))
     say(
         f"{config.method} fitted on {len(scored.table)} images of {entry.path}: {path}; "
         f"apply it with: cxrlt predict --calibrate {name}"
@@ -66,44 +82,86 @@ def _refuse_unfit(entry: Entry, scored: Scored) -> None:
         raise UserError(f"{entry.path} is calibrated already", "predict without --calibrate")
 
 
-def _fit(scored: Scored, c: int, method: str) -> dict[str, Any]:
-    """What `Calibration.fitted` holds of one class."""
+@dataclass(frozen=True)
+class ClassFit:
+    """What one class got.
+
+    Attributes:
+        fitted: its entry of `Calibration.fitted`.
+        row: `method` it got, `reason` where that is not the one asked for, and errors before and after.
+    """
+
+    fitted: dict[str, Any]
+    row: Row
+
+
+def fit_class(scored: Scored, c: int, method: str) -> ClassFit:
+    """Fits a class by the method asked for, or by the next of `_TRIED` that has enough patients and makes nothing worse.
+
+    Args:
+        scored: the validation split.
+        c: column of the class.
+        method: platt, temperature or isotonic.
+    """
     rows = scored.label_mask[:, c]
-    logits, targets = scored.logits[rows, c], scored.targets[rows, c]
-    if not 0 < targets.sum() < len(targets):
-        return {}
+    logits, targets = scored.logits[rows, c].astype(np.float32), scored.targets[rows, c]
+    patients = [len(np.unique(scored.patients[rows][targets == value])) for value in (1, 0)]
+    before = _errors(logits, targets)
+    reasons = []
+    for name in _TRIED[method]:
+        if min(patients) < _LEAST_PATIENTS[name]:
+            few, kind = min(zip(patients, ("positive", "negative"), strict=True))
+            reasons.append(f"{name}: {few} {kind} patients, fewer than {_LEAST_PATIENTS[name]}")
+            continue
+        fitted = _fitted(name, logits, targets)
+        after = _errors(calibrated_column(logits, fitted), targets)
+        worse = [what for key, what in _ERRORS.items() if after[key] > before[key] + 1e-9]
+        if not worse:
+            break
+        reasons.append(f"{name}: worse {' and '.join(worse)} on these images")
+    else:
+        name, fitted, after = "none", {}, before
+    errors = {f"{key}_{when}": found[key] for key in before for when, found in (("before", before), ("after", after))}
+    facts = {"positives": int(targets.sum()), "positive_patients": patients[0], "method": name, "reason": "; ".join(reasons)}
+    numbers = {key: fitted.get(key) for key in ("temperature", "bias")}
+    prevalence = float(targets.mean()) if len(targets) else float("nan")
+    return ClassFit(fitted, {**facts, "prevalence": prevalence, **errors, **numbers})
+
+
+def _fitted(method: str, logits: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
     if method == "temperature":
         return {"temperature": fit_temperature(logits, targets)}
-    places, values = fit_isotonic(logits, targets)
-    least = 0.5 / len(targets)  # no finding is impossible because these images did not show it
-    return {"logits": places.tolist(), "probabilities": np.clip(values, least, 1 - least).tolist()}
+    if method == "platt":
+        slope, bias = fit_platt(logits, targets)
+        return {"temperature": 1 / slope, "bias": bias}
+    places, probabilities = order_keeping_points(fit_isotonic(logits, targets))
+    return {"logits": places.tolist(), "probabilities": probabilities.tolist()}
 
 
-def _errors(scored: Scored, calibration: Calibration) -> list[dict[str, Any]]:
-    """A row a class: its calibration error before and after, on the images it was fitted on."""
-    after = calibrated(scored.logits, scored.classes, calibration)
-    rows = []
-    for c, label in enumerate(scored.classes):
-        label_mask = scored.label_mask[:, c]
-        before_p, after_p = sigmoid(scored.logits[label_mask, c]), sigmoid(after[label_mask, c])
-        targets = scored.targets[label_mask, c]
-        rows.append(
-            {
-                "class": label,
-                "positives": int(targets.sum()),
-                "ece_before": expected_calibration_error(before_p, targets),
-                "ece_after": expected_calibration_error(after_p, targets),
-                "temperature": calibration.fitted[label].get("temperature"),
-            }
-        )
-    return rows
+def _errors(logits: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    """Calibration error, log-loss, mean probability, and its distance from the fraction of positives, of one class."""
+    p = sigmoid(logits)
+    mean = float(p.mean()) if len(p) else float("nan")
+    return {
+        "ece": expected_calibration_error(p, targets),
+        "log_loss": cross_entropy(logits, targets),
+        "mean": mean,
+        "mean_error": abs(mean - float(targets.mean())) if len(p) else float("nan"),
+    }
 
 
-def _as_text(rows: list[dict[str, Any]]) -> str:
+def _as_text(rows: list[Row]) -> str:
     def cell(value: float | None) -> str:
         return "-" if value is None or np.isnan(value) else f"{value:.4f}"
 
-    figures = ("ece_before", "ece_after", "temperature")
-    cells = [[row["class"], str(row["positives"]), *(cell(row[name]) for name in figures)] for row in rows]
-    note = "errors on the images fitted on; how well it holds elsewhere: cxrlt evaluate"
-    return table(["class", "positives", "ECE before", "ECE after", "temperature"], cells) + "\n\n" + note
+    columns = {
+        "ECE before": "ece_before", "after": "ece_after", "log-loss before": "log_loss_before", "after ": "log_loss_after",
+        "prevalence": "prevalence", "mean p before": "mean_before", "after  ": "mean_after",
+    }  # fmt: skip
+    cells = [
+        [row["class"], str(row["positives"]), row["method"], *(cell(row[name]) for name in columns.values())] for row in rows
+    ]
+    lines = [table(["class", "positives", "method", *columns], cells), ""]
+    lines += [f"{row['class']}: {row['method']} ({row['reason']})" for row in rows if row["reason"]]
+    lines.append("errors are those on the images of the fit; evaluate other images with: cxrlt evaluate --calibrate NAME")
+    return "\n".join(lines)

@@ -1,6 +1,4 @@
-"""Whether a probability of p is right in p of the cases, and how to make it so without changing the order of images."""
-
-import math
+"""Calibration error, and calibrated logits that keep the order of images. `calibration_fits` has the fits."""
 
 import numpy as np
 
@@ -13,10 +11,10 @@ def bin_of(probabilities: np.ndarray, bins: int = BINS) -> np.ndarray:
 
 
 def expected_calibration_error(probabilities: np.ndarray, targets: np.ndarray, bins: int = BINS) -> float:
-    """Mean distance between what is said and what is found, of one class.
+    """Mean distance between the predicted probability and the observed frequency, of one class.
 
-    Sum over bins of equal width of |sum of p - y| / N, which is each bin's share of the images times the distance of its mean
-    probability from its share of positives (Naeini et al., AAAI 2015; one class at a time as in Nixon et al., 2019).
+    Sum over bins of equal width of |sum of p - y| / N: each bin's fraction of the images times the distance of its mean
+    probability from its fraction of positives (Naeini et al., AAAI 2015; one class at a time as in Nixon et al., 2019).
 
     Args:
         probabilities: (N,) within 0 … 1, known labels only.
@@ -32,61 +30,8 @@ def expected_calibration_error(probabilities: np.ndarray, targets: np.ndarray, b
     return float(np.abs(gaps).sum() / len(probabilities))
 
 
-def fit_temperature(logits: np.ndarray, targets: np.ndarray, steps: int = 100) -> float:
-    """The T > 0 for which sigmoid(logit / T) has the lowest cross-entropy (Guo et al., ICML 2017), of one class.
-
-    The cross-entropy is convex in a = 1 / T: its derivative, the mean of (sigmoid(a x) - y) x, is brought to 0 by bisection.
-
-    Args:
-        logits: (N,) of validation images with a known label.
-        targets: (N,) 1 or 0.
-        steps: of the bisection.
-
-    Returns:
-        Within 1/64 … 64; 1 without a positive or without a negative.
-    """
-    x, y = logits.astype(np.float64), targets.astype(np.float64)
-    if not 0 < y.sum() < len(y):
-        return 1.0
-    low, high = 1 / 64, 64.0
-    for _ in range(steps):
-        a = math.sqrt(low * high)
-        if ((sigmoid(a * x) - y) * x).sum() > 0:
-            high = a
-        else:
-            low = a
-    return 1 / math.sqrt(low * high)
-
-
-def fit_isotonic(scores: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The steps from score to probability that are nearest to the labels, by pooling adjacent violators, each as a point.
-
-    Steps as in scikit-learn's `IsotonicRegression` (Zadrozny & Elkan, KDD 2002), each placed at the mean of its scores:
-    centred isotonic regression (Oron & Flournoy, Statistics in Biopharmaceutical Research 2017). Linear between them, the
-    calibration rises everywhere, so that scores that differ go on to differ, and a threshold divides any images as before.
-
-    Args:
-        scores: (N,) of validation images with a known label.
-        targets: (N,) 1 or 0.
-
-    Returns:
-        (K,) ascending scores, and (K,) ascending probabilities there.
-    """
-    distinct, where = np.unique(scores, return_inverse=True)
-    weight = np.bincount(where).astype(np.float64)
-    total = np.bincount(where, weights=targets.astype(np.float64))
-    blocks: list[list[float]] = []  # positives, images, sum of scores
-    for positives, images, score in zip(total, weight, distinct.astype(np.float64), strict=True):
-        blocks.append([positives, images, images * score])
-        while len(blocks) > 1 and blocks[-2][0] * blocks[-1][1] >= blocks[-1][0] * blocks[-2][1]:
-            above = blocks.pop()
-            blocks[-1] = [one + other for one, other in zip(blocks[-1], above, strict=True)]
-    positives, images, scores_in = np.array(blocks).T
-    return scores_in / images, positives / images
-
-
 def isotonic_logits(logits: np.ndarray, places: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """(N,) calibrated logits of (N,) logits by the points of `fit_isotonic`; beyond them rising by a tenth of what they do."""
+    """(N,) calibrated logits of (N,) logits by points of an isotonic fit; beyond them rising by a tenth of what they do."""
     p = np.interp(logits, places, probabilities)
     beyond = np.minimum(logits - places[0], 0.0) + np.maximum(logits - places[-1], 0.0)
     found: np.ndarray = np.log(p / (1 - p)) + _BEYOND * beyond

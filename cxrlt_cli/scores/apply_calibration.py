@@ -60,11 +60,21 @@ def calibrated(logits: np.ndarray, classes: list[str], calibration: Calibration)
     """
     out = logits.astype(np.float32)
     for c, name in enumerate(classes):
-        fitted = calibration.fitted[name]
-        x = out[:, c].astype(np.float64)
-        if "temperature" in fitted:
-            out[:, c] = keeping_order(x / fitted["temperature"], out[:, c])
-        elif fitted:
-            places, probabilities = (np.array(fitted[key]) for key in ("logits", "probabilities"))
-            out[:, c] = keeping_order(isotonic_logits(x, places, probabilities), out[:, c])
+        out[:, c] = calibrated_column(out[:, c], calibration.fitted[name])
     return out
+
+
+def calibrated_column(logits: np.ndarray, fitted: dict[str, Any]) -> np.ndarray:
+    """(N,) float32 calibrated logits of one class, in the order of the given (N,) float32.
+
+    Args:
+        logits: of any images.
+        fitted: the class's entry of `Calibration.fitted`.
+    """
+    x = logits.astype(np.float64)
+    if "temperature" in fitted:
+        return keeping_order(x / fitted["temperature"] + fitted.get("bias", 0.0), logits)
+    if fitted:
+        places, probabilities = (np.array(fitted[key]) for key in ("logits", "probabilities"))
+        return keeping_order(isotonic_logits(x, places, probabilities), logits)
+    return logits

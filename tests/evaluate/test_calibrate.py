@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import Run
 from scored_files import CLASSES, make_dataset, make_predictions, rows_of_split
@@ -14,29 +15,35 @@ from sklearn.metrics import log_loss
 from cxrlt_cli.artifacts.calibration import read_calibration
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.artifacts.predictions import Predictions, read_predictions, write_predictions
+from cxrlt_cli.evaluate.calibrate import fit_class
 from cxrlt_cli.metrics.ranking import per_class
-from cxrlt_cli.scores.apply_calibration import apply_calibration
+from cxrlt_cli.scores.apply_calibration import apply_calibration, calibrated, calibrated_column
+from cxrlt_cli.scores.labelled import Scored
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[Dataset, Predictions, Predictions]:
-    """A dataset with predictions of val and test that are three times too sure of themselves."""
+    """A dataset with predictions of val and test whose logits are three times too large."""
     dataset = make_dataset(tmp_path / "dataset.parquet")
     made = []
     for split in ("val", "test"):
         found = make_predictions(tmp_path / f"predictions/{split}.parquet", dataset, split)
-        made.append(replace(found, logits=3 * found.logits - 1))
+        made.append(replace(found, logits=3 * found.logits))
         write_predictions(tmp_path / f"predictions/{split}.parquet", made[-1])
     return dataset, *made
 
 
-@pytest.mark.parametrize("method", ["temperature", "isotonic"])
+METHODS = ["temperature", "platt", "isotonic"]
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_order_and_ap_stay_and_probabilities_are_better(
     method: str, cxrlt: Run, files: tuple[Dataset, Predictions, Predictions], tmp_path: Path
 ) -> None:
     ended = cxrlt("calibrate", "val", "--method", method)
     assert ended.code == 0, ended.err
-    assert "left as they are: Never seen" in ended.err
+    assert "Never seen: none (" in ended.out
+    assert "temperature: 0 positive patients, fewer than 1" in ended.out
     calibration = read_calibration(tmp_path / f"calibrations/val-{method}.json")
     dataset, val, test = files
     for predictions, split in ((val, "val"), (test, "test")):
@@ -56,7 +63,7 @@ def test_order_and_ap_stay_and_probabilities_are_better(
         assert after.header["calibration"]["name"] == f"val-{method}"
 
 
-@pytest.mark.parametrize("method", ["temperature", "isotonic"])
+@pytest.mark.parametrize("method", METHODS)
 def test_decisions_stay_where_thresholds_come_from_other_images(
     method: str, cxrlt: Run, files: tuple[Dataset, Predictions, Predictions], tmp_path: Path
 ) -> None:
@@ -83,31 +90,75 @@ def test_thresholds_of_other_probabilities_are_refused(
     assert not (tmp_path / "evaluations").exists()
 
 
-def test_isotonic_probabilities_are_scikit_learns(
-    cxrlt: Run, files: tuple[Dataset, Predictions, Predictions], tmp_path: Path
-) -> None:
-    """At the middle of each step."""
-    assert cxrlt("calibrate", "val", "--method", "isotonic", "--name", "iso").code == 0
-    dataset, val, test = files
-    rows = rows_of_split(dataset, "val")
-    label_mask = dataset.label_mask[rows, 1]
-    reference = IsotonicRegression(out_of_bounds="clip").fit(val.logits[label_mask, 1], dataset.targets[rows, 1][label_mask])
-    calibration = read_calibration(tmp_path / "calibrations/iso.json")
-    middle = np.array(calibration.fitted[CLASSES[1]]["logits"], dtype=np.float32)
-    ids, logits = [str(n) for n in range(len(middle))], np.repeat(middle[:, None], len(CLASSES), axis=1)
-    asked = replace(test, image_ids=ids, logits=logits)
-    after = apply_calibration(asked, calibration).logits[:, 1]
-    least = 0.5 / label_mask.sum()
-    wanted = np.clip(reference.predict(middle), least, 1 - least)
-    assert np.allclose(1 / (1 + np.exp(-after.astype(float))), wanted, atol=1e-4)
+def _scored(logits: np.ndarray, targets: np.ndarray) -> Scored:
+    """One class, an image a patient."""
+    table = pd.DataFrame({"image_id": range(len(logits)), "patient_id": range(len(logits))})
+    there, count = np.ones((len(logits), 1), dtype=bool), np.zeros(1, dtype=np.int64)
+    values = logits[:, None].astype(np.float32), targets[:, None].astype(np.uint8), there
+    return Scored(Path("x"), {}, "val", table, ["a"], *values, count, count)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("prevalence", [0.002, 0.01, 0.1, 0.7])
+def test_no_class_gets_worse_and_its_mean_is_the_prevalence(method: str, prevalence: float) -> None:
+    """Scores of 20 classes of each prevalence: good ones, useless ones, ones turned round, and ones already calibrated."""
+    for seed in range(20):
+        draws = np.random.default_rng(seed)
+        targets = draws.random(500) < prevalence
+        lean = (2.0, 0.0, -1.0, 1.0)[seed % 4]
+        logits = lean * targets + draws.normal(size=500) + np.log(prevalence / (1 - prevalence)) * (seed % 3)
+        found = fit_class(_scored(logits, targets), 0, method)
+        row = found.row
+        assert row["ece_after"] <= row["ece_before"] + 1e-9
+        assert row["log_loss_after"] <= row["log_loss_before"] + 1e-9
+        assert row["mean_error_after"] <= row["mean_error_before"] + 1e-9
+        if row["method"] in ("platt", "isotonic"):
+            assert row["mean_after"] == pytest.approx(targets.mean(), abs=1e-6)
+        assert (row["method"] == method) == (row["reason"] == "")
+        assert (row["method"] == "none") == (found.fitted == {})
+        after = calibrated_column(logits.astype(np.float32), found.fitted)
+        assert np.array_equal(np.argsort(after, kind="stable"), np.argsort(logits.astype(np.float32), kind="stable"))
+
+
+@pytest.mark.parametrize(("positives", "got"), [(10, "isotonic"), (9, "platt"), (5, "platt"), (4, "temperature"), (0, "none")])
+def test_few_positive_patients_get_a_simpler_method(positives: int, got: str) -> None:
+    draws = np.random.default_rng(3)
+    targets = np.arange(400) < positives
+    found = fit_class(_scored(3 * (draws.normal(size=400) + targets), targets), 0, "isotonic")
+    assert found.row["method"] == got
+    if positives < 10:
+        assert f"isotonic: {positives} positive patients, fewer than 10" in found.row["reason"]
+
+
+def test_isotonic_is_scikit_learns_within_the_little_that_keeps_the_order() -> None:
+    draws = np.random.default_rng(0)
+    logits = draws.normal(size=3000).astype(np.float32)
+    targets = draws.random(3000) < 1 / (1 + np.exp(-2 * logits))
+    found = fit_class(_scored(logits, targets), 0, "isotonic")
+    reference = IsotonicRegression(out_of_bounds="clip").fit(logits, targets).predict(logits)
+    after = calibrated_column(logits, found.fitted).astype(float)
+    assert np.abs(1 / (1 + np.exp(-after)) - reference).max() < 0.03
+    assert found.row["ece_after"] < 0.005
+    assert found.row["ece_before"] > 0.05
+
+
+def test_calibrations_of_version_1_are_read(tmp_path: Path) -> None:
+    fitted = {"a": {"temperature": 2.0}, "b": {"logits": [-1.0, 1.0], "probabilities": [0.25, 0.75]}, "c": {}}
+    content = {"format": "cxrlt calibration", "version": 1, "method": "isotonic", "fitted": fitted, "errors": []}
+    (tmp_path / "old.json").write_text(json.dumps(content))
+    calibration = read_calibration(tmp_path / "old.json")
+    after = calibrated(np.array([[-1, 0, 3], [2, 0.5, 1]], dtype=np.float32), ["a", "b", "c"], calibration)
+    assert np.allclose(after, [[-0.5, 0, 3], [1, np.log(0.625 / 0.375), 1]])
 
 
 def test_what_is_written_and_shown(cxrlt: Run, files: tuple[Dataset, Predictions, Predictions], tmp_path: Path) -> None:
-    ended = cxrlt("calibrate", "val", "--json")
+    ended = cxrlt("calibrate", "val", "--json", "--method", "temperature")
     assert ended.code == 0, ended.err
     shown = {row["class"]: row for row in json.loads(ended.out)}
     content = json.loads((tmp_path / "calibrations/val-temperature.json").read_text())
-    assert (content["format"], content["method"]) == ("cxrlt calibration", "temperature")
+    assert (content["format"], content["version"], content["method"]) == ("cxrlt calibration", 2, "temperature")
+    assert content["errors"] == [shown[name] for name in CLASSES]
+    assert shown["Effusion"]["method"] == "temperature"
     assert content["fitted_on"] == {
         "name": "val", "images": 60, "runs": ["base"], "views": 8, "merge": "geomean", "split": "val",
     }  # fmt: skip
@@ -118,9 +169,10 @@ def test_what_is_written_and_shown(cxrlt: Run, files: tuple[Dataset, Predictions
     assert [Path(file["path"]).name for file in content["provenance"]["inputs"]] == ["val.parquet", "dataset.parquet"]
     told = cxrlt("info", "calibrations/val-temperature.json")
     assert told.code == 0, told.err
-    assert "5, 1 left as they are" in told.out
-    ended = cxrlt("calibrate", "val", "--overwrite")
+    assert f"5, {sum(not entry for entry in content['fitted'].values())} left as they are" in told.out
+    ended = cxrlt("calibrate", "val")
     assert "ECE before" in ended.out
+    assert (tmp_path / "calibrations/val-platt.json").is_file()
 
 
 def test_what_is_refused(cxrlt: Run, files: tuple[Dataset, Predictions, Predictions], tmp_path: Path) -> None:
@@ -141,12 +193,19 @@ def test_what_is_refused(cxrlt: Run, files: tuple[Dataset, Predictions, Predicti
     assert cxrlt("calibrate", "val").code == 0
     ended = cxrlt("calibrate", "val")
     assert ended.code == 2
-    assert "val-temperature.json exists" in ended.err
+    assert "val-platt.json exists" in ended.err
 
 
 @pytest.mark.parametrize(
     "entry",
-    [{"temperature": 0}, {"temperature": "warm"}, {"logits": [1, 0], "probabilities": [0.1, 0.2]}, {"logits": [0]}, [1]],
+    [
+        {"temperature": 0},
+        {"temperature": "warm"},
+        {"logits": [1, 0], "probabilities": [0.1, 0.2]},
+        {"logits": [0]},
+        [1],
+        {"temperature": 1, "bias": "x"},
+    ],
 )
 def test_damaged_calibrations(entry: object, tmp_path: Path) -> None:
     from cxrlt_cli.errors import UserError
@@ -161,7 +220,7 @@ def test_damaged_calibrations(entry: object, tmp_path: Path) -> None:
 def test_calibrated_predictions_can_be_read_again(
     tmp_path: Path, files: tuple[Dataset, Predictions, Predictions], cxrlt: Run
 ) -> None:
-    assert cxrlt("calibrate", "val").code == 0
+    assert cxrlt("calibrate", "val", "--method", "temperature").code == 0
     made = apply_calibration(files[2], read_calibration(tmp_path / "calibrations/val-temperature.json"))
     write_predictions(tmp_path / "predictions/after.parquet", made)
     assert np.array_equal(read_predictions(tmp_path / "predictions/after.parquet").logits, made.logits)

@@ -1,20 +1,10 @@
-"""Calibration error, temperature and isotonic steps: by hand, and against scikit-learn and a plain minimiser."""
+"""Calibration error and order-keeping logits: by hand, and against scikit-learn."""
 
 import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
-from sklearn.isotonic import IsotonicRegression
-from sklearn.metrics import log_loss
 
-from cxrlt_cli.metrics.calibration import (
-    BINS,
-    expected_calibration_error,
-    fit_isotonic,
-    fit_temperature,
-    isotonic_logits,
-    keeping_order,
-    sigmoid,
-)
+from cxrlt_cli.metrics.calibration import BINS, expected_calibration_error, isotonic_logits, keeping_order, sigmoid
 from cxrlt_cli.metrics.resampled_decisions import resample_calibration_error
 from cxrlt_cli.metrics.resampling import multiplicities
 
@@ -49,38 +39,9 @@ def test_error_in_resamples_is_that_of_repeated_rows() -> None:
             assert found[r, c] == pytest.approx(wanted, abs=1e-6, nan_ok=True)
 
 
-def test_temperature_is_found_again_and_is_the_best() -> None:
-    draws = np.random.default_rng(2)
-    honest = draws.normal(0, 2, 20000)
-    y = draws.random(20000) < sigmoid(honest)
-    found = fit_temperature(3 * honest, y)
-    assert found == pytest.approx(3, rel=0.05)
-    for other in (0.97 * found, 1.03 * found):
-        assert log_loss(y, sigmoid(3 * honest / found)) < log_loss(y, sigmoid(3 * honest / other))
-    assert fit_temperature(honest, np.zeros(20000)) == 1
-    assert fit_temperature(np.array([1.0, -1.0]), np.array([1, 0])) == pytest.approx(1 / 64)  # separable: as sure as allowed
-
-
-@pytest.mark.parametrize("decimals", [0, 1, 5])
-def test_isotonic_equals_scikit_learn(decimals: int) -> None:
-    for seed in range(10):
-        draws = np.random.default_rng(seed)
-        x = np.round(draws.normal(size=300), decimals)
-        y = (draws.random(300) < sigmoid(2 * x - 1)).astype(np.uint8)
-        places, values = fit_isotonic(x, y)
-        steps = IsotonicRegression(out_of_bounds="clip").fit(x, y).predict(x)
-        assert np.allclose(values, np.unique(np.round(steps, 12)), atol=1e-11)
-        assert np.allclose(places, [x[np.isclose(steps, value)].mean() for value in values])
-        assert (np.diff(places) > 0).all()
-        grid = np.linspace(-9, 9, 1801)
-        assert (np.diff(isotonic_logits(grid, places, np.clip(values, 1e-3, 1 - 1e-3))) > 0).all(), "it rises everywhere"
-
-
-def test_isotonic_by_hand() -> None:
-    places, values = fit_isotonic(np.array([1.0, 2, 3, 4]), np.array([0, 1, 0, 1]))
-    assert places.tolist() == [1, 2.5, 4]
-    assert values.tolist() == [0, 0.5, 1]
-    found = isotonic_logits(np.array([0.0, 1, 2.5, 3.25, 4, 5]), places, np.array([0.1, 0.5, 0.9]))
+def test_isotonic_logits_by_hand() -> None:
+    """Linear in probability between the points, rising by a tenth of the scores beyond them."""
+    found = isotonic_logits(np.array([0.0, 1, 2.5, 3.25, 4, 5]), np.array([1, 2.5, 4]), np.array([0.1, 0.5, 0.9]))
     low, high = np.log(0.1 / 0.9), np.log(0.9 / 0.1)
     assert np.allclose(found, [low - 0.1, low, 0, np.log(0.7 / 0.3), high, high + 0.1])
 

@@ -100,7 +100,7 @@ def test_an_evaluations_thresholds_subgroups_and_calibration_are_told(cxrlt: Run
     assert cxrlt(*evaluate, "--calibrate", "warm", "--name", "calibrated").code == 0
     html, _ = _report(cxrlt, workspace, "calibrated", "--mistakes", "0")
     metrics = json.loads((workspace / "evaluations/calibrated/metrics.json").read_text())
-    assert "Probabilities are calibrated by warm (temperature)" in html
+    assert "Probabilities are calibrated by warm (platt)" in html
     assert "Thresholds were chosen on" in html
     section = html.partition('id="thresholds"')[2].partition("</section>")[0]
     for row in metrics["per_class"]:
