@@ -1,7 +1,12 @@
 """What this process may use of the machine."""
 
 import ctypes
+import multiprocessing
 import os
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+
+from cxrlt_cli.console import warn
+from cxrlt_cli.errors import reason
 
 
 def cores() -> int:
@@ -23,3 +28,26 @@ def keep_memory() -> None:
     mallopt(most_mapped, 0)
     mallopt(trim_above, 2**31 - 1)
     mallopt(grow_by, 64 << 20)
+
+
+def refused_semaphores() -> str:
+    """Why processes cannot share a semaphore here, as where /dev/shm may not be written to; empty where they can."""
+    try:
+        multiprocessing.get_context("spawn").Semaphore()
+    except (OSError, NotImplementedError) as error:
+        return reason(error)
+    return ""
+
+
+def process_pool(count: int) -> Executor:
+    """A pool of processes; of threads, which is said, where processes cannot share a semaphore."""
+    refused = refused_semaphores()
+    if refused:
+        warn_of_threads(refused)
+        return ThreadPoolExecutor(count)
+    return ProcessPoolExecutor(count, multiprocessing.get_context("spawn"))
+
+
+def warn_of_threads(refused: str) -> None:
+    """Says that threads take the place of processes, and why."""
+    warn(f"no semaphore can be made in /dev/shm ({refused}): threads decode instead of processes, which is slower")

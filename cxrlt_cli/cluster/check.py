@@ -22,7 +22,7 @@ from cxrlt_cli.config.check import CheckConfig
 from cxrlt_cli.console import data
 from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.machine import cores
+from cxrlt_cli.machine import cores, refused_semaphores
 from cxrlt_cli.model.imagenet import imagenet_file
 from cxrlt_cli.text.encoders import find_encoder
 from cxrlt_cli.workspace import Workspace
@@ -125,6 +125,9 @@ def _shared_memory() -> Finding:
     path = Path("/dev/shm")  # noqa: S108 - asked about, not written to
     if not path.is_dir():
         return "warning", f"there is no {path}: NCCL needs it for several GPUs of one node"
+    refused = refused_semaphores()
+    if refused:
+        return "warning", f"no semaphore can be made in {path} ({refused}): cxrlt cache decodes in threads, slower"
     free = shutil.disk_usage(path).free
     found = f"{free / 1e9:.2f} GB free in {path}"
     return ("ok", found) if free >= _LEAST_SHARED else ("warning", f"{found}: several GPUs of one node need 0.25")

@@ -1,7 +1,5 @@
 """The hard set on disk: a table source, its label space, label texts and the true place of every finding."""
 
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +11,7 @@ from cxrlt_cli.demo.anatomy import new_patient, new_position
 from cxrlt_cli.demo.hard_findings import HARD_FINDINGS, Box, draw_hard
 from cxrlt_cli.demo.population import Visit
 from cxrlt_cli.demo.sources import write_csv
+from cxrlt_cli.machine import process_pool
 
 #: Each finding is this many times as frequent as the one before.
 HARD_TAIL = 0.79
@@ -82,7 +81,7 @@ def write_hard_source(folder: Path, images: int, size: int, seed: int, workers: 
     (folder / LABEL_SPACE).write_text("\n".join(_NAMES) + "\n")
     texts = [(finding.name, finding.prompt, finding.description) for finding in HARD_FINDINGS]
     write_csv(folder / LABEL_TEXTS, ["class", "prompt", "description"], texts)
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+    with process_pool(workers) as pool:
         boxes = list(pool.map(partial(_write, size=size), drawings, chunksize=16))
     places = [(drawing.image, *astuple(box)) for drawing, found in zip(drawings, boxes, strict=True) for box in found]
     write_csv(folder / BOXES, ["image_id", "class", "x", "y", "w", "h"], places)

@@ -1,9 +1,7 @@
 """Two made-up hospitals on disk: one in NIH's layout, one as a table of its own with other names and fewer labels."""
 
 import csv
-import multiprocessing
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +12,7 @@ from PIL import Image
 from cxrlt_cli.demo.anatomy import new_patient, new_position
 from cxrlt_cli.demo.findings import draw
 from cxrlt_cli.demo.population import USUAL_TAIL, Visit, visits
+from cxrlt_cli.machine import process_pool
 
 #: What hospital B calls the findings that it labels; it says nothing of the others, which its pictures show all the same.
 HOSPITAL_B_NAMES = {
@@ -47,7 +46,7 @@ def write_sources(folder: Path, images: int, size: int, seed: int, workers: int,
     of_a = visits(round(images * _SHARE_OF_A), rng, tail)
     of_b = visits(images - len(of_a), rng, tail)
     pictures = [*_hospital_a(folder / "hospital-a", of_a, rng, seed), *_hospital_b(folder / "hospital-b", of_b, rng, seed)]
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+    with process_pool(workers) as pool:
         list(pool.map(partial(_write, size=size), pictures, chunksize=16))
     cut = pictures[len(_ODD_FORMS)].path
     cut.write_bytes(cut.read_bytes()[:2000])

@@ -1,14 +1,16 @@
-"""Processes that decode. They write pixels to the image file themselves: nothing but row numbers crosses a process border."""
+"""Workers that decode: processes, or threads. They write pixels to the image file themselves: only row numbers are sent."""
 
 import multiprocessing
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -17,13 +19,14 @@ import numpy as np
 from cxrlt_cli.artifacts.image_file import Layout
 from cxrlt_cli.artifacts.image_pixels import PixelWriter
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.machine import cores
+from cxrlt_cli.machine import cores, refused_semaphores, warn_of_threads
 from cxrlt_cli.preprocess.image_hashes import hashes_of
 from cxrlt_cli.preprocess.remarks import Remark
 from cxrlt_cli.preprocess.settings import PixelSettings, make_square
 from cxrlt_cli.preprocess.unreadable import UnreadableImageError
 
 _BLOCK = 16  # images a task: long enough to hide the queue, short enough to share out evenly
+_FEW = 128  # images that are decoded before processes have started
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ def decode_rows(layout: Layout, settings: PixelSettings, work: Work, workers: in
         layout: the image file.
         settings: how pixels are made.
         work: the rows to fill, and what gives the files of some of them.
-        workers: processes; 0 for one a core.
+        workers: processes; 0 for one a core. Threads for few images, and where the machine allows no semaphores.
 
     Yields:
         What became of a block of rows, as blocks finish. Their pixels are written but may not be on the disk yet.
@@ -66,18 +69,17 @@ def decode_rows(layout: Layout, settings: PixelSettings, work: Work, workers: in
     parts = (rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK))
     blocks = (list(zip(part.tolist(), files_of(part), strict=True)) for part in parts)
     count = min(workers or cores(), -(-len(rows) // _BLOCK)) or 1
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(count, context, initializer=_start, initargs=(layout, settings, os.getpid()))
     waiting: set[Future[list[Decoded]]] = set()
     try:
-        for block in blocks:
-            waiting.add(pool.submit(_decode, block))
-            if len(waiting) >= 3 * count:  # a bounded queue: memory does not grow with the number of images
+        with _workers(count, layout, settings, few=len(rows) <= _FEW) as (pool, decode):
+            for block in blocks:
+                waiting.add(pool.submit(decode, block))
+                if len(waiting) >= 3 * count:  # a bounded queue: memory does not grow with the number of images
+                    finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                    yield from (future.result() for future in finished)
+            while waiting:
                 finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in finished)
-        while waiting:
-            finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in finished)
     except BrokenProcessPool as error:
         hint = "most often memory ran out: give fewer --workers, and --resume to go on"
         raise UserError("a decoding process was killed", hint) from error
@@ -85,8 +87,30 @@ def decode_rows(layout: Layout, settings: PixelSettings, work: Work, workers: in
         raise UserError(
             f"pixels cannot be written to {layout.path}: {error}", "see whether the disk is full; --resume goes on"
         ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
+
+
+#: Decodes a block of rows.
+_Decode = Callable[[list[tuple[int, ImageFile]]], list[Decoded]]
+
+
+@contextmanager
+def _workers(count: int, layout: Layout, settings: PixelSettings, few: bool) -> Iterator[tuple[Executor, _Decode]]:
+    """A pool, and what its workers do: processes, unless there are few images or the machine allows no semaphores."""
+    refused = "" if few else refused_semaphores()
+    if refused:
+        warn_of_threads(refused)
+    with ExitStack() as held:
+        pool: Executor
+        decode: _Decode
+        if few or refused:
+            writer = PixelWriter(layout)
+            held.callback(writer.close)
+            pool, decode = ThreadPoolExecutor(count), partial(_decode_block, writer, settings)
+        else:
+            context = multiprocessing.get_context("spawn")
+            pool, decode = ProcessPoolExecutor(count, context, _start, (layout, settings, os.getpid())), _decode
+        held.callback(pool.shutdown, cancel_futures=True)
+        yield pool, decode
 
 
 _writer: PixelWriter
@@ -110,13 +134,17 @@ def _end_with(parent: int) -> None:
 
 
 def _decode(block: list[tuple[int, ImageFile]]) -> list[Decoded]:
-    return [_decode_one(row, file) for row, file in block]
+    return _decode_block(_writer, _settings, block)
 
 
-def _decode_one(row: int, file: ImageFile) -> Decoded:
+def _decode_block(writer: PixelWriter, settings: PixelSettings, block: list[tuple[int, ImageFile]]) -> list[Decoded]:
+    return [_decode_one(writer, settings, row, file) for row, file in block]
+
+
+def _decode_one(writer: PixelWriter, settings: PixelSettings, row: int, file: ImageFile) -> Decoded:
     try:
-        square = make_square(file.path, _settings, file.inverted)
+        square = make_square(file.path, settings, file.inverted)
     except UnreadableImageError as error:
         return Decoded(row, str(error))
-    _writer.write(row, square.pixels, hashes_of(square.pixels))
+    writer.write(row, square.pixels, hashes_of(square.pixels))
     return Decoded(row, "", square.remarks)

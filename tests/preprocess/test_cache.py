@@ -1,6 +1,7 @@
 """`cxrlt cache` as a command: what is left on disk, after success, bad input and kills."""
 
 import csv
+import json
 from pathlib import Path
 
 import h5py
@@ -155,3 +156,27 @@ def test_pictures_that_a_column_calls_inverted_are_turned_round(cxrlt: Run, pict
     plain = [read_square(pictures / file, PixelSettings(32, "stretch")) for file in source.table["file"][:2]]
     assert np.abs(stored[0].astype(int) - (255 - plain[0].astype(int))).max() <= 1
     assert (stored[1] == plain[1]).all()
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), FileNotFoundError(2, "No such file or directory")])
+def test_without_semaphores_threads_decode(
+    error: OSError, cxrlt: Run, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where /dev/shm may not be written to."""
+
+    def refuse(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("multiprocessing.synchronize._multiprocessing.SemLock", refuse)
+    monkeypatch.setattr("cxrlt_cli.preprocess.decode_workers._FEW", 8)
+    ended = cxrlt(*_cache(pictures))
+    assert ended.code == 0, ended.err
+    assert f"no semaphore can be made in /dev/shm ({error})" in ended.err
+    source = read_source_table(tmp_path / "images/pictures.parquet")
+    stored = ImageReader(tmp_path / "images/pictures.h5").read(source.table["row"].to_numpy())
+    assert len(stored) == 96
+    for row, file in enumerate(source.table["file"]):
+        assert (stored[row] == read_square(pictures / file, PixelSettings(32))).all()
+    assert (
+        f"no semaphore can be made in /dev/shm ({error})" in json.loads(cxrlt("check", "--json").out)["shared memory"]["found"]
+    )
