@@ -24,7 +24,11 @@ class EmbedLabelsConfig:
     label_space: str = flag(
         "all", "all (every class of every built-in label space), one of these by name, dataset, or a file with a class a line."
     )
-    texts: Path | None = flag(None, "Texts of the labels: a CSV with the columns class,prompt,description [default: built in]")
+    texts: Path | None = flag(
+        None,
+        "Texts of the labels: a CSV with the columns class,prompt,description [default: built in; the name of a class where "
+        "there is no text of it]",
+    )
     text: Literal["both", "prompt", "description"] = flag("both", "What is encoded; both: 'prompt. description'.")
     output: Path | None = flag(None, "The embeddings to write [default: label_embeddings.parquet]")
     overwrite: bool = flag(False, "Replace existing embeddings.", name="--overwrite")

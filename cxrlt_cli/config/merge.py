@@ -12,6 +12,9 @@ from cxrlt_cli.options import flag
 _MISSING = ("absent", "ignore", "pseudo")
 _UNCERTAIN = ("ignore", "negative", "positive", "soft:LOW-HIGH")
 
+#: The label space that has the labels of the sources, and no other.
+OF_SOURCES = "sources"
+
 #: Field -> its policies, and the one where none is given; `blank` follows `missing`.
 _POLICIES = {
     "missing": (_MISSING, "absent"),
@@ -35,8 +38,8 @@ class MergeConfig:
     )
     label_space: str = flag(
         "",
-        "chestxray14 (14), chexpert (14), cxr-lt-2023 (26), cxr-lt-2024 (40), cxr-lt-2026 (30) … or a file with a class a line "
-        "[default: chestxray14 where every source is of that kind, else cxr-lt-2023]",
+        "chestxray14 (14), chexpert (14), cxr-lt-2023 (26), cxr-lt-2024 (40), cxr-lt-2026 (30) …, a file with a class a line, "
+        "or sources: the labels of the sources [default: chestxray14 where every source is of that kind, else cxr-lt-2023]",
     )
     missing: tuple[str, ...] = flag(
         (),
@@ -69,8 +72,12 @@ class MergeConfig:
     )
     hierarchy: bool = flag(False, "A positive finding makes those positive that it is a kind of.", name="--hierarchy")
     map: tuple[str, ...] = flag(
-        (), 'A label by another name: "OLD=NEW", or "OLD=" to leave it out; may be repeated.', metavar="OLD=NEW"
+        (),
+        'The class of a label: "LABEL=CLASS", or "LABEL=" to leave it out; or a CSV with the columns source,label,class. A CSV '
+        "that is not there is written, with the labels that no label space knows, to be filled in; may be repeated.",
+        metavar="LABEL=CLASS|FILE.csv",
     )
+    unknown: Literal["refuse", "leave-out"] = flag("refuse", "Labels that no label space knows: an error, or left out.")
     split: str = flag("70,10,20", "Percent of patients for train, val, test, where no official list decides.")
     train_only: tuple[str, ...] = flag(
         (),
@@ -90,8 +97,12 @@ class MergeConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 1 << 63:
             raise UserError(f"--seed {self.seed} is not within 0 … 2^63 - 1", "any whole number of that range will do")
-        if any("=" not in pair or not pair.partition("=")[0].strip() for pair in self.map):
-            raise UserError(f"--map {self.map} is not OLD=NEW", 'as in --map "Heart enlarged=Cardiomegaly", or --map "Code 7="')
+        for text in self.map:
+            if not (text.partition("=")[0].strip() if "=" in text else text.endswith(".csv")):
+                raise UserError(
+                    f"--map {text!r} is neither LABEL=CLASS nor the name of a CSV",
+                    'as in --map "Heart enlarged=Cardiomegaly", --map "Code 7=" or --map labels.csv',
+                )
         for name in _POLICIES:
             _refuse_unknown_policies(name, getattr(self, name))
         self._refuse_pseudo_without_scores()
@@ -121,9 +132,14 @@ class MergeConfig:
         return [text.partition("=")[0] for name in _POLICIES for text in getattr(self, name) if "=" in text]
 
     @property
-    def renamed(self) -> dict[str, str]:
-        """Old name -> new name, empty to leave it out."""
-        return {old.strip(): new.strip() for old, _, new in (pair.partition("=") for pair in self.map)}
+    def map_pairs(self) -> dict[str, str]:
+        """Label -> class, empty to leave it out."""
+        return {label.strip(): name.strip() for label, equals, name in (text.partition("=") for text in self.map) if equals}
+
+    @property
+    def map_files(self) -> list[Path]:
+        """The CSVs of `--map`."""
+        return [Path(text) for text in self.map if "=" not in text]
 
     @property
     def threshold(self) -> tuple[float, float] | None:

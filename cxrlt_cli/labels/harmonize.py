@@ -1,5 +1,6 @@
 """One source's labels in the label space of the dataset, and what its policies made of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,6 @@ from cxrlt_cli.console import data, say, shortened, table
 from cxrlt_cli.errors import listed
 from cxrlt_cli.labels.cached_sources import CachedSource
 from cxrlt_cli.labels.policies import UNCERTAIN, Policy, soft_targets, to_targets
-from cxrlt_cli.labels.spaces import map_labels
 
 
 @dataclass(frozen=True)
@@ -30,18 +30,24 @@ class Harmonized:
     effect: dict[str, Any]
 
 
-def harmonize(source: CachedSource, classes: list[str], renamed: dict[str, str], policy: Policy, seed: int) -> Harmonized:
-    """Maps a source's labels and applies its policy; prints every mapping with its counts.
+def harmonize(
+    source: CachedSource, classes: list[str], mapping: Mapping[str, str | None], policy: Policy, seed: int
+) -> Harmonized:
+    """Brings a source's labels into the label space and applies its policy; prints every mapping with its counts.
 
-    Raises:
-        UserError: a label that no vocabulary knows, or two that are one class.
+    Args:
+        source: the cached source.
+        classes: the label space.
+        mapping: label of the source -> class, None where it is left out (`labels.label_map`).
+        policy: of the source.
+        seed: decides soft targets.
     """
     published = source.table
-    mapping = map_labels(published.classes, classes, renamed)
     labels = np.full((len(published.labels), len(classes)), BLANK, dtype=np.int8)
-    for column, target in enumerate(mapping.values()):
-        if target is not None:
-            labels[:, classes.index(target)] = published.labels[:, column]
+    several = _labels_of_classes(mapping)
+    for target, names in several.items():
+        columns = [published.classes.index(name) for name in names]
+        labels[:, classes.index(target)] = _union(published.labels[:, columns])
     lacking = np.array([name not in mapping.values() for name in classes])
     targets, label_mask = to_targets(labels, lacking, policy)
     soft = None
@@ -57,7 +63,28 @@ def harmonize(source: CachedSource, classes: list[str], renamed: dict[str, str],
         "uncertain": {"policy": policy.uncertain, "labels": int((labels == UNCERTAIN).sum())},
     }
     _report(source, mapping, effect)
+    joined = [f"{target} ({', '.join(names)})" for target, names in several.items() if len(names) > 1]
+    if joined:
+        say(f"{source.name}: several labels are one class, 1 where one of them is 1: {listed(joined, _MOST)}")
     return Harmonized(targets, label_mask, soft, effect)
+
+
+def _labels_of_classes(mapping: Mapping[str, str | None]) -> dict[str, list[str]]:
+    """Class -> the labels that are it."""
+    found: dict[str, list[str]] = {}
+    for label, target in mapping.items():
+        if target is not None:
+            found.setdefault(target, []).append(label)
+    return found
+
+
+_STRENGTH = np.array([0, BLANK, UNCERTAIN, 1], dtype=np.int8)  # of labels that are one class, the last of these counts
+
+
+def _union(labels: np.ndarray) -> np.ndarray:
+    """(N,) of (N, L) labels that are one class: 1 where one is 1, else -1 where one is -1, else BLANK where one is, else 0."""
+    rank = np.argsort(_STRENGTH)[labels - _STRENGTH.min()]
+    return np.asarray(_STRENGTH[rank.max(axis=1)])
 
 
 _MOST = 40  # names in a line
@@ -70,7 +97,7 @@ _BECOMES = {
 }
 
 
-def _report(source: CachedSource, mapping: dict[str, str | None], effect: dict[str, Any]) -> None:
+def _report(source: CachedSource, mapping: Mapping[str, str | None], effect: dict[str, Any]) -> None:
     labels = source.table.labels
     counts = [(labels == value).sum(axis=0) for value in (1, 0, UNCERTAIN, BLANK)]
     rows = [

@@ -13,13 +13,14 @@ from cxrlt_cli.artifacts.dataset import FORMAT, Dataset, write_dataset
 from cxrlt_cli.artifacts.files import clear_unfinished, exclusive, refuse_existing
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.tables import refuse_other_table
-from cxrlt_cli.config.merge import MergeConfig
+from cxrlt_cli.config.merge import OF_SOURCES, MergeConfig
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed, nearest
 from cxrlt_cli.labels.cached_sources import CachedSource, read_sources
 from cxrlt_cli.labels.cross_split_duplicates import without_same_pictures
 from cxrlt_cli.labels.harmonize import Harmonized, harmonize
 from cxrlt_cli.labels.hierarchy import Implied, imply_parents
+from cxrlt_cli.labels.label_map import LabelMap, classes_of, map_sources, read_label_map
 from cxrlt_cli.labels.merge_report import report_dataset, report_implied
 from cxrlt_cli.labels.policies import Policy, of_evaluation
 from cxrlt_cli.labels.pseudo import pseudo_labels
@@ -57,20 +58,24 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> None:
     """Merges cached sources into a dataset.
 
     Raises:
-        UserError: no sources, pixels that are not there or were made otherwise, labels that nothing knows, an image id
+        UserError: no sources, pixels that are not there or were made otherwise, labels that no label space knows, an image id
             twice, a patient or a picture in two splits, an existing output.
     """
     path = config.output or workspace.dataset
     refuse_existing(path, config.overwrite)
     refuse_other_table(path, FORMAT)
+    label_map = read_label_map(config.map_pairs, config.map_files)
     with exclusive(path.with_name(f".{path.name}.lock")):
         clear_unfinished(path)
         sources = read_sources(config, workspace)
         _refuse_idle_names(config, sources)
+        labels = {source.name: source.table.classes for source in sources}
         space = config.label_space or _usual_space(sources)
-        classes = read_space(space)
+        classes = classes_of(labels, label_map) if space == OF_SOURCES else read_space(space)
+        _warn_of_idle_rows(label_map, labels)
+        mappings = map_sources(labels, classes, label_map, config.unknown == "leave-out")
         policies = {source.name: _policy(config, source.name) for source in sources}
-        parts = [harmonize(source, classes, config.renamed, policies[source.name], config.seed) for source in sources]
+        parts = [harmonize(source, classes, mappings[source.name], policies[source.name], config.seed) for source in sources]
         rows = _concatenated(sources, parts, path.parent)
         rows, implied = _with_parents(rows, classes) if config.hierarchy else (rows, [])
         rows = rows.only(_without_duplicates(rows.table, config.duplicate_ids))
@@ -83,7 +88,7 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> None:
             "implied": [asdict(entry) for entry in implied],
             "counts": {name: int(count) for name, count in zip(classes, rows.targets.sum(axis=0), strict=True)},
             "left_out": sum(len(source.table.table) for source in sources) - len(rows.table),
-            "provenance": record(saved(config), _inputs(config, workspace, sources)),
+            "provenance": record(saved(config), [*_inputs(config, workspace, sources), *label_map.files]),
         }
         soft = _soft_targets(config, rows, classes, policies)
         dataset = Dataset(rows.table, classes, rows.targets, rows.label_mask, sources[0].settings, header, path, soft)
@@ -138,11 +143,21 @@ def _refuse_idle_names(config: MergeConfig, sources: list[CachedSource]) -> None
                 f"{name!r} has a policy, but is not merged{nearest(name, names)}", f"merged are: {', '.join(names)}"
             )
     labels = {label for source in sources for label in source.table.classes}
-    for old in config.renamed:
+    for old in config.map_pairs:
         if old not in labels:
             raise UserError(
                 f"--map: no source has a label {old!r}{nearest(old, labels)}", f"they have: {', '.join(sorted(labels))}"
             )
+
+
+def _warn_of_idle_rows(label_map: LabelMap, labels: dict[str, list[str]]) -> None:
+    """Rows of a label map may be of sources that this merge leaves out; where they are not, they were mistyped."""
+    named = {(source, label) for source, names in labels.items() for label in names} | {
+        ("", label) for names in labels.values() for label in names
+    }
+    idle = [f"{source or 'every source'}: {label}" for source, label in label_map.classes if (source, label) not in named]
+    if idle:
+        warn(f"{len(idle)} rows of --map name a source or label that is not merged: {listed(idle)}")
 
 
 def _concatenated(sources: list[CachedSource], parts: list[Harmonized], folder: Path) -> _Rows:

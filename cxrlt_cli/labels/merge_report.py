@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from cxrlt_cli.artifacts.dataset import Dataset
+from cxrlt_cli.config.merge import OF_SOURCES
 from cxrlt_cli.console import data, say, shortened, table, warn
 from cxrlt_cli.errors import listed
 from cxrlt_cli.labels.hierarchy import Implied
@@ -32,7 +33,10 @@ def report_dataset(dataset: Dataset, shares: tuple[float, float, float]) -> None
     data(table(header, [*rows, ["images", *images, "", "", ""], ["patients", *patients, "", "", ""]]))
     nowhere = [dataset.classes[c] for c in order if not counts[:, c].any()]
     if nowhere:
-        warn(f"no positive anywhere: {listed(nowhere, _MOST)}")
+        fewer = (
+            "" if dataset.header["label_space"] == OF_SOURCES else " (--label-space sources has only what the sources label)"
+        )
+        warn(f"no positive anywhere: {listed(nowhere, _MOST)}{fewer}")
     for index, name in enumerate(SPLITS):
         if shares[index] and not int(images[index]):
             warn(f"no patient in {name}, of which --split asks for {shares[index]:.0%}: see the official lists, or --split")

@@ -5,7 +5,7 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
-from cxrlt_cli.errors import UserError, listed, nearest
+from cxrlt_cli.errors import UserError, nearest
 
 _HERE = Path(__file__).parent
 
@@ -78,36 +78,3 @@ def _checked(classes: list[str], path: Path) -> list[str]:
             )
         seen[canonical(name)] = name
     return classes
-
-
-def map_labels(source_classes: list[str], space: list[str], renamed: dict[str, str]) -> dict[str, str | None]:
-    """Which class of a label space each label of a source is.
-
-    Args:
-        source_classes: label names as published.
-        space: classes.
-        renamed: what the user said: label -> other name, empty to leave it out.
-
-    Returns:
-        Label -> class, None for a label that the space does not have.
-
-    Raises:
-        UserError: a label that no vocabulary knows, naming the nearest, or two labels that are one class.
-    """
-    class_of = {canonical(name): name for name in space}
-    known = {canonical(name) for name in known_names()}
-    mapping: dict[str, str | None] = {}
-    for name in source_classes:
-        meant = renamed.get(name, name)
-        if meant and canonical(meant) not in class_of and canonical(meant) not in known:
-            raise UserError(
-                f"no label space knows {meant!r}{nearest(meant, [*space, *known_names()])}",
-                f'say what it is: --map "{name}=CLASS", or --map "{name}=" leaves it out; or --label-space FILE with your own',
-            )
-        mapping[name] = class_of.get(canonical(meant)) if meant else None
-    targets = [target for target in mapping.values() if target]
-    twice = {target for target in targets if targets.count(target) > 1}
-    if twice:
-        both = [name for name, target in mapping.items() if target in twice]
-        raise UserError(f"{listed(both)} are one class: {listed(sorted(twice))}", f'leave out one of them: --map "{both[-1]}="')
-    return mapping

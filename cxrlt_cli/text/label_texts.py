@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from cxrlt_cli.artifacts.csv_rows import CsvRow, csv_rows
+from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.labels.spaces import canonical
 
@@ -23,7 +24,9 @@ class LabelText:
     description: str
 
     def text(self, use: Use) -> str:
-        """What is encoded: the prompt, the description, or `prompt. description`."""
+        """What is encoded: the prompt, the description, or `prompt. description`; the prompt alone without a description."""
+        if not self.description:
+            return self.prompt
         return f"{self.prompt}. {self.description}" if use == "both" else getattr(self, use)
 
 
@@ -57,15 +60,25 @@ def _row(path: Path, row: CsvRow, columns: list[int]) -> LabelText:
 def texts_for(classes: list[str], texts: list[LabelText], path: Path) -> list[LabelText]:
     """The text of each class, by its own name or else by a name that means the same.
 
+    A class without a text among the built-in ones gets its name as prompt; a warning names these.
+
+    Args:
+        classes: class names.
+        texts: the texts of `path`.
+        path: where they are from.
+
     Raises:
-        UserError: a class has no text.
+        UserError: a class has no text in a file of the user.
     """
     own = {text.name: text for text in texts}
     same = {canonical(text.name): text for text in texts}
     absent = [name for name in classes if name not in own and canonical(name) not in same]
+    if absent and path != BUILT_IN:
+        raise UserError(f"{path} has no text for {listed(absent)}", "add a row for each of them to the file of --texts")
     if absent:
-        raise UserError(
-            f"{path} has no text for {listed(absent)}",
-            f"give them in a CSV with the columns {','.join(_COLUMNS)}: --texts FILE",
+        warn(
+            f"{len(absent)} classes have no built-in text, their names are encoded: {listed(absent, 20)}; "
+            f"--texts FILE gives texts (a CSV with the columns {','.join(_COLUMNS)})"
         )
-    return [own.get(name) or same[canonical(name)] for name in classes]
+    named = {name: LabelText(name, name.replace("_", " "), "") for name in absent}
+    return [own.get(name) or same.get(canonical(name)) or named[name] for name in classes]

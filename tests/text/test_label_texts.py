@@ -26,6 +26,13 @@ def test_a_users_file_and_names_that_mean_the_same(tmp_path: Path) -> None:
     assert "--texts" in caught.value.hint
 
 
+def test_a_class_without_a_built_in_text_is_encoded_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    texts = texts_for(["Rib_notch", "Effusion"], read_label_texts(BUILT_IN), BUILT_IN)
+    assert [texts[0].text(use) for use in ("both", "prompt", "description")] == ["Rib notch"] * 3
+    assert texts[1].prompt == "pleural effusion"
+    assert "1 classes have no built-in text, their names are encoded: Rib_notch" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
