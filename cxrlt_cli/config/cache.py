@@ -9,10 +9,10 @@ from cxrlt_cli.errors import UserError, nearest
 from cxrlt_cli.options import flag
 from cxrlt_cli.workspace import checked_name
 
-KINDS = ("mimic-cxr-lt", "chestxray14", "chexpert", "padchest-lt", "vindr-cxr", "table")
+KINDS = ("mimic-cxr-lt", "chestxray14", "chexpert", "padchest", "padchest-lt", "vindr-cxr", "table")
 _TABLE_ONLY = (
     "images", "image_column", "path_column", "patient_column", "study_column", "view_column", "sex_column", "age_column",
-    "split_column", "invert_column", "label_columns",
+    "split_column", "invert_column", "label_columns", "label_column", "separator", "values",
 )  # fmt: skip
 
 
@@ -26,8 +26,8 @@ class CacheConfig:
 
     source: str = flag(
         "",
-        "What to read: mimic-cxr-lt=, chestxray14=, chexpert=, padchest-lt= or vindr-cxr=FOLDER as published, or table=FILE "
-        "(CSV or Parquet).",
+        "What to read: mimic-cxr-lt=, chestxray14=, chexpert=, padchest=, padchest-lt= or vindr-cxr=FOLDER as published, or "
+        "table=FILE (CSV or Parquet).",
         metavar="KIND=PATH",
     )
     labels: Path | None = flag(
@@ -60,6 +60,18 @@ class CacheConfig:
         "table: the label columns, separated by commas, or the name of a label space; values 1, 0, -1, blank.",
         metavar="A,B,C",
     )
+    values: str = flag(
+        "",
+        "table: what other words in the label columns mean, as in YES=1,NO=0,HEDGE=-1; WORD= is unknown.",
+        metavar="WORD=LABEL,…",
+    )
+    label_column: str = flag(
+        "",
+        "table: instead of --label-columns, one column that names the labels of an image: Atelectasis|Effusion, or a list as "
+        "in ['atelectasis', 'effusion']; a label that is not named is 0, a blank cell unknown.",
+        metavar="COLUMN",
+    )
+    separator: str = flag("|", "table: what separates the labels in --label-column; a list needs none.")
     workers: int = flag(0, "Processes that decode [default: one for each core this process may use]", free=True)
     resume: bool = flag(
         False, "Go on with an unfinished cache where there is one; retry what failed.", name="--resume", free=True
@@ -76,19 +88,41 @@ class CacheConfig:
             raise UserError("--resume and --overwrite exclude each other", "--resume goes on, --overwrite begins again")
         if self.workers < 0:
             raise UserError(f"--workers {self.workers} is negative", "0 takes one for each core")
-        self.part  # noqa: B018 - checked before any work
+        self.part, self.value_labels  # noqa: B018 - checked before any work
         checked_name(self.artifact_name)
         self._refuse_options_of_the_other_kind()
 
     def _refuse_options_of_the_other_kind(self) -> None:
         if self.kind == "table":
-            if self.labels:
-                raise UserError("--labels is for published sources", "a table is its own: --source table=FILE")
+            self._refuse_unlike_table_options()
             return
         given = [name for name in _TABLE_ONLY if getattr(self, name) != type(self).__dataclass_fields__[name].default]
         if given:
             flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
             raise UserError(f"{flags}: only for --source table=FILE", f"{self.kind} is read as it is published")
+
+    def _refuse_unlike_table_options(self) -> None:
+        if self.labels:
+            raise UserError("--labels is for published sources", "a table is its own: --source table=FILE")
+        if self.label_column and (self.label_columns or self.values):
+            raise UserError(
+                "--label-column names the labels of an image in one column: --label-columns and --values do not go with it",
+                "give --label-column, or --label-columns",
+            )
+        if not self.separator or (self.separator != "|" and not self.label_column):
+            raise UserError(f"--separator {self.separator!r} needs --label-column", "it separates the labels in that column")
+
+    @property
+    def value_labels(self) -> dict[str, str]:
+        """Word in lower case -> 1, 0, -1, or empty for unknown. Raises UserError where `--values` does not say that."""
+        pairs = [pair.rpartition("=") for pair in self.values.split(",") if self.values]
+        found = {word.strip().casefold(): label.strip() for word, _, label in pairs}
+        if len(found) < len(pairs) or "" in found or not set(found.values()) <= {"1", "0", "-1", ""}:
+            raise UserError(
+                f"--values {self.values!r} is not WORD=LABEL,… with each word once and labels 1, 0, -1 or nothing",
+                "as in --values YES=1,NO=0,HEDGE=-1",
+            )
+        return found
 
     @property
     def kind(self) -> str:

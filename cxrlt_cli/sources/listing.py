@@ -145,8 +145,14 @@ def label_columns(table: pd.DataFrame, others: Iterable[str], path: Path, hint: 
     return found
 
 
-def labels_of(table: pd.DataFrame, classes: list[str], path: Path) -> np.ndarray:
+def labels_of(table: pd.DataFrame, classes: list[str], path: Path, words: Mapping[str, str] | None = None) -> np.ndarray:
     """(N, C) int8 of label columns: 1, 0, -1 (uncertain) and BLANK, written as integers or as 1.0.
+
+    Args:
+        table: has a column a class.
+        classes: its label columns.
+        path: the table's file, for messages.
+        words: what other words mean: the word in lower case -> 1, 0, -1, or empty for BLANK.
 
     Raises:
         UserError: any other value; column, row and value are named.
@@ -155,13 +161,18 @@ def labels_of(table: pd.DataFrame, classes: list[str], path: Path) -> np.ndarray
     for column, name in enumerate(classes):
         codes, distinct = pd.factorize(table[name], use_na_sentinel=False)  # a few values, however long the table
         values = pd.Series(distinct)
-        blank = values.isna().to_numpy() | (values.astype(str).str.strip() == "").to_numpy()
-        numbers = pd.to_numeric(values.where(~blank), errors="coerce").to_numpy(dtype=float)
+        texts = values.astype(str).str.strip()
+        texts = texts.str.casefold().map(words).fillna(texts) if words else texts
+        blank = values.isna().to_numpy() | (texts == "").to_numpy()
+        numbers = pd.to_numeric(texts.where(~blank), errors="coerce").to_numpy(dtype=float)
         wrong = ~blank & ~np.isin(numbers, (-1.0, 0.0, 1.0))
         if wrong.any():
             row = int(np.flatnonzero(wrong[codes])[0])
             value = table[name].iloc[row]
-            raise UserError(f"{path}, column {name!r}, row {row + 1}: {value!r} is not a label", "labels are 1, 0, -1 or blank")
+            hint = "labels are 1, 0, -1 or blank"
+            if words is not None:
+                hint += f"; --values says what words mean, as in {','.join(f'{word}=…' for word in texts[wrong][:5])}"
+            raise UserError(f"{path}, column {name!r}, row {row + 1}: {value!r} is not a label", hint)
         labels[:, column] = np.where(blank, BLANK, np.nan_to_num(numbers)).astype(np.int8)[codes]
     return labels
 

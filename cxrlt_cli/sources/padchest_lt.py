@@ -68,14 +68,14 @@ def read_padchest_lt(folder: Path, labels: Path | None) -> Listing:
     refuse_duplicates(table["ImageID"], path)
     classes = label_columns(table, _OWN, path, "take the training table of CXR-LT 2026: others have no labels")
     known, tables = _with_exact(table, path, [folder, path.parent])
-    files, unlisted = _files(folder, table["ImageID"])
+    files, unlisted = picture_files(folder, table["ImageID"])
     columns = {
         "image_id": table["ImageID"],
         "patient_id": _patients(known, tables[-1]),
         "study_id": optional(known, "StudyID"),
         "view": optional(known, "Projection"),
         "sex": optional(known, "PatientSex_DICOM"),
-        "age": ages((_years(table["StudyDate_DICOM"]) - _years(optional(known, "PatientBirth"))).rename("age"), tables[-1]),
+        "age": ages((years_of(table["StudyDate_DICOM"]) - years_of(optional(known, "PatientBirth"))).rename("age"), tables[-1]),
         "official_split": splits_of(optional(table, "split"), path),
         "file": files,
     }
@@ -131,12 +131,12 @@ def _is_short(text: str) -> bool:
     return text.isdecimal() and len(text) <= _DIGITS
 
 
-def _years(dates: pd.Series) -> pd.Series:
+def years_of(dates: pd.Series) -> pd.Series:
     """The year that a date (20100307, 1938, 1938.0) begins with."""
     return pd.to_numeric(dates.str[:4], errors="coerce").astype(float)
 
 
-def _files(folder: Path, names: pd.Series) -> tuple[pd.Series, int]:
+def picture_files(folder: Path, names: pd.Series) -> tuple[pd.Series, int]:
     """Where each image is expected, and how many pictures no row names. Numbered folders are listed: no table says which."""
     numbered = [path for path in sorted(folder.iterdir()) if path.name.isdecimal() and path.is_dir()]
     if not numbered:

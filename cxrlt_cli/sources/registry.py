@@ -8,6 +8,7 @@ from cxrlt_cli.sources.chestxray14 import read_chestxray14
 from cxrlt_cli.sources.chexpert import read_chexpert
 from cxrlt_cli.sources.listing import Listing
 from cxrlt_cli.sources.mimic_cxr_lt import read_mimic_cxr_lt
+from cxrlt_cli.sources.padchest import read_padchest
 from cxrlt_cli.sources.padchest_lt import read_padchest_lt
 from cxrlt_cli.sources.table import TableColumns, read_table_source
 from cxrlt_cli.sources.vindr_cxr import read_vindr_cxr
@@ -16,6 +17,7 @@ _PUBLISHED = {
     "mimic-cxr-lt": read_mimic_cxr_lt,
     "chestxray14": read_chestxray14,
     "chexpert": read_chexpert,
+    "padchest": read_padchest,
     "padchest-lt": read_padchest_lt,
     "vindr-cxr": read_vindr_cxr,
 }
@@ -40,6 +42,9 @@ def _columns(config: CacheConfig) -> TableColumns:
         split=config.split_column,
         inverted=config.invert_column,
         labels=_label_columns(config.label_columns),
+        values=config.value_labels,
+        texts=config.label_column,
+        separator=config.separator,
     )
 
 

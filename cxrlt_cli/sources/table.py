@@ -1,9 +1,11 @@
 """Any CSV or Parquet table with a row an image: the columns are named by options."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from cxrlt_cli.errors import UserError, listed
@@ -20,6 +22,7 @@ from cxrlt_cli.sources.listing import (
     usual_path,
 )
 from cxrlt_cli.sources.monochrome1 import inverted_of
+from cxrlt_cli.sources.text_labels import labels_of_texts
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,9 @@ class TableColumns:
         split: official split: train, val (also valid, validation, dev) or test.
         inverted: whether a picture shows dense tissue dark.
         labels: the label columns; values 1, 0, -1 and blank.
+        values: what other words in these mean; see `sources.listing.labels_of`.
+        texts: instead of these, the column that names the labels of an image; see `sources.text_labels`.
+        separator: between the labels in that column.
     """
 
     image: str
@@ -49,6 +55,9 @@ class TableColumns:
     split: str
     inverted: str
     labels: tuple[str, ...]
+    values: Mapping[str, str] = field(default_factory=dict)
+    texts: str = ""
+    separator: str = "|"
 
 
 def read_table_source(file: Path, images: Path | None, columns: TableColumns) -> Listing:
@@ -63,13 +72,10 @@ def read_table_source(file: Path, images: Path | None, columns: TableColumns) ->
         UserError: no such file, column or folder, an image twice, an empty id, a label that is none, an unknown split.
     """
     table = read_text_table(file)
-    if not columns.labels:
-        raise UserError(f"{file}: which columns are labels?", f"name them: --label-columns {_label_like(table)}")
-    if len(set(columns.labels)) < len(columns.labels):
-        raise UserError(f"--label-columns names a column twice: {listed(columns.labels)}", "name each label once")
     columns = _with_usual_names(columns, table)
-    used = [name for field, name in vars(columns).items() if field != "labels" and name]
+    used = [getattr(columns, what) for what in _COLUMNS if getattr(columns, what)]
     require(table, [*used, *columns.labels], file)
+    classes, labels = _labels(table, columns, file)
     for name in (columns.image, columns.patient):
         refuse_blank(table[name], file)
     refuse_duplicates(table[columns.image], file)
@@ -88,8 +94,21 @@ def read_table_source(file: Path, images: Path | None, columns: TableColumns) ->
         found["official_split"] = splits_of(table[columns.split], file)
     if columns.inverted:
         found["inverted"] = inverted_of(table[columns.inverted], file)
-    labels = labels_of(table, list(columns.labels), file)
-    return Listing(source_table("table", found, list(columns.labels), labels), root, [file])
+    return Listing(source_table("table", found, classes, labels), root, [file])
+
+
+_COLUMNS = ("image", "path", "patient", "study", "view", "sex", "age", "split", "inverted", "texts")
+
+
+def _labels(table: pd.DataFrame, columns: TableColumns, file: Path) -> tuple[list[str], np.ndarray]:
+    """Label names, and (N, C) int8 of them."""
+    if columns.texts:
+        return labels_of_texts(table[columns.texts], columns.separator, file)
+    if not columns.labels:
+        raise UserError(f"{file}: which columns are labels?", f"name them: {_suggestion(table)}")
+    if len(set(columns.labels)) < len(columns.labels):
+        raise UserError(f"--label-columns names a column twice: {listed(columns.labels)}", "name each label once")
+    return list(columns.labels), labels_of(table, list(columns.labels), file, columns.values)
 
 
 def _with_usual_names(columns: TableColumns, table: pd.DataFrame) -> TableColumns:
@@ -103,7 +122,11 @@ def _said(columns: TableColumns) -> dict[str, str]:
     return {name: column for name, column in names.items() if column}
 
 
-def _label_like(table: pd.DataFrame) -> str:
-    """The columns that hold nothing but 1, 0, -1 and blanks, as a suggestion."""
-    likely = [str(name) for name in table if table[name].dropna().astype(str).str.fullmatch(r"-?[01](\.0)?").all()]
-    return f'"{",".join(likely)}"' if likely else '"Name,Name"'
+def _suggestion(table: pd.DataFrame) -> str:
+    """The option that names the columns that look like labels: of nothing but 1, 0, -1 and blanks, or of label texts."""
+    texts = {str(name): table[name].dropna().astype(str).str.strip() for name in table}
+    likely = [name for name, column in texts.items() if column.str.fullmatch(r"-?[01](\.0)?").all()]
+    if likely:
+        return f'--label-columns "{",".join(likely)}"'
+    lists = [name for name, column in texts.items() if column.str.contains(r"\w\|\w|^\[.*\]$").any()]
+    return f'--label-column "{lists[0]}"' if lists else '--label-columns "Name,Name", or --label-column "Name"'

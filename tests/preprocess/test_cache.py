@@ -110,6 +110,12 @@ def test_an_existing_cache_is_refused_resumed_or_overwritten(cxrlt: Run, picture
         (["--source", "table=none.csv", "--size", "4"], "--size 4"),
         (["--source", "table=none.csv", "--resume", "--overwrite"], "exclude each other"),
         (["--source", "table=none.csv", "--name", "../x"], "cannot be an artifact's name"),
+        (["--source", "table=none.csv", "--values", "YES"], "--values 'YES' is not WORD=LABEL"),
+        (["--source", "table=none.csv", "--values", "YES=2"], "--values 'YES=2' is not WORD=LABEL"),
+        (["--source", "table=none.csv", "--values", "yes=1,YES=0"], "--values 'yes=1,YES=0' is not WORD=LABEL"),
+        (["--source", "table=none.csv", "--separator", ";"], "--separator ';' needs --label-column"),
+        (["--source", "table=none.csv", "--label-column", "Labels"], "--label-columns and --values do not go with it"),
+        (["--source", "chestxray14=none", "--label-columns", "", "--label-column", "x"], "--label-column: only for --source"),
     ],
 )
 def test_wrong_usage_is_one_message_with_a_hint(arguments: list[str], says: str, cxrlt: Run, tmp_path: Path) -> None:

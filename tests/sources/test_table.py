@@ -104,6 +104,32 @@ def test_missing_label_columns_are_suggested(folder: Path) -> None:
     assert '--label-columns "Mass,Edema"' in caught.value.hint
 
 
+def test_words_as_values(folder: Path) -> None:
+    """As in the expert labels of ChestX-ray14: YES, NO and HEDGE."""
+    path = _csv(folder, Mass=["YES", " no", "Hedge"], Edema=["1", "unsure", "NO"])
+    columns = replace(COLUMNS, values={"yes": "1", "no": "0", "hedge": "-1", "unsure": ""})
+    assert read_table_source(path, None, columns).source.labels.tolist() == [[1, 1], [0, BLANK], [-1, 0]]
+    with pytest.raises(UserError, match="column 'Mass', row 1: 'YES' is not a label") as caught:
+        read_table_source(path, None, COLUMNS)
+    assert "--values says what words mean, as in YES=…,no=…,Hedge=…" in caught.value.hint
+
+
+def test_a_column_of_label_texts(folder: Path) -> None:
+    path = _csv(folder, Labels=["Mass;Edema", "No Finding", "Mass"])
+    source = read_table_source(path, None, replace(COLUMNS, labels=(), texts="Labels", separator=";")).source
+    assert source.classes == ["Edema", "Mass", "No Finding"]
+    assert source.labels.tolist() == [[1, 1, 0], [0, 0, 1], [0, 1, 0]]
+    with pytest.raises(UserError, match="no column Findings"):
+        read_table_source(path, None, replace(COLUMNS, labels=(), texts="Findings"))
+
+
+def test_a_column_of_label_texts_is_suggested(folder: Path) -> None:
+    path = _csv(folder, Mass=["Mass|Edema", "Mass", ""], Edema=["x", "y", "z"])
+    with pytest.raises(UserError, match="which columns are labels") as caught:
+        read_table_source(path, None, replace(COLUMNS, labels=()))
+    assert caught.value.hint == 'name them: --label-column "Mass"'
+
+
 @pytest.mark.parametrize(
     ("row", "says"),
     [

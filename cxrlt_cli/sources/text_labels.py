@@ -1,0 +1,96 @@
+"""A column of label texts (`Atelectasis|Effusion`, `['atelectasis', 'effusion']`) becomes a column a label."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cxrlt_cli.artifacts.source_table import BLANK
+from cxrlt_cli.console import warn
+from cxrlt_cli.errors import UserError, listed
+
+_MOST = 2000  # labels; more are no vocabulary but free text
+_QUOTED = re.compile(r"""'([^']*)'|"([^"]*)\"""")
+_SEPARATORS = "|;,/"
+
+
+def names_in(text: str, separator: str) -> list[str]:
+    """The labels that a cell names, each once, without blanks around them.
+
+    Args:
+        text: labels between separators, or a list as Python (or numpy) writes it, which needs no separator.
+        separator: between labels.
+
+    Raises:
+        ValueError: a list with something between its quoted texts.
+    """
+    text = text.strip()
+    if not (text.startswith("[") and text.endswith("]")):
+        parts = text.split(separator)
+    elif "'" in text or '"' in text:
+        if _QUOTED.sub("", text[1:-1]).strip(", \n"):
+            raise ValueError("a list that is not closed")
+        parts = [one or other for one, other in _QUOTED.findall(text[1:-1])]
+    else:
+        parts = text[1:-1].split(",")
+    return list(dict.fromkeys(name for part in parts if (name := " ".join(part.split()))))
+
+
+def labels_of_texts(column: pd.Series, separator: str, path: Path) -> tuple[list[str], np.ndarray]:
+    """Reads a column of label texts.
+
+    Args:
+        column: see `names_in`; or lists of a Parquet file.
+        separator: between labels.
+        path: the table, for messages.
+
+    Returns:
+        The labels, sorted; and (N, C) int8: 1 where a cell names the label, 0 where it does not, BLANK in the row of a blank
+        cell. An empty list is not blank: it names nothing.
+
+    Raises:
+        UserError: a list that is damaged, no label at all, or more labels than a vocabulary has.
+    """
+    codes, distinct = pd.factorize(column.map(_as_text))  # -1 where it is null
+    named = [_names(str(text), separator, column, path) for text in distinct]
+    blank = np.array([*(not str(text).strip() for text in distinct), True])[codes]  # the last for -1
+    classes = sorted({name for names in named for name in names}, key=lambda name: (name.casefold(), name))
+    if not classes or len(classes) > _MOST:
+        what = f"{len(classes)} different labels ({listed(classes, 3)})" if classes else "no labels"
+        raise UserError(f"{path}, column {column.name!r} has {what}", "see --label-column and --separator")
+    place = {name: index for index, name in enumerate(classes)}
+    rows = np.zeros((len(named) + 1, len(classes)), dtype=np.int8)
+    for row, names in enumerate(named):
+        rows[row, [place[name] for name in names]] = 1
+    labels = rows[codes]
+    labels[blank] = BLANK
+    _warn(column, blank, classes, separator, path)
+    return classes, labels
+
+
+def _as_text(cell: object) -> object:
+    """A list of a Parquet file as Python writes it."""
+    return str([str(name) for name in cell]) if isinstance(cell, list | np.ndarray) else cell
+
+
+def _names(text: str, separator: str, column: pd.Series, path: Path) -> list[str]:
+    try:
+        return names_in(text, separator)
+    except ValueError as error:
+        row = int(np.flatnonzero(column == text)[0]) + 1
+        raise UserError(f"{path}, column {column.name!r}, row {row}: {error}: {text[:80]}", "correct the cell") from error
+
+
+def _warn(column: pd.Series, blank: np.ndarray, classes: list[str], separator: str, path: Path) -> None:
+    """Says how many cells are blank, and which label looks like several."""
+    if blank.any():
+        row = int(np.flatnonzero(blank)[0]) + 1
+        warn(
+            f"{path}, column {column.name!r}: {int(blank.sum())} of {len(column)} cells are blank (the first: row {row}); "
+            "their labels are unknown (merge --blank)"
+        )
+    for other in _SEPARATORS.replace(separator, ""):
+        several = [name for name in classes if other in name and {part.strip() for part in name.split(other)} <= set(classes)]
+        if several:
+            warn(f"{path}, column {column.name!r}: {listed(several)} may be several labels: --separator {other!r}")
