@@ -14,7 +14,17 @@ ROOT = Path(__file__).parents[2]
 GENERATED = ROOT / "docs/reference/cli.md"  # has usage lines instead of commands, and a test of its own
 PAGES = [page for page in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]) if page != GENERATED]
 FLAGS = {line.split()[0] for line in (ROOT / "tests/surface.txt").read_text().splitlines() if line.startswith("    --")}
-OF_OTHERS = {"--help", "--version", "--kill-on-bad-exit", "--qos", "--no-deps", "--requeue", "--array", "--nproc-per-node"}
+OF_OTHERS = {
+    "--help",
+    "--version",
+    "--kill-on-bad-exit",
+    "--qos",
+    "--no-deps",
+    "--requeue",
+    "--array",
+    "--nproc-per-node",
+    "--standalone",
+}
 
 _GROUP: Any = typer.main.get_command(app)
 _FENCED = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
