@@ -27,7 +27,7 @@ OF_OTHERS = {
 }
 
 _GROUP: Any = typer.main.get_command(app)
-_FENCED = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
+_FENCED = re.compile(r"^ *```\w*\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 _INDENTED = re.compile(r"(?:^ {4}.*\n?)+", re.MULTILINE)
 _ASSIGNED = re.compile(r"^ *(\w+)=\"([^\"]*)\"", re.MULTILINE)
 _ENDS = {";", "&&", "||", "|", "&", ">", "<", "(", ")", "done"}
