@@ -1,9 +1,10 @@
-"""`evaluations/NAME/`: `metrics.json` for programs, `per_class.csv` and `subgroups.csv` for spreadsheets."""
+"""`evaluations/NAME/`: `metrics.json` for programs; `per_class.csv`, `decisions.csv`, `subgroups.csv` for spreadsheets."""
 
 import csv
 import io
 import json
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,31 @@ from cxrlt_cli.errors import UserError
 FORMAT, VERSION = "cxrlt evaluation", 1
 
 
-def write_evaluation(
-    folder: Path, metrics: dict[str, Any], per_class: list[dict[str, Any]], subgroups: list[dict[str, Any]]
-) -> None:
+@dataclass(frozen=True)
+class EvaluationTables:
+    """Rows of an evaluation; the rows of a table have the same columns.
+
+    Attributes:
+        per_class: a row a class.
+        decisions: a row a class and threshold.
+        subgroups: a row a subgroup and class; empty where none were asked for.
+    """
+
+    per_class: list[dict[str, Any]]
+    decisions: list[dict[str, Any]]
+    subgroups: list[dict[str, Any]]
+
+
+def write_evaluation(folder: Path, metrics: dict[str, Any], tables: EvaluationTables) -> None:
     """Writes an evaluation. Undefined figures (NaN) become null in JSON and an empty cell in CSV."""
-    content = {"format": FORMAT, "version": VERSION, **metrics, "per_class": per_class}
-    if subgroups:
-        content["subgroups"] = subgroups
+    rows = {name: found for name, found in vars(tables).items() if found}
+    content = {"format": FORMAT, "version": VERSION, **metrics, **rows}
     text = json.dumps(without_nan(content), indent=1, allow_nan=False) + "\n"
-    tables = {"per_class.csv": _csv(per_class), **({"subgroups.csv": _csv(subgroups)} if subgroups else {})}
+    files = {"metrics.json": text, **{f"{name}.csv": _csv(found) for name, found in rows.items()}}
     with ExitStack() as written:  # all or none are put in place, in the reverse of this order
-        for name, lines in {"metrics.json": text, **tables}.items():
+        for name, lines in files.items():
             written.enter_context(replacing(folder / name)).write_text(lines, encoding="utf-8", newline="")
-    if not subgroups:
+    if not tables.subgroups:
         (folder / "subgroups.csv").unlink(missing_ok=True)  # of the evaluation that was replaced
 
 

@@ -9,7 +9,8 @@ from cxrlt_cli.metrics.calibration import expected_calibration_error, sigmoid
 from cxrlt_cli.metrics.intervals import percentile_interval
 from cxrlt_cli.metrics.ranking import PerClass, average_precision, means_of_defined, per_class
 from cxrlt_cli.metrics.resampled_decisions import resample_calibration_error, resample_decisions
-from cxrlt_cli.metrics.thresholds import at_specificity, best_f1, decide
+from cxrlt_cli.metrics.thresholds import decide
+from cxrlt_cli.scores.decisions import Thresholds
 from cxrlt_cli.scores.labelled import Scored
 
 
@@ -49,26 +50,6 @@ def _weighted(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     weights = np.where(np.isnan(values), 0.0, weights)
     total = weights.sum(axis=-1)
     return np.where(total > 0, (np.nan_to_num(values) * weights).sum(axis=-1) / np.maximum(total, 1e-300), np.nan)
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """(C,) logits at or above which an image is called positive: for the best F1, and for a wanted specificity."""
-
-    f1: np.ndarray
-    specificity: np.ndarray
-
-
-def choose_thresholds(scored: Scored, specificity: float) -> Thresholds:
-    """Thresholds chosen on some predictions; infinite, which calls nothing positive, where a class has no positive."""
-    columns = range(len(scored.classes))
-    label_mask = [scored.label_mask[:, c] for c in columns]
-    scores = [scored.logits[rows, c] for c, rows in zip(columns, label_mask, strict=True)]
-    targets = [scored.targets[rows, c] for c, rows in zip(columns, label_mask, strict=True)]
-    pairs = list(zip(scores, targets, strict=True))
-    chosen = np.array([[best_f1(*pair) for pair in pairs], [at_specificity(*pair, specificity) for pair in pairs]])
-    chosen[np.isnan(chosen)] = np.inf
-    return Thresholds(*chosen)
 
 
 def ranking_figures(scored: Scored, resamples: int, seed: int) -> tuple[PerClass, dict[str, Figure]]:

@@ -5,19 +5,21 @@ from typing import Any
 
 import numpy as np
 
+from cxrlt_cli.artifacts.evaluation import EvaluationTables
 from cxrlt_cli.config.evaluate import EvaluateConfig
-from cxrlt_cli.evaluate.bootstrap_metrics import Thresholds, choose_thresholds, decision_figures, micro_ap, ranking_figures
-from cxrlt_cli.evaluate.metric_rows import class_rows, means, threshold_columns, with_interval
+from cxrlt_cli.evaluate.bootstrap_metrics import decision_figures, micro_ap, ranking_figures
+from cxrlt_cli.evaluate.metric_rows import add_decisions, class_rows, means, with_interval
 from cxrlt_cli.evaluate.subgroup_metrics import subgroup_rows
 from cxrlt_cli.labels.groups import GROUPS, rule
+from cxrlt_cli.scores.decisions import Thresholds, choose_thresholds, decision_rows
 from cxrlt_cli.scores.labelled import Scored
 from cxrlt_cli.scores.study_level import one_row_a_study
 
+Row = dict[str, Any]
 
-def evaluation_of(
-    config: EvaluateConfig, images: Scored, chosen_on: Scored | None
-) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
-    """What `metrics.json` holds, a row a class, and a row a subgroup and class."""
+
+def evaluation_of(config: EvaluateConfig, images: Scored, chosen_on: Scored | None) -> tuple[Row, EvaluationTables]:
+    """What `metrics.json` holds beside its tables, and the tables."""
     scored = _as_scored(config, images)
     thresholds = choose_thresholds(_as_scored(config, chosen_on) if chosen_on else scored, config.specificity)
     bootstrap = (config.bootstrap, config.seed)
@@ -25,7 +27,8 @@ def evaluation_of(
     figures |= decision_figures(scored, thresholds, *bootstrap)
     groups = scored.groups(config.bounds)
     rows = class_rows(scored, groups, counts, figures)
-    threshold_columns(rows, scored.classes, thresholds)
+    decisions = decision_rows(scored, thresholds)
+    add_decisions(rows, decisions)
     every = np.ones(len(scored.classes), dtype=bool)
     metrics = {
         "split": scored.split,
@@ -44,23 +47,25 @@ def evaluation_of(
         "group_rule": rule(config.bounds) if any(groups) else "none, the dataset has no train split",
         "groups": {name: means(figures, np.array([group == name for group in groups]), config.undefined) for name in GROUPS},
         "bootstrap": {"resamples": config.bootstrap, "of": "patients", "seed": config.seed, "interval": "95 % percentile"},
-        "thresholds": _said_of(thresholds, scored, chosen_on, config.specificity),
+        "thresholds": _thresholds_of(thresholds, scored, chosen_on, config.specificity),
         "predictions": _described(images.path, images.header),
     }
     subgroups = [row for column in config.by for row in subgroup_rows(scored, column, *bootstrap, config.undefined)]
-    return metrics, rows, subgroups
+    order = [row["class"] for row in rows]
+    decisions.sort(key=lambda row: order.index(row["class"]))
+    return metrics, EvaluationTables(rows, decisions, subgroups)
 
 
 def _as_scored(config: EvaluateConfig, images: Scored) -> Scored:
     return one_row_a_study(images, config.study_merge) if config.per == "study" else images
 
 
-def _said_of(thresholds: Thresholds, scored: Scored, chosen_on: Scored | None, specificity: float) -> dict[str, Any]:
+def _thresholds_of(thresholds: Thresholds, scored: Scored, chosen_on: Scored | None, specificity: float) -> dict[str, Any]:
     none = [name for name, value in zip(scored.classes, thresholds.f1, strict=True) if np.isinf(value)]
     where = f"{chosen_on.path} ({chosen_on.split})" if chosen_on else "the images evaluated"
     return {"chosen_on": where, "held_out": chosen_on is not None, "specificity": specificity, "none_for": none}
 
 
 def _described(path: Path, header: dict[str, Any]) -> dict[str, Any]:
-    said = {"name": path.stem, **{key: header.get(key) for key in ("runs", "split", "views", "merge")}}
-    return said | ({"calibration": header["calibration"]} if header.get("calibration") else {})
+    facts = {"name": path.stem, **{key: header.get(key) for key in ("runs", "split", "views", "merge")}}
+    return facts | ({"calibration": header["calibration"]} if header.get("calibration") else {})

@@ -53,13 +53,14 @@ def evaluate(config: EvaluateConfig, workspace: Workspace) -> None:
     from cxrlt_cli.evaluate.content import evaluation_of  # torch comes with it: not before all input is found good
 
     provenance = record(saved(config), inputs)
-    metrics, rows, subgroups = evaluation_of(config, scored, chosen_on)
+    metrics, tables = evaluation_of(config, scored, chosen_on)
     with exclusive(folder.with_name(f".{folder.name}.lock")):
         refuse_existing(folder, config.overwrite)  # another may have written it meanwhile
-        write_evaluation(folder, {**metrics, "provenance": provenance}, rows, subgroups)
+        write_evaluation(folder, {**metrics, "provenance": provenance}, tables)
     content = read_evaluation(folder)
     data(json.dumps(content, indent=1) if config.json else as_text(content))
-    say(f"{path} against {dataset.path}: {folder}/metrics.json and per_class.csv{' and subgroups.csv' if subgroups else ''}")
+    written = ["per_class.csv", "decisions.csv", *(["subgroups.csv"] if tables.subgroups else [])]
+    say(f"{path} against {dataset.path}: {folder}/metrics.json, {', '.join(written)}")
 
 
 def _refuse_other_probabilities(scored: Scored, chosen_on: Scored) -> None:

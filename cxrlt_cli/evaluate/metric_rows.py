@@ -4,9 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from cxrlt_cli.evaluate.bootstrap_metrics import Figure, Thresholds
+from cxrlt_cli.evaluate.bootstrap_metrics import Figure
 from cxrlt_cli.labels.groups import Group
-from cxrlt_cli.metrics.calibration import sigmoid
 from cxrlt_cli.metrics.ranking import PerClass
 from cxrlt_cli.scores.labelled import Scored
 
@@ -42,12 +41,19 @@ def class_rows(scored: Scored, groups: list[Group] | list[None], counts: PerClas
 _SHOWN = ("ap", "auroc", "ap_over_prevalence", "f1", "sensitivity", "specificity", "ece")
 
 
-def threshold_columns(rows: list[Row], classes: list[str], thresholds: Thresholds) -> None:
-    """Adds both thresholds to the classes' rows, as probabilities; none where nothing is called positive."""
+def add_decisions(rows: list[Row], decisions: list[Row]) -> None:
+    """Adds both thresholds to the classes' rows, and the intervals of F1 at one and of sensitivity and specificity at the other.
+
+    Args:
+        rows: of `class_rows`.
+        decisions: of `scores.decisions.decision_rows`.
+    """
+    at = {(row["class"], row["rule"]): row for row in decisions}
     for row in rows:
-        c = classes.index(row["class"])
-        for name, logits in (("f1_threshold", thresholds.f1), ("specificity_threshold", thresholds.specificity)):
-            row[name] = float(sigmoid(logits[c])) if np.isfinite(logits[c]) else float("nan")
+        f1, specificity = at[row["class"], "f1"], at[row["class"], "specificity"]
+        row |= {"f1_threshold": f1["threshold"], "specificity_threshold": specificity["threshold"]}
+        for source, name in ((f1, "f1"), (specificity, "sensitivity"), (specificity, "specificity")):
+            row |= {key: source[key] for key in (f"{name}_low", f"{name}_high")}
 
 
 def means(figures: dict[str, Figure], chosen: np.ndarray, undefined: str = "leave-out") -> Row:

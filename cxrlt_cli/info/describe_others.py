@@ -156,5 +156,8 @@ def describe_evaluation(path: Path) -> Told:
     found = read_evaluation(path)
     lines: list[tuple[str, str]] = [(name, str(found[name])) for name in ("split", "images", "patients")]
     lines += [(name, f"{value:.4f}") for name, value in found.items() if isinstance(value, float)]
-    facts = {"kind": "evaluation", **{key: value for key, value in found.items() if key not in ("per_class", "provenance")}}
+    facts = {
+        "kind": "evaluation",
+        **{key: value for key, value in found.items() if key not in ("per_class", "decisions", "provenance")},
+    }
     return Told("an evaluation", lines, facts, found.get("provenance", {}))

@@ -68,7 +68,7 @@ def test_figures_equal_scikit_learn_and_are_all_on_disk(workspace: Path) -> None
     ended = evaluate(workspace)
     assert ended.returncode == 0, ended.stderr
     folder = workspace / "evaluations" / "base-test"
-    assert sorted(path.name for path in folder.iterdir()) == ["metrics.json", "per_class.csv"]
+    assert sorted(path.name for path in folder.iterdir()) == ["decisions.csv", "metrics.json", "per_class.csv"]
     metrics = metrics_of(folder)
     assert (metrics["split"], metrics["images"], metrics["patients"]) == ("test", 200, 100)
     assert (metrics["classes"], metrics["defined"], metrics["undefined"]) == (5, 4, ["Never seen"])

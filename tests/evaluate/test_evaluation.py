@@ -75,8 +75,12 @@ def test_every_figure_has_an_interval_around_it_or_none_without_resamples(
         for content in (metrics, *metrics["groups"].values(), *metrics["per_class"]):
             for name in [key.removesuffix("_low") for key in content if key.endswith("_low")]:
                 low, value, high = (content[name + end] for end in ("_low", "", "_high"))
-                if resamples == 0 or value is None:
+                proportion = "class" in content and name in ("f1", "sensitivity", "specificity")
+                if value is None or (resamples == 0 and not proportion):
                     assert (low, high) == (None, None)
+                elif proportion:
+                    assert 0 <= low <= value <= high <= 1
+                    assert high - low > 0.01, "exact: no interval is a point"
                 elif name not in ("ece", "mean_ece"):  # which resampling itself makes larger
                     assert low <= value <= high, name
 
@@ -102,6 +106,14 @@ def test_thresholds_are_those_of_validation(cxrlt: Run, files: tuple[Dataset, Pr
     assert row["sensitivity"] == pytest.approx(recall_score(labels, logits >= at))
     assert row["specificity"] == pytest.approx(recall_score(labels, logits >= at, pos_label=0))
     assert row["ece"] == pytest.approx(expected_calibration_error(1 / (1 + np.exp(-logits.astype(float))), labels))
+    decisions = {(one["class"], one["rule"]): one for one in metrics["decisions"]}
+    of_f1, of_specificity = decisions[CLASSES[c], "f1"], decisions[CLASSES[c], "specificity"]
+    assert (of_f1["f1"], of_f1["threshold"]) == (row["f1"], row["f1_threshold"])
+    assert of_f1["true_positives"] == (labels[logits >= best] == 1).sum()
+    assert of_specificity["sensitivity_low"] == row["sensitivity_low"]
+    assert [one["class"] for one in metrics["decisions"][::2]] == [one["class"] for one in metrics["per_class"]]
+    with (tmp_path / "evaluations/base-test/decisions.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == 2 * len(CLASSES)
     ended = cxrlt("evaluate", "base-test", "--name", "x", "--thresholds-from", "base-test")
     assert ended.code == 2
     assert "scores the test split, which is evaluated" in ended.err
