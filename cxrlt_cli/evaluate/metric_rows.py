@@ -42,7 +42,7 @@ _SHOWN = ("ap", "auroc", "ap_over_prevalence", "f1", "sensitivity", "specificity
 
 
 def add_decisions(rows: list[Row], decisions: list[Row]) -> None:
-    """Adds both thresholds to the classes' rows, and the intervals of F1 at one and of sensitivity and specificity at the other.
+    """Adds both thresholds to the classes' rows, and intervals: of F1 at one, of sensitivity and specificity at the other.
 
     Args:
         rows: of `class_rows`.

@@ -85,7 +85,7 @@ def clopper_pearson(value: float, trials: float, level: float = 0.95) -> tuple[f
 
 
 def f1_proportion(called: np.ndarray, positive: np.ndarray, patients: np.ndarray) -> Proportion:
-    """F1 with its interval: 2 q / (1 + q), where q = TP / (TP + FP + FN) is a proportion of the images that are one or the other.
+    """F1 with its interval: 2 q / (1 + q), where q = TP / (TP + FP + FN) is a proportion.
 
     (Hand, Christen & Kirielle, Machine Learning 2021.) NaN without a positive.
 
