@@ -63,7 +63,7 @@ class Study:
         return next(other for other in self.variants if other.epochs == variant.epochs)
 
 
-_HINT = "see docs/results/studies.md for the form of such a file"
+_HINT = "see docs/how-to/study.md for the form of such a file"
 _LISTS = ("train", "merge", "embed", "predict")
 
 
