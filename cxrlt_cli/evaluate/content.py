@@ -50,7 +50,7 @@ def evaluation_of(config: EvaluateConfig, images: Scored, chosen_on: Scored | No
         "thresholds": _thresholds_of(thresholds, scored, chosen_on, config.specificity),
         "predictions": _described(images.path, images.header),
     }
-    subgroups = [row for column in config.by for row in subgroup_rows(scored, column, *bootstrap, config.undefined)]
+    subgroups = [row for column in config.by for row in subgroup_rows(scored, column, *bootstrap)]
     order = [row["class"] for row in rows]
     decisions.sort(key=lambda row: order.index(row["class"]))
     return metrics, EvaluationTables(rows, decisions, subgroups)

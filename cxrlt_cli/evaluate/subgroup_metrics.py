@@ -1,46 +1,143 @@
-"""The same figures for parts of the images: by sex, age band, another label, or whatever a column says of them."""
+"""Metrics of parts of the images: by sex, age band, another label, or any column; comparable between the parts of a column."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from cxrlt_cli.evaluate.bootstrap_metrics import Figure, ranking_figures
-from cxrlt_cli.evaluate.metric_rows import means, with_interval
+from cxrlt_cli.evaluate.bootstrap_metrics import ranking_figures
+from cxrlt_cli.evaluate.metric_rows import with_interval
 from cxrlt_cli.evaluate.subgroups import levels_of
+from cxrlt_cli.metrics.intervals import holm
+from cxrlt_cli.metrics.ranking import means_of_defined
 from cxrlt_cli.scores.labelled import Scored
 
 Row = dict[str, Any]
+LEAST_PATIENTS = 5  # with a positive, and with a negative, for a class to count in a subgroup
+_METRICS = ("ap", "auroc")
+_EMPTY: Row = {
+    "positives": None, "positive_patients": None, "prevalence": None,
+    **{f"{name}{end}": float("nan") for name in (*_METRICS, "auroc_difference") for end in ("", "_low", "_high")},
+    "p": float("nan"), "p_holm": float("nan"), "in_mean": None, "reason": "",
+}  # fmt: skip
 
 
-def subgroup_rows(scored: Scored, column: str, resamples: int, seed: int, undefined: str) -> list[Row]:
-    """A row for each value of a column and each class, the means over classes first (class is empty there).
+def subgroup_rows(scored: Scored, column: str, resamples: int, seed: int) -> list[Row]:
+    """A row for each value of a column, its means over classes, then a row for each of its classes (`class` is empty in means).
 
-    A patient may have images in several subgroups; each is resampled on its own. Means are over the classes that have a
-    positive in the subgroup, which `defined` counts; a class by which images are divided is left out.
+    A class counts in a subgroup with at least `LEAST_PATIENTS` patients with a positive and as many with a negative. All
+    means of the column are over the same classes: those that count in every subgroup shown. A subgroup in which too few
+    count is not shown, and `reason` says why. `auroc_difference` is the mean AUROC of the subgroup less that of all other
+    images. A class by which the images are divided is left out.
+
+    Args:
+        scored: what is evaluated.
+        column: of its table, or a class.
+        resamples: of the patients.
+        seed: of the resamples.
     """
-    rows = []
-    levels = levels_of(scored, column)
+    levels = levels_of(scored, column).to_numpy()
     asked = np.array([name != column for name in scored.classes])
-    for level in sorted(set(levels)):
-        part = scored.rows((levels == level).to_numpy())
-        counts, figures = ranking_figures(part, resamples, seed)
-        facts = {"by": column, "value": level}
-        rows.append(facts | _mean_row(part, figures, asked, undefined))
-        for c in np.flatnonzero(asked).tolist():
-            row = {**facts, "class": part.classes[c], "images": int(counts.positives[c] + counts.negatives[c])}
-            row |= {"classes": None, "defined": None}
-            row |= {"positives": int(counts.positives[c]), "prevalence": float(counts.prevalence[c])}
-            for name in ("ap", "auroc"):
-                figure = figures[name]
-                row |= with_interval(name, Figure(figure.value[c], figure.resampled[:, c]))
-            rows.append(row)
+    inside = {level: levels == level for level in sorted(set(levels))}
+    countable = {level: _countable(scored, rows) & asked for level, rows in inside.items()}
+    whole = _countable(scored, np.ones(len(levels), dtype=bool)) & asked
+    common = _comparable(countable, whole)
+    rows: list[Row] = []
+    for level, part in inside.items():
+        facts = {"by": column, "value": level, "class": "", "images": int(part.sum())}
+        facts |= {"patients": len(np.unique(scored.patients[part])), "classes": int(asked.sum()), "defined": int(common.sum())}
+        if (common & countable[level]).sum() < max(common.sum(), 1):
+            need = f"have {LEAST_PATIENTS} positive and {LEAST_PATIENTS} negative patients"
+            reason = f"{countable[level].sum()} of {whole.sum()} classes {need}"
+            rows.append({**facts, **_EMPTY, "defined": int(countable[level].sum()), "reason": reason})
+        else:
+            rows += _level_rows(scored, part, facts, (asked, common), (resamples, seed))
+    means = [row for row in rows if not row["class"]]
+    pairs = len(inside) == 2  # each is the rest of the other: one comparison
+    for row, corrected in zip(means, holm(np.array([row["p"] for row in means])), strict=True):
+        row["p_holm"] = row["p"] if pairs else float(corrected)
     return rows
 
 
-def _mean_row(part: Scored, figures: dict[str, Figure], asked: np.ndarray, undefined: str) -> Row:
-    overall = means(figures, asked, undefined)
-    row: Row = {"class": "", "images": len(part.table), "classes": overall["classes"], "defined": overall["defined"]}
-    row |= {"positives": None, "prevalence": None}
-    for name, mean in (("ap", "mAP"), ("auroc", "mean_auroc")):
-        row |= {name + end: overall[mean + end] for end in ("", "_low", "_high")}
-    return row
+def _countable(scored: Scored, rows: np.ndarray) -> np.ndarray:
+    """(C,) bool: the classes with enough patients with a positive, and with a negative, among (N,) bool rows."""
+    return np.array([min(_patients(scored, rows, c)) >= LEAST_PATIENTS for c in range(len(scored.classes))])
+
+
+def _patients(scored: Scored, rows: np.ndarray, c: int) -> tuple[int, int]:
+    """How many patients have a positive of a class, and how many a negative."""
+    known = scored.label_mask[:, c] & rows
+    positive, negative = (len(np.unique(scored.patients[known & (scored.targets[:, c] == value)])) for value in (1, 0))
+    return positive, negative
+
+
+def _comparable(countable: dict[str, np.ndarray], whole: np.ndarray) -> np.ndarray:
+    """(C,) bool: the classes that count in every subgroup shown.
+
+    Subgroups with the fewest classes are left out, one by one, until the others share at least half of the classes that
+    count in all images together.
+    """
+    shown = sorted(countable.values(), key=lambda classes: int((classes & whole).sum()))
+    while shown:
+        common: np.ndarray = np.logical_and.reduce([whole, *shown])
+        if common.any() and 2 * common.sum() >= whole.sum():
+            return common
+        shown = shown[1:]
+    return np.zeros(len(whole), dtype=bool)
+
+
+def _level_rows(
+    scored: Scored, part: np.ndarray, facts: Row, chosen: tuple[np.ndarray, np.ndarray], bootstrap: tuple[int, int]
+) -> list[Row]:
+    """The rows of one subgroup, by (N,) bool; its figures and those of the rest are of the same resamples."""
+    asked, common = chosen
+    counts, figures = ranking_figures(_only(scored, part), *bootstrap)
+    _, others = ranking_figures(_only(scored, ~part), *bootstrap)
+    mean = {**facts, **_EMPTY, "prevalence": float(counts.prevalence[common].mean())}
+    for name in _METRICS:
+        mean |= with_interval(name, figures[name].mean(common))
+    rows = [mean]
+    if _countable(scored, ~part)[common].all():
+        value, rest = (float(means_of_defined(one["auroc"].value[common])) for one in (figures, others))
+        resampled, rest_resampled = (means_of_defined(one["auroc"].resampled[:, common]) for one in (figures, others))
+        patients = min(facts["patients"], len(np.unique(scored.patients[~part])))
+        mean |= _difference(value - rest, resampled - rest_resampled, patients)
+    for c in np.flatnonzero(asked).tolist():
+        positive, negative = _patients(scored, part, c)
+        row = {**facts, **_EMPTY, "class": scored.classes[c], "images": int(counts.positives[c] + counts.negatives[c])}
+        row |= {"classes": None, "defined": None, "in_mean": bool(common[c]), "positive_patients": positive}
+        row |= {"positives": int(counts.positives[c]), "prevalence": float(counts.prevalence[c])}
+        few, kind = min((positive, "positive"), (negative, "negative"))
+        if few < LEAST_PATIENTS:
+            rows.append(row | {"reason": f"{few} {kind} patients, fewer than {LEAST_PATIENTS}"})
+            continue
+        for name in _METRICS:
+            low, high = figures[name].interval[:, c]
+            row |= {name: float(figures[name].value[c]), f"{name}_low": float(low), f"{name}_high": float(high)}
+        rows.append(row)
+    return rows
+
+
+def _only(scored: Scored, rows: np.ndarray) -> Scored:
+    """The same images, the labels of the others unknown: resamples stay those of all patients."""
+    return replace(scored, label_mask=scored.label_mask & rows[:, None])
+
+
+def _difference(value: float, resampled: np.ndarray, patients: int) -> Row:
+    """A difference with its 95 % interval and two-sided p: Student's t with the standard deviation over resamples.
+
+    Args:
+        value: in the sample.
+        resampled: (R,) in resamples.
+        patients: of the smaller of both parts; less one, the degrees of freedom.
+    """
+    from scipy.special import stdtr, stdtrit
+
+    row: Row = {"auroc_difference": value}
+    defined = resampled[~np.isnan(resampled)]
+    std = float(defined.std(ddof=1)) if len(defined) > 1 else 0.0
+    if std == 0 or patients < 2:
+        return row
+    half = float(stdtrit(patients - 1, 0.975)) * std
+    p = 2 * float(stdtr(patients - 1, -abs(value) / std))
+    return row | {"auroc_difference_low": value - half, "auroc_difference_high": value + half, "p": p}

@@ -75,19 +75,29 @@ def _subgroups(rows: list[Row], what: str) -> list[str]:
     means = [row for row in rows if not row["class"]]
     if not means:
         return []
+    shown = [row for row in means if row["ap"] is not None]
     cells = [
         [
             f"{row['by']}: {row['value']}",
             f"{row['images']:,}",
+            f"{row['patients']:,}",
             _class_count(row),
             figure(row["ap"]),
             interval(row, "ap"),
             figure(row["auroc"]),
             interval(row, "auroc"),
+            "-" if row["auroc_difference"] is None else f"{row['auroc_difference']:+.3f}",
+            signed_interval(row, "auroc_difference"),
+            "-" if row["p_holm"] is None else f"{row['p_holm']:.2g}",
         ]
-        for row in means
+        for row in shown
     ]
-    return ["", table(["subgroup", what, "classes", "mAP", "95 %", "AUROC", "95 %"], cells)]
+    header = ["subgroup", what, "patients", "classes", "mAP", "95 %", "AUROC", "95 %", "to the rest", "95 %", "p (Holm)"]
+    lines = ["", table(header, cells), "classes: those that count in every subgroup of the column"] if shown else [""]
+    if shown:
+        lines.append("to the rest: AUROC less that of all other images; p is corrected for the subgroups of the column")
+    small = [row for row in means if row["ap"] is None]
+    return lines + [f"too small, {row['by']}: {row['value']} ({row['images']:,} {what}): {row['reason']}" for row in small]
 
 
 def _how(evaluation: Row) -> list[str]:
@@ -134,3 +144,9 @@ def interval(row: Row, name: str) -> str:
     if low is None or high is None:
         return "-"
     return f"{low:.3f}-{high:.3f}".replace("0.", ".")
+
+
+def signed_interval(row: Row, name: str) -> str:
+    """The bounds of a difference, `-` where there are none."""
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    return "-" if low is None or high is None else f"{low:+.3f} {high:+.3f}"
