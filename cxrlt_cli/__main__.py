@@ -1,4 +1,4 @@
-"""Lets `python -m cxrlt_cli` (and so `torchrun -m cxrlt_cli`) stand for `cxrlt`."""
+"""Makes `python -m cxrlt_cli` (and `torchrun -m cxrlt_cli`) run `cxrlt`."""
 
 from cxrlt_cli.app import main
 

@@ -40,14 +40,14 @@ def reason(error: BaseException) -> str:
 
 
 def closest(name: str, known: Iterable[object]) -> str:
-    """The known name that is most like a mistyped one, empty where none is close."""
+    """The known name closest to a mistyped one, empty if none is close."""
     names = {str(k).casefold(): str(k) for k in reversed(list(known))}  # of two spellings the first
     close = get_close_matches(name.casefold(), list(names), n=1, cutoff=0.6)
     return names[close[0]] if close else ""
 
 
 def nearest(name: str, known: Iterable[object]) -> str:
-    """`; nearest is X` for a mistyped name, or nothing where no known name is close."""
+    """`; nearest is X` for a mistyped name, empty if no known name is close."""
     close = closest(name, known)
     return f"; nearest is {close!r}" if close else ""
 

@@ -1,4 +1,4 @@
-"""What this process may use of the machine."""
+"""Cores and memory of this process."""
 
 import ctypes
 import multiprocessing
@@ -10,15 +10,15 @@ from cxrlt_cli.errors import reason
 
 
 def cores() -> int:
-    """The cores that this process may use, which on a cluster are fewer than the machine has."""
+    """Number of cores this process may use; on a cluster fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def keep_memory() -> None:
-    """Asks glibc to keep memory that was freed: torch frees and takes the same large blocks at each step.
+    """Makes glibc keep freed memory: torch frees and allocates the same large blocks at every step.
 
-    Otherwise glibc gives each back to the system, which clears its pages, one by one, when it is taken again. Does nothing
-    where another library allocates. See `mallopt(3)`; the numbers are those of `malloc.h`.
+    Otherwise glibc returns each block to the system, which must zero its pages at the next allocation. Has no effect with
+    another allocator. See `mallopt(3)`; constants from `malloc.h`.
     """
     most_mapped, trim_above, grow_by = -4, -1, -2
     try:

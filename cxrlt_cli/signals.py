@@ -1,4 +1,4 @@
-"""SIGTERM and SIGUSR1 ask a command to save and stop; the work decides at which moment it can."""
+"""SIGTERM and SIGUSR1 ask a command to save and stop at the next safe moment."""
 
 import signal
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ _CODES = {signal.SIGTERM: STOPPED_BY_SIGTERM, signal.SIGUSR1: STOPPED_BY_SIGUSR1
 
 
 class StopRequest:
-    """Set by a handler that does nothing else, read by the loop."""
+    """A stop request, set by the signal handler and read by the loop."""
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
@@ -20,14 +20,14 @@ class StopRequest:
         return self.signal is not None
 
     def stopped(self, saved: str) -> Stopped:
-        """The exception that ends the command with the signal's exit code; `saved` says what is safe and how to go on."""
+        """The exception that ends the command with the signal's exit code; `saved` says what was saved and how to continue."""
         assert self.signal is not None
         return Stopped(f"stopped by {self.signal.name}: {saved}", _CODES[self.signal])
 
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """While open, SIGTERM and SIGUSR1 set the request instead of ending the process; afterwards all is as before."""
+    """Inside, SIGTERM and SIGUSR1 set the request instead of ending the process; the old handlers are restored at the end."""
     request = StopRequest()
 
     def handler(number: int, _frame: FrameType | None) -> None:
@@ -43,10 +43,10 @@ def stop_requests() -> Iterator[StopRequest]:
 
 @contextmanager
 def stops_at_once(lost: str) -> Iterator[None]:
-    """While open, SIGTERM and SIGUSR1 end the work where it is, with their exit codes: before there is anything to save.
+    """Inside, SIGTERM and SIGUSR1 end the command at once with their exit codes; for phases with nothing to save.
 
     Args:
-        lost: what the message says.
+        lost: text of the message.
     """
 
     def handler(number: int, _frame: FrameType | None) -> None:

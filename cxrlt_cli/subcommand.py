@@ -1,4 +1,4 @@
-"""Types one of our own commands, in a process of its own."""
+"""Runs a cxrlt command in its own process."""
 
 import os
 import subprocess
@@ -16,12 +16,12 @@ _POLL = 0.1  # seconds
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended.
+    """Result of a command.
 
     Attributes:
         code: exit code, negative for the signal that killed it.
-        seconds: from start to end.
-        peak: resident memory at its largest, bytes.
+        seconds: wall-clock time.
+        peak: peak resident memory, bytes.
     """
 
     code: int
@@ -32,14 +32,14 @@ class Ended:
 def run_subcommand(
     arguments: list[str], folder: Path, threads: int = 0, output: IO[str] | None = None, stop: StopRequest | None = None
 ) -> Ended:
-    """Runs `cxrlt ARGUMENTS` and waits for its end.
+    """Runs `cxrlt ARGUMENTS` and waits for it.
 
     Args:
-        arguments: what is typed behind `cxrlt`.
-        folder: the current folder of the process, and its workspace unless the arguments name another.
-        threads: that it computes with; 0 leaves that to it.
-        output: where its talk goes; None for where ours does.
-        stop: once set, its signal is passed on, so that the command saves and ends.
+        arguments: command-line arguments after `cxrlt`.
+        folder: working directory of the process, and its workspace unless the arguments name another.
+        threads: number of compute threads; 0 for the default.
+        output: file for its messages; None for this process's stderr.
+        stop: once set, its signal is forwarded, so that the command saves and ends.
     """
     environment = {key: value for key, value in os.environ.items() if key != "CXRLT_WORKSPACE"}
     environment["PYTHONPATH"] = os.pathsep.join([str(_PACKAGE), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -52,7 +52,7 @@ def run_subcommand(
     while True:
         ended, status, usage = os.wait4(process.pid, os.WNOHANG)
         if ended:
-            process.returncode = os.waitstatus_to_exitcode(status)  # or Popen would look for a process that is gone
+            process.returncode = os.waitstatus_to_exitcode(status)  # otherwise Popen would wait for a process that has ended
             unit = 1 if sys.platform == "darwin" else 1024
             return Ended(process.returncode, time.monotonic() - began, usage.ru_maxrss * unit)
         if stop is not None and stop.signal is not None and not told:

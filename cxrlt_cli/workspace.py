@@ -1,4 +1,4 @@
-"""Where the artifacts of a workspace stand."""
+"""Paths of the artifacts in a workspace."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from cxrlt_cli.errors import UserError
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folder that a pipeline's artifacts share. Every path here is the default of an option that can name another."""
+    """The folder of a pipeline's artifacts. Every path here is the default of an option."""
 
     root: Path
 
@@ -62,10 +62,10 @@ class Workspace:
 
 
 def checked_name(name: str) -> str:
-    """An artifact's name as a user gave it.
+    """Checks an artifact name given by a user.
 
     Raises:
-        UserError: it would leave its folder or hide in it.
+        UserError: the name would leave the folder or be a hidden file.
     """
     if not name or name.startswith(".") or any(mark in name for mark in "/\\\0") or len(name.encode()) > 200:
         raise UserError(
@@ -75,5 +75,5 @@ def checked_name(name: str) -> str:
 
 
 def newest(paths: list[Path]) -> Path | None:
-    """The path that was written last; names decide between equal times."""
+    """The most recently written path; ties are resolved by name."""
     return max(paths, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)

@@ -1,1 +1,1 @@
-"""Torch at run time: devices, processes, precision and memory layout. Knows no options and no stage."""
+"""Torch at run time: devices, processes, precision and memory layout. Does not depend on options or stages."""

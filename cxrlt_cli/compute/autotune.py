@@ -1,4 +1,4 @@
-"""In which precision and memory layout a network is computed: measured when a run begins, and kept with the run."""
+"""Chooses precision and memory layout by measuring when a run starts; the choice is stored with the run."""
 
 import time
 from dataclasses import asdict, dataclass, field
@@ -17,15 +17,14 @@ from cxrlt_cli.model.encoder import VisualEncoder
 LAYOUTS = {"channels-last": torch.channels_last, "plain": torch.contiguous_format}
 _PRECISIONS = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 _ROUNDS, _SECONDS = 3, 20.0
-_PIXELS = 8 * 224 * 224  # of the batch that is measured with
-#: How many times the images/s of what is usual another must have: a busy machine's accidents decide nothing, and less
-#: precision is not taken for little.
+_PIXELS = 8 * 224 * 224  # of the measured batch
+#: Minimum speed-up over the usual mode, so that noise does not decide and precision is not given up for little.
 _LAYOUT_GAIN, _PRECISION_GAIN = 1.1, 1.2
 
 
 @dataclass(frozen=True)
 class Workload:
-    """What of a run decides which form is fastest, named as in the options of its `config.json`."""
+    """The options that determine which mode is fastest, named as in `config.json`."""
 
     encoder: str
     stride: str
@@ -38,13 +37,13 @@ class Workload:
 
 @dataclass(frozen=True)
 class ComputeMode:
-    """How a run computes.
+    """Precision and memory layout of a run.
 
     Attributes:
-        precision: fp32, bf16 or fp16, of convolutions and products.
+        precision: fp32, bf16 or fp16, used for convolutions and matrix products.
         layout: channels-last or plain.
-        images_per_s: what was measured of the encoder, forward and backward; empty where the flags left no choice.
-        device: on which.
+        images_per_s: measured speed of the encoder, forward and backward; empty if the flags left no choice.
+        device: the device that was measured.
     """
 
     precision: str
@@ -54,7 +53,7 @@ class ComputeMode:
 
     @property
     def name(self) -> str:
-        """As it is told."""
+        """Name for messages."""
         return f"{self.precision}, {self.layout}"
 
     def saved(self) -> dict[str, Any]:
@@ -63,10 +62,10 @@ class ComputeMode:
 
 
 def choose_compute_mode(workload: Workload, size: int, device: torch.device) -> ComputeMode:
-    """The form of a new run: what the flags say, and, where they say auto, what is fastest here for this encoder and size.
+    """Compute mode of a new run: as the flags say; for `auto`, the fastest one on this device for this encoder and size.
 
     Raises:
-        UserError: the flags name what the device has not, or no encoder.
+        UserError: the device does not support the precision, or the encoder is unknown.
     """
     usual_layout = "channels-last" if device.type == "cuda" or size >= 112 else "plain"
     layout = usual_layout if workload.layout == "auto" else workload.layout
@@ -76,45 +75,45 @@ def choose_compute_mode(workload: Workload, size: int, device: torch.device) -> 
         others.append(ComputeMode(usual.precision, "plain" if layout == "channels-last" else "channels-last"))
     if workload.precision == "auto":
         others.append(ComputeMode("bf16" if usual.precision == "fp32" else "fp32", layout))
-    if not others or workload.freeze == "encoder":  # a frozen encoder has no way back to measure
+    if not others or workload.freeze == "encoder":  # a frozen encoder has no backward pass to measure
         return usual
     try:
         speeds = _measure(workload, size, device, [usual, *others])
-    except (RuntimeError, AssertionError, ValueError):  # an encoder that cannot take this size says so in its own words later
+    except (RuntimeError, AssertionError, ValueError):  # an unsuitable size is reported later with a clear message
         return usual
     chosen = _fastest(speeds, usual)
     rates = {name: round(rate, 2) for name, rate in speeds.items()}
-    say(f"computes in {chosen.name}; measured: {', '.join(f'{name} {rate:.1f} images/s' for name, rate in rates.items())}")
+    say(f"using {chosen.name} (measured: {', '.join(f'{name} {rate:.1f} images/s' for name, rate in rates.items())})")
     return ComputeMode(chosen.precision, chosen.layout, rates, device_name(device))
 
 
 def saved_compute_mode(runs: Path, workload: Workload, size: int, device: torch.device) -> ComputeMode | None:
-    """What was measured for another run of the folder that computes the same on such a device, None where there is none.
+    """The mode measured for an earlier run with the same workload and device; None if there is none.
 
-    Runs that are compared so compute alike, also where a measurement would come out now so, now otherwise.
+    Runs that are compared thus use the same mode even when measurements vary.
     """
     for path in sorted(runs.glob("*/config.json")):
         try:
             described = read_json(path)
-            form = compute_mode_of(described)
+            mode = compute_mode_of(described)
             same = all(described["options"].get(name) == value for name, value in asdict(workload).items())
-            if same and described["pixels"]["size"] == size and form.device == device_name(device):
-                say(f"computes in {form.name}, as was measured for {path.parent}")
-                return form
-        except (UserError, KeyError, AttributeError, TypeError):  # a damaged run, or one of another version
+            if same and described["pixels"]["size"] == size and mode.device == device_name(device):
+                say(f"using {mode.name}, as measured for {path.parent}")
+                return mode
+        except (UserError, KeyError, AttributeError, TypeError):  # a damaged run, or one from another version
             continue
     return None
 
 
 def device_name(device: torch.device) -> str:
-    """What a measurement holds for."""
+    """Name of the device that a measurement is valid for."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"cpu {torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
 
 
 def _fastest(speeds: dict[str, float], usual: ComputeMode) -> ComputeMode:
-    """The layout and the precision that gain enough, each by itself."""
+    """Layout and precision, each changed only if it is enough faster."""
     precision, layout = usual.precision, usual.layout
     for name, rate in speeds.items():
         other_precision, other_layout = name.split(", ")
@@ -126,33 +125,33 @@ def _fastest(speeds: dict[str, float], usual: ComputeMode) -> ComputeMode:
     return ComputeMode(precision, layout)
 
 
-def _measure(workload: Workload, size: int, device: torch.device, forms: list[ComputeMode]) -> dict[str, float]:
-    """Images/s of each form: the best of a few rounds, in turn, after one that does not count. No later draw is changed."""
+def _measure(workload: Workload, size: int, device: torch.device, modes: list[ComputeMode]) -> dict[str, float]:
+    """Images/s of each mode: the best of a few interleaved rounds after a warm-up. Torch's random state is restored."""
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices):
         encoder = VisualEncoder(workload.encoder, workload.drop_path, int(workload.stride)).to(device).train()
         images = torch.randn(max(1, min(workload.batch_size, _PIXELS // size**2)), 1, size, size, device=device)
-        seconds: dict[str, list[float]] = {form.name: [] for form in forms}
+        seconds: dict[str, list[float]] = {mode.name: [] for mode in modes}
         end = time.monotonic() + _SECONDS
         for counts in range(_ROUNDS + 1):
-            for form in forms:
-                passed = _pass(encoder, images, form)
+            for mode in modes:
+                passed = _pass(encoder, images, mode)
                 if counts:
-                    seconds[form.name].append(passed)
+                    seconds[mode.name].append(passed)
             if counts and time.monotonic() > end:
                 break
     return {name: len(images) / min(times) for name, times in seconds.items()}
 
 
-def _pass(encoder: nn.Module, images: torch.Tensor, form: ComputeMode) -> float:
+def _pass(encoder: nn.Module, images: torch.Tensor, mode: ComputeMode) -> float:
     """Seconds of one forward and backward pass."""
-    layout = LAYOUTS[form.layout]
+    layout = LAYOUTS[mode.layout]
     encoder.to(memory_format=layout)
     encoder.zero_grad()
     images = images.contiguous(memory_format=layout)
     _wait(images.device)
     begin = time.perf_counter()
-    with torch.autocast(images.device.type, precision_of(form), enabled=form.precision != "fp32"):
+    with torch.autocast(images.device.type, precision_of(mode), enabled=mode.precision != "fp32"):
         features = encoder(images)
     features.float().mean().backward()
     _wait(images.device)
@@ -164,18 +163,16 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def precision_of(form: ComputeMode) -> torch.dtype:
-    """The type that convolutions and products are computed in."""
-    return next(dtype for dtype, name in _PRECISIONS.items() if name == form.precision)
+def precision_of(mode: ComputeMode) -> torch.dtype:
+    """Data type of convolutions and matrix products."""
+    return next(dtype for dtype, name in _PRECISIONS.items() if name == mode.precision)
 
 
 def compute_mode_of(described: dict[str, Any]) -> ComputeMode:
-    """The form in a run's `config.json`. Raises UserError where it is none."""
+    """The compute mode in a run's `config.json`. Raises UserError if it is missing or invalid."""
     try:
-        form = ComputeMode(**described["form"])
-        LAYOUTS[form.layout], precision_of(form)
+        mode = ComputeMode(**described["form"])
+        LAYOUTS[mode.layout], precision_of(mode)
     except (KeyError, TypeError, StopIteration):
-        raise UserError(
-            "config.json of the run does not say in which form it computes", "begin again with --overwrite"
-        ) from None
-    return form
+        raise UserError("config.json of the run does not record precision and layout", "start again with --overwrite") from None
+    return mode

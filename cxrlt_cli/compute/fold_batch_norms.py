@@ -1,4 +1,4 @@
-"""Batch norms folded into the convolutions before them: the form in which a network that learns no more is fastest."""
+"""Folds BatchNorm layers into the convolutions before them, for faster inference."""
 
 from typing import Any
 
@@ -8,17 +8,17 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def fold_batch_norms(encoder: nn.Module) -> int:
-    """Folds each batch norm whose input is a convolution that feeds nothing else, in place; equal but for rounding.
+    """Folds each BatchNorm whose input is a convolution with no other consumer, in place; equal up to rounding.
 
-    In evaluation form a batch norm is a factor and an offset a channel (Jacob et al., CVPR 2018, 3.2). One that follows
-    anything else, as half of DenseNet's do, stays. Where torch.fx cannot follow the
-    calls of the encoder, it is tried on the network within; else all stays as it is.
+    In evaluation mode a BatchNorm is a scale and an offset per channel (Jacob et al., CVPR 2018, 3.2). A BatchNorm after
+    another operation, as half of DenseNet's, is kept. If torch.fx cannot trace the encoder, the wrapped network is tried; if
+    that fails too, nothing is changed.
 
     Args:
-        encoder: in evaluation form.
+        encoder: in evaluation mode.
 
     Returns:
-        How many were folded.
+        Number of folded layers.
     """
     graph = _followed(encoder)
     if graph is None:
@@ -44,5 +44,5 @@ def _followed(encoder: nn.Module) -> fx.Graph | None:
 
 
 def _is(node: Any, kind: type[nn.Module], modules: dict[str, Any]) -> bool:
-    """Whether a node calls a module of exactly this kind: timm's batch norms of another kind also activate."""
+    """Whether a node calls a module of exactly this type (timm's BatchNorm subclasses include an activation)."""
     return isinstance(node, fx.Node) and node.op == "call_module" and type(modules[str(node.target)]) is kind

@@ -1,4 +1,4 @@
-"""What is tried once before the first step: whether the network compiles, and how much of a batch its memory holds."""
+"""Trial passes before the first step: does the network compile, and how much of a batch fits into memory?"""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ Pass = Callable[[int], None]
 
 
 def training_pass(network: nn.Module, size: int, device: torch.device, precision: torch.dtype) -> Pass:
-    """A forward and backward pass of so many images in training form, after which the network is as it was."""
+    """A function that runs one forward and backward pass of N images in training mode and restores the network."""
 
     def tried(count: int) -> None:
         buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
@@ -33,22 +33,22 @@ def training_pass(network: nn.Module, size: int, device: torch.device, precision
 
 
 def compile_network(network: nn.Module, tried: Pass, count: int, device: torch.device) -> bool:
-    """Compiles the network in place, for batches of `count`; false, with a warning, where that or the first pass fails.
+    """Compiles the network in place for batches of `count`; returns False with a warning if that or the first pass fails.
 
-    On a GPU the steps of a shape are recorded as CUDA graphs (`reduce-overhead`), as shapes do not change in training.
+    On a GPU steps are recorded as CUDA graphs (`reduce-overhead`), because shapes do not change in training.
     """
     network.compile(mode="reduce-overhead" if device.type == "cuda" else None)
     try:
         tried(count)
     except Exception as error:  # noqa: BLE001 - a compiler fails in more ways than can be named; without it all works
         network._compiled_call_impl = None
-        warn(f"--compile: {reason(error)}; it goes on without")
+        warn(f"--compile failed ({reason(error)}); continuing without it")
         return False
     return True
 
 
 def fitting_parts(count: int, tried: Pass) -> int:
-    """The fewest equal parts of `count` images of which each fits into memory; parts of 1 image at least.
+    """Smallest number of equal micro-batches of `count` images that fit into memory.
 
     Raises:
         UserError: not even one image fits.
@@ -59,8 +59,8 @@ def fitting_parts(count: int, tried: Pass) -> int:
         except torch.OutOfMemoryError:
             continue
         except RuntimeError as error:
-            if "can't allocate memory" not in str(error):  # torch's words on a CPU
+            if "can't allocate memory" not in str(error):  # torch's message on a CPU
                 raise
             continue
         return parts
-    raise UserError("not even one image fits into memory", "--checkpointing needs less, as do a smaller --encoder and --size")
+    raise UserError("not even one image fits into memory", "use --checkpointing, a smaller --encoder or a smaller --size")

@@ -1,7 +1,7 @@
-"""Augmentation of a whole batch, on the device where it is.
+"""Augmentation of a whole batch, on the batch's device.
 
-The amounts are of our choosing (the paper does not give any): small rotations, zooms and shifts, as a patient's position
-varies, a horizontal flip, and contrast and brightness, as the exposure does.
+The paper gives no parameters. The ranges here are small rotations, zooms and shifts (patient position), a horizontal flip, and
+contrast and brightness (exposure).
 """
 
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from torch.nn import functional
 from cxrlt_cli.data.rng import Stream, uniform
 from cxrlt_cli.data.warp import warp
 
-#: Gray mean and deviation of the mean of ImageNet's three channels; with one value for all channels, summing a pretrained
-#: stem's three channels into one is exact.
+#: Mean and standard deviation of gray images: the averages of ImageNet's three channels. With one value for all channels,
+#: summing a pretrained stem's three input channels into one is exact.
 MEAN, STD = 0.449, 0.226
 
 
 @dataclass(frozen=True)
 class AugmentParams:
-    """How far augmentation goes: degrees, share of the scale, share of the side, share of the contrast, gray of 0..1."""
+    """Largest rotation (degrees), zoom, shift (fraction of the side), contrast and brightness change (0..1)."""
 
     rotation: float = 10.0
     zoom: float = 0.10
@@ -37,12 +37,12 @@ def to_unit(images: Tensor) -> Tensor:
 
 
 def normalise(images: Tensor) -> Tensor:
-    """0..1 to the network's input: mean 0 and deviation 1, about."""
+    """Values of 0..1 to the network's input: roughly mean 0 and standard deviation 1."""
     return images.sub(MEAN).div_(STD)
 
 
 def affine(images: Tensor, matrices: Tensor) -> Tensor:
-    """Resamples a batch by one affine map an image, bilinear, black outside.
+    """Resamples each image of a batch by its own affine map; bilinear, black outside.
 
     Args:
         images: (B, 1, S, S) of 0..1.
@@ -59,7 +59,7 @@ def matrices(flip: np.ndarray, degrees: np.ndarray, zoom: np.ndarray, shift: np.
         flip: (B,) bool, mirror left and right.
         degrees: (B,) rotation, counter-clockwise as seen.
         zoom: (B,) factor, above 1 enlarges.
-        shift: (B, 2) to the right and down, in shares of the side.
+        shift: (B, 2) to the right and down, as a fraction of the side.
     """
     angle = np.deg2rad(degrees)
     cosine, sine = np.cos(angle) / zoom, np.sin(angle) / zoom
@@ -72,12 +72,12 @@ def matrices(flip: np.ndarray, degrees: np.ndarray, zoom: np.ndarray, shift: np.
 
 @dataclass(frozen=True)
 class AugmentDraw:
-    """What was drawn for the images of a batch.
+    """Augmentation parameters of each image of a batch.
 
     Attributes:
         maps: (B, 2, 3) for `affine`.
-        contrast: (B,) float32, the factor of a gray value's distance to the middle.
-        brightness: (B,) float32, added, of gray values of 0..1.
+        contrast: (B,) float32, multiplies a gray value's distance to the middle.
+        brightness: (B,) float32, added to gray values of 0..1.
     """
 
     maps: Tensor
@@ -86,13 +86,13 @@ class AugmentDraw:
 
 
 def draw(seed: int, epoch: int, rows: np.ndarray, amounts: AugmentParams) -> AugmentDraw:
-    """Draws for each image of a batch: a function of its arguments, row by row.
+    """Draws the augmentation of each image; depends only on the arguments, row by row.
 
     Args:
-        seed: of the run.
+        seed: seed of the run.
         epoch: from 0.
-        rows: (B,) draws of the training split, see `data.batches.Batch`.
-        amounts: how far it goes.
+        rows: (B,) draws of the training split (`data.batches.Batch.draws`).
+        amounts: ranges of the parameters.
     """
 
     def spread(stream: Stream, amount: float) -> np.ndarray:
@@ -106,11 +106,11 @@ def draw(seed: int, epoch: int, rows: np.ndarray, amounts: AugmentParams) -> Aug
 
 
 def augment(images: Tensor, drawn: AugmentDraw) -> Tensor:
-    """Augments a batch where it is: on a CPU by OpenCV, to 8 bit between the two steps, else at once on the device.
+    """Augments a batch on its device: with OpenCV on a CPU (rounded to 8 bits between the two steps), with torch elsewhere.
 
     Args:
         images: (B, S, S) uint8.
-        drawn: for each of them.
+        drawn: the parameters of each image.
 
     Returns:
         (B, 1, S, S) float32 of 0..1.
@@ -122,12 +122,12 @@ def augment(images: Tensor, drawn: AugmentDraw) -> Tensor:
 
 
 def augment_at_once(images: Tensor, drawn: AugmentDraw) -> Tensor:
-    """The same for a whole batch in torch's operators, on whichever device."""
+    """The same with torch operators, on any device."""
     return _toned(affine(to_unit(images), drawn.maps.to(images.device)), drawn)
 
 
 def _toned(gray: Tensor, drawn: AugmentDraw) -> Tensor:
-    """Gray values of 0..1, (B, ...), with their contrast and brightness changed."""
+    """Changes contrast and brightness of gray values of 0..1, shape (B, ...)."""
     contrast, brightness = (
         values.to(gray.device).view(-1, *[1] * (gray.dim() - 1)) for values in (drawn.contrast, drawn.brightness)
     )

@@ -1,4 +1,4 @@
-"""Batches of a split: pixels as uint8 with targets, in the order of an epoch."""
+"""Batches of a split: uint8 pixels and targets, in the order of an epoch."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -17,12 +17,12 @@ from cxrlt_cli.machine import cores
 
 @dataclass(frozen=True)
 class Batch:
-    """Some rows of a split.
+    """A batch: some rows of a split.
 
     Attributes:
         rows: (B,) row numbers in the split.
-        draws: (B,) numbers of which each stands once in an epoch: the row, and how often it was drawn before. They decide
-            what is drawn for an image, so that one that is drawn twice is not augmented the same way twice.
+        draws: (B,) numbers, unique within an epoch, that encode the row and how often it was drawn before. Augmentation
+            depends on them, so an image drawn twice in an epoch is augmented in two ways.
         images: (B, S, S) uint8 as read, or (B, 1, S, S) float32 as the network takes them.
         targets: (B, C) float32, 1 or 0, or a soft target between them; 0 where unknown.
         label_mask: (B, C) bool; true for soft targets.
@@ -35,30 +35,30 @@ class Batch:
     label_mask: Tensor
 
     def to(self, device: torch.device) -> "Batch":
-        """The same batch on a device."""
+        """The batch on a device."""
         if device.type == "cpu":
             return self
         moved = (tensor.to(device, non_blocking=True) for tensor in (self.images, self.targets, self.label_mask))
         return Batch(self.rows, self.draws, *moved)
 
     def pinned(self) -> "Batch":
-        """The same batch in page-locked memory, from which a GPU fetches it while it computes."""
+        """The batch in page-locked memory, so that the copy to a GPU overlaps with computation."""
         return Batch(self.rows, self.draws, *(tensor.pin_memory() for tensor in (self.images, self.targets, self.label_mask)))
 
 
 def epoch_draws(count: int, batch_size: int, seed: int, epoch: int, weights: np.ndarray | None = None) -> list[np.ndarray]:
     """The draws of each batch of a training epoch, shuffled; `draw % count` is the row.
 
-    The rest that does not fill a batch is left out of this epoch (another rest in each), so that batch normalisation never
-    sees a very small batch; where all rows are fewer than a batch, they are one.
+    Rows that do not fill the last batch are dropped for this epoch (different ones in each epoch), so that batch
+    normalisation never sees a very small batch. If the split is smaller than one batch, it is one batch.
 
     Args:
         count: rows of the split.
-        batch_size: rows a batch.
+        batch_size: rows per batch.
         seed: of the run.
         epoch: from 0.
-        weights: (count,) how often each row is drawn, in proportion; None for once. An epoch has `count` draws all the same.
-            A row of weight w is drawn either floor or ceil of w / mean(w) times (systematic sampling).
+        weights: (count,) relative sampling weights; None draws each row once. An epoch always has `count` draws. A row of
+            weight w is drawn floor or ceil of w / mean(w) times (systematic sampling).
     """
     order = permutation(seed, epoch, count)
     if weights is not None:
@@ -73,7 +73,7 @@ def _drawn(order: np.ndarray, weights: np.ndarray, seed: int, epoch: int) -> np.
     ends = np.cumsum(weights[order])
     start = uniform(seed, epoch, np.zeros(1, dtype=np.int64), Stream.SAMPLE)[0]
     chosen = np.searchsorted(ends, (start + np.arange(count)) * (ends[-1] / count), side="right").clip(max=count - 1)
-    again = np.arange(count) - np.searchsorted(chosen, chosen)  # how often the same one stands before it
+    again = np.arange(count) - np.searchsorted(chosen, chosen)  # occurrences of the same row before this one
     draws = order[chosen] + count * again
     return np.asarray(draws[np.argsort(uniform(seed, epoch, draws, Stream.ORDER), kind="stable")])
 
@@ -86,13 +86,13 @@ def rows_in_order(count: int, batch_size: int) -> list[np.ndarray]:
 def batches(
     dataset: Dataset, images: DatasetImages, draws: Iterable[np.ndarray], ahead: Callable[[Batch], Batch] | None = None
 ) -> Iterator[Batch]:
-    """Reads batches in threads, some ahead of the one in use: reading lets go of Python's lock while the network computes.
+    """Reads batches in threads, ahead of use. Reading releases Python's lock, so it overlaps with the network's computation.
 
     Args:
         dataset: labels of the split.
         images: its pixels.
-        draws: of each batch.
-        ahead: what else is done to a batch in those threads; it must not depend on their order.
+        draws: the draws of each batch.
+        ahead: a further step for each batch in those threads; must not depend on the order of batches.
     """
 
     def read(drawn: np.ndarray) -> Batch:
@@ -120,8 +120,8 @@ def batches(
 
 
 def pinned_for(device: torch.device) -> Callable[[Batch], Batch] | None:
-    """What is done ahead to batches that go to a device as they were read."""
+    """The `ahead` step for batches that go to a device unchanged."""
     return Batch.pinned if device.type == "cuda" else None
 
 
-_MOST_THREADS = 4  # each makes some thousand images a second of 224 px; more would only fill memory
+_MOST_THREADS = 4  # each reads thousands of 224 px images/s; more threads would only use memory

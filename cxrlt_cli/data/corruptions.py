@@ -1,4 +1,4 @@
-"""Blur, noise and erasing of a whole batch, each for a share of the images; off unless asked for."""
+"""Blur, noise and random erasing of a whole batch, each applied to a fraction of the images; off by default."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,14 @@ from cxrlt_cli.data.rng import Stream, uniform
 from cxrlt_cli.tricks.gaussian_blur import gaussian_blur
 from cxrlt_cli.tricks.random_erasing import erase, erasing_boxes
 
-_BLUR = 0.002, 0.008  # standard deviation, shares of the side: 0.4 … 1.8 px at 224
-_NOISE = 0.01, 0.05  # standard deviation, of gray values of 0..1
-_SPARE = 61  # px by which the field of noise is wider than an image, so that images take different parts of it
+_BLUR = 0.002, 0.008  # standard deviation as a fraction of the side: 0.4 … 1.8 px at 224
+_NOISE = 0.01, 0.05  # standard deviation in gray values of 0..1
+_SPARE = 61  # px by which the noise field exceeds an image, so that images use different parts
 
 
 @dataclass(frozen=True)
 class Disturbances:
-    """Which share of the images is blurred, made noisy, and has a rectangle erased, each within 0..1."""
+    """Fractions (0..1) of images that are blurred, get noise, and have a rectangle erased."""
 
     blur: float = 0.0
     noise: float = 0.0
@@ -26,21 +26,21 @@ class Disturbances:
 
 
 def disturb(images: Tensor, seed: int, epoch: int, draws: np.ndarray, shares: Disturbances) -> Tensor:
-    """Disturbs a batch; what happens to an image is a function of seed, epoch and its draw alone.
+    """Applies corruptions to a batch; the result for an image depends only on seed, epoch and its draw.
 
     Args:
         images: (B, 1, S, S) of 0..1.
         seed: of the run.
         epoch: from 0.
-        draws: (B,) see `data.batches.Batch`.
-        shares: of the images; all zero leaves the batch as it is.
+        draws: (B,) draws of the images (`data.batches.Batch.draws`).
+        shares: fractions of images; all zero returns the batch unchanged.
 
     Returns:
-        The same shape; values of 0..1.
+        The same shape, values of 0..1.
     """
 
     def chosen(stream: Stream, share: float) -> tuple[Tensor, np.ndarray]:
-        """The images that it befalls, and for each a number within 0..1 that says how much."""
+        """The selected images, and a strength of 0..1 for each."""
         amounts = uniform(seed, epoch, draws, stream) / share if share else np.ones(len(draws))
         where = np.flatnonzero(amounts < 1)
         return torch.from_numpy(where).to(images.device), amounts[where]
@@ -66,7 +66,7 @@ def disturb(images: Tensor, seed: int, epoch: int, draws: np.ndarray, shares: Di
 
 
 def _noise(seed: int, size: int, places: np.ndarray, stds: np.ndarray) -> Tensor:
-    """(B, 1, S, S) normal noise: windows of one field, mirrored or not, as `places` within 0..1 say."""
+    """(B, 1, S, S) normal noise: windows of one noise field at `places` (0..1), mirrored or not."""
     wide = size + _SPARE
     field = torch.randn(wide, wide, generator=torch.Generator().manual_seed(seed))
     fields = (field, field.flip(0), field.flip(1), field.T)

@@ -1,4 +1,4 @@
-"""Pixels of a dataset's rows, from whichever image files they stand in."""
+"""Pixels of a dataset's rows, read from the image files it points to."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ class DatasetImages:
         """Opens and checks every image file that the dataset points to.
 
         Raises:
-            UserError: a file is not there or damaged, its pixels were made otherwise, or a row is another image's.
+            UserError: a file is missing or damaged, was cached with other settings, or its image ids differ from the dataset's.
         """
         codes, self._files = _factorized(dataset)
         self._readers = [ImageReader(dataset.path.parent / name) for name in self._files]
@@ -27,7 +27,7 @@ class DatasetImages:
         return len(self._rows)
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """(B, S, S) uint8 of (B,) dataset rows, in their order."""
+        """(B, S, S) uint8 pixels of (B,) dataset rows, in the given order."""
         out = np.empty((len(rows), self.size, self.size), dtype=np.uint8)
         for code, reader in enumerate(self._readers):
             at = np.flatnonzero(self._reader_of[rows] == code)
@@ -44,7 +44,7 @@ def _factorized(dataset: Dataset) -> tuple[np.ndarray, list[str]]:
 def _check(dataset: Dataset, reader: ImageReader, rows: np.ndarray) -> None:
     path, again = reader.layout.path, "make the dataset again: cxrlt merge --overwrite"
     if reader.layout.settings != dataset.settings:
-        raise UserError(f"{path} was made with {reader.layout.settings}, {dataset.path} needs {dataset.settings}", again)
+        raise UserError(f"{path} was cached with {reader.layout.settings}, but {dataset.path} needs {dataset.settings}", again)
     places = dataset.table["row"].to_numpy()[rows]
     if len(places) and (places.min() < 0 or places.max() >= len(reader.layout.ids)):
         raise UserError(f"{dataset.path} points beyond the end of {path}", again)
@@ -52,7 +52,7 @@ def _check(dataset: Dataset, reader: ImageReader, rows: np.ndarray) -> None:
     stored = (reader.layout.ids[row] for row in places)
     strange = [name for name, own in zip(wanted, stored, strict=True) if name != own and not name.endswith(f"/{own}")]
     if strange:
-        raise UserError(f"{path} has other images than {dataset.path}: {listed(strange)}", again)
+        raise UserError(f"{path} and {dataset.path} have different images: {listed(strange)}", again)
     absent = wanted[~reader.done[places]]
     if len(absent):
         raise UserError(f"{path} has no pixels for {listed(absent)}", again)

@@ -1,4 +1,4 @@
-"""Which images are of one study, and batches that hold whole studies."""
+"""Groups images by study, and forms batches of whole studies."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ from cxrlt_cli.errors import UserError, listed
 
 @dataclass(frozen=True)
 class Studies:
-    """Where images belong.
+    """The study and view of each image.
 
     Attributes:
-        image_ids: (N,) ids, each once.
-        codes: (N,) int64 from 0 without gaps, the same for the images of one study of one patient; an image without a study
-            has one of its own.
-        lateral: (N,) float, 1 for a lateral view, 0 for a frontal one, 0.5 for a view that is neither or not known.
+        image_ids: (N,) unique ids.
+        codes: (N,) int64 study numbers from 0 without gaps. Images of one study of one patient share a number; an image
+            without a study has its own.
+        lateral: (N,) float: 1 lateral view, 0 frontal, 0.5 other or unknown.
     """
 
     image_ids: list[str]
@@ -24,28 +24,31 @@ class Studies:
     lateral: np.ndarray
 
     def of(self, image_ids: list[str]) -> "Studies":
-        """The same for some images, in their order. Raises UserError where one is not there."""
+        """The studies of the given images, in their order. Raises UserError if one is missing."""
         row = {name: index for index, name in enumerate(self.image_ids)}
         absent = [name for name in image_ids if name not in row]
         if absent:
-            raise UserError(f"no study is known of {len(absent)} images: {listed(absent)}", "name their dataset: --dataset")
+            raise UserError(
+                f"the dataset lacks {len(absent)} of the images: {listed(absent)}",
+                "name the dataset that contains them with --dataset",
+            )
         rows = np.array([row[name] for name in image_ids], dtype=np.int64)
         return Studies(image_ids, local_codes(self.codes[rows]), self.lateral[rows])
 
 
 def studies_of_table(table: pd.DataFrame) -> Studies:
-    """The studies of a dataset's rows. Study ids need to be unique only among those of a patient of a source."""
+    """Studies of a dataset's rows. A study id must be unique only within one patient of one source."""
     keys = [table[name].astype("string") for name in ("source", "patient_id", "study_id")]
     return make_studies(list(table["image_id"]), keys, table["view"])
 
 
 def make_studies(image_ids: list[str], keys: list[pd.Series], views: pd.Series) -> Studies:
-    """Studies of images that agree in all keys, of which the last is the study's id; where that is blank, an image is alone.
+    """Groups images that agree in all keys. The last key is the study id; an image where it is blank is its own study.
 
     Args:
         image_ids: (N,) ids.
         keys: columns of N values.
-        views: (N,) as the sources call them: AP, PA, AP AXIAL, FRONTAL … and LATERAL, LL, RL, L, XTABLE LATERAL.
+        views: (N,) view names as in the sources: AP, PA, AP AXIAL, FRONTAL … and LATERAL, LL, RL, L, XTABLE LATERAL.
     """
     groups = pd.DataFrame(dict(enumerate(keys))).groupby(list(range(len(keys))), dropna=False)
     codes = groups.ngroup().to_numpy(np.int64, copy=True)
@@ -58,17 +61,17 @@ def make_studies(image_ids: list[str], keys: list[pd.Series], views: pd.Series) 
 
 
 def local_codes(codes: np.ndarray) -> np.ndarray:
-    """(N,) the same studies, numbered from 0 without gaps in the order of their codes."""
+    """(N,) the studies renumbered from 0 without gaps, in the order of their codes."""
     return np.unique(codes, return_inverse=True)[1].astype(np.int64)
 
 
 def rows_by_study(codes: np.ndarray, order: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    """The rows of each batch: whole studies, as many as fit into `batch_size` images; at least one.
+    """Rows of each batch: as many whole studies as fit into `batch_size` images, at least one.
 
     Args:
-        codes: (N,) study of each row, from 0 without gaps.
-        order: (S,) studies in the order in which they come.
-        batch_size: images a batch.
+        codes: (N,) study number of each row, from 0 without gaps.
+        order: (S,) order of the studies.
+        batch_size: images per batch.
     """
     by_study = np.argsort(codes, kind="stable")
     ends = np.cumsum(np.bincount(codes))

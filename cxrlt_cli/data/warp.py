@@ -1,18 +1,18 @@
-"""Resampling and tone of 8-bit images on the CPU by OpenCV, which lets go of Python's lock: threads do it ahead of use."""
+"""Resampling and gray-value lookup of 8-bit images with OpenCV, which releases Python's lock: loader threads do it."""
 
 import cv2
 import numpy as np
 
-cv2.setNumThreads(1)  # the threads of ours share the cores
+cv2.setNumThreads(1)  # the loader threads already use all cores
 
 
 def warp(images: np.ndarray, maps: np.ndarray, tables: np.ndarray) -> np.ndarray:
-    """Resamples each image by an affine map, bilinear, black outside, and replaces gray values by those of a table.
+    """Resamples each image by an affine map (bilinear, black outside), then maps gray values through a table.
 
     Args:
         images: (B, S, S) uint8.
         maps: (B, 2, 3), from output to input coordinates of -1..1, as `augment.affine` takes them.
-        tables: (B, 256) float32, what becomes of each gray value; resampled ones are whole.
+        tables: (B, 256) float32, the new value of each gray value. Resampled values are rounded first.
 
     Returns:
         (B, S, S) float32.
@@ -28,7 +28,7 @@ def warp(images: np.ndarray, maps: np.ndarray, tables: np.ndarray) -> np.ndarray
 
 
 def _of_pixels(maps: np.ndarray, size: int) -> np.ndarray:
-    """The maps between pixel numbers: pixel i lies at (2 i + 1) / size - 1."""
+    """The maps in pixel indices: pixel i lies at (2 i + 1) / size - 1."""
     linear, shift = maps[:, :, :2].astype(np.float64), maps[:, :, 2].astype(np.float64)
     moved = (size * shift + (size - 1) * (1 - linear.sum(axis=2))) / 2
     return np.concatenate([linear, moved[:, :, None]], axis=2)

@@ -1,20 +1,20 @@
-"""From label features, or from image features, to one logit a label."""
+"""Classifiers: from label features or image features to one logit per label."""
 
 import torch
 from torch import Tensor, nn
 
 _HIDDEN = 64
-#: The T of CSRA that stands for the maximum.
+#: T = 99 means the maximum, as in the published code.
 _MAXIMUM = 99
 
 
 class SeparateClassifiers(nn.Module):
-    """A linear classifier for each label; all of them are one batched product. The paper's choice."""
+    """One linear classifier per label, computed as a single batched product. The paper's choice."""
 
     def __init__(self, classes: int, width: int) -> None:
-        """Builds one weight vector and bias a class."""
+        """Builds one weight vector and one bias per class."""
         super().__init__()
-        linear = nn.Linear(width, classes)  # drawn as the layer of a linear head is
+        linear = nn.Linear(width, classes)  # the same random weights as a linear head
         self.weight, self.bias = linear.weight, linear.bias
 
     def forward(self, features: Tensor) -> Tensor:
@@ -23,7 +23,7 @@ class SeparateClassifiers(nn.Module):
 
 
 class SharedClassifier(nn.Module):
-    """One linear classifier for all labels, as in KAD: the general framework that the paper compares with."""
+    """One linear classifier shared by all labels, as in KAD: the baseline that the paper compares with."""
 
     def __init__(self, width: int) -> None:
         """Builds one weight vector and bias."""
@@ -37,10 +37,10 @@ class SharedClassifier(nn.Module):
 
 
 class SeparateMlps(nn.Module):
-    """A network of one hidden layer for each label, as batched products."""
+    """One MLP with one hidden layer per label, computed as batched products."""
 
     def __init__(self, classes: int, width: int) -> None:
-        """Builds two layers a class, the hidden one of 64."""
+        """Builds two layers per class; the hidden layer has 64 units."""
         super().__init__()
         self.weight = nn.Parameter(torch.empty(classes, width, _HIDDEN))
         self.bias = nn.Parameter(torch.zeros(classes, _HIDDEN))
@@ -49,7 +49,7 @@ class SeparateMlps(nn.Module):
         nn.init.trunc_normal_(self.last.weight, std=_HIDDEN**-0.5)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C, width) label features to (B, C) logits: label c is judged by network c alone."""
+        """(B, C, width) label features to (B, C) logits: logit c comes from MLP c alone."""
         hidden = torch.einsum("bcw,cwh->bch", features, self.weight) + self.bias
         logits: Tensor = self.last(torch.relu(hidden))
         return logits
@@ -70,9 +70,9 @@ class PooledLinear(nn.Module):
 
 
 class PooledMlps(nn.Module):
-    """Global average pooling and, for each label, a linear layer plus a small network: a branch of its own without a query.
+    """Global average pooling, then a linear layer plus an MLP for each label: a branch per label without a query.
 
-    The control of what a label query brings: the small networks' outputs start at 0, so that it also starts as a linear head.
+    The control for label queries. The MLPs' output layers start at 0, so the head starts as a linear one.
     """
 
     def __init__(self, channels: int, classes: int) -> None:
@@ -93,25 +93,25 @@ class PooledMlps(nn.Module):
 
 
 class ClassSpecificResidualAttention(nn.Module):
-    """CSRA (Zhu and Wu, ICCV 2021): the mean of a class's scores over the image, plus a share of where they are highest.
+    """CSRA (Zhu and Wu, ICCV 2021): a class's mean score over the image plus lambda times its attention-weighted score.
 
-    As `CSRA` in `pipeline/csra.py` of github.com/Kevinz-code/CSRA. Of its forms with
-    several heads, which add up heads of other T, this is the one with a single head, its default.
+    As `CSRA` in `pipeline/csra.py` of github.com/Kevinz-code/CSRA. The published
+    multi-head variants sum heads with different T; this is the single head, their default.
     """
 
-    def __init__(self, channels: int, classes: int, share: float = 0.1, temperature: float = 1.0) -> None:
-        """Builds the scores; `share` is their lambda, `temperature` their T."""
+    def __init__(self, channels: int, classes: int, lam: float = 0.1, temperature: float = 1.0) -> None:
+        """Builds the score layer; `lam` is the published lambda, `temperature` its T."""
         super().__init__()
         self.scores = nn.Conv2d(channels, classes, 1, bias=False)
-        self.share, self.temperature = share, temperature
+        self.lam, self.temperature = lam, temperature
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, channels, h, w) image features to (B, C) logits."""
-        norm = self.scores.weight.norm(dim=1, keepdim=True).transpose(0, 1)  # (1, C, 1, 1): scores are cosine-like
+        norm = self.scores.weight.norm(dim=1, keepdim=True).transpose(0, 1)  # (1, C, 1, 1): normalises the weight vectors
         scores = (self.scores(features) / norm).flatten(2)
         if self.temperature == _MAXIMUM:
             highest = scores.amax(dim=2)
         else:
             highest = (scores * torch.softmax(scores * self.temperature, dim=2)).sum(dim=2)
-        logits: Tensor = scores.mean(dim=2) + self.share * highest
+        logits: Tensor = scores.mean(dim=2) + self.lam * highest
         return logits

@@ -1,21 +1,21 @@
-"""The label-query decoder: for each label a vector in the encoder's own feature space, steered by the label's query.
+"""The label-query decoder: one vector per label in the encoder's feature space, conditioned on the label's query.
 
-With q the query of a label, D numbers of unit variance, in the first layer:
+For a label with query q (D numbers of unit variance), the first layer computes:
 
     weights = mean over heads of softmax(ask(q / sqrt(D)) . key(patches) / sqrt(d))   ask starts at 0: weights start uniform
     label   = weights @ patches                                                        the values are the features themselves
     label   = label + found(dropout(relu(seen(norm(label)) + asked(q))))               found starts at 0
 
-At the first step every label's vector is the mean of the features: with a linear classifier for each label the network is
-global average pooling and a linear layer (`--queries none`), and each zero-initialised branch adds what the query brings. The
-attention takes q scaled to length 1 because a step of Adam moves ask(q) by the rate times the sum of |q|: unscaled, it settles
-on few places before the features mean anything, and the encoder then learns from these alone.
-In later layers the labels first attend to each other, and both attentions are added with a factor that starts at 0 (ReZero;
-Bachlechner et al., UAI 2021).
+At initialisation every label's vector is the mean of the features. With one linear classifier per label the network then equals
+global average pooling and a linear layer (`--queries none`); the zero-initialised branches learn what the query adds. The
+attention uses q scaled to length 1: one step of Adam moves ask(q) by lr times the sum of |q|, and with unscaled q the attention
+collapses onto few positions before the features are useful, so that the encoder learns from those positions only.
+From the second layer on, labels first attend to each other, and both attentions are added with a factor that starts at 0
+(ReZero; Bachlechner et al., UAI 2021).
 
-Why not the transformer decoder of KAD and Query2Label (`--decoder transformer`): its queries stay in the residual stream and
-its features pass through a chain of random matrices, so that little of its label features depends on the image at first, and
-it learns several times more slowly (docs/results/studies.md, `heads`).
+The transformer decoder of KAD and Query2Label (`--decoder transformer`) keeps the queries in the residual stream and passes the
+image features through several random matrices. Its label features hardly depend on the image at first, and it learns several
+times more slowly (docs/results/studies.md, `heads`).
 """
 
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class LayerAttention:
 
     Attributes:
         labels: (B, C, C) between labels, each row summing to 1; None where labels do not attend to each other.
-        patches: (B, C, P) over the places of the feature map, each row summing to 1.
+        patches: (B, C, P) over the positions of the feature map, each row summing to 1.
     """
 
     labels: Tensor | None
@@ -52,16 +52,16 @@ class LayerAttention:
 
 
 class LabelQueryDecoder(nn.Module):
-    """Image features to one vector per label, equal to the mean over places at the first step."""
+    """Image features to one vector per label; at initialisation, the mean over positions."""
 
     def __init__(self, channels: int, queries: LabelQueries, size: DecoderSize, label_attention: bool = True) -> None:
         """Builds the layers.
 
         Args:
-            channels: of the feature map, and of the label vectors.
-            queries: one per label.
-            size: of the decoder.
-            label_attention: whether labels attend to each other, from the second layer on.
+            channels: channels of the feature map, and length of the label vectors.
+            queries: one query per label.
+            size: sizes of the decoder.
+            label_attention: whether labels attend to each other (from the second layer on).
         """
         super().__init__()
         self.queries = queries
@@ -94,7 +94,7 @@ class LabelQueryDecoder(nn.Module):
 
 
 class _Layer(nn.Module):
-    """Attention over the places, then a feed-forward branch; from the second layer on, attention among the labels first."""
+    """Attention over positions, then a feed-forward branch. From the second layer on, labels attend to each other first."""
 
     def __init__(self, channels: int, query_width: int, size: DecoderSize, first: bool, label_attention: bool) -> None:
         super().__init__()
@@ -119,20 +119,20 @@ class _Layer(nn.Module):
             between = self.among(queries, labels, labels)
             labels = labels + self.among_factor * (between @ labels)
         weights = self.look(queries, patches, labels, places)
-        attention = weights.to(patches.dtype) @ patches
-        labels = attention if labels is None else labels + self.look_factor * attention
+        pooled = weights.to(patches.dtype) @ patches
+        labels = pooled if labels is None else labels + self.look_factor * pooled
         branch = self.found(self.dropout(torch.relu(self.seen(self.norm(labels)) + self.asked(queries))))
         return labels + branch, LayerAttention(between, weights)
 
 
 class _Attention(nn.Module):
-    """Attention weights of label queries over keys, uniform at the first step. There is no value or output projection."""
+    """Attention weights of label queries over keys, uniform at initialisation. There is no value or output projection."""
 
     def __init__(self, query_width: int, key_width: int, size: DecoderSize, follow: bool) -> None:
         super().__init__()
         self.heads = size.heads
         self.ask = nn.Linear(query_width, size.width)
-        self.key = nn.Linear(key_width, size.width, bias=False)  # a bias would add the same to all places
+        self.key = nn.Linear(key_width, size.width, bias=False)  # a bias would add the same score at every position
         nn.init.zeros_(self.ask.weight)
         nn.init.zeros_(self.ask.bias)
         self.follow: nn.Module | None = None
@@ -159,7 +159,7 @@ def sine_positions(height: int, width: int, channels: int) -> Tensor:
     """(height * width, channels) 2-D sine positions within -1..1: a quarter of the channels each for sin and cos of y and x.
 
     Coordinates are scaled to 0..2 pi over the map as in DETR (Carion et al., ECCV 2020); the temperature is 20 as in DAB-DETR
-    (Liu et al., ICLR 2022), because DETR's 10,000 leaves most channels constant on maps of few places.
+    (Liu et al., ICLR 2022), because with DETR's 10,000 most channels are constant on small maps.
     """
     frequencies = 20 ** (-torch.arange(channels // 4) / (channels // 4))
     encoded = []

@@ -1,4 +1,4 @@
-"""Visual encoders: torchvision's and timm's networks up to their last feature map, with a stem for one gray channel."""
+"""Visual encoders: torchvision's and timm's networks up to the last feature map, with a one-channel stem."""
 
 from statistics import fmean
 from typing import Any
@@ -15,31 +15,31 @@ _WITH_FEATURES = ("convnext", "efficientnet", "mobilenet", "swin")
 
 
 def encoder_names() -> list[str]:
-    """The networks of torchvision that have a feature map and are known here."""
+    """Supported torchvision networks."""
     families = (*_RESNETS, "densenet", *_WITH_FEATURES)
     return [name for name in torchvision.models.list_models(module=torchvision.models) if name.startswith(families)]
 
 
 class VisualEncoder(nn.Module):
-    """Features before pooling.
+    """An encoder that returns the feature map before pooling.
 
     Attributes:
-        channels: of the feature map.
-        mean, deviation: of gray values within 0..1, as the network's published weights expect them.
+        channels: number of channels of the feature map.
+        mean, std: normalisation of gray values (0..1) that the published weights expect.
     """
 
     def __init__(self, name: str, drop_path: float = 0.0, stride: int = 32) -> None:
         """Builds the network with random weights.
 
         Args:
-            name: of torchvision, or `timm:NAME`.
-            drop_path: the share of residual branches that are left out in training (stochastic depth; Huang et al., ECCV 2016),
-                rising to this from the first block to the last.
-            stride: px of the image along a step of the feature map. 16 leaves out the last halving, as in Luo et al., "Bag of
-                tricks and a strong baseline for deep person re-identification" (CVPR workshops 2019); 8 the last two.
+            name: a torchvision name, or `timm:NAME`.
+            drop_path: probability of dropping a residual branch in training (stochastic depth; Huang et al., ECCV 2016); it
+                rises linearly from 0 in the first block to this value in the last.
+            stride: image pixels per position of the feature map. 16 removes the last downsampling, as in Luo et al., "Bag of
+                tricks and a strong baseline for deep person re-identification" (CVPR workshops 2019); 8 removes two.
 
         Raises:
-            UserError: no such network, or one without stochastic depth or another stride where that is asked for.
+            UserError: unknown network, or it does not support stochastic depth or the stride.
         """
         super().__init__()
         self.name = name
@@ -53,12 +53,10 @@ class VisualEncoder(nn.Module):
             return
         if name not in encoder_names():
             near = nearest(name, encoder_names())
-            raise UserError(
-                f"--encoder {name!r} is no encoder{near}", f"torchvision's {listed(encoder_names(), 80)}; or timm:NAME"
-            )
+            raise UserError(f"unknown --encoder {name!r}{near}", f"torchvision's {listed(encoder_names(), 80)}; or timm:NAME")
         if drop_path and not name.startswith(_WITH_FEATURES[:2] + _WITH_FEATURES[3:]):
             raise UserError(
-                f"--drop-path: {name} has no stochastic depth", "convnext, efficientnet, swin and most of timm have"
+                f"--drop-path: {name} has no stochastic depth", "convnext, efficientnet, swin and most timm networks have it"
             )
         options = {"stochastic_depth_prob": drop_path} if drop_path else {}
         network = getattr(torchvision.models, name)(weights=None, **options)
@@ -77,7 +75,7 @@ class VisualEncoder(nn.Module):
             _keep_resolution(name, self.network, stride)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, 1, S, S) images, normalised by MEAN and DEVIATION, to (B, channels, h, w) features; h and w are S/stride."""
+        """(B, 1, S, S) images, normalised by MEAN and STD, to (B, channels, h, w) features; h and w are S/stride."""
         net = self.network
         if (self.mean, self.std) != (MEAN, STD):
             images = images * (STD / self.std) + (MEAN - self.mean) / self.std
@@ -102,24 +100,28 @@ def _timm(name: str, drop_path: float, stride: int) -> nn.Module:
     except ImportError:
         raise UserError(f"--encoder timm:{name} needs timm, which is not installed", "pip install timm") from None
     if name not in timm.list_models():
-        raise UserError(f"timm has no network {name!r}{nearest(name, timm.list_models())}", "see its list: timm.list_models()")
+        raise UserError(
+            f"timm does not have {name!r}{nearest(name, timm.list_models())}",
+            "list its networks: python -c 'import timm; print(timm.list_models())'",
+        )
     options: dict[str, Any] = {"drop_path_rate": drop_path} if drop_path else {}
     if stride != 32:
         options["output_stride"] = stride
     options |= {"pretrained": False, "in_chans": 1, "num_classes": 0, "global_pool": ""}
     try:
         try:
-            return timm.create_model(name, dynamic_img_size=True, **options)  # transformers that can take any size
+            return timm.create_model(name, dynamic_img_size=True, **options)  # vision transformers that accept any size
         except TypeError:
             return timm.create_model(name, **options)
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:
         raise UserError(
-            f"timm:{name} cannot be an encoder: {reason(error)}", "choose another, or leave out --drop-path and --stride"
+            f"timm:{name} cannot be used as an encoder: {reason(error)}",
+            "choose another, or leave out --drop-path and --stride",
         ) from error
 
 
 def _as_map(features: Tensor, prefix: int, channels: int) -> Tensor:
-    """(B, channels, h, w) of what timm's networks give: maps, maps with the channels last, or tokens of a square."""
+    """(B, channels, h, w) of timm's outputs: maps, channels-last maps, or a square of tokens."""
     if features.dim() == 3:
         tokens = features[:, prefix:]
         side = round(tokens.shape[1] ** 0.5)
@@ -128,7 +130,7 @@ def _as_map(features: Tensor, prefix: int, channels: int) -> Tensor:
 
 
 def _head_width(network: nn.Module) -> int:
-    """The features that the classifier of a network takes; the classifier and its pooling are removed."""
+    """Input width of the network's classifier; removes the classifier and its pooling."""
     name = "head" if hasattr(network, "head") else "classifier"
     head = getattr(network, name)
     first = next(module for module in head.modules() if isinstance(module, nn.Linear))
@@ -138,7 +140,7 @@ def _head_width(network: nn.Module) -> int:
 
 
 def _keep_resolution(name: str, network: Any, stride: int) -> None:
-    """The last stage (stride 16) or two (stride 8) keep the resolution of the one before; no weight changes its shape."""
+    """Removes downsampling from the last stage (stride 16) or the last two (stride 8); weight shapes do not change."""
     stages = {16: 1, 8: 2}[stride]
     if name.startswith("densenet"):
         for number in range(4 - stages, 4):
@@ -149,11 +151,11 @@ def _keep_resolution(name: str, network: Any, stride: int) -> None:
                 if isinstance(module, nn.Conv2d):
                     module.stride = (1, 1)
     else:
-        raise UserError(f"--stride {stride}: {name} cannot", "resnet, resnext, densenet and many of timm can")
+        raise UserError(f"--stride {stride}: {name} does not support it", "resnet, resnext, densenet and many timm networks do")
 
 
 def _take_one_channel(network: nn.Module) -> None:
-    """Puts a stem for gray images in the place of the first convolution, initialised as torchvision does."""
+    """Replaces the first convolution by one for gray images, initialised as torchvision does."""
     name, conv = next((name, module) for name, module in network.named_modules() if isinstance(module, nn.Conv2d))
     holder = network.get_submodule(name.rpartition(".")[0])
     shape: Any = (conv.kernel_size, conv.stride, conv.padding)

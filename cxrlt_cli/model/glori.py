@@ -1,19 +1,19 @@
 """GLoRI, the head of CheXFound (Yang et al., IEEE Transactions on Medical Imaging 2025): `--queries glori`.
 
 Global and Local Representations Integration, after a public copy of CheXFound's `eval/classification/glori.py`, whose
-decoder is that of ML-Decoder (Ridnik et al., WACV 2023), with v the features of the places of the image:
+decoder is that of ML-Decoder (Ridnik et al., WACV 2023), with v the features at the image positions:
 
-    v = relu(Linear(width)(v))    q = noise of N(0, 1), one vector per label, which is not trained
+    v = relu(Linear(width)(v))    q = fixed noise of N(0, 1), one vector per label
     q = norm1(q + dropout(q))
     q = norm2(q + dropout(attention(q, v, v)))
     q = norm3(q + dropout(Linear(dropout(relu(Linear(q))))))
     logit c = w_c . [global features ; q_c] + b_c
 
-with 1 layer, width 768, 8 heads, feed-forward 2048, dropout 0.1; w starts by Xavier's normal rule, b at 0.
+with 1 layer, width 768, 8 heads, feed-forward 2048, dropout 0.1; w starts with Xavier normal initialisation, b at 0.
 
-What differs: the published global features are the class tokens of the last four blocks of a vision transformer and its v are
-the patch tokens of these blocks, side by side. Here the global features are the mean over the places, because most encoders
-have no class token, and v is the last feature map alone.
+Differences: the published global features are the class tokens of the last four blocks of a vision transformer and its v are
+the patch tokens of these blocks, side by side. Here the global features are the mean over positions, because most encoders
+have no class token, and v is the last feature map only.
 """
 
 import torch
@@ -23,10 +23,10 @@ from cxrlt_cli.model.decoder import DecoderSize, LayerAttention
 
 
 class Glori(nn.Module):
-    """Image features to one vector per label: the mean of the features, then what the label's query found.
+    """Image features to one vector per label: the pooled features, concatenated with the label's features.
 
     Attributes:
-        width: of a label's vector.
+        width: length of a label's vector.
     """
 
     queries: Tensor
@@ -69,7 +69,7 @@ class _Layer(nn.Module):
     def forward(self, labels: Tensor, patches: Tensor) -> tuple[Tensor, Tensor]:
         """(B, C, width) labels and (B, P, width) patches to labels and (B, C, P) attention, the mean over heads."""
         labels = self.norm1(labels + self.dropout(labels))
-        attention, weights = self.attention(labels, patches, patches)
-        labels = self.norm2(labels + self.dropout(attention))
+        seen, weights = self.attention(labels, patches, patches)
+        labels = self.norm2(labels + self.dropout(seen))
         branch = self.linear2(self.dropout(torch.relu(self.linear1(labels))))
         return self.norm3(labels + self.dropout(branch)), weights

@@ -1,4 +1,4 @@
-"""Gradient checkpointing: the inside of each block of an encoder is computed again on the way back instead of being kept."""
+"""Gradient checkpointing: activations inside each encoder block are recomputed in the backward pass instead of stored."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -13,10 +13,10 @@ from cxrlt_cli.model.encoder import VisualEncoder
 
 
 def checkpoint_blocks(encoder: VisualEncoder) -> None:
-    """Makes the blocks of an encoder keep nothing but their input while training (Chen et al., arXiv 1604.06174).
+    """Makes each encoder block store only its input during training (Chen et al., arXiv 1604.06174).
 
-    Results stay the same: what was drawn (stochastic depth) is drawn again, and statistics of batch norms count once. Those
-    of timm have it built in, and there statistics move twice a step. The network must not be copied afterwards.
+    Results do not change: random draws (stochastic depth) are repeated, and BatchNorm statistics are updated once. timm
+    networks use timm's own implementation, which updates the statistics twice a step. Do not copy the network afterwards.
     """
     if encoder.name.startswith("timm:"):
         encoder.network.set_grad_checkpointing(True)
@@ -26,7 +26,7 @@ def checkpoint_blocks(encoder: VisualEncoder) -> None:
 
 
 def _blocks(network: Any) -> Iterator[nn.Module]:
-    """Residual blocks, dense blocks: the modules of modules that a stage consists of."""
+    """The blocks of the stages: residual or dense blocks."""
     if hasattr(network, "layer1"):
         stages = [network.layer1, network.layer2, network.layer3, network.layer4]
     else:
@@ -49,7 +49,7 @@ def _recomputed(block: nn.Module, forward: Callable[..., Tensor], *inputs: Tenso
 
 @contextmanager
 def _statistics_at_rest(block: nn.Module) -> Iterator[None]:
-    """While open, batch norms normalise by the batch as in training and leave their running statistics alone."""
+    """Inside, BatchNorm normalises by the batch as in training but does not update its running statistics."""
     norms = [module for module in block.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:

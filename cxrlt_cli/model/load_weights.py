@@ -1,4 +1,4 @@
-"""Weights from elsewhere: torchvision's and timm's state dicts, what training scripts save, older names of the same layers."""
+"""Loads external weights: state dicts of torchvision and timm, checkpoints of training scripts, older layer names."""
 
 import pickle
 from pathlib import Path
@@ -9,22 +9,22 @@ from torch import Tensor
 from cxrlt_cli.errors import UserError, listed, reason
 from cxrlt_cli.model.encoder import VisualEncoder
 
-_HINT = "name a state dict of the same --encoder (torchvision's, timm's), a run of the same, or --weights none"
+_HINT = "give a state dict of the same --encoder (torchvision or timm), a run with it, or --weights none"
 
 
 def load_encoder(encoder: VisualEncoder, path: Path) -> None:
-    """Loads a file of weights of the same network (three channels or one) into an encoder.
+    """Loads weights of the same network (with three input channels or one) into an encoder.
 
-    A stem of three channels is summed into one: exact for gray images, which have the same value in all three.
+    A three-channel stem is summed into one channel, which is exact for gray images.
 
     Raises:
-        UserError: not readable, or weights of another network.
+        UserError: the file is not readable, or holds weights of another network.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, OSError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
         raise UserError(f"{path} cannot be read as weights: {reason(error)}", _HINT) from error
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):  # as many training scripts save
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):  # a common layout of training scripts
         state = state["state_dict"]
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{path} is not a state dict", _HINT)
@@ -32,18 +32,18 @@ def load_encoder(encoder: VisualEncoder, path: Path) -> None:
 
 
 def load_weights(encoder: VisualEncoder, state: dict[str, Tensor], path: Path) -> None:
-    """Loads a state dict of the same network into an encoder; `path` is where it came from. Raises UserError as above."""
+    """Loads a state dict of the same network into an encoder; `path` is its origin. Raises UserError as `load_weights`."""
     own = encoder.network.state_dict()
     state = _with_one_channel(_renamed(state, encoder), own)
     absent = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
     other = [key for key in own if key in state and state[key].shape != own[key].shape]
     if absent or other:
-        raise UserError(f"{path} holds weights of another network: {listed([*absent, *other], 3)}", _HINT)
+        raise UserError(f"{path} holds weights of a different network: {listed([*absent, *other], 3)}", _HINT)
     encoder.network.load_state_dict({key: state[key] for key in own if key in state}, strict=False)
 
 
 def _renamed(state: dict[str, Tensor], encoder: VisualEncoder) -> dict[str, Tensor]:
-    """The keys as our network names them: without what wrappers put before them."""
+    """The keys without the prefixes that wrappers add."""
     for prefix in ("module.", "encoder.network.", f"{encoder.name}.", "model."):
         if any(key.startswith(prefix) for key in state):
             state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
@@ -64,7 +64,7 @@ def _with_one_channel(state: dict[str, Tensor], own: dict[str, Tensor]) -> dict[
 
 
 def _new_key(key: str) -> str:
-    """Old DenseNet files, torchvision's published ones too, say `norm.1.weight` where its modules say `norm1.weight`."""
+    """Old DenseNet files, including torchvision's published ones, name `norm1.weight` as `norm.1.weight`."""
     for name in ("norm", "relu", "conv"):
         for number in ("1", "2"):
             key = key.replace(f".{name}.{number}.", f".{name}{number}.")

@@ -1,4 +1,4 @@
-"""The whole network, and how it is built again from a checkpoint."""
+"""The network, and how it is rebuilt from a checkpoint."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ Decoder = Literal["residual", "transformer", "transformer-1"]
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """What decides the shape of a network: plain values that a checkpoint keeps."""
+    """The network's architecture as plain values that a checkpoint stores."""
 
     encoder: str
     classes: int
@@ -49,7 +49,7 @@ class NetworkSpec:
 
 
 class Network(nn.Module):
-    """Image to one logit a label: visual encoder, then label-query decoder and classifiers, or a head without queries."""
+    """Image to one logit per label: visual encoder, then label-query decoder and classifiers, or a head without queries."""
 
     def __init__(self, spec: NetworkSpec, queries: Tensor) -> None:
         """Builds the network with random weights; `queries` are the (C, D) label embeddings."""
@@ -57,7 +57,7 @@ class Network(nn.Module):
         self.encoder = VisualEncoder(spec.encoder, spec.drop_path, spec.stride)
         channels = self.encoder.channels
         self.decoder: nn.Module = nn.Identity()
-        #: Channels of the vectors that the classifiers take.
+        #: Length of the vectors that the classifiers take.
         self.label_width = channels
         if spec.queries in ("none", "csra"):
             self.classifier = _pooled_classifier(spec, channels)
@@ -68,7 +68,9 @@ class Network(nn.Module):
             nn.init.xavier_normal_(self.classifier.weight)
             nn.init.zeros_(self.classifier.bias)
         elif spec.kind == "residual":
-            self.classifier = _classifier(spec, channels)  # drawn first, so that a seed starts as with `--queries none`
+            self.classifier = _classifier(
+                spec, channels
+            )  # built first, so that a seed gives the same weights as with `--queries none`
             label_queries = LabelQueries(queries, spec.queries, spec.decoder.width)
             self.decoder = LabelQueryDecoder(channels, label_queries, spec.decoder, spec.label_attention)
         else:
@@ -82,17 +84,17 @@ class Network(nn.Module):
         self.layout = torch.contiguous_format
 
     def place(self, device: torch.device, size: int, layout: torch.memory_format | None = None) -> "Network":
-        """Moves the network to a device, in a memory layout: that which is usually fastest there for images of `size` px.
+        """Moves the network to a device in the given memory layout, by default the usually fastest one for images of `size` px.
 
-        Channels-last is faster on GPUs, and on CPUs for large images; for small ones the plain layout is (ResNet-18, two
-        cores, training: 0.8 of its images/s at 64 px, the same at 96 px, 1.15 of them at 128 px).
+        Channels-last is faster on GPUs, and on CPUs for large images (ResNet-18, training on two cores, relative to the
+        contiguous layout: 0.8 at 64 px, 1.0 at 96 px, 1.15 at 128 px).
         """
         usual = torch.channels_last if device.type == "cuda" or size >= 112 else torch.contiguous_format
         self.layout = layout or usual
         return self.to(device, memory_format=self.layout)  # type: ignore[call-overload,no-any-return]
 
     def check_size(self, size: int) -> None:
-        """Raises UserError where the encoder cannot take images of `size` px."""
+        """Raises UserError if the encoder does not accept images of `size` px."""
         images = torch.zeros(1, 1, size, size, device=next(self.parameters()).device)
         training = self.training
         try:
@@ -100,8 +102,8 @@ class Network(nn.Module):
                 self.eval()(images)
         except (AssertionError, RuntimeError, ValueError) as error:
             raise UserError(
-                f"{self.encoder.name} cannot take images of {size} px: {reason(error)}",
-                "choose another --encoder or cache --size",
+                f"{self.encoder.name} does not accept images of {size} px: {reason(error)}",
+                "choose another --encoder, or cache with another --size",
             ) from error
         finally:
             self.train(training)
@@ -121,7 +123,7 @@ class Network(nn.Module):
         return logits
 
     def label_features(self, images: Tensor) -> Tensor:
-        """(B, 1, S, S) normalised images to (B, C, width) label features; without label queries to image features."""
+        """(B, 1, S, S) normalised images to (B, C, width) label features; image features if there are no label queries."""
         features: Tensor = self.decoder(self.encode(images))
         return features
 
@@ -143,9 +145,9 @@ def network_from(checkpoint: dict[str, Any], path: Path) -> Network:
     """Builds the network of a checkpoint and loads its weights.
 
     Raises:
-        UserError: the shape it describes is none of ours, or its weights do not fit it.
+        UserError: the checkpoint describes an unknown architecture, or its weights do not fit it.
     """
-    hint = "the checkpoint is damaged or of another version of cxrlt: train it again"
+    hint = "the checkpoint is damaged or from another version of cxrlt: train again"
     try:
         saved = checkpoint["spec"]
         spec = NetworkSpec(**{"kind": "transformer-1", **saved, "decoder": DecoderSize(**saved["decoder"])})
@@ -154,11 +156,11 @@ def network_from(checkpoint: dict[str, Any], path: Path) -> Network:
         network = Network(spec, torch.zeros(spec.classes, spec.embedding))
         network.load_state_dict(_renamed(checkpoint["model"], spec))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"{path}: its weights do not fit: {reason(error)}", hint) from error
+        raise UserError(f"{path}: the weights do not fit the network: {reason(error)}", hint) from error
     return network
 
 
 def _renamed(state: dict[str, Tensor], spec: NetworkSpec) -> dict[str, Tensor]:
-    """Weights under their present names: runs made before 0.2 keep their queries under another one."""
+    """Weights under their current names: runs made before 0.2 store the queries under another name."""
     names = {"decoder.queries": "decoder.queries.queries"} if spec.kind == "transformer-1" else {}
     return {names.get(name, name): value for name, value in state.items()}

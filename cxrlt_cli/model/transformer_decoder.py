@@ -1,7 +1,7 @@
 """The transformer label decoder of KAD (Zhang et al., Nature Communications 2023): `--decoder transformer`.
 
-Facts of `models/clip_tqn.py` and `models/transformer_decoder.py` of github.com/xiaoman-zhang/KAD, with v the features of the
-places of the image and q the text features of the labels:
+As in `models/clip_tqn.py` and `models/transformer_decoder.py` of github.com/xiaoman-zhang/KAD, with v the features at the
+image positions and q the text features of the labels:
 
     v = norm(Linear(width)(relu(Linear(channels)(v))))    q = norm(q)
     4 pre-norm layers, each                               q = q + attention(norm1 q, norm1 q, norm1 q)
@@ -10,12 +10,12 @@ places of the image and q the text features of the labels:
     label features = dropout(norm(q))
 
 `norm` without a number is one LayerNorm in all three places. There are no positions, and each sub-layer has dropout 0.1. The
-weights of the layers and of the classifier start at N(0, 0.02); the rest starts as `nn.Linear` does, the two layers on the
-image features and the biases too.
+weights of the layers and of the classifier start at N(0, 0.02); the two layers on the image features and all biases keep the
+initialisation of `nn.Linear`.
 
-What differs: KAD has two logits a label and a softmax over them, here there is one logit and a sigmoid, which is the
-difference of the two; text features of another width than the decoder's pass through a linear layer first, those of KAD have
-its width; and they are scaled to unit variance, which the norm would do.
+Differences: KAD has two logits per label and a softmax; here one logit and a sigmoid, which is equivalent to their difference.
+Text features whose width differs from the decoder's pass through a linear layer first (KAD's have its width). They are scaled
+to unit variance, which the norm would do anyway.
 """
 
 from typing import Any
@@ -29,7 +29,7 @@ from cxrlt_cli.model.label_queries import LabelQueries
 
 
 class TransformerLabelDecoder(nn.Module):
-    """Image features to one vector per label, as KAD does."""
+    """Image features to one vector per label, as in KAD."""
 
     def __init__(self, channels: int, queries: LabelQueries, size: DecoderSize, label_attention: bool = True) -> None:
         """Builds the layers.
@@ -37,8 +37,8 @@ class TransformerLabelDecoder(nn.Module):
         Args:
             channels: of the feature map.
             queries: one per label.
-            size: of the transformer; its width is that of the label vectors.
-            label_attention: whether labels attend to each other in each layer, before they attend to the image.
+            size: sizes of the transformer; its width is the length of the label vectors.
+            label_attention: whether labels attend to each other in each layer, before attending to the image.
         """
         super().__init__()
         self.queries = queries
@@ -63,7 +63,7 @@ class TransformerLabelDecoder(nn.Module):
 class EarlyTransformerLabelDecoder(nn.Module):
     """The decoder of runs made before 0.2, kept for their checkpoints.
 
-    Against KAD it has no norm of image features and queries, no dropout of the label features, a hidden layer of the decoder's
+    Unlike KAD, it has no norm of image features and queries, no dropout of the label features, a hidden layer of the decoder's
     width on the image features, and a projection of text embeddings of any width.
     """
 
@@ -108,7 +108,7 @@ def _layers(size: DecoderSize, label_attention: bool) -> nn.TransformerDecoder:
 
 
 def start_normal(module: nn.Module) -> None:
-    """Draws the weights of linear layers, attentions and separate classifiers from N(0, 0.02), as KAD; biases stay."""
+    """Draws the weights of linear layers, attention and separate classifiers from N(0, 0.02), as KAD does; biases are kept."""
     with torch.no_grad():
         for part in module.modules():
             if isinstance(part, nn.Linear | SeparateClassifiers):

@@ -1,1 +1,1 @@
-"""Predictions beside the labels of the same images, calibrated or merged by study: the start of every metric."""
+"""Predictions joined with the labels of the same images, calibrated or merged per study if asked for."""

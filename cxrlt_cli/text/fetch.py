@@ -1,4 +1,4 @@
-"""The stage `fetch`: the only one that touches the network."""
+"""The stage `fetch`: the only one that uses the internet."""
 
 from fnmatch import fnmatch
 from pathlib import Path
@@ -17,7 +17,7 @@ def fetch_files(config: FetchConfig, _workspace: Workspace) -> None:
     """Downloads what the options name.
 
     Raises:
-        UserError: the network cannot be reached, or there is no such repository.
+        UserError: the hub cannot be reached, or the repository does not exist.
     """
     for name in config.encoder:
         if name == "ngram":
@@ -29,10 +29,10 @@ def fetch_files(config: FetchConfig, _workspace: Workspace) -> None:
 
 
 def _fetch_encoder(hub_name: str) -> Path:
-    """Configuration, tokenizer and one form of the weights."""
+    """Downloads configuration, tokenizer and one file format of the weights."""
     from huggingface_hub import HfApi, snapshot_download
 
-    hint = "run this where the Hugging Face hub can be reached"
+    hint = "run this on a machine that can reach the Hugging Face hub"
     try:
         names = [file.rfilename for file in HfApi().model_info(hub_name, timeout=20).siblings or []]
     except Exception as error:
@@ -45,16 +45,16 @@ def _fetch_encoder(hub_name: str) -> Path:
 
 
 def _weights(hub_name: str, names: list[str]) -> str:
-    """The pattern of the weights: safetensors where the repository has them.
+    """File pattern of the weights: safetensors if the repository has them.
 
     Raises:
-        UserError: it has none that torch reads; fetching the rest would help nobody.
+        UserError: the repository has no weights that torch can read.
     """
     for pattern in ("*.safetensors", "pytorch_model*.bin"):
         if any(fnmatch(name, pattern) for name in names):
             return pattern
     others = [name for name in names if name.endswith((".msgpack", ".h5", ".onnx", ".bin"))]
     raise UserError(
-        f"{hub_name} has no weights for PyTorch (it has {listed(others) or 'none at all'})",
+        f"{hub_name} has no weights for PyTorch (found: {listed(others) or 'none'})",
         "name a local folder with model.safetensors or pytorch_model.bin instead: cxrlt embed-labels --encoder FOLDER",
     )

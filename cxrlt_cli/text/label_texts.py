@@ -24,7 +24,7 @@ class LabelText:
     description: str
 
     def text(self, use: Use) -> str:
-        """What is encoded: the prompt, the description, or `prompt. description`; the prompt alone without a description."""
+        """The text to encode: the prompt, the description, or `prompt. description`; only the prompt if there is no description."""
         if not self.description:
             return self.prompt
         return f"{self.prompt}. {self.description}" if use == "both" else getattr(self, use)
@@ -58,7 +58,7 @@ def _row(path: Path, row: CsvRow, columns: list[int]) -> LabelText:
 
 
 def texts_for(classes: list[str], texts: list[LabelText], path: Path) -> list[LabelText]:
-    """The text of each class, by its own name or else by a name that means the same.
+    """The text of each class, found by its name or a synonym.
 
     A class without a text among the built-in ones gets its name as prompt; a warning names these.
 

@@ -1,4 +1,4 @@
-"""Character n-grams: a text embedding with no download. It knows how labels are spelt, not what they mean."""
+"""Character n-grams: a text embedding that needs no download. It reflects spelling, not meaning."""
 
 import zlib
 from collections import Counter
@@ -9,16 +9,16 @@ _SIZES = (3, 4, 5)
 
 
 def embed_ngrams(texts: list[str], width: int = 256) -> np.ndarray:
-    """Hashed character n-grams (3 to 5, word by word with its borders), signed, with 1 + log of their counts.
+    """Signed hashed character n-grams (3 to 5, within words including their boundaries), weighted by 1 + log(count).
 
     Signed hashing after Weinberger et al., ICML 2009. The hash is CRC-32: the same on every machine.
 
     Args:
         texts: N texts.
-        width: of the vectors.
+        width: length of the vectors.
 
     Returns:
-        (N, width) float32, each of length 1.
+        (N, width) float32, rows of unit length.
     """
     vectors = np.zeros((len(texts), width), dtype=np.float64)
     for row, text in enumerate(texts):

@@ -1,4 +1,4 @@
-"""Text embeddings by a transformer's encoder: the masked mean of its last layer's token vectors."""
+"""Text embeddings from a transformer encoder: the masked mean of the last layer's token vectors."""
 
 import contextlib
 import hashlib
@@ -14,27 +14,27 @@ from torch import Tensor
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed, reason
 
-_AGAIN = "get the files again, or name another encoder"
+_AGAIN = "fetch the files again, or name another encoder"
 _ENDINGS = ("safetensors", "bin", "json", "txt", "model")
 
 
 def embed_with_transformer(texts: list[str], folder: Path, batch_size: int = 16) -> np.ndarray:
-    """Encodes texts with the encoder of a BERT, a T5 or another model that `AutoModelForTextEncoding` knows.
+    """Encodes texts with a BERT, a T5 encoder or any model supported by `AutoModelForTextEncoding`.
 
-    The vector of a text is the mean over its tokens, padding left out. The pooler is never used: in models trained on masked
-    words alone it is untrained. Vectors are as the model gives them, not scaled to length 1.
+    The vector of a text is the mean over its tokens without padding. The pooler is not used: models trained only by masked
+    language modelling leave it untrained. Vectors are not normalised.
 
     Args:
         texts: N texts.
         folder: configuration, weights and tokenizer, as `save_pretrained` writes them.
-        batch_size: texts a forward pass.
+        batch_size: texts per forward pass.
 
     Returns:
-        (N, D) float32, D the width of the model.
+        (N, D) float32, D is the model's width.
 
     Raises:
-        UserError: files that cannot be read, a model whose encoder has weights that the file does not hold, a tokenizer
-            that needs another package, does not know a text's words, or is of another model.
+        UserError: unreadable files, encoder weights missing from the file, or a tokenizer that needs another package,
+            does not know the words of a text, or belongs to another model.
     """
     with _quiet():
         tokenizer, model = _load(folder)
@@ -72,7 +72,8 @@ def _load(folder: Path) -> tuple[Any, Any]:
     from transformers import AutoModelForTextEncoding, AutoTokenizer
 
     _require_tokenizer_packages(folder)
-    only_here: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}  # unsaid, transformers asks to run code
+    # without trust_remote_code=False, transformers asks whether to run code
+    only_here: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, **only_here)
         model, info = AutoModelForTextEncoding.from_pretrained(
@@ -84,12 +85,12 @@ def _load(folder: Path) -> tuple[Any, Any]:
         raise UserError(f"{folder} cannot be loaded as a text encoder: {reason(error)}", _AGAIN) from error
     absent = sorted(key for key in info["missing_keys"] if "pooler" not in key)
     if absent or info["mismatched_keys"]:
-        raise UserError(f"{folder}: its weights are of another model, they lack {listed(absent, 3)}", _AGAIN)
+        raise UserError(f"{folder}: the weights belong to another model, they lack {listed(absent, 3)}", _AGAIN)
     return tokenizer, model.eval()
 
 
 def _require_tokenizer_packages(folder: Path) -> None:
-    """A tokenizer that is a SentencePiece model alone is read by packages that other tokenizers do not need."""
+    """SentencePiece tokenizers need packages that other tokenizers do not."""
     from transformers.utils.import_utils import is_protobuf_available, is_sentencepiece_available
 
     if (folder / "tokenizer.json").is_file() or not any(folder.glob("*.model")):
@@ -102,13 +103,16 @@ def _require_tokenizer_packages(folder: Path) -> None:
 
 
 def _refuse_another_tokenizer(texts: list[str], ids: list[list[int]], tokenizer: Any, model: Any, folder: Path) -> None:
-    """Without its vocabulary a tokenizer reads each word as unknown, and all labels would have nearly one vector."""
+    """Without its vocabulary a tokenizer maps every word to unknown, and all labels would get nearly the same vector."""
     read = [tokenizer.decode(tokens, skip_special_tokens=True) for tokens in ids]
     unread = [text[:40] for text, known in zip(texts, read, strict=True) if not any(mark.isalnum() for mark in known)]
     if unread:
-        raise UserError(f"{folder}: its tokenizer knows no word of {listed(unread, 3)}", f"is its vocabulary there? {_AGAIN}")
+        raise UserError(
+            f"{folder}: the tokenizer does not know any word of {listed(unread, 3)}",
+            f"check that its vocabulary file exists; {_AGAIN}",
+        )
     if max(map(max, ids)) >= model.get_input_embeddings().num_embeddings:
-        raise UserError(f"{folder}: its tokenizer is of another model, it has tokens that the weights lack", _AGAIN)
+        raise UserError(f"{folder}: the tokenizer belongs to another model, it has tokens that the weights lack", _AGAIN)
 
 
 def _warn_of_cut_texts(texts: list[str], ids: list[list[int]], longest: int) -> None:
@@ -120,7 +124,7 @@ def _warn_of_cut_texts(texts: list[str], ids: list[list[int]], longest: int) -> 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps transformers' bars and reports off the screen: what matters of them is checked and said by us."""
+    """Silences transformers' progress bars and reports; the relevant conditions are checked here."""
     from transformers.utils import logging as transformers_logging
 
     before = transformers_logging.get_verbosity()

@@ -38,7 +38,7 @@ def test_only_what_is_clearly_faster_is_chosen(
     found = choose_compute_mode(workload_of(TrainConfig(encoder="resnet18", batch_size=4)), 32, CPU)
     assert found.name == chosen
     assert found.images_per_s == {name: round(4 / time, 2) for name, time in seconds.items()}
-    assert f"computes in {chosen}; measured: fp32, plain 4.0 images/s" in capsys.readouterr().err
+    assert f"using {chosen} (measured: fp32, plain 4.0 images/s" in capsys.readouterr().err
 
 
 def test_what_flags_say_is_not_measured_and_a_measurement_changes_no_draw(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +74,7 @@ def test_what_must_fail_fails_before_anything_is_measured(
     def measured(*_: object) -> None:
         raise AssertionError("measured")
 
-    monkeypatch.setattr("cxrlt_cli.train.train.choose_form", measured)
+    monkeypatch.setattr("cxrlt_cli.train.train.choose_compute_mode", measured)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     ended = cxrlt(*TRAIN, "--layout", "auto", "--precision", "auto", *options)
     assert ended.code == 2, ended.err
@@ -92,7 +92,7 @@ def test_a_run_keeps_its_form(cxrlt: Run, dataset: Path, tmp_path: Path, monkeyp
     monkeypatch.setattr(autotune, "_pass", None)  # nothing more is measured
     ended = cxrlt(*auto, "--name", "alike", "--seed", "1")
     assert ended.code == 0, ended.err
-    assert "computes in fp32, channels-last, as was measured for" in ended.err
+    assert "using fp32, channels-last, as measured for" in ended.err
     assert json.loads((tmp_path / "runs/alike/config.json").read_text())["form"] == described["form"]
     assert cxrlt(*auto, "--name", "said", "--layout", "channels-last", "--precision", "fp32").code == 0
     one, other = (_weights(tmp_path / f"runs/{name}") for name in ("measured", "said"))
@@ -108,7 +108,7 @@ def test_a_run_keeps_its_form(cxrlt: Run, dataset: Path, tmp_path: Path, monkeyp
 
 def test_a_config_without_a_form_is_refused() -> None:
     for described in ({}, {"form": {"precision": "fp8", "layout": "plain"}}, {"form": {"precision": "fp32", "layout": "x"}}):
-        with pytest.raises(UserError, match="in which form"):
+        with pytest.raises(UserError, match="does not record precision"):
             compute_mode_of(described)
 
 

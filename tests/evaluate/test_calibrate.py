@@ -237,5 +237,5 @@ def test_calibrated_predictions_can_be_read_again(
     assert (same["per_class"], same["mean_ece"]) == (found["after"]["per_class"], found["after"]["mean_ece"])
     ended = cxrlt("evaluate", "after", "--calibrate", "val-temperature", "--name", "again")
     assert ended.code == 2
-    assert "calibrated already, by val-temperature" in ended.err
+    assert "already calibrated by val-temperature" in ended.err
     assert found["after"]["groups"]["head"]["mean_ece"] < found["test"]["groups"]["head"]["mean_ece"]

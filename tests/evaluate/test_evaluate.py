@@ -156,7 +156,7 @@ def test_neither_the_order_of_rows_nor_of_classes_matters(workspace: Path) -> No
     ended = evaluate(workspace, "shuffled-test.parquet", "--dataset", "shuffled.parquet", "--json")
     assert ended.returncode == 0, ended.stderr
     after = json.loads(ended.stdout, parse_float=rounded)
-    assert "shuffled.parquet is not the dataset that was scored" in ended.stderr
+    assert "shuffled.parquet has changed since it was scored" in ended.stderr
     for content in (before, after):
         del content["provenance"], content["predictions"]
     assert before == after
@@ -328,7 +328,7 @@ BAD: dict[Callable[[Path], list[object]], list[str]] = {
     duplicate_ids: ["has an image twice"],
     other_classes: ["no scores for Effusion", "Effusions; nearest is 'Effusion'"],
     other_split: ["200 of the 200 images", "not in the val split of dataset.parquet (200 in test)", "--split"],
-    unsaid_split: ["does not say which split it scores", "--split"],
+    unsaid_split: ["does not record which split it scores", "--split"],
     no_dataset: ["nowhere.parquet is not there", "cxrlt merge"],
     predictions_as_dataset: ["is cxrlt predictions, not cxrlt dataset"],
     existing_output: ["evaluations/base-test exists", "--overwrite"],

@@ -182,7 +182,7 @@ def test_a_smaller_stride_gives_more_features_of_the_same_weights(name: str, str
 
 
 def test_a_stride_that_a_network_has_not_is_refused() -> None:
-    with pytest.raises(UserError, match="--stride 16: convnext_tiny cannot"):
+    with pytest.raises(UserError, match="--stride 16: convnext_tiny does not support it"):
         VisualEncoder("convnext_tiny", stride=16)
 
 
@@ -190,7 +190,7 @@ def test_a_stride_that_a_network_has_not_is_refused() -> None:
     ("name", "drop_path", "says"),
     [
         ("resnet51", 0.0, "nearest is 'resnet5"),
-        ("timm:resnet51", 0.0, "timm has no network"),
+        ("timm:resnet51", 0.0, "timm does not have"),
         ("resnet18", 0.1, "has no stochastic depth"),
     ],
 )

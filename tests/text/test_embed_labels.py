@@ -147,7 +147,7 @@ def test_folders_that_are_no_encoder(cxrlt: Run, minilm: Path, tmp_path: Path) -
 
     kept = {key: value for key, value in load_file(minilm / "model.safetensors").items() if "layer.3." not in key}
     save_file(kept, tmp_path / "other/model.safetensors", metadata={"format": "pt"})
-    cases["other"] = "its weights are of another model, they lack"
+    cases["other"] = "the weights belong to another model, they lack"
     _copied(minilm, tmp_path / "config")
     content = json.loads((tmp_path / "config/config.json").read_text())
     (tmp_path / "config/config.json").write_text(json.dumps({**content, "model_type": "no-such-model"}))

@@ -62,13 +62,13 @@ def test_a_tokenizer_without_its_vocabulary_is_refused(bert: Path, cxrlt: Run, t
     (bert / "tokenizer_config.json").write_text('{"do_lower_case": true}')
     ended = cxrlt("embed-labels", "--encoder", bert)
     assert ended.code == 2
-    assert "its tokenizer knows no word of atelectasis" in ended.err
+    assert "the tokenizer does not know any word of atelectasis" in ended.err
     assert not (tmp_path / "label_embeddings.parquet").exists()
 
 
 def test_a_tokenizer_of_another_model_is_refused(bert: Path) -> None:
     (bert / "vocab.txt").write_text("\n".join([*VOCABULARY[:5], *(f"w{i}" for i in range(99)), *VOCABULARY[5:]]) + "\n")
-    with pytest.raises(UserError, match="its tokenizer is of another model"):
+    with pytest.raises(UserError, match="the tokenizer belongs to another model"):
         embed_with_transformer(TEXTS, bert)
 
 

@@ -107,4 +107,4 @@ def test_wrong_usage(cxrlt: Run, run: Path) -> None:
     torch.save(content, best)
     ended = cxrlt("predict", "fused")
     assert ended.code == 2
-    assert "its fusion does not fit" in ended.err
+    assert "the fusion weights do not fit" in ended.err

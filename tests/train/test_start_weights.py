@@ -69,7 +69,7 @@ def test_without_a_file_auto_is_random_with_one_warning(encoder: str, says: str,
 def test_an_encoder_that_does_not_exist_is_named_without_a_warning(cxrlt: Run, dataset: Path) -> None:
     said = cxrlt(*AUTO, "--encoder", "resnet81")
     assert said.code == 2
-    assert "--encoder 'resnet81' is no encoder" in said.err
+    assert "unknown --encoder 'resnet81'" in said.err
     assert WARNING not in said.err
 
 
