@@ -1,1 +1,1 @@
-"""How fast this machine does each part of the work, beside what it could do at most."""
+"""Measures the speed of each part of the work, relative to the machine's limits."""

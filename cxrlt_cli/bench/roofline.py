@@ -1,4 +1,4 @@
-"""What a machine can do at most: products of matrices, and moving memory; and how long something takes."""
+"""The machine's limits (matrix products, memory bandwidth), and a timer."""
 
 import time
 from collections.abc import Callable
@@ -10,9 +10,9 @@ _LEAST_ROUNDS = 3
 
 
 def seconds_of(run: Callable[[], object], device: torch.device, seconds: float) -> float:
-    """Shortest time of a call, after one that does not count; called for about `seconds`, three times at least.
+    """Shortest time of a call after a warm-up call; repeated for about `seconds`, at least three times.
 
-    The shortest, as other work on the machine only adds to it.
+    The shortest, because other load only adds time.
     """
     run()
     times: list[float] = []
@@ -47,7 +47,7 @@ def memory_rate(device: torch.device, seconds: float) -> float:
 
 
 def operations_of(run: Callable[[], object]) -> int:
-    """Operations of the convolutions and products in a call, as torch counts them."""
+    """Floating-point operations of convolutions and matrix products in a call, as counted by torch."""
     with FlopCounterMode(display=False) as counter:
         run()
     return int(counter.get_total_flops())

@@ -1,4 +1,4 @@
-"""The command `bench`: measures, and says what is slowest and how far it is from what the machine could do."""
+"""The command `bench`: measures each part and reports the slowest and its distance from the machine's limit."""
 
 import json
 import tempfile
@@ -19,12 +19,12 @@ _FEEDING, _NETWORK = ("reading", "augmentation"), ("forward", "backward", "step"
 
 @dataclass(frozen=True)
 class Measured:
-    """One part.
+    """Result of one part.
 
     Attributes:
-        images_per_s: what it does alone.
-        share: of the ceiling: of the product rate, or, for reading and augmentation, of the memory's.
-        epoch_hours: of the epoch that was asked for, if there were nothing else.
+        images_per_s: speed of the part by itself.
+        share: fraction of the limit: matrix products, or memory bandwidth for reading and augmentation.
+        epoch_hours: time of the requested epoch if only this part ran.
     """
 
     images_per_s: float
@@ -33,7 +33,7 @@ class Measured:
 
 
 def bench_machine(config: BenchConfig, _workspace: Workspace) -> None:
-    """Measures and prints. Raises UserError where options do not fit, or an encoder cannot take the size."""
+    """Measures and prints. Raises UserError if options conflict or the encoder does not accept the size."""
     keep_memory()
     device = choose_device(config.device)
     with tempfile.TemporaryDirectory() as folder:
@@ -92,7 +92,7 @@ def _measure(config: BenchConfig, parts: Parts, products: float, memory: float) 
 
 
 def _bottleneck(measured: dict[str, Measured]) -> str:
-    """What training waits for: images are fed while the network computes, and of that forward or backward takes longer."""
+    """The bottleneck of training: loading overlaps with computation; of the computation, the slower of forward and backward."""
     feeding = min(_FEEDING, key=lambda name: measured[name].images_per_s)
     if measured[feeding].images_per_s < measured["step"].images_per_s:
         return feeding

@@ -1,4 +1,4 @@
-"""An image file of noise and a dataset that points to it: what is measured is read as real images are."""
+"""A cache of noise images and a dataset that points to it, read like real images."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from cxrlt_cli.artifacts.image_pixels import PixelWriter
 
 
 def made_up_dataset(folder: Path, count: int, size: int, classes: int) -> Dataset:
-    """Writes `folder/images.h5` with `count` images of `size` px, and describes them as a split with labels at random."""
+    """Writes `folder/images.h5` with `count` images of `size` px, and returns a split with random labels."""
     draws = np.random.default_rng(0)
     ids = [f"{number:06}" for number in range(count)]
     settings = {"size": size}

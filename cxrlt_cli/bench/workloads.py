@@ -1,4 +1,4 @@
-"""The parts of training and prediction, each as a call that can be timed: the very code that `train` and `predict` run."""
+"""The parts of training and prediction as calls that can be timed; the same code that `train` and `predict` run."""
 
 import copy
 from collections.abc import Iterator
@@ -39,15 +39,15 @@ _IMAGES = 1024
 
 @dataclass(frozen=True)
 class Parts:
-    """All that is measured.
+    """Everything that is measured.
 
     Attributes:
-        training: with made-up images.
-        state: with the network that trains.
-        member: a copy of the network as `predict` has it.
-        form: in which they compute.
-        ready: a batch as the network takes it.
-        pixels: the same as it was read, (B, S, S) uint8, on the device.
+        training: a training on synthetic images.
+        state: its state with the network.
+        member: a copy of the network as `predict` uses it.
+        form: compute mode.
+        ready: a batch as network input.
+        pixels: the same batch before augmentation, (B, S, S) uint8, on the device.
     """
 
     training: Training
@@ -58,17 +58,17 @@ class Parts:
     pixels: torch.Tensor
 
     def read(self) -> None:
-        """Reads the images, in an order of chance, to 8-bit batches."""
+        """Reads the images in random order to 8-bit batches."""
         for _ in _batches(self.training):
             pass
 
     def augment(self) -> None:
-        """Reads and augments them, up to what the network takes."""
+        """Reads and augments them to network input."""
         for batch in _batches(self.training, augmented=True):
             _inputs(self.training, batch)
 
     def forward(self) -> None:
-        """One batch through the network and the loss, in training form."""
+        """One batch through the network and the loss, in training mode."""
         images, targets, label_mask = self.ready
         with torch.autocast(images.device.type, self.training.precision, enabled=self.training.precision != torch.float32):
             logits = self.training.forward(images)
@@ -84,7 +84,7 @@ class Parts:
         descend(self.state)
 
     def predict(self, views: int) -> None:
-        """Scores of one batch that is read."""
+        """Scores of one batch."""
         score([self.member], VIEWS[:views], "geomean", self.pixels)
 
 
@@ -100,7 +100,7 @@ def _inputs(training: Training, batch: Batch) -> Inputs:
 
 
 def make_parts(config: BenchConfig, folder: Path, device: torch.device) -> Parts:
-    """Makes images up in a folder and builds a network; raises UserError as `train` does where options do not fit."""
+    """Writes synthetic images to a folder and builds a network; raises UserError as `train` does for conflicting options."""
     train = TrainConfig(
         encoder=config.encoder, queries=config.queries, classifier=config.classifier, batch_size=config.batch_size,
         precision=config.precision, layout=config.layout,

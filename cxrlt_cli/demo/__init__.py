@@ -1,1 +1,1 @@
-"""Made-up radiographs with a long tail."""
+"""Synthetic radiographs (phantoms) with a long-tailed label distribution."""

@@ -1,6 +1,6 @@
-"""A made-up frontal chest radiograph without findings: what of it varies between patients, and how it is drawn.
+"""Draws a synthetic frontal chest radiograph without findings, with variation between patients.
 
-Pictures are built as a density of 0 (air, black) to 1 (bone, white). Coordinates run from -1 to 1, x to the right of the
+Images are computed as densities of 0 (air, black) to 1 (bone, white). Coordinates run from -1 to 1, x to the right of the
 picture (the patient's left), y down.
 """
 
@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Anatomy:
-    """What makes one patient's chest. Lengths are in halves of the picture's side.
+    """Anatomy of one patient. Lengths are in units of half the image side.
 
     Attributes:
         width: half the width of the chest.
@@ -22,11 +22,11 @@ class Anatomy:
         lung: density of the lungs.
         tilt: rotation of the patient, radians.
         ribs: phase of the ribs.
-        spacing: how many ribs there are along the same length, about 1.
+        spacing: relative number of ribs, about 1.
         vessels: phases of the vessels' fans.
         soft: density of the soft tissue.
-        centre: where the chest is, x and y.
-        zoom: how large it is, about 1.
+        centre: position of the chest, x and y.
+        zoom: relative size, about 1.
     """
 
     width: float
@@ -46,7 +46,7 @@ class Anatomy:
 
 @dataclass
 class Chest:
-    """A picture under work, with the places that findings need. All arrays are (S, S) float32."""
+    """An unfinished image with the positions that findings need. All arrays are (S, S) float32."""
 
     density: np.ndarray
     x: np.ndarray
@@ -55,12 +55,12 @@ class Chest:
     anatomy: Anatomy
 
     def lung(self, side: int) -> np.ndarray:
-        """Where a lung is, 0..1; side 0 is the picture's left."""
+        """Mask of a lung, 0..1; side 0 is the left of the image."""
         return self.lungs[side]
 
 
 def new_patient(rng: np.random.Generator) -> Anatomy:
-    """Draws a patient."""
+    """Draws a random patient."""
     dome = rng.uniform(0.48, 0.60)
     return Anatomy(
         width=rng.uniform(0.70, 0.82),
@@ -80,7 +80,7 @@ def new_patient(rng: np.random.Generator) -> Anatomy:
 
 
 def new_position(anatomy: Anatomy, rng: np.random.Generator) -> Anatomy:
-    """The same patient in another picture: breath, tilt, place and exposure differ a little."""
+    """The same patient in another image: breathing, tilt, position and exposure differ slightly."""
     breath = rng.normal(0, 0.02)
     centre = (anatomy.centre[0] + rng.normal(0, 0.01), anatomy.centre[1] + rng.normal(0, 0.01))
     return replace(
@@ -93,7 +93,7 @@ def new_position(anatomy: Anatomy, rng: np.random.Generator) -> Anatomy:
 
 
 def soft_step(value: np.ndarray, edge: float) -> np.ndarray:
-    """1 where `value` is well above 0, 0 well below, with a border of width `edge`."""
+    """1 where `value` is above 0, 0 below, with a smooth transition of width `edge`."""
     return 1 / (1 + np.exp(np.clip(-4 * value / edge, -30, 30)))
 
 
@@ -103,13 +103,13 @@ def blob(x: np.ndarray, y: np.ndarray, centre: tuple[float, float], radius: tupl
 
 
 def disc(x: np.ndarray, y: np.ndarray, centre: tuple[float, float], radius: tuple[float, float], edge: float) -> np.ndarray:
-    """An ellipse of height 1 with a border of width `edge`."""
+    """An ellipse of height 1 with a smooth border of width `edge`."""
     distance = np.sqrt(((x - centre[0]) / radius[0]) ** 2 + ((y - centre[1]) / radius[1]) ** 2)
     return soft_step((1 - distance) * min(radius), edge)
 
 
 def draw_chest(anatomy: Anatomy, size: int) -> Chest:
-    """Draws a chest without findings and without noise."""
+    """Draws a chest without findings or noise."""
     line = np.linspace(-1, 1, size, dtype=np.float32)
     across, down = np.meshgrid(line, line)
     across, down = (across - anatomy.centre[0]) / anatomy.zoom, (down - anatomy.centre[1]) / anatomy.zoom
@@ -144,7 +144,7 @@ def _lung(x: np.ndarray, y: np.ndarray, anatomy: Anatomy, side: int) -> np.ndarr
 
 
 def _vessels(x: np.ndarray, y: np.ndarray, anatomy: Anatomy) -> np.ndarray:
-    """Brighter towards the hila, with streaks that fan out from them."""
+    """Vessels: brighter towards the hila, with streaks fanning out from them."""
     away = np.hypot(np.abs(x) - 0.14, y + 0.05)
     angle = np.arctan2(y + 0.05, np.abs(x) - 0.14)
     phase = np.where(x < 0, *anatomy.vessels)
@@ -159,12 +159,12 @@ def _bones(x: np.ndarray, y: np.ndarray, anatomy: Anatomy) -> np.ndarray:
 
 
 def expose(chest: Chest, rng: np.random.Generator, grains: np.random.Generator | None = None) -> np.ndarray:
-    """(S, S) uint8: exposure, grain and the film's range.
+    """(S, S) uint8 image after exposure, noise and clipping.
 
     Args:
-        chest: what is exposed.
-        rng: decides the exposure, and the grain where `grains` is None.
-        grains: decides the grain; with it the exposure is the same at every size.
+        chest: the densities.
+        rng: random generator of the exposure, and of the noise if `grains` is None.
+        grains: random generator of the noise; with it, the exposure is the same at every size.
     """
     grain = (grains or rng).standard_normal(chest.density.shape, dtype=np.float32)
     picture = (chest.density * rng.uniform(0.92, 1.08) + rng.normal(0, 0.015)) + 0.022 * grain

@@ -1,4 +1,4 @@
-"""The 14 findings of ChestX-ray14, drawn where the real ones would be. Each takes the chest and draws its own size and side."""
+"""The 14 findings of ChestX-ray14, drawn where real ones occur. Each function draws its own size and side at random."""
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -15,8 +15,8 @@ def draw(findings: Collection[str], patient: Anatomy, rng: Rng, size: int) -> np
 
     Args:
         findings: names of ChestX-ray14.
-        patient: the chest in this picture's position.
-        rng: decides size, side and place of the findings, exposure and grain.
+        patient: anatomy, positioned for this image.
+        rng: random generator of size, side and position of the findings, exposure and noise.
         size: side, px.
 
     Returns:
@@ -26,8 +26,8 @@ def draw(findings: Collection[str], patient: Anatomy, rng: Rng, size: int) -> np
 
 
 def paint(findings: Collection[str], patient: Anatomy, rng: Rng, size: int) -> Chest:
-    """The chest before it is exposed: where a finding is, is where two of them differ that the same `rng` painted."""
-    for name, change in _SHAPE.items():  # what changes the form of heart and lungs comes before they are drawn
+    """The chest before exposure. Two chests from the same `rng` differ only where a finding is."""
+    for name, change in _SHAPE.items():  # findings that change the shape of heart and lungs come before those are drawn
         if name in findings:
             patient = change(patient, rng)
     chest = draw_chest(patient, size)
@@ -42,12 +42,12 @@ def _side(rng: Rng) -> int:
 
 
 def _centre(chest: Chest, side: int) -> float:
-    """The x of the middle of a lung."""
+    """x of the middle of a lung."""
     return (-1, 1)[side] * 0.50 * chest.anatomy.width
 
 
 def _fill(chest: Chest, where: np.ndarray, density: float) -> None:
-    """Brings the density near `density` where it is lower."""
+    """Raises lower densities towards `density`."""
     chest.density += where * np.clip(density - chest.density, 0, None)
 
 

@@ -1,4 +1,4 @@
-"""Small and faint findings, most of which differ only by place: a set that separates good networks from better ones."""
+"""Small, faint findings, most of which differ only by location: a dataset hard enough to compare networks."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ Point = tuple[float, float]
 Brush = Callable[[Chest, Rng, int, Point], np.ndarray]
 
 _VISIBLE = 0.4  # a pixel belongs to a finding where it adds at least this share of the finding's largest added density
-_CONTRAST = 2.2  # factor of all findings: with 2,000 training images some are learned in 5 epochs, and not all in 20
-_EXPOSURE, _GRAIN = 1_000, 1_001  # streams of random numbers; the findings have 0, 1, 2 …
+_CONTRAST = 2.2  # strength of all findings: with 2,000 training images some are learned in 5 epochs, and not all in 20
+_EXPOSURE, _GRAIN = 1_000, 1_001  # random streams; the findings use 0, 1, 2 …
 
 
 @dataclass(frozen=True)
 class HardFinding:
-    """A class of the hard set.
+    """A class of the hard dataset.
 
     Attributes:
         name: the class.
-        kind: which brush paints it.
-        side: 0 the patient's right (the picture's left), 1 the patient's left, None either of them at random.
-        field: where in the lung it lies.
+        kind: name of the drawing function.
+        side: 0 the patient's right (the image's left), 1 the patient's left, None a random side.
+        field: region of the lung.
     """
 
     name: str
@@ -35,7 +35,7 @@ class HardFinding:
 
     @property
     def place(self) -> str:
-        """The place in words, such as `right upper lung field`."""
+        """The location in words, such as `right upper lung field`."""
         side = "" if self.side is None else ("right ", "left ")[self.side]
         return side + _FIELD_WORDS[self.field]
 
@@ -46,13 +46,13 @@ class HardFinding:
 
     @property
     def description(self) -> str:
-        """A sentence on how it looks."""
+        """A sentence describing its appearance."""
         return f"{_KIND_WORDS[self.kind][1]} in the {self.place}"
 
 
 @dataclass(frozen=True)
 class Box:
-    """The visible part of a finding, in pixels of the drawn picture; x and y are the upper left corner."""
+    """The visible part of a finding, in pixels of the image; x and y are the upper left corner."""
 
     name: str
     x: int
@@ -61,7 +61,7 @@ class Box:
     h: int
 
 
-#: The frequent first; each kind has frequent and rare members.
+#: Sorted by frequency; each kind has frequent and rare members.
 HARD_FINDINGS = (
     HardFinding("Patch right lower", "patch", 0, "lower"),
     HardFinding("Nodule right upper", "nodule", 0, "upper"),
@@ -117,15 +117,15 @@ _FIELDS = {
 
 
 def draw_hard(names: Collection[str], patient: Anatomy, seed: tuple[int, ...], size: int) -> tuple[np.ndarray, list[Box]]:
-    """Draws a radiograph and says where its findings are.
+    """Draws a radiograph and returns the boxes of its findings.
 
-    Each finding, the exposure and the grain have random numbers of their own, so that two pictures of the same seed differ
-    only by the findings that one of them lacks. Findings and exposure are the same at every size.
+    Each finding, the exposure and the noise use separate random streams, so that two images of the same seed differ only by
+    their findings. Findings and exposure are the same at every size.
 
     Args:
         names: classes of `HARD_FINDINGS`.
-        patient: the chest in this picture's position.
-        seed: decides places and strengths of the findings, exposure and grain.
+        patient: anatomy, positioned for this image.
+        seed: seed of positions and strengths of the findings, exposure and noise.
         size: side, px.
 
     Returns:
@@ -137,7 +137,7 @@ def draw_hard(names: Collection[str], patient: Anatomy, seed: tuple[int, ...], s
 
 
 def paint_hard(names: Collection[str], patient: Anatomy, seed: tuple[int, ...], size: int) -> tuple[Chest, list[Box]]:
-    """The chest before it is exposed, and the boxes of its findings; arguments as for `draw_hard`."""
+    """The chest before exposure, and the boxes of its findings; arguments as for `draw_hard`."""
     chest = draw_chest(patient, size)
     boxes = []
     for index, finding in enumerate(HARD_FINDINGS):
@@ -151,7 +151,7 @@ def paint_hard(names: Collection[str], patient: Anatomy, seed: tuple[int, ...], 
 
 
 def _centre(patient: Anatomy, side: int, field: str, rng: Rng) -> Point:
-    """Draws the centre of a finding, in coordinates of the chest."""
+    """Draws a random centre of a finding, in chest coordinates."""
     across, down = (rng.uniform(*limits) for limits in _FIELDS[field])
     bottom = patient.domes[side] - patient.curve + 0.16
     x = (-1, 1)[side] * (0.50 + 0.42 * across) * patient.width

@@ -1,4 +1,4 @@
-"""The hard set on disk: a table source, its label space, label texts and the true place of every finding."""
+"""Writes the hard dataset: a table source, its label space, label texts and the box of every finding."""
 
 from dataclasses import astuple, dataclass
 from functools import partial
@@ -19,12 +19,12 @@ LABELS, BOXES, LABEL_SPACE, LABEL_TEXTS = "labels.csv", "boxes.csv", "label_spac
 
 _NAMES = tuple(finding.name for finding in HARD_FINDINGS)
 _NUMBER_OF_FINDINGS = (0.30, 0.35, 0.22, 0.13)  # shares of patients with 0, 1, 2 and 3 findings
-_STAYS = 0.9  # the probability that a finding of the first picture is in the second
+_STAYS = 0.9  # probability that a finding of the first image is in the second
 
 
 @dataclass(frozen=True)
 class _Drawing:
-    """A picture to draw."""
+    """An image to draw."""
 
     image: str
     path: Path
@@ -33,11 +33,11 @@ class _Drawing:
 
 
 def hard_visits(images: int, rng: np.random.Generator, tail: float = HARD_TAIL) -> list[Visit]:
-    """Draws patients with one or two pictures each, `images` in all, and 0 to 3 findings.
+    """Draws patients with one or two images each (`images` in total) and 0 to 3 findings.
 
     Args:
-        images: number of pictures.
-        rng: decides who has what.
+        images: number of images.
+        rng: random generator of the findings.
         tail: how many times as frequent each finding is as the one before.
     """
     weights = tail ** np.arange(len(_NAMES))
@@ -54,13 +54,13 @@ def hard_visits(images: int, rng: np.random.Generator, tail: float = HARD_TAIL) 
 
 
 def write_hard_source(folder: Path, images: int, size: int, seed: int, workers: int, tail: float = HARD_TAIL) -> None:
-    """Writes the pictures and tables of the hard set; the same seed gives the same bytes.
+    """Writes images and tables of the hard dataset; the same seed gives the same bytes.
 
     Args:
         folder: folder to make: images/, labels.csv, boxes.csv, label_space.txt and label_texts.csv.
-        images: number of pictures.
-        size: side of the pictures, px. Patients, findings and exposure are the same at every size.
-        seed: decides everything that is drawn.
+        images: number of images.
+        size: side of the images, px. Patients, findings and exposure are the same at every size.
+        seed: random seed.
         workers: number of processes.
         tail: how many times as frequent each finding is as the one before.
     """

@@ -1,18 +1,18 @@
-"""Who the made-up patients are and what they have: a long tail, with findings that come together."""
+"""Draws synthetic patients and their findings: long-tailed, with co-occurring findings."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-#: Findings, the frequent first.
+#: Findings, sorted by frequency.
 FINDINGS = (
     "Infiltration", "Effusion", "Atelectasis", "Cardiomegaly", "Nodule", "Mass", "Pneumothorax", "Consolidation",
     "Edema", "Pneumonia", "Emphysema", "Pleural_Thickening", "Fibrosis", "Hernia",
 )  # fmt: skip
-#: As a main finding each is this many times as frequent as the one before; the steeper, the longer the tail.
+#: Frequency of each main finding relative to the one before; smaller values give a longer tail.
 USUAL_TAIL = 0.84
 
-#: Main finding -> what comes with it, and how often.
+#: Main finding -> co-occurring findings and their probabilities.
 _COMPANIONS = {
     "Edema": {"Effusion": 0.6, "Cardiomegaly": 0.6},
     "Cardiomegaly": {"Effusion": 0.3, "Edema": 0.1},
@@ -28,7 +28,7 @@ _HEALTHY, _STAYS, _COMES = 0.36, 0.85, 0.04
 
 @dataclass(frozen=True)
 class Visit:
-    """One picture of a patient."""
+    """One image of a patient."""
 
     patient: int
     number: int
@@ -36,11 +36,11 @@ class Visit:
 
 
 def visits(images: int, rng: np.random.Generator, tail: float = USUAL_TAIL) -> list[Visit]:
-    """Draws patients with 1 to 4 pictures each, `images` in all. Most findings stay from picture to picture.
+    """Draws patients with 1 to 4 images each, `images` in total. Most findings persist from image to image.
 
     Args:
-        images: how many.
-        rng: decides who has what.
+        images: number of images.
+        rng: random generator.
         tail: how many times as frequent each finding is as the one before.
     """
     found: list[Visit] = []

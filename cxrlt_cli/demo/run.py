@@ -1,4 +1,4 @@
-"""The stage `demo`: makes phantoms, then types the commands that a user would."""
+"""The stage `demo`: draws phantoms, then runs the commands that a user would type."""
 
 import shlex
 import shutil
@@ -16,14 +16,14 @@ from cxrlt_cli.machine import cores
 from cxrlt_cli.subcommand import run_subcommand
 from cxrlt_cli.workspace import Workspace
 
-_MARK = ".cxrlt-demo"  # only a folder that a demonstration made is ever removed by one
-_DRAWN = 8 / 3  # times as large as they are cached: caching resizes them, as it does real ones
+_MARK = ".cxrlt-demo"  # only folders created by a demonstration are ever removed
+_DRAWN = 8 / 3  # drawn larger than cached, so that caching resizes them as it does real images
 _HARD_DRAWN = 2
 _HARD_SOURCE = "sources/hard"
 
 
 def run_demo(config: DemoConfig, workspace: Workspace) -> None:
-    """Runs every stage on phantoms.
+    """Runs all stages on phantoms.
 
     Raises:
         UserError: the folder exists, cannot be written to, or a stage failed.
@@ -34,7 +34,7 @@ def run_demo(config: DemoConfig, workspace: Workspace) -> None:
     _draw(config, folder)
     for command in _commands(config):
         _run(command, folder)
-    say(f"\nThe whole took {(time.monotonic() - began) / 60:.1f} minutes. Look next at, in {folder}:")
+    say(f"\nFinished in {(time.monotonic() - began) / 60:.1f} minutes. Results in {folder}:")
     for path, what in _LOOK_NEXT_HARD if config.findings == "hard" else _LOOK_NEXT[: 3 if config.data_only else None]:
         say(f"  {path:<28}{what}")
 
@@ -45,24 +45,24 @@ def _draw(config: DemoConfig, folder: Path) -> None:
         tail = HARD_TAIL if config.tail is None else config.tail
         write_hard_source(folder / _HARD_SOURCE, config.phantoms, _HARD_DRAWN * config.size, config.seed, cores(), tail)
         return
-    say(f"drawing {config.phantoms} phantoms of two made-up hospitals in {folder / 'sources'}")
+    say(f"drawing {config.phantoms} phantoms of two synthetic hospitals in {folder / 'sources'}")
     tail = USUAL_TAIL if config.tail is None else config.tail
     write_sources(folder / "sources", config.phantoms, round(_DRAWN * config.size), config.seed, cores(), tail)
 
 
 _LOOK_NEXT = (
-    ("sources/", "what went in: two hospitals, their images and label tables"),
+    ("sources/", "input: two hospitals, their images and label tables"),
     ("images/*.failed.csv", "the images that could not be read, and why"),
-    ("dataset.parquet", "one row an image: labels, patient, split, where its pixels are"),
-    ("runs/*/history.jsonl", "loss and each class's AP, epoch by epoch"),
-    ("evaluations/demo/", "the table of classes above as per_class.csv and metrics.json"),
-    ("comparisons/demo/", "label queries against a linear head, by class"),
-    ("reports/demo/report.html", "the same as a page with curves and the worst mistakes: open it in a browser"),
+    ("dataset.parquet", "one row per image: labels, patient, split, location of its pixels"),
+    ("runs/*/history.jsonl", "loss and AP of each class, epoch by epoch"),
+    ("evaluations/demo/", "the table above as per_class.csv and metrics.json"),
+    ("comparisons/demo/", "label queries compared with a linear head, by class"),
+    ("reports/demo/report.html", "report page with curves and the worst mistakes: open it in a browser"),
 )
 _LOOK_NEXT_HARD = (
-    (_HARD_SOURCE, "what went in: images, labels, label space, label texts"),
-    (f"{_HARD_SOURCE}/{BOXES}", "where each finding is, in pixels of the drawn images"),
-    ("dataset.parquet", "one row an image: labels, patient, split, where its pixels are"),
+    (_HARD_SOURCE, "input: images, labels, label space, label texts"),
+    (f"{_HARD_SOURCE}/{BOXES}", "box of each finding, in pixels of the drawn images"),
+    ("dataset.parquet", "one row per image: labels, patient, split, location of its pixels"),
 )
 
 
@@ -79,7 +79,7 @@ def _data(config: DemoConfig) -> list[list[str]]:
         ["cache", "--source", "chestxray14=sources/hospital-a", "--name", "hospital-a", *size],
         ["cache", "--source", "table=sources/hospital-b/labels.csv", "--name", "hospital-b", "--label-columns", labels, *size],
         ["embed-labels", "--encoder", "ngram"],
-        ["merge", "--label-space", "chestxray14", "--same-picture", "keep"],  # no phantom is another, alike as they are
+        ["merge", "--label-space", "chestxray14", "--same-picture", "keep"],  # phantoms are similar but never duplicates
     ]
 
 
@@ -97,7 +97,12 @@ def _hard_data(config: DemoConfig) -> list[list[str]]:
 def _training(config: DemoConfig) -> list[list[str]]:
     train = ["train", "--encoder", "timm:test_resnet", "--stride", "16", "--weights", "none", "--epochs", str(config.epochs)]
     train += ["--batch-size", "32", "--lr", "2e-3", "--seed", str(config.seed)]
-    train += ["--precision", "fp32", "--layout", "channels-last"]  # not measured, so that machines come to the same scores
+    train += [
+        "--precision",
+        "fp32",
+        "--layout",
+        "channels-last",
+    ]  # fixed, so that scores do not depend on the machine
     return [
         [*train, "--name", "linear", "--queries", "none"],
         [*train, "--name", "queries"],
@@ -113,11 +118,11 @@ def _make_folder(folder: Path, overwrite: bool) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         if not overwrite:
             raise UserError(
-                f"{folder} exists", "--overwrite replaces an earlier demonstration; or name another folder: cxrlt demo DIR"
+                f"{folder} exists", "--overwrite replaces an earlier demonstration; or choose another folder: cxrlt demo DIR"
             )
         if not (folder / _MARK).is_file():
             raise UserError(
-                f"{folder} was not made by a demonstration: it is left alone", "name another folder: cxrlt demo DIR"
+                f"{folder} was not created by cxrlt demo and is left unchanged", "choose another folder: cxrlt demo DIR"
             )
         shutil.rmtree(folder)
     with reported_os_errors(f"cannot write {folder}"):

@@ -1,4 +1,4 @@
-"""Two made-up hospitals on disk: one in NIH's layout, one as a table of its own with other names and fewer labels."""
+"""Writes two synthetic hospitals: one in NIH's layout, one as a table with other label names and fewer labels."""
 
 import csv
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from cxrlt_cli.demo.findings import draw
 from cxrlt_cli.demo.population import USUAL_TAIL, Visit, visits
 from cxrlt_cli.machine import process_pool
 
-#: What hospital B calls the findings that it labels; it says nothing of the others, which its pictures show all the same.
+#: Hospital B's names of the findings that it labels; its images show the other findings too, but unlabelled.
 HOSPITAL_B_NAMES = {
     "Cardiomegaly": "Cardiomegaly", "Effusion": "Pleural Effusion", "Edema": "Edema", "Pneumonia": "Pneumonia",
     "Atelectasis": "Atelectasis", "Pneumothorax": "Pneumothorax", "Consolidation": "Consolidation", "Mass": "Lung Mass",
@@ -29,7 +29,7 @@ _SHARE_OF_A, _SHARE_OF_TEST = 0.6, 0.25
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture to draw: its file, how it is stored, whose chest and what is in it."""
+    """An image to draw: file, storage format, patient and findings."""
 
     path: Path
     form: str
@@ -40,7 +40,7 @@ class Picture:
 def write_sources(folder: Path, images: int, size: int, seed: int, workers: int, tail: float = USUAL_TAIL) -> None:
     """Writes `hospital-a` and `hospital-b`; the same seed gives the same bytes.
 
-    Hospital A has NIH's layout with official lists; its first pictures are of odd modes, and one is cut off in the middle.
+    Hospital A has NIH's layout with official lists. Its first images have unusual modes, and one file is truncated.
     """
     rng = np.random.default_rng(seed)
     of_a = visits(round(images * _SHARE_OF_A), rng, tail)
@@ -52,7 +52,7 @@ def write_sources(folder: Path, images: int, size: int, seed: int, workers: int,
     cut.write_bytes(cut.read_bytes()[:2000])
 
 
-#: How the first pictures of hospital A are stored; the others are gray PNG.
+#: Storage formats of hospital A's first images; the others are gray PNGs.
 _ODD_FORMS = ("16-bit", "RGBA", "palette", "RGB")
 
 
@@ -94,7 +94,7 @@ def _hospital_b(folder: Path, found: list[Visit], rng: np.random.Generator, seed
 
 
 def write_csv(path: Path, columns: list[str], rows: Iterable[Iterable[object]]) -> None:
-    """Writes a table with a header; lines end with a single newline on every system."""
+    """Writes a CSV table with a header; lines end with LF on every system."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
@@ -117,7 +117,7 @@ def _save(image: Image.Image, path: Path, form: str) -> None:
         image.quantize(256).save(path)
     elif form == "CMYK":
         image.convert("CMYK").save(path, quality=90)
-    elif form == "EXIF":  # stored lying on its side, with the mark that says so
+    elif form == "EXIF":  # stored rotated, with the EXIF tag for it
         exif = Image.Exif()
         exif[0x0112] = 6
         image.transpose(Image.Transpose.ROTATE_90).save(path, quality=90, exif=exif)

@@ -1,1 +1,1 @@
-"""What an artifact is, read from its content."""
+"""Describes an artifact from its content."""

@@ -1,4 +1,4 @@
-"""A dataset: who is in it, what is known of them, and which labels come together."""
+"""Describes a dataset: patients, labels, and co-occurrence."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from cxrlt_cli.report.cooccurrence import counts_together, draw_cooccurrence, st
 
 
 def describe_dataset(path: Path) -> Told:
-    """Tells of `dataset.parquet`. Raises UserError as reading it does."""
+    """Describes `dataset.parquet`. Raises UserError as reading it does."""
     dataset = read_dataset(path)
     split = dataset.table["split"].to_numpy(dtype=object)
     source = dataset.table["source"].to_numpy(dtype=object)
@@ -26,7 +26,10 @@ def describe_dataset(path: Path) -> Told:
         ("images", f"{len(dataset.table)}"),
         ("patients", f"{dataset.table['patient_id'].nunique()}"),
         ("label space", f"{dataset.header.get('label_space')} ({len(dataset.classes)} classes)"),
-        ("positive labels", f"{positive.sum(axis=1).mean():.2f} an image, none on {int((~positive.any(axis=1)).sum())} images"),
+        (
+            "positive labels",
+            f"{positive.sum(axis=1).mean():.2f} per image; {int((~positive.any(axis=1)).sum())} images with none",
+        ),
         ("unknown labels", f"{(~dataset.label_mask).mean():.1%}"),
         ("soft targets", "none" if dataset.soft is None else f"{int(np.isfinite(dataset.soft).sum())}, in training only"),
         ("pixels", ", ".join(f"{key} {value}" for key, value in dataset.settings.items() if value)),
@@ -48,7 +51,7 @@ def describe_dataset(path: Path) -> Told:
 
 
 def draw_dataset(path: Path, figure: Path) -> None:
-    """Draws which labels come together. Raises UserError as reading and writing do."""
+    """Plots label co-occurrence. Raises UserError as reading and writing do."""
     dataset = read_dataset(path)
     draw_cooccurrence(counts_together(dataset.targets == 1), dataset.classes, figure)
 

@@ -1,4 +1,4 @@
-"""An image file: how many images are done, how they were made, what they look like."""
+"""Describes an image cache: number of images, settings, gray values."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ _TILE, _LINE = 160, 14  # px
 
 
 def describe_images(path: Path) -> Told:
-    """Tells of `images/NAME.h5`, finished or not. Raises UserError as reading it does."""
+    """Describes `images/NAME.h5`, finished or not. Raises UserError as reading it does."""
     reader = ImageReader(path)
     layout, done = reader.layout, int(reader.done.sum())
     rows = _spread(reader.done, _SAMPLE)
@@ -36,7 +36,7 @@ def describe_images(path: Path) -> Told:
         ("size", f"{layout.size} x {layout.size} px, gray, 8 bit, in {len(layout.parts)} file(s)"),
         ("made with", ", ".join(f"{key} {value}" for key, value in layout.settings.items() if value)),
         ("source", " ".join(str(source[key]) for key in ("kind", "shard") if key in source)),
-        ("gray values", f"mean {mean:.1f}, deviation {std:.1f} (of {len(gray)} images)"),
+        ("gray values", f"mean {mean:.1f}, standard deviation {std:.1f} ( {len(gray)} images)"),
         ("without contrast", f"{constant} of these {len(gray)}"),
     ]  # fmt: skip
     facts = {
@@ -59,7 +59,7 @@ def describe_images(path: Path) -> Told:
 
 
 def _counts(places: int, done: int, missing: int, finished: bool) -> str:
-    """What became of the images that the source lists: `places` in the file, of which `done` have pixels, and no file."""
+    """Counts of the listed images: `places` rows, `done` of them with pixels, and missing files."""
     if not finished:
         return f"{places}, {done} cached, {places - done} to do"
     unreadable = f", {places - done} unreadable" if places > done else ""
@@ -67,23 +67,23 @@ def _counts(places: int, done: int, missing: int, finished: bool) -> str:
 
 
 def _spread(done: np.ndarray, most: int) -> np.ndarray:
-    """Up to `most` of the rows that are done, evenly over the file."""
+    """Up to `most` finished rows, evenly spaced over the file."""
     rows = np.flatnonzero(done)
     return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(int)]
 
 
 def draw_images(path: Path, figure: Path) -> None:
-    """Draws a contact sheet of up to 64 images, each with its id.
+    """Draws a contact sheet of up to 64 images with their ids.
 
     Raises:
-        UserError: no image is done, or the file cannot be written or is no PNG.
+        UserError: no image is finished, or the file cannot be written or is not a PNG.
     """
     if figure.suffix != ".png":
-        raise UserError(f"--figure {figure}: a contact sheet is a picture of pixels", "name a .png")
+        raise UserError(f"--figure {figure}: a contact sheet must be a PNG", "name a .png")
     reader = ImageReader(path)
     rows = _spread(reader.done, _SHEET)
     if not len(rows):
-        raise UserError(f"{path} has no image with pixels", "go on with: cxrlt cache --resume")
+        raise UserError(f"{path} has no image with pixels", "continue with cxrlt cache --resume")
     columns = min(8, len(rows))
     lines = -(-len(rows) // columns)
     sheet = Image.new("L", (columns * (_TILE + 4) + 4, lines * (_TILE + _LINE + 4) + 4), 40)

@@ -1,4 +1,4 @@
-"""Source tables, label embeddings, predictions, runs and evaluations in words."""
+"""Describes source tables, label embeddings, predictions, runs and evaluations."""
 
 import dataclasses
 from pathlib import Path
@@ -23,7 +23,7 @@ from cxrlt_cli.options import saved
 
 
 def describe_source_table(path: Path) -> Told:
-    """Tells of `images/NAME.parquet`. Raises UserError as reading it does."""
+    """Describes `images/NAME.parquet`. Raises UserError as reading it does."""
     source = read_source_table(path)
     header = source.header
     counts = {value: (source.labels == value).sum(axis=0) for value in (1, 0, -1, BLANK)}
@@ -54,7 +54,7 @@ def describe_source_table(path: Path) -> Told:
 
 
 def describe_embeddings(path: Path) -> Told:
-    """Tells of `label_embeddings.parquet`. Raises UserError as reading it does."""
+    """Describes `label_embeddings.parquet`. Raises UserError as reading it does."""
     found = read_embeddings(path)
     encoder = found.encoder
     lines = [
@@ -67,7 +67,7 @@ def describe_embeddings(path: Path) -> Told:
 
 
 def describe_predictions(path: Path) -> Told:
-    """Tells of `predictions/NAME.parquet`. Raises UserError as reading it does."""
+    """Describes `predictions/NAME.parquet`. Raises UserError as reading it does."""
     found = read_predictions(path)
     header, study = found.header, str(found.header.get("study", "none"))
     probability = 1 / (1 + np.exp(-found.logits.astype(np.float64)))
@@ -86,7 +86,7 @@ def describe_predictions(path: Path) -> Told:
 
 
 def describe_ensemble(path: Path) -> Told:
-    """Tells of `ensembles/NAME.json`. Raises UserError where it is none."""
+    """Describes `ensembles/NAME.json`. Raises UserError if it is not one."""
     found = read_ensemble(path)
     header, value = found.header, found.header.get("mean_ap")
     lines = [
@@ -102,7 +102,7 @@ def describe_ensemble(path: Path) -> Told:
 
 
 def describe_run(path: Path) -> Told:
-    """Tells of a run's folder. Raises UserError where its files are damaged."""
+    """Describes a run's folder. Raises UserError if its files are damaged."""
     run = Run(path)
     config = read_json(run.config)
     status = read_json(run.status) if run.status.is_file() else {"state": "not begun"}
@@ -125,7 +125,7 @@ def describe_run(path: Path) -> Told:
 
 
 def describe_comparison(path: Path) -> Told:
-    """Tells of a comparison's folder. Raises UserError as reading it does."""
+    """Describes a comparison's folder. Raises UserError as reading it does."""
     found = read_comparison(path)
     lines: list[tuple[str, str]] = [(name, str(found[name])) for name in ("split", "images", "patients", "base")]
     for other in found["others"]:
@@ -139,12 +139,12 @@ def describe_comparison(path: Path) -> Told:
 
 
 def describe_calibration(path: Path) -> Told:
-    """Tells of `calibrations/NAME.json`. Raises UserError as reading it does."""
+    """Describes `calibrations/NAME.json`. Raises UserError as reading it does."""
     found = read_calibration(path)
     fitted_on = found.header.get("fitted_on", {})
     lines = [
         ("method", found.method),
-        ("classes", f"{len(found.fitted)}, {sum(not entry for entry in found.fitted.values())} left as they are"),
+        ("classes", f"{len(found.fitted)}, {sum(not entry for entry in found.fitted.values())} left unchanged"),
         ("fitted on", f"{fitted_on.get('name')}, {fitted_on.get('images')} images"),
     ]
     facts = {"kind": "calibration", "method": found.method, "fitted_on": fitted_on, "errors": found.header.get("errors")}
@@ -152,7 +152,7 @@ def describe_calibration(path: Path) -> Told:
 
 
 def describe_evaluation(path: Path) -> Told:
-    """Tells of an evaluation's folder. Raises UserError as reading it does."""
+    """Describes an evaluation's folder. Raises UserError as reading it does."""
     found = read_evaluation(path)
     lines: list[tuple[str, str]] = [(name, str(found[name])) for name in ("split", "images", "patients")]
     lines += [(name, f"{value:.4f}") for name, value in found.items() if isinstance(value, float)]

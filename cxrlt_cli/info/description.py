@@ -1,4 +1,4 @@
-"""What is told of an artifact."""
+"""The description of an artifact."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Told:
-    """An artifact in words.
+    """Description of an artifact.
 
     Attributes:
-        what: a few words: what kind of artifact it is.
-        lines: name and value, for the eye.
-        facts: the same and more, as JSON.
-        provenance: its record.
-        tables: aligned plain text, for the eye.
+        what: kind of artifact, in a few words.
+        lines: names and values for display.
+        facts: the same and more, for JSON.
+        provenance: its provenance record.
+        tables: aligned plain text for display.
     """
 
     what: str

@@ -1,4 +1,4 @@
-"""The command `info`: what an artifact is, told from its content and not from its name."""
+"""The command `info`: describes an artifact, recognised by its content and not by its name."""
 
 import json
 from collections.abc import Callable
@@ -39,7 +39,7 @@ _KINDS = (
 
 @dataclass(frozen=True)
 class _Kind:
-    """How an artifact is told of, and drawn where it can be."""
+    """Functions that describe and plot a kind of artifact."""
 
     describe: Callable[[Path], Told]
     draw: Callable[[Path, Path], None] | None = None
@@ -54,17 +54,17 @@ _TABLES = {
 
 
 def tell(config: InfoConfig, workspace: Workspace) -> None:
-    """Prints what an artifact is, and draws it where that was asked for.
+    """Prints the description of an artifact, and plots it if asked for.
 
     Raises:
-        UserError: no such artifact, damaged, of no kind of ours, or one that cannot be drawn.
+        UserError: the artifact is missing, damaged, of unknown kind, or cannot be plotted.
     """
     assert config.path is not None
     path = config.path if config.path.exists() else workspace.root / config.path
     kind = _kind(path)
     if config.figure:
         if kind.draw is None:
-            raise UserError(f"{path}: there is no figure of it", "a dataset and images/NAME.h5 can be drawn")
+            raise UserError(f"{path} cannot be plotted", "only a dataset and images/NAME.h5 can be plotted")
         refuse_existing(config.figure, config.overwrite)
     told = kind.describe(path)
     data(json.dumps(told.facts | made_by(told.provenance), indent=1) if config.json else _as_text(path, told))
@@ -84,7 +84,7 @@ def _kind(path: Path) -> _Kind:
     if path.is_dir():
         kind = next((kind for name, kind in _FOLDERS.items() if (path / name).is_file()), None)
         if kind is None:
-            raise UserError(f"{path} is a folder, but neither a run's nor an evaluation's", f"name {_KINDS}")
+            raise UserError(f"{path} is a folder, but not a run, an evaluation or a comparison", f"name {_KINDS}")
         return kind
     if not path.is_file():
         raise UserError(f"{path} is not there", f"name {_KINDS}")
@@ -103,8 +103,8 @@ def _kind_of_content(path: Path) -> _Kind:
         found = read_any_header(path).get("format")
         if found in _TABLES:
             return _TABLES[found]
-        raise UserError(f"{path} is {found or 'a Parquet file of another origin'}", f"name {_KINDS}")
-    raise UserError(f"{path} is no artifact of cxrlt", f"name {_KINDS}")
+        raise UserError(f"{path} is {found or 'a Parquet file not written by cxrlt'}", f"name {_KINDS}")
+    raise UserError(f"{path} is not an artifact of cxrlt", f"name {_KINDS}")
 
 
 def _as_text(path: Path, told: Told) -> str:

@@ -1,1 +1,1 @@
-"""One idea of the literature a file. Torch only; nothing of ours is imported."""
+"""One published method per file. Depends on torch only."""

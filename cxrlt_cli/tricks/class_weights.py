@@ -1,4 +1,4 @@
-"""Weights of classes from how many positives they have."""
+"""Class weights from the numbers of positives."""
 
 import torch
 from torch import Tensor

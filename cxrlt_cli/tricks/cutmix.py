@@ -1,4 +1,4 @@
-"""CutMix (Yun et al., ICCV 2019): a box of another image, and its share of that image's labels."""
+"""CutMix (Yun et al., ICCV 2019): pastes a box of another image and mixes the labels by area."""
 
 import math
 
@@ -8,17 +8,18 @@ from torch import Tensor
 def cutmix(
     images: Tensor, targets: Tensor, label_mask: Tensor, partner: Tensor, box: tuple[int, int, int, int]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Pastes the same box of each image's partner over it.
+    """Pastes a box of each image's partner, at the same place.
 
     Args:
         images: (B, 1, S, S).
         targets: (B, C) of 0..1.
         label_mask: (B, C) bool.
-        partner: (B,) the row from which the box comes.
+        partner: (B,) row of the image that the box comes from.
         box: top, bottom, left, right, px.
 
     Returns:
-        Images; targets `share * own + (1 - share) * partner's`, share being what is left of the own area; known where both are.
+        Images; targets `lam * own + (1 - lam) * partner's` with lam the remaining fraction of the image's own area; label_mask
+        is True where both labels are known.
     """
     top, bottom, left, right = box
     images = images.clone()
@@ -28,12 +29,12 @@ def cutmix(
 
 
 def cut_box(size: int, share: float, centre: tuple[float, float]) -> tuple[int, int, int, int]:
-    """The box of area (1 - share) around a centre, cut off at the border.
+    """The box of area (1 - lam) around a centre, clipped at the border.
 
     Args:
         size: side of the image, px.
-        share: of the image that stays, before cutting off.
-        centre: down and right, within 0..1.
+        share: lam, the fraction of the image that remains, before clipping.
+        centre: y and x, within 0..1.
     """
     half = size * math.sqrt(1 - share) / 2
     spans = [(round(max(0.0, at * size - half)), round(min(float(size), at * size + half))) for at in centre]

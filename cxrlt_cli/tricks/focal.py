@@ -1,4 +1,4 @@
-"""Focal loss (Lin et al., ICCV 2017): what is already right counts less."""
+"""Focal loss (Lin et al., ICCV 2017): down-weights well-classified labels."""
 
 from torch import Tensor
 from torch.nn import functional
@@ -10,7 +10,7 @@ def focal(logits: Tensor, targets: Tensor, gamma: float) -> Tensor:
     Args:
         logits: (B, C).
         targets: (B, C) of 0..1.
-        gamma: 0 gives cross-entropy; 2 is usual. Within (0, 1) the gradient of a label that is certain would be NaN.
+        gamma: 0 gives cross-entropy; usually 2. Values within (0, 1) would give NaN gradients for confident predictions.
 
     Returns:
         (B, C) losses.

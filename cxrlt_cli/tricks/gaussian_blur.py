@@ -1,4 +1,4 @@
-"""Gaussian blur, with a width of its own for each image: as a detector of lower resolution, or a patient who moved."""
+"""Gaussian blur with its own sigma for each image, as from a lower-resolution detector or patient motion."""
 
 import math
 
@@ -8,7 +8,7 @@ from torch.nn import functional
 
 
 def gaussian_blur(images: Tensor, sigma: Tensor) -> Tensor:
-    """Blurs each image by a Gaussian, cut off at 3 sigma of the widest; the border is mirrored.
+    """Blurs each image by a Gaussian, truncated at 3 times the largest sigma; mirrored at the border.
 
     Args:
         images: (B, 1, S, S).
@@ -22,6 +22,6 @@ def gaussian_blur(images: Tensor, sigma: Tensor) -> Tensor:
     kernels = torch.exp(-0.5 * (at / sigma.to(images)[:, None]) ** 2)
     kernels = kernels / kernels.sum(dim=1, keepdim=True)
     count = len(images)
-    rows = functional.pad(images.transpose(0, 1), (reach,) * 4, mode="reflect")  # (1, B, …): a group of the product an image
+    rows = functional.pad(images.transpose(0, 1), (reach,) * 4, mode="reflect")  # (1, B, …): one convolution group per image
     rows = functional.conv2d(rows, kernels.view(count, 1, 1, -1), groups=count)
     return functional.conv2d(rows, kernels.view(count, 1, -1, 1), groups=count).transpose(0, 1)

@@ -1,17 +1,17 @@
-"""Layer-wise rate decay (Clark et al., ELECTRA, ICLR 2020; BEiT and ConvNeXt for images): early layers change the least."""
+"""Layer-wise learning-rate decay (ELECTRA: Clark et al., ICLR 2020; BEiT, ConvNeXt): smaller lr in early layers."""
 
 from torch import nn
 
 
 def lr_scales(network: nn.Module, decay: float) -> dict[str, float]:
-    """Name of each parameter -> its share of the learning rate: decay^(L - l) in layer l of 0 … L - 1.
+    """Parameter name -> factor of the learning rate: decay^(L - l) in layer l of 0 … L - 1.
 
-    A layer is a block of the network's stages: what stands in a sequence or a list, down through nested ones. Single operations
-    between blocks (a stem's convolution, a norm) count with the block that follows; those at the end with the last.
+    A layer is a block of the network's stages: an element of a (nested) sequence or list. Single operations between blocks (a
+    stem convolution, a norm) count with the block that follows; those at the end with the last block.
 
     Args:
-        network: a visual encoder; what comes after it learns at the full rate.
-        decay: within 0..1, 1 for the full rate everywhere.
+        network: a visual encoder; later parts use the full learning rate.
+        decay: within 0..1; 1 gives the full learning rate everywhere.
     """
     layers: list[list[str]] = []
     waiting = [name for name, _ in network.named_parameters(recurse=False)]
@@ -37,5 +37,5 @@ def _blocks(module: nn.Module, prefix: str) -> list[tuple[str, nn.Module]]:
 
 
 def _holds_blocks(module: nn.Module) -> bool:
-    """Whether a module is a stage: a plain sequence or list, DenseNet's dictionary of layers, or what timm calls a stage."""
+    """Whether a module is a stage: a plain sequence or list, DenseNet's dictionary of layers, or a timm stage."""
     return type(module) in (nn.Sequential, nn.ModuleList) or isinstance(module, nn.ModuleDict) or hasattr(module, "blocks")

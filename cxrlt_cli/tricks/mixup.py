@@ -10,11 +10,11 @@ def mixup(images: Tensor, targets: Tensor, label_mask: Tensor, share: float, par
         images: (B, 1, S, S).
         targets: (B, C) of 0..1.
         label_mask: (B, C) bool.
-        share: of the image itself, 0..1; drawn from Beta(a, a).
-        partner: (B,) the row that each is mixed with.
+        share: lam, 0..1, the weight of the image itself; drawn from Beta(a, a).
+        partner: (B,) row of the image mixed in.
 
     Returns:
-        Images and targets `share * own + (1 - share) * partner's`; known only where both are.
+        Images and targets `lam * own + (1 - lam) * partner's`; label_mask is True only where both labels are known.
     """
     images = share * images + (1 - share) * images[partner]
     targets = share * targets + (1 - share) * targets[partner]

@@ -1,4 +1,4 @@
-"""Mosaic (YOLOv4; Bochkovskiy et al., 2020): four images in one, each at half its size, with the findings of all."""
+"""Mosaic (YOLOv4; Bochkovskiy et al., 2020): four images at half size in one, with the findings of all."""
 
 import torch
 from torch import Tensor
@@ -6,7 +6,7 @@ from torch.nn import functional
 
 
 def mosaic(images: Tensor, targets: Tensor, label_mask: Tensor, partners: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Puts each image with three others.
+    """Combines each image with three others.
 
     Args:
         images: (B, 1, S, S), S even.
@@ -15,8 +15,8 @@ def mosaic(images: Tensor, targets: Tensor, label_mask: Tensor, partners: Tensor
         partners: (3, B) the rows to the right, below, and below to the right.
 
     Returns:
-        The same shapes: a finding is present where it is in any of the four, and known where it is known in all four, or
-        known to be present in one.
+        The same shapes. A finding is positive if it is positive in any of the four; it is known if it is positive in one or
+        known in all four.
     """
     small = functional.avg_pool2d(images, 2)
     right, below, corner = (small[rows] for rows in partners)

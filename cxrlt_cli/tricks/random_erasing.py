@@ -1,9 +1,9 @@
-"""Random erasing (Zhong et al., AAAI 2020): a rectangle of the image is made blank, so that no single spot is relied on."""
+"""Random erasing (Zhong et al., AAAI 2020): blanks a rectangle of the image, so that the network does not rely on one spot."""
 
 import torch
 from torch import Tensor
 
-#: The paper's: the least and largest share of the image, and the narrowest shape.
+#: As in the paper: smallest and largest area as a fraction of the image, and the narrowest aspect ratio.
 LEAST, LARGEST, NARROWEST = 0.02, 0.4, 0.3
 
 
@@ -11,9 +11,9 @@ def erasing_boxes(area: Tensor, shape: Tensor, place: Tensor, size: int) -> Tens
     """(B, 4) top, bottom, left, right, px, of rectangles within the image.
 
     Args:
-        area: (B,) within 0..1, from the least to the largest share of the image.
-        shape: (B,) within 0..1, from the narrowest to the widest, evenly in the logarithm.
-        place: (B, 2) within 0..1, from top to bottom and from left to right.
+        area: (B,) within 0..1, maps to the smallest to largest area.
+        shape: (B,) within 0..1, maps log-uniformly to the narrowest to widest aspect ratio.
+        place: (B, 2) within 0..1, vertical and horizontal position.
         size: S, px.
     """
     pixels = (LEAST + area * (LARGEST - LEAST)) * size * size
@@ -25,12 +25,12 @@ def erasing_boxes(area: Tensor, shape: Tensor, place: Tensor, size: int) -> Tens
 
 
 def erase(images: Tensor, boxes: Tensor, value: float) -> Tensor:
-    """Sets a rectangle of each image to a value.
+    """Fills a rectangle of each image with a value.
 
     Args:
         images: (B, 1, S, S).
         boxes: (B, 4) of `erasing_boxes`.
-        value: what stands there instead.
+        value: fill value.
     """
     at = torch.arange(images.shape[-1], device=images.device)
     top, bottom, left, right = boxes.to(images.device)[:, :, None].unbind(dim=1)

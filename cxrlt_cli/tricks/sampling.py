@@ -1,4 +1,4 @@
-"""How often an image is drawn, from the labels it has."""
+"""Sampling weights of images from their labels."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ def repeat_factors(targets: Tensor, threshold: float) -> Tensor:
 
     Args:
         targets: (N, C) 1 or 0.
-        threshold: t, the share of images below which a class is repeated.
+        threshold: t, the class frequency below which images are repeated.
 
     Returns:
         (N,) float64 of 1 or more; 1 for an image without positives.
@@ -20,15 +20,15 @@ def repeat_factors(targets: Tensor, threshold: float) -> Tensor:
 
 
 def class_balanced(targets: Tensor) -> Tensor:
-    """(N,) weights under which every class is drawn equally often, an image without positives counting as of one class more.
+    """(N,) weights that draw every class equally often; images without positives form one more class.
 
-    An image of several labels has the mean of what each would give it (Shen, Lin and Huang, ECCV 2016, for single labels).
+    An image with several labels gets the mean of their weights (Shen, Lin and Huang, ECCV 2016, for single labels).
     """
     return _by_class(targets, 1.0)
 
 
 def square_root(targets: Tensor) -> Tensor:
-    """(N,) weights under which a class is drawn in proportion to the square root of its images (Mahajan et al., ECCV 2018)."""
+    """(N,) weights that draw each class in proportion to the square root of its count (Mahajan et al., ECCV 2018)."""
     return _by_class(targets, 0.5)
 
 

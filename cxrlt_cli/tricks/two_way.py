@@ -1,4 +1,4 @@
-"""Two-way loss (Kobayashi, CVPR 2023): positives above negatives, among an image's labels and among a label's images."""
+"""Two-way loss (Kobayashi, CVPR 2023): ranks positives above negatives, within images and within labels."""
 
 import torch
 from torch import Tensor
@@ -6,17 +6,17 @@ from torch.nn import functional
 
 
 def two_way(logits: Tensor, targets: Tensor, label_mask: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """softplus( log sum over negatives e^x + T log sum over positives e^(-x / T) ), along each of the two ways.
+    """softplus( log sum over negatives e^x + T log sum over positives e^(-x / T) ), along both axes.
 
     Args:
         logits: (B, C).
         targets: (B, C); above 0.5 counts as positive.
-        label_mask: (B, C) bool; an unknown label is neither.
+        label_mask: (B, C) bool; unknown labels are neither positive nor negative.
         temperature: T, 4 in the paper.
 
     Returns:
-        (B + C,) losses: of the images, then of the labels; and (B + C,) bool, those that have a positive and a negative to
-        compare. The mean is to be taken over these, of each way alone, and both added.
+        (B + C,) losses of the images, then of the labels; and (B + C,) bool, True where there is a positive and a negative to
+        compare. The total loss is the mean over these, separately for each axis, summed.
     """
     present, absent = label_mask & (targets > 0.5), label_mask & (targets <= 0.5)
     losses, sound = [], []

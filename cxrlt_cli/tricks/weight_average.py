@@ -20,23 +20,23 @@ def ema_decay(step: int, decay: float, gamma: float = 1.0, power: float = 2 / 3)
         power: speed of the warm-up, above 0.
 
     Returns:
-        The share of the average that is kept, within 0..`decay`.
+        Weight of the old average, within 0..`decay`.
     """
     return min(decay, 1 - math.pow(1 + step / gamma, -power))
 
 
 def swa_decay(count: int) -> float:
-    """The decay that makes the running average the plain mean, after `count` sets of weights are in it."""
+    """The decay that keeps the running average equal to the arithmetic mean after `count` updates."""
     return count / (count + 1)
 
 
 @torch.no_grad()
 def move_average(average: dict[str, Tensor], weights: dict[str, Tensor], decay: float) -> None:
-    """Moves an average, in place: a = d a + (1 - d) w. What is no floating-point number is copied.
+    """Updates an average in place: a = d a + (1 - d) w. Non-floating-point values are copied.
 
     Args:
         average: state of the averaged network.
-        weights: state of the trained one; the same names and shapes.
+        weights: state of the trained network; same names and shapes.
         decay: d.
     """
     for name, value in weights.items():

@@ -75,7 +75,7 @@ def test_the_whole_demonstration(cxrlt: Run, tmp_path: Path) -> None:
     compared = json.loads((here / "comparisons/demo/comparison.json").read_text())
     assert (compared["base"], compared["others"][0]["name"]) == ("demo-linear", "demo")
     assert (here / "reports/demo/report.html").is_file()
-    assert "Look next at" in ended.err
+    assert "Results in" in ended.err
 
     ended = cxrlt("demo", here)
     assert ended.code == 2
@@ -88,5 +88,5 @@ def test_a_folder_of_the_users_own_is_never_removed(cxrlt: Run, tmp_path: Path) 
     (tmp_path / "mine/thesis.txt").write_text("years of work")
     ended = cxrlt("demo", tmp_path / "mine", "--overwrite")
     assert ended.code == 2
-    assert "left alone" in ended.err
+    assert "left unchanged" in ended.err
     assert (tmp_path / "mine/thesis.txt").read_text() == "years of work"

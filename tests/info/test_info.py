@@ -146,9 +146,9 @@ def test_a_contact_sheet_shows_the_pictures(cxrlt: Run, workspace: Path, tmp_pat
     [
         ([], "info about what?"),
         (["none.parquet"], "none.parquet is not there"),
-        (["source/labels.csv"], "is no artifact of cxrlt"),
-        (["source"], "neither a run's nor an evaluation's"),
-        (["runs/resnet18", "--figure", "x.png"], "there is no figure of it"),
+        (["source/labels.csv"], "is not an artifact of cxrlt"),
+        (["source"], "not a run, an evaluation or a comparison"),
+        (["runs/resnet18", "--figure", "x.png"], "cannot be plotted"),
         (["dataset.parquet", "--figure", "x.jpg"], "neither in .png nor in .svg"),
         (["images/pictures.h5", "--figure", "x.svg"], "name a .png"),
     ],
