@@ -164,7 +164,7 @@ def test_a_parquet_file_of_another_origin(cxrlt: Run, tmp_path: Path) -> None:
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "other.parquet")
     ended = cxrlt("info", "other.parquet")
     assert ended.code == 2
-    assert "Parquet file of another origin" in ended.err
+    assert "Parquet file not written by cxrlt" in ended.err
 
 
 def test_labels_that_come_together_by_hand() -> None:

@@ -75,7 +75,7 @@ def test_densenet_weights_with_torchvisions_published_key_names(tmp_path: Path) 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     _original("resnet18", tmp_path / "weights.pth")
-    with pytest.raises(UserError, match="another network"):
+    with pytest.raises(UserError, match="different network"):
         load_encoder(VisualEncoder("resnet50"), tmp_path / "weights.pth")
 
 

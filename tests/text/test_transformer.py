@@ -103,7 +103,7 @@ def test_a_repository_without_weights_for_torch_is_not_fetched(monkeypatch: pyte
     names = [{"rfilename": name} for name in ("config.json", "spiece.model", "flax_model.msgpack")]
     answer = ModelInfo(id="luqh/ClinicalT5-base", siblings=names)
     monkeypatch.setattr("huggingface_hub.HfApi.model_info", lambda *_, **__: answer)
-    with pytest.raises(UserError, match=r"no weights for PyTorch \(it has flax_model\.msgpack\)"):
+    with pytest.raises(UserError, match=r"no weights for PyTorch \(found: flax_model\.msgpack\)"):
         fetch_files(FetchConfig(encoder=("clinical-t5",)), Workspace(Path()))
 
 
