@@ -24,7 +24,7 @@ class LabelText:
     description: str
 
     def text(self, use: Use) -> str:
-        """The text to encode: the prompt, the description, or `prompt. description`; only the prompt if there is no description."""
+        """The text to encode: the prompt, the description, or `prompt. description`; without a description, the prompt."""
         if not self.description:
             return self.prompt
         return f"{self.prompt}. {self.description}" if use == "both" else getattr(self, use)

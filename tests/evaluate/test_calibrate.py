@@ -169,7 +169,7 @@ def test_what_is_written_and_shown(cxrlt: Run, files: tuple[Dataset, Predictions
     assert [Path(file["path"]).name for file in content["provenance"]["inputs"]] == ["val.parquet", "dataset.parquet"]
     told = cxrlt("info", "calibrations/val-temperature.json")
     assert told.code == 0, told.err
-    assert f"5, {sum(not entry for entry in content['fitted'].values())} left as they are" in told.out
+    assert f"5, {sum(not entry for entry in content['fitted'].values())} left unchanged" in told.out
     ended = cxrlt("calibrate", "val")
     assert "ECE before" in ended.out
     assert (tmp_path / "calibrations/val-platt.json").is_file()
