@@ -5,6 +5,7 @@ import glob
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,20 +22,47 @@ def replacing(path: Path) -> Iterator[Path]:
     """Gives a path beside `path` to write to; renamed over `path` when the block ends well, removed when it does not.
 
     Raises:
-        UserError: the folder cannot be written to, or is full.
+        UserError: the folder cannot be written to, or is full; or `path` is a device, a pipe, a socket or a folder.
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with reported_os_errors(f"cannot write {path}"):
             path.parent.mkdir(parents=True, exist_ok=True)
+            refuse_irregular_file(path)
             yield aside
-            with aside.open("rb+") as file:
-                os.fsync(file.fileno())
-            os.replace(aside, path)
-            sync_folder(path.parent)
+            put_in_place(aside, path)
     finally:
         with suppress(OSError):
             aside.unlink(missing_ok=True)
+
+
+def put_in_place(aside: Path, path: Path) -> None:
+    """Renames a file that is whole over `path`, in the same folder, after its bytes are on the disk.
+
+    Raises:
+        UserError: `path` is there and is not a regular file.
+    """
+    refuse_irregular_file(path)
+    with aside.open("rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(aside, path)
+    sync_folder(path.parent)
+
+
+def refuse_irregular_file(path: Path) -> None:
+    """Raises UserError where `path` is there and is not a regular file: a rename would replace a device by a file."""
+    kind = _kind(path)
+    if kind not in ("", "a file"):
+        raise UserError(f"{path} is {kind}: not replaced", "name a file")
+
+
+def _kind(path: Path) -> str:
+    """What is there, links followed; empty where nothing is, or where one cannot look."""
+    kinds = {stat.S_IFREG: "a file", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    try:
+        return kinds.get(stat.S_IFMT(path.stat().st_mode), "a device")
+    except OSError:
+        return ""
 
 
 def clear_unfinished(*paths: Path) -> None:
@@ -56,8 +84,11 @@ def sync_folder(folder: Path) -> None:
 
 
 def refuse_existing(path: Path, overwrite: bool, resumable: bool = False) -> None:
-    """Raises UserError where `path` exists and `--overwrite` was not given."""
-    if path.exists() and not overwrite:
+    """Raises UserError where `path` exists and `--overwrite` was not given, or is a device, a pipe or a socket."""
+    kind = _kind(path)
+    if kind not in ("", "a file", "a folder"):
+        raise UserError(f"{path} is {kind}: not replaced", "name a file")
+    if kind and not overwrite:
         resume = "--resume goes on with it, " if resumable else ""
         raise UserError(f"{path} exists", f"{resume}--overwrite replaces it; or give the new one another name")
 

@@ -1,6 +1,5 @@
 """The stage `cache`: a source's image files become one image file, its table stands beside."""
 
-import os
 import time
 from contextlib import closing
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cxrlt_cli.artifacts.failures import write_failures
-from cxrlt_cli.artifacts.files import clear_unfinished, exclusive, refuse_existing, sync_folder
+from cxrlt_cli.artifacts.files import clear_unfinished, exclusive, put_in_place, refuse_existing
 from cxrlt_cli.artifacts.image_file import Layout, create_images, read_attributes, read_done, read_layout
 from cxrlt_cli.artifacts.image_pixels import PixelWriter
 from cxrlt_cli.artifacts.provenance import record
@@ -168,8 +167,7 @@ def _finish(config: CacheConfig, files: _Files, layout: Layout, work: _Work, fai
     write_source_table(files.table, work.source.rows(done), header)
     if layout.path != files.images:
         with reported_os_errors(f"cannot write {files.images}"):
-            os.replace(layout.path, files.images)
-            sync_folder(files.images.parent)
+            put_in_place(layout.path, files.images)
 
 
 def _report(files: _Files, layout: Layout, failures: dict[int, str], seconds: float) -> None:

@@ -1,6 +1,5 @@
 """The stage `join`: the shards of a cache become one."""
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cxrlt_cli.artifacts.failures import read_failures, write_failures
-from cxrlt_cli.artifacts.files import clear_unfinished, exclusive, refuse_existing, sync_folder
+from cxrlt_cli.artifacts.files import clear_unfinished, exclusive, put_in_place, refuse_existing
 from cxrlt_cli.artifacts.image_file import (
     Layout,
     create_images,
@@ -66,8 +65,7 @@ def join_shards(config: JoinConfig, workspace: Workspace) -> None:
             join_images(part, [shard.layout for shard in shards], shards[0].identity)
         _write_table(config, folder, shards)
         with reported_os_errors(f"cannot write {target}"):
-            os.replace(part, target)
-            sync_folder(folder)
+            put_in_place(part, target)
     layout = read_layout(target)
     how = "copied" if config.copy else "pointed to: keep them beside it"
     say(f"{int(read_done(layout).sum())} images of {len(shards)} shards in {target} ({how})")
