@@ -2,7 +2,9 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable
+import shlex
+import unicodedata
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -62,6 +64,7 @@ def add_command(app: typer.Typer, name: str, config: type[Config], run: Callable
     parameters.append(inspect.Parameter("workspace", kind, default=Path(), annotation=_WORKSPACE))
 
     def call(**values: Any) -> None:
+        refuse_control_characters(values.values())
         workspace = Workspace(values.pop("workspace"))
         frozen = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
         run(config(**frozen), workspace)
@@ -70,6 +73,31 @@ def add_command(app: typer.Typer, name: str, config: type[Config], run: Callable
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     call.__doc__ = config.__doc__
     app.command(name)(call)
+
+
+def refuse_control_characters(values: Iterable[Any]) -> None:
+    """Options enter file names, batch scripts and messages: a newline in one of them would begin a line of its own there.
+
+    Args:
+        values: of options; of those that are lists, each item.
+
+    Raises:
+        UserError: a text or a path holds a control character, or a separator of lines or paragraphs.
+    """
+    for value in values:
+        for text in map(str, value if isinstance(value, list | tuple) else [value]):
+            if not text.isprintable() and any(unicodedata.category(mark) in ("Cc", "Zl", "Zp") for mark in text):
+                raise UserError(
+                    f"{text!r}: an option holds a control character", "leave out line breaks, tabs and escape sequences"
+                )
+
+
+def split_flags(flag_name: str, text: str) -> list[str]:
+    """The words of an option that holds flags of another command. Raises UserError where a quote is not closed."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise UserError(f"{flag_name} {text!r}: {error}", 'as in --train "--encoder resnet18 --epochs 10"') from error
 
 
 def saved(config: Any) -> dict[str, Any]:

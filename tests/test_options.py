@@ -49,10 +49,63 @@ def test_the_workspace_from_the_environment(cxrlt: Run, tmp_path: Path, monkeypa
     assert (tmp_path / "here/label_embeddings.parquet").is_file()
 
 
-@pytest.mark.parametrize("name", ["", ".x", "a/b", "../x", "a\\b", "n" * 300])
-def test_names_that_would_leave_their_folder(name: str) -> None:
+_NO_NAMES = [
+    "",
+    ".x",
+    "a/b",
+    "../x",
+    "a\\b",
+    "n" * 300,
+    "-x",
+    "a\nb",
+    "a\x1b[2Jb",
+    "a\u202eb",
+    "a;b",
+    "a$(b)",
+    "a`b`",
+    "a*",
+    "x ",
+]
+
+
+@pytest.mark.parametrize("name", _NO_NAMES)
+def test_names_that_would_leave_their_folder_or_mean_something_to_a_shell(name: str) -> None:
     with pytest.raises(UserError, match="cannot be an artifact's name"):
         checked_name(name)
+
+
+@pytest.mark.parametrize("name", ["resnet50-hard9_3", "my run (2)", "größe", "gro\u0308ße", "胸部", "a+b", "ema_0.9", "भारत"])
+def test_names_of_any_script(name: str) -> None:
+    assert checked_name(name) == name
+
+
+_FLAGS = [
+    ["cache", "--source", "table=a\nb.csv"],
+    ["cache", "--source", "table=a.csv", "--label-columns", "Mass\x1b[2J"],
+    ["slurm", "jobs", "--source", "table=a.csv", "--partition", "gpu\ntouch x"],
+    ["slurm", "jobs", "--source", "table=a.csv", "--sbatch=--qos=a\u2028b"],
+    ["slurm", "jobs", "--source", "table=a.csv", "--setup", "module load a\rrm -r b"],
+    ["study", "heads", "--train", "--epochs 1\n--lr 1"],
+    ["train", "--no-such-\x1b[31mflag"],
+    ["predict", "a\x00b"],
+    ["fetch\x9b"],
+]
+
+
+@pytest.mark.parametrize("words", _FLAGS, ids=lambda words: words[0][:5])
+def test_control_characters_are_refused_before_anything_is_made(words: list[str], cxrlt: Run, tmp_path: Path) -> None:
+    ended = cxrlt(*words)
+    assert ended.code == 2
+    assert "holds a control character" in ended.err
+    assert (ended.out + ended.err).replace("\n", "").isprintable()
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_workspace_of_the_environment_is_an_option_too(cxrlt: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXRLT_WORKSPACE", "a\nb")
+    ended = cxrlt("embed-labels", "--encoder", "ngram")
+    assert ended.code == 2
+    assert "holds a control character" in ended.err
 
 
 def test_the_newest_file(tmp_path: Path) -> None:

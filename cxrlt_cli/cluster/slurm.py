@@ -1,5 +1,6 @@
 """`cxrlt slurm`: the pipeline as batch scripts that a person can read and edit."""
 
+import re
 import shlex
 import sys
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Any
 
 import typer
 
-from cxrlt_cli.artifacts.files import refuse_existing, replacing
+from cxrlt_cli.artifacts.files import refuse_existing, replacing, replacing_together
 from cxrlt_cli.config.cache import CacheConfig
 from cxrlt_cli.config.embed_labels import EmbedLabelsConfig
 from cxrlt_cli.config.evaluate import EvaluateConfig
@@ -19,7 +20,7 @@ from cxrlt_cli.config.slurm import SlurmConfig
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import say
 from cxrlt_cli.errors import reported_os_errors
-from cxrlt_cli.options import add_command
+from cxrlt_cli.options import add_command, refuse_control_characters, split_flags
 from cxrlt_cli.workspace import Workspace
 
 _MOST_RESTARTS = 50
@@ -33,15 +34,17 @@ def write_scripts(config: SlurmConfig, workspace: Workspace) -> None:
     """
     assert config.out is not None, "the config has checked it"
     out = config.out.resolve()
+    refuse_control_characters([out, workspace.root.resolve(), Path.cwd(), Path(sys.executable).parent])
     for command, (kind, given) in _stages(config).items():
         _refuse_wrong(command, kind, given)
     scripts = _scripts(config, out, workspace.root.resolve())
     for name in scripts:
         refuse_existing(out / name, config.overwrite)
-    for name, text in scripts.items():
-        with replacing(out / name) as aside:
-            aside.write_text(text)
-            aside.chmod(0o755 if name.endswith(".sh") else 0o644)
+    with replacing_together():
+        for name, text in scripts.items():
+            with replacing(out / name) as aside:
+                aside.write_text(text, encoding="utf-8")
+                aside.chmod(0o755 if name.endswith(".sh") else 0o644)
     with reported_os_errors(f"cannot write {out}"):
         (out / "logs").mkdir(parents=True, exist_ok=True)
     say(f"{len(scripts)} scripts in {out}: read them, then submit all with {out / 'submit.sh'}")
@@ -50,12 +53,12 @@ def write_scripts(config: SlurmConfig, workspace: Workspace) -> None:
 def _stages(config: SlurmConfig) -> dict[str, tuple[Any, list[str]]]:
     """Command -> its options' class, and the options it will be given."""
     return {
-        "cache": (CacheConfig, ["--source", config.source[0], *shlex.split(config.cache)]),
-        "embed-labels": (EmbedLabelsConfig, shlex.split(config.embed_labels)),
-        "merge": (MergeConfig, shlex.split(config.merge)),
-        "train": (TrainConfig, ["--resume", *shlex.split(config.train)]),
-        "predict": (PredictConfig, [config.name, *shlex.split(config.predict)]),
-        "evaluate": (EvaluateConfig, [config.name, *shlex.split(config.evaluate)]),
+        "cache": (CacheConfig, ["--source", config.source[0], *split_flags("--cache", config.cache)]),
+        "embed-labels": (EmbedLabelsConfig, split_flags("--embed-labels", config.embed_labels)),
+        "merge": (MergeConfig, split_flags("--merge", config.merge)),
+        "train": (TrainConfig, ["--resume", *split_flags("--train", config.train)]),
+        "predict": (PredictConfig, [config.name, *split_flags("--predict", config.predict)]),
+        "evaluate": (EvaluateConfig, [config.name, *split_flags("--evaluate", config.evaluate)]),
     }
 
 
@@ -117,10 +120,8 @@ def _more(options: str) -> str:
 
 def _filled(template: str, values: dict[str, str]) -> str:
     """A template of `templates/`, its @NAMES@ replaced."""
-    text = files("cxrlt_cli.cluster").joinpath("templates", template).read_text()
-    for name, value in values.items():
-        text = text.replace(f"@{name}@", value)
-    return text
+    text = files("cxrlt_cli.cluster").joinpath("templates", template).read_text(encoding="utf-8")
+    return re.sub("@([A-Z]+)@", lambda name: values[name[1]], text)  # in one pass: a value is not searched for names
 
 
 _SUBMIT = """\

@@ -52,8 +52,14 @@ class SlurmConfig:
             if getattr(self, name) < least:
                 raise UserError(f"--{name} {getattr(self, name)} is less than {least}", "see cxrlt slurm --help")
         checked_name(self.name)
+        self._check_cluster_names()
         if len(set(self.source_names)) < len(self.source):
             raise UserError("two sources have one name", "cache the second by hand, with --name, and edit the scripts")
+
+    def _check_cluster_names(self) -> None:
+        for name in ("partition", "account"):
+            if not re.fullmatch(r"[\w.,@-]*", getattr(self, name)):
+                raise UserError(f"--{name} {getattr(self, name)!r} is not a name of Slurm", "see: sinfo, sacctmgr")
 
     @property
     def source_names(self) -> list[str]:

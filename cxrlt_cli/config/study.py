@@ -1,12 +1,11 @@
 """Options of `cxrlt study`."""
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.options import flag
+from cxrlt_cli.options import flag, split_flags
 from cxrlt_cli.workspace import checked_name
 
 #: Flags of `cxrlt train` that a study decides itself.
@@ -71,10 +70,7 @@ class StudyConfig:
     @property
     def train_flags(self) -> list[str]:
         """The words of `--train`. Raises UserError where quotes are not closed."""
-        try:
-            return shlex.split(self.train)
-        except ValueError as error:
-            raise UserError(f"--train {self.train!r}: {error}", 'as in --train "--encoder resnet18 --epochs 10"') from error
+        return split_flags("--train", self.train)
 
     @property
     def artifact_name(self) -> str:
