@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cxrlt_cli.console import table
+from cxrlt_cli.console import escaped, table
 
 Row = dict[str, Any]
 
@@ -14,7 +14,7 @@ def as_text(comparison: Row) -> str:
     for other in comparison["others"]:
         header = ["", "group", base, other["name"], "difference", "95 %", "p", "p (Holm)"]
         rows = [_cells(row) for row in (*other["means"], *other["classes"])]
-        lines += [f"{other['name']} against {base}", "", table(header, rows), ""]
+        lines += [escaped(f"{other['name']} against {base}"), "", table(header, rows), ""]
     lines.append(f"{comparison['split']}: {comparison['images']:,} images of {comparison['patients']:,} patients")
     lines.append(f"groups: {comparison['group_rule']}")
     lines.append(
@@ -23,7 +23,7 @@ def as_text(comparison: Row) -> str:
     )
     lines.append("p (Holm): corrected for the number of classes; those of means are not corrected")
     if comparison["undefined"]:
-        lines.append(f"without a positive, undefined and left out of the means: {', '.join(comparison['undefined'])}")
+        lines.append(f"without a positive, undefined and left out of the means: {escaped(', '.join(comparison['undefined']))}")
     return "\n".join(lines)
 
 

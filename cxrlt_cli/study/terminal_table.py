@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from cxrlt_cli.console import table
+from cxrlt_cli.console import escaped, table
 
 Row = dict[str, Any]
 
@@ -40,7 +40,7 @@ def as_text(content: Row) -> str:
     by = f"intervals and p-values by {content['resamples']:,} resamples of the patients, for these very networks"
     return "\n".join(
         [
-            content["asks"],
+            escaped(content["asks"]),
             "",
             *lines,
             "",
