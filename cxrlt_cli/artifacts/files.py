@@ -8,6 +8,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,11 @@ _WHOLE = 64 << 20  # files up to this many bytes are hashed whole
 _SAMPLE = 1 << 20
 
 
+#: (file that is whole, its target) of a block of `replacing_together`; None for the first where the target is to be removed.
+_Pending = list[tuple[Path | None, Path]]
+_pending: ContextVar[_Pending | None] = ContextVar("pending", default=None)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Gives a path beside `path` to write to; renamed over `path` when the block ends well, removed when it does not.
@@ -24,29 +30,73 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         UserError: the folder cannot be written to, or is full; or `path` is a device, a pipe, a socket or a folder.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    aside, pending = path.with_name(f".{path.name}.{os.getpid()}.tmp"), _pending.get()
+    whole = False
     try:
         with reported_os_errors(f"cannot write {path}"):
             path.parent.mkdir(parents=True, exist_ok=True)
             refuse_irregular_file(path)
             yield aside
-            put_in_place(aside, path)
+            _sync(aside)
+            whole = True
+            if pending is None:
+                put_in_place(aside, path)
+            else:
+                pending.append((aside, path))
     finally:
-        with suppress(OSError):
-            aside.unlink(missing_ok=True)
+        if pending is None or not whole:
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_together() -> Iterator[None]:
+    """Files of one artifact that `replacing` writes in this block get their names at its end, one right after the other.
+
+    Where the block fails, none does: the old files stay as they were.
+
+    Raises:
+        UserError: a file cannot be renamed.
+    """
+    pending: _Pending = []
+    token = _pending.set(pending)
+    try:
+        yield
+        for aside, path in pending:
+            with reported_os_errors(f"cannot write {path}"):
+                path.unlink(missing_ok=True) if aside is None else put_in_place(aside, path)
+    finally:
+        _pending.reset(token)
+        for aside, _ in pending:
+            with suppress(OSError):
+                if aside is not None:
+                    aside.unlink(missing_ok=True)
+
+
+def remove(path: Path) -> None:
+    """Removes a file that an artifact no longer has; in a block of `replacing_together`, at its end."""
+    pending = _pending.get()
+    if pending is not None:
+        pending.append((None, path))
+        return
+    with reported_os_errors(f"cannot remove {path}"):
+        path.unlink(missing_ok=True)
 
 
 def put_in_place(aside: Path, path: Path) -> None:
-    """Renames a file that is whole over `path`, in the same folder, after its bytes are on the disk.
+    """Renames a file whose bytes are on the disk over `path`, in the same folder.
 
     Raises:
         UserError: `path` is there and is not a regular file.
     """
     refuse_irregular_file(path)
-    with aside.open("rb+") as file:
-        os.fsync(file.fileno())
     os.replace(aside, path)
     sync_folder(path.parent)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def refuse_irregular_file(path: Path) -> None:
@@ -69,8 +119,26 @@ def clear_unfinished(*paths: Path) -> None:
     """Removes what killed writers of these files left beside them; call it where a lock makes sure that none is alive."""
     for path in paths:
         for aside in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-            with suppress(OSError):
+            with suppress(OSError):  # folders are those of `folder_swap`
                 aside.unlink()
+
+
+@contextmanager
+def claimed(path: Path, overwrite: bool, *beside: Path) -> Iterator[None]:
+    """Holds an artifact's lock while it is written, after another look whether it exists. What killed writers left is removed.
+
+    Args:
+        path: the artifact, a file or a folder; the lock is a file beside it.
+        overwrite: whether an existing one is replaced.
+        beside: its other files.
+
+    Raises:
+        UserError: another process writes it, or it exists.
+    """
+    with exclusive(path.with_name(f".{path.name}.lock")):
+        refuse_existing(path, overwrite)
+        clear_unfinished(path, *beside)
+        yield
 
 
 def sync_folder(folder: Path) -> None:

@@ -4,7 +4,7 @@ import json
 
 from cxrlt_cli.artifacts.comparison import write_comparison
 from cxrlt_cli.artifacts.dataset import SPLITS, Dataset, read_dataset
-from cxrlt_cli.artifacts.files import exclusive, refuse_existing
+from cxrlt_cli.artifacts.files import claimed, refuse_existing
 from cxrlt_cli.artifacts.json_files import without_nan
 from cxrlt_cli.artifacts.predictions import read_predictions_header
 from cxrlt_cli.artifacts.provenance import record
@@ -47,8 +47,7 @@ def compare(config: CompareConfig, workspace: Workspace) -> None:
         }
     )
     if folder:
-        with exclusive(folder.with_name(f".{folder.name}.lock")):
-            refuse_existing(folder, config.overwrite)
+        with claimed(folder, config.overwrite):
             write_comparison(folder, content)
         say(f"comparison: {folder}/comparison.json and differences.csv")
     data(json.dumps(content, indent=1) if config.json else as_text(content))
