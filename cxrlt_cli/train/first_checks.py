@@ -1,6 +1,8 @@
 """What can be refused before anything is measured: options that do not parse, weights that are not there, too few images."""
 
 from cxrlt_cli.artifacts.dataset import Dataset
+from cxrlt_cli.artifacts.json_files import read_json
+from cxrlt_cli.artifacts.run import Run
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.train.class_weights import parse_reweight
@@ -33,6 +35,29 @@ def refuse_what_cannot_start(config: TrainConfig, weights: str, train: Dataset, 
     refuse_few_images(config, train, ranks)
     drawing_weights(config, train)
     check_start(weights, config)
+
+
+def refuse_lost_state(run: Run) -> None:
+    """Resuming needs `config.json` and `last.pt`: without them the run would begin again, over its best weights and history.
+
+    Raises:
+        UserError: one of the two is gone, and other files of the run are there. Not where the run is finished, nor where it was
+            killed before it had written its first `last.pt`: then it begins again.
+    """
+    kept = [path for path in (run.last, run.best, run.history) if path.is_file()]
+    if not kept or (run.config.is_file() and (run.last.is_file() or _needs_no_state(run))):
+        return
+    lost = run.last if run.config.is_file() else run.config
+    raise UserError(
+        f"{lost} is gone, and {kept[0]} is there: the run cannot be resumed",
+        f"restore {lost.name}; or begin again with --overwrite, or give another --name",
+    )
+
+
+def _needs_no_state(run: Run) -> bool:
+    """Whether a run is finished, or was killed before its first `last.pt`: from then on `status.json` counts its steps."""
+    status = read_json(run.status) if run.status.is_file() else {}
+    return status.get("state") == "done" or status.get("step") == 0
 
 
 def refuse_few_images(config: TrainConfig, train: Dataset, ranks: int) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from cxrlt_cli.train.batch_pipeline import make_recipe
 from cxrlt_cli.train.build import make_network, make_optimizer, workload_of
 from cxrlt_cli.train.checkpointing import Validator, finish_epoch
 from cxrlt_cli.train.class_weights import class_weights, hardest, parse_reweight
-from cxrlt_cli.train.first_checks import refuse_few_images, refuse_what_cannot_start, refuse_wrong_words
+from cxrlt_cli.train.first_checks import refuse_few_images, refuse_lost_state, refuse_what_cannot_start, refuse_wrong_words
 from cxrlt_cli.train.hard_classes import development_ap
 from cxrlt_cli.train.loop import Training, train_epochs
 from cxrlt_cli.train.loss import Counts
@@ -91,13 +91,14 @@ def _train_as(ranks: Ranks, config: TrainConfig, workspace: Workspace) -> None:
         refuse_wrong_words(config)
         device = choose_device(config.device, ranks.local)
         start = None
-        if ranks.is_rank_zero and not config.resume:
+        if ranks.is_rank_zero and config.resume:
+            refuse_lost_state(run)
+        elif ranks.is_rank_zero:
             refuse_existing(run.folder, config.overwrite, resumable=True)
         sources = _read_sources(config, workspace)
         if ranks.is_rank_zero:
             start = _start(config, workspace, run, sources, (device, ranks.world_size))
-    start = ranks.broadcast(start)
-    assert start is not None, "rank 0 has one"
+    start = _Start(**ranks.broadcast(asdict(start) if start else {}))
     if start.done:
         say(f"{run.folder} is finished: nothing to do")
         return
