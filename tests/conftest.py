@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,16 +56,17 @@ def start(*arguments: object, cwd: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def start_ranks(count: int, *arguments: object, cwd: Path) -> "list[subprocess.Popen[str]]":
+def start_ranks(
+    count: int, *arguments: object, cwd: Path, command: Sequence[str] = (sys.executable, "-m", "cxrlt_cli")
+) -> "list[subprocess.Popen[str]]":
     """Starts a command as `count` processes that work together, as torchrun would."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "cxrlt_cli", *map(str, arguments)]
     shared = {**os.environ, "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     return [
         subprocess.Popen(
-            command,
+            [*command, *map(str, arguments)],
             cwd=cwd,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

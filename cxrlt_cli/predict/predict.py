@@ -10,7 +10,7 @@ import numpy as np
 from cxrlt_cli.artifacts.calibration import Calibration
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
 from cxrlt_cli.artifacts.failures import write_failures
-from cxrlt_cli.artifacts.files import check_writable, exclusive, fingerprint, refuse_existing
+from cxrlt_cli.artifacts.files import check_writable, claimed, fingerprint, refuse_existing, replacing_together
 from cxrlt_cli.artifacts.predictions import FORMAT, Predictions, refuse_other_submission, write_predictions, write_submission
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.resolve import find_calibration
@@ -24,7 +24,7 @@ from cxrlt_cli.data.studies import Studies, studies_of_table
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.machine import keep_memory
 from cxrlt_cli.options import saved
-from cxrlt_cli.predict.batches import Part, batches_of, score_folder, score_split
+from cxrlt_cli.predict.batches import batches_of, score_folder, score_split
 from cxrlt_cli.predict.folder import ListColumns, image_files, listed_files
 from cxrlt_cli.predict.members import Member, load_members
 from cxrlt_cli.predict.merge_studies import merge_studies, studies_of_list
@@ -50,11 +50,16 @@ def predict_images(config: PredictConfig, workspace: Workspace) -> None:
             path = workspace.predictions / f"{config.artifact_name([run.folder.name for run in chosen.runs])}.parquet"
             if ranks.is_rank_zero:
                 _refuse_outputs(config, path)
-                held.enter_context(exclusive(path.with_name(f".{path.name}.lock")))
+                held.enter_context(claimed(path, config.overwrite, *_others(config, path)))
         _predict(ranks, config, workspace, chosen, path)
 
 
 _RANK_TIMEOUT = 6 * 3600.0  # seconds: a rank whose share is slower is waited for
+
+
+def _others(config: PredictConfig, path: Path) -> list[Path]:
+    """The files that are written together with the scores."""
+    return [path.with_suffix(".failed.csv"), *([config.submission] if config.submission else [])]
 
 
 def _refuse_outputs(config: PredictConfig, path: Path) -> None:
@@ -70,15 +75,15 @@ def _predict(ranks: Ranks, config: PredictConfig, workspace: Workspace, chosen: 
     with ranks.fail_together():
         device = choose_device(config.device, ranks.local)
         precision = choose_precision(config.precision, device)
+        inputs = [fingerprint(path) for path in (*(run.best for run in chosen.runs), *filter(None, [chosen.pipeline]))]
         members = load_members(chosen.runs, device, chosen.weights)
         if ranks.is_rank_zero:
             check_writable(path.parent)
         score_batch = partial(score, members, VIEWS[: config.tta], chosen.merge, precision=precision)
         whole = any(member.fusion for member in members)
-        inputs = [member.path for member in members] + ([chosen.pipeline] if chosen.pipeline else [])
         calibration = _calibration(config, workspace, members[0].classes)
         if calibration:
-            inputs.append(calibration.path)
+            inputs.append(fingerprint(calibration.path))
         if config.images:
             files = _files(config, config.images)
             ids = list(files)
@@ -87,45 +92,42 @@ def _predict(ranks: Ranks, config: PredictConfig, workspace: Workspace, chosen: 
             settings = settings_from(members[0].pixels, members[0].path)
             scored = score_folder(config, score_batch, files, settings, share, failures)
         else:
+            inputs.append(fingerprint(config.dataset or workspace.dataset))
             dataset = read_dataset(config.dataset or workspace.dataset)
-            _refuse_unlike(members, dataset)
-            inputs.append(dataset.path)
+            _refuse_unlike(members, dataset, inputs[-1]["sha256"])
             part = dataset.split(config.split)
             ids = list(part.table["image_id"])
             studies = studies_of_table(part.table) if whole or parse_study(config.study) else None
             share = batches_of(len(ids), studies.codes if studies and whole else None, config.batch_size, ranks)
             scored = score_split(config, score_batch, part, share, device)
         parts = list(scored)
-    shares = ranks.gather((parts, failures))
-    if shares:
+    rows = np.concatenate([np.empty(0, np.int64), *(rows for rows, _ in parts)])
+    logits = np.concatenate([np.empty((0, len(members[0].classes)), np.float32), *(logits for _, logits in parts)])
+    every = ranks.gather_arrays(rows), ranks.gather_arrays(logits), ranks.gather(failures)
+    if ranks.is_rank_zero:
         header = _header(config, members, chosen.merge, inputs)
-        _join(config, path, shares, Predictions(ids, members[0].classes, np.empty(0), header), studies, calibration)
+        _join(config, path, every, Predictions(ids, members[0].classes, np.empty(0), header), studies, calibration)
 
 
 def _join(
     config: PredictConfig,
     path: Path,
-    shares: list[tuple[list[Part], dict[str, str]]],
+    every: tuple[list[np.ndarray], list[np.ndarray], list[dict[str, str]]],
     wanted: Predictions,
     studies: Studies | None,
     calibration: Calibration | None,
 ) -> None:
-    """Puts the ranks' batches together in the order of the images, and writes them: `wanted` with its logits."""
-    failures = {name: why for _, failed in shares for name, why in failed.items()}
-    parts = [part for own, _ in shares for part in own]
-    if not parts:
+    """Puts every rank's rows, logits and failures together in the order of the images, and writes `wanted` with its logits."""
+    rows, logits = np.concatenate(every[0]), np.concatenate(every[1])
+    failures = {name: why for failed in every[2] for name, why in failed.items()}
+    if not len(rows):
         raise UserError(f"none of the {len(failures)} images of {config.images} can be read: {listed(set(failures.values()))}")
-    failed = path.with_suffix(".failed.csv")
-    write_failures(failed, ("image_id", "reason"), sorted(failures.items()))
-    if failures:
-        warn(f"{len(failures)} images cannot be read: no scores, and no row in a submission: {failed}")
-    rows, logits = np.concatenate([rows for rows, _ in parts]), np.concatenate([logits for _, logits in parts])
     order = np.argsort(rows)
     ids, logits = [wanted.image_ids[row] for row in rows[order]], logits[order]
     if studies:
         logits = merge_studies(logits, studies.of(ids), wanted.header["merge"], config.study)
     predictions = Predictions(ids, wanted.classes, logits, wanted.header)
-    _write(config, path, apply_calibration(predictions, calibration) if calibration else predictions)
+    _write(config, path, apply_calibration(predictions, calibration) if calibration else predictions, failures)
 
 
 def _calibration(config: PredictConfig, workspace: Workspace, classes: list[str]) -> Calibration | None:
@@ -145,7 +147,7 @@ def _studies_of_list(config: PredictConfig, ids: list[str], whole: bool) -> Stud
     return None
 
 
-def _refuse_unlike(members: list[Member], dataset: Dataset) -> None:
+def _refuse_unlike(members: list[Member], dataset: Dataset, sha256: str) -> None:
     """Pixels made otherwise are refused; a dataset that has changed since the training is pointed out."""
     for member in members:
         if member.pixels != dataset.settings:
@@ -154,7 +156,7 @@ def _refuse_unlike(members: list[Member], dataset: Dataset) -> None:
                 "predict on the dataset it was trained with, or cache and merge with its settings",
             )
         trained_on = member.described["provenance"]["inputs"][0]
-        if trained_on["sha256"] != fingerprint(dataset.path)["sha256"]:
+        if trained_on["sha256"] != sha256:
             warn(f"{dataset.path} is not the dataset of {member.name}'s training, which may have seen its test patients")
 
 
@@ -165,7 +167,7 @@ def _files(config: PredictConfig, folder: Path) -> dict[str, ImageFile]:
     return image_files(folder)
 
 
-def _header(config: PredictConfig, members: list[Member], merge: str, inputs: list[Path]) -> dict[str, Any]:
+def _header(config: PredictConfig, members: list[Member], merge: str, inputs: list[dict[str, Any]]) -> dict[str, Any]:
     several = config.tta > 1 or len(members) > 1 or parse_study(config.study)
     return {
         "runs": [member.name for member in members],
@@ -180,10 +182,16 @@ def _header(config: PredictConfig, members: list[Member], merge: str, inputs: li
     }
 
 
-def _write(config: PredictConfig, path: Path, predictions: Predictions) -> None:
-    write_predictions(path, predictions)
+def _write(config: PredictConfig, path: Path, predictions: Predictions, failures: dict[str, str]) -> None:
+    failed = path.with_suffix(".failed.csv")
+    with replacing_together():
+        write_failures(failed, ("image_id", "reason"), sorted(failures.items()))
+        if config.submission:
+            write_submission(config.submission, predictions, config.id_column)
+        write_predictions(path, predictions)
+    if failures:
+        warn(f"{len(failures)} images cannot be read: no scores, and no row in a submission: {failed}")
     if config.submission:
-        write_submission(config.submission, predictions, config.id_column)
         say(f"submission: {config.submission}")
     runs, merge = predictions.header["runs"], predictions.header["merge"]
     views = "1 view" if config.tta == 1 else f"{config.tta} views, {merge}"

@@ -1,6 +1,7 @@
 """Several processes that train and predict as one, each a real process of the real command."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -16,7 +17,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from cxrlt_cli.artifacts.predictions import read_predictions
 from cxrlt_cli.artifacts.run import read_checkpoint
-from cxrlt_cli.compute.distributed import find_ranks, first_node
+from cxrlt_cli.compute.distributed import find_ranks
+from cxrlt_cli.compute.rendezvous import first_node
 from cxrlt_cli.errors import UserError
 
 
@@ -153,6 +155,40 @@ def test_an_error_is_told_once(cxrlt: Run, dataset: Path, tmp_path: Path) -> Non
     ranks = ended(start_ranks(2, *TRAIN, cwd=tmp_path))
     assert [rank.code for rank in ranks] == [2, 2]
     assert [rank.err.count("error: runs/resnet18 exists") for rank in ranks] == [1, 0]
+
+
+_EXCHANGE = """
+import sys
+import numpy as np
+from torch.distributed import distributed_c10d
+from cxrlt_cli.compute.distributed import join_ranks
+
+def refused(*_, **__):
+    raise AssertionError("an object is pickled between ranks")
+
+distributed_c10d._object_to_tensor = distributed_c10d._tensor_to_object = refused
+with join_ranks(60) as ranks:
+    first = ranks.rank == 0
+    value = {"name": "größe", "some": [1, None, 0.1, float("inf")], "inner": {"a": True}}
+    assert ranks.broadcast(value if first else {}) == value
+    assert ranks.all_gather(["x"] * ranks.rank) == [[], ["x"]]
+    assert ranks.gather(ranks.rank) == ([0, 1] if first else [])
+    rows = np.arange(6, dtype=np.float32).reshape(3, 2)
+    found = ranks.gather_arrays(rows if first else rows[:0])
+    assert [part.tolist() for part in found] == ([rows.tolist(), []] if first else [])
+    found = ranks.gather_arrays(np.arange(ranks.rank * 5))
+    assert [part.tolist() for part in found] == ([[], [0, 1, 2, 3, 4]] if first else [])
+    assert all(part.dtype == np.int64 for part in found)
+print("exchanged")
+"""
+
+
+def test_ranks_exchange_json_and_numbers_and_never_pickles(tmp_path: Path) -> None:
+    (tmp_path / "exchange.py").write_text(_EXCHANGE)
+    ranks = ended(start_ranks(2, cwd=tmp_path, command=[sys.executable, "exchange.py"]), seconds=120)
+    assert [rank.out for rank in ranks] == ["exchanged\n"] * 2, ranks
+    package = Path(find_ranks.__code__.co_filename).parents[1]
+    assert not [path for path in package.rglob("*.py") if re.search(r"distributed\.\w*object", path.read_text())]
 
 
 def test_where_the_environment_puts_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
