@@ -7,6 +7,7 @@ from difflib import get_close_matches
 USAGE = 2
 STOPPED_BY_SIGUSR1 = 75  # EX_TEMPFAIL: state is saved, run the same command again
 STOPPED_BY_SIGTERM = 143
+INTERRUPTED = 130  # SIGINT, as Ctrl-C sends it
 
 
 class UserError(Exception):
