@@ -4,7 +4,7 @@ import dataclasses
 import inspect
 import shlex
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -21,8 +21,19 @@ _WORKSPACE = Annotated[
 ]
 
 
-def flag(
-    default: Any, help: str, *, name: str = "", metavar: str | None = None, free: bool = False, argument: bool = False
+#: The largest whole number that an option takes, where its flag does not say another.
+MOST = 1_000_000
+
+
+def flag(  # noqa: PLR0913 - keywords of a declaration
+    default: Any,
+    help: str,
+    *,
+    name: str = "",
+    metavar: str | None = None,
+    free: bool = False,
+    argument: bool = False,
+    most: int = MOST,
 ) -> Any:
     """A dataclass field that is a command-line option.
 
@@ -33,8 +44,9 @@ def flag(
         metavar: what stands for the value in `--help`.
         free: a resumed run may have another value (it changes nothing in the result).
         argument: a positional argument instead of a flag.
+        most: the largest whole number it may be: beyond it memory or time run out before a message can be given.
     """
-    metadata = {"help": help, "name": name, "metavar": metavar, "free": free, "argument": argument}
+    metadata = {"help": help, "name": name, "metavar": metavar, "free": free, "argument": argument, "most": most}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -47,12 +59,23 @@ def _parameter(field: "dataclasses.Field[Any]", hint: Any) -> inspect.Parameter:
     if meta["argument"]:
         info = typer.Argument(help=meta["help"], metavar=meta["metavar"])
     else:
-        name = meta["name"] or "--" + field.name.replace("_", "-")
+        name = _flag_name(field)
         shown = "[default:" not in meta["help"]  # else the help says it better than the value
         info = typer.Option(name, help=meta["help"], metavar=meta["metavar"], show_default=shown)
     default = list(field.default) if isinstance(field.default, tuple) else field.default
     kind = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(field.name, kind, default=default, annotation=Annotated[hint, info])
+
+
+def _flag_name(field: "dataclasses.Field[Any]") -> str:
+    return field.metadata["name"] or "--" + field.name.replace("_", "-")
+
+
+def _refuse_huge_numbers(fields: Iterable["dataclasses.Field[Any]"], values: dict[str, Any]) -> None:
+    for field in fields:
+        value, most = values.get(field.name), field.metadata["most"]
+        if isinstance(value, int) and value > most:
+            raise UserError(f"{_flag_name(field)} {value} is more than {most:,}", "give a smaller number")
 
 
 def add_command(app: typer.Typer, name: str, config: type[Config], run: Callable[[Config, Workspace], None]) -> None:
@@ -65,6 +88,7 @@ def add_command(app: typer.Typer, name: str, config: type[Config], run: Callable
 
     def call(**values: Any) -> None:
         refuse_control_characters(values.values())
+        _refuse_huge_numbers(fields, values)
         workspace = Workspace(values.pop("workspace"))
         frozen = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
         run(config(**frozen), workspace)
@@ -90,6 +114,31 @@ def refuse_control_characters(values: Iterable[Any]) -> None:
                 raise UserError(
                     f"{text!r}: an option holds a control character", "leave out line breaks, tabs and escape sequences"
                 )
+
+
+def parsed_options(command: str, config: type[Config], words: Sequence[str]) -> Config:
+    """The options that a command line of another command comes to, so that a typing error in it is found before it is run.
+
+    Args:
+        command: the command.
+        config: the class of its options.
+        words: what follows `cxrlt COMMAND`.
+
+    Raises:
+        UserError: an option out of its range or grammar, or one that only prints, as `--help`.
+        SystemExit: an option that the command does not have; the message is printed.
+    """
+    made: list[Config] = []
+    only = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
+    add_command(only, command, config, lambda options, _: made.append(options))
+    try:
+        only(list(words), prog_name=f"cxrlt {command}")
+    except SystemExit as end:
+        if end.code:
+            raise
+    if not made:
+        raise UserError(f"cxrlt {command} {shlex.join(words)} does no work", "leave out --help")
+    return made[0]
 
 
 def split_flags(flag_name: str, text: str) -> list[str]:

@@ -3,12 +3,9 @@
 import re
 import shlex
 import sys
-from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-
-import typer
 
 from cxrlt_cli.artifacts.files import refuse_existing, replacing, replacing_together
 from cxrlt_cli.config.cache import CacheConfig
@@ -20,7 +17,7 @@ from cxrlt_cli.config.slurm import SlurmConfig
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import say
 from cxrlt_cli.errors import reported_os_errors
-from cxrlt_cli.options import add_command, refuse_control_characters, split_flags
+from cxrlt_cli.options import parsed_options, refuse_control_characters, split_flags
 from cxrlt_cli.workspace import Workspace
 
 _MOST_RESTARTS = 50
@@ -35,8 +32,8 @@ def write_scripts(config: SlurmConfig, workspace: Workspace) -> None:
     assert config.out is not None, "the config has checked it"
     out = config.out.resolve()
     refuse_control_characters([out, workspace.root.resolve(), Path.cwd(), Path(sys.executable).parent])
-    for command, (kind, given) in _stages(config).items():
-        _refuse_wrong(command, kind, given)
+    for command, kind, words in _stages(config):
+        parsed_options(command, kind, words)
     scripts = _scripts(config, out, workspace.root.resolve())
     for name in scripts:
         refuse_existing(out / name, config.overwrite)
@@ -50,28 +47,17 @@ def write_scripts(config: SlurmConfig, workspace: Workspace) -> None:
     say(f"{len(scripts)} scripts in {out}: read them, then submit all with {out / 'submit.sh'}")
 
 
-def _stages(config: SlurmConfig) -> dict[str, tuple[Any, list[str]]]:
-    """Command -> its options' class, and the options it will be given."""
-    return {
-        "cache": (CacheConfig, ["--source", config.source[0], *split_flags("--cache", config.cache)]),
-        "embed-labels": (EmbedLabelsConfig, split_flags("--embed-labels", config.embed_labels)),
-        "merge": (MergeConfig, split_flags("--merge", config.merge)),
-        "train": (TrainConfig, ["--resume", *split_flags("--train", config.train)]),
-        "predict": (PredictConfig, [config.name, *split_flags("--predict", config.predict)]),
-        "evaluate": (EvaluateConfig, [config.name, *split_flags("--evaluate", config.evaluate)]),
-    }
-
-
-def _refuse_wrong(command: str, kind: Any, given: list[str]) -> None:
-    """A typing error is told now, not by a job of next week."""
-    only = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
-    done: Callable[[Any, Workspace], None] = lambda _config, _workspace: None  # noqa: E731
-    add_command(only, command, kind, done)
-    try:
-        only(given, prog_name=f"cxrlt {command}")
-    except SystemExit as end:
-        if end.code:
-            raise
+def _stages(config: SlurmConfig) -> list[tuple[str, type[Any], list[str]]]:
+    """Each command that a script will run: its name, its options' class, and its words."""
+    cache = split_flags("--cache", config.cache)
+    return [
+        *(("cache", CacheConfig, ["--source", source, *cache]) for source in config.source),
+        ("embed-labels", EmbedLabelsConfig, split_flags("--embed-labels", config.embed_labels)),
+        ("merge", MergeConfig, split_flags("--merge", config.merge)),
+        ("train", TrainConfig, ["--name", config.name, "--resume", *split_flags("--train", config.train)]),
+        ("predict", PredictConfig, [config.name, *split_flags("--predict", config.predict)]),
+        ("evaluate", EvaluateConfig, [config.name, *split_flags("--evaluate", config.evaluate)]),
+    ]
 
 
 def _scripts(config: SlurmConfig, out: Path, root: Path) -> dict[str, str]:

@@ -21,7 +21,7 @@ class BenchConfig:
     size: int = flag(224, "Side of the images, px.")
     batch_size: int = flag(16, "Images a step, and a forward pass of predict.")
     classes: int = flag(26, "Labels.")
-    images: int = flag(264_849, "Images of the epoch whose hours are told; 264,849 are those of CXR-LT 2023.")
+    images: int = flag(264_849, "Images of the epoch whose hours are told; 264,849 are those of CXR-LT 2023.", most=10**9)
     seconds: float = flag(3.0, "Each part is measured for about so long.")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = flag("auto", "As for cxrlt train.")
     layout: Literal["auto", "channels-last", "plain"] = flag("auto", "As for cxrlt train.")

@@ -72,7 +72,7 @@ class CacheConfig:
         metavar="COLUMN",
     )
     separator: str = flag("|", "table: what separates the labels in --label-column; a list needs none.")
-    workers: int = flag(0, "Processes that decode [default: one for each core this process may use]", free=True)
+    workers: int = flag(0, "Processes that decode [default: one for each core this process may use]", free=True, most=1024)
     resume: bool = flag(
         False, "Go on with an unfinished cache where there is one; retry what failed.", name="--resume", free=True
     )

@@ -30,7 +30,7 @@ class CompareConfig:
     )
     groups: str = groups_flag()
     bootstrap: int = flag(10_000, "Resamples of the patients; the smallest p-value is 2 / (N + 1).", metavar="N")
-    seed: int = flag(0, "Decides the resamples.")
+    seed: int = flag(0, "Decides the resamples.", most=(1 << 63) - 1)
     name: str = flag("", "Keep the comparison: comparisons/NAME/ [default: only printed]")
     output: Path | None = flag(None, "Folder in which NAME/ is made [default: comparisons/]", metavar="FOLDER")
     json: bool = flag(False, "Print the comparison as JSON instead of tables.", name="--json")

@@ -32,7 +32,7 @@ class DemoConfig:
         metavar="RATIO",
     )
     data_only: bool = flag(False, "Stop after merge: a workspace to try things in.", name="--data-only")
-    seed: int = flag(0, "Decides everything that is drawn.")
+    seed: int = flag(0, "Decides everything that is drawn.", most=(1 << 63) - 1)
     overwrite: bool = flag(False, "Replace an earlier demonstration.", name="--overwrite")
 
     def __post_init__(self) -> None:

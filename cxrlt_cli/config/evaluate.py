@@ -31,7 +31,7 @@ class EvaluateConfig:
         "leave-out", "A class without a positive has no AP: left out of the means, or 0 in them, as the challenge counts."
     )
     bootstrap: int = flag(1000, "Resamples of the patients for 95 % intervals; 0 for none.", metavar="N")
-    seed: int = flag(0, "Decides the resamples.")
+    seed: int = flag(0, "Decides the resamples.", most=(1 << 63) - 1)
     thresholds_from: str = flag(
         "",
         "Predictions of the validation split, or a run (its validation), on which thresholds are chosen; else they are chosen "

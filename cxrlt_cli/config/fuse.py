@@ -29,7 +29,7 @@ class FuseConfig:
     batch_size: int = flag(64, "Images a step; a study is never cut.")
     rate: float = flag(1e-3, "Peak learning rate of AdamW; it falls as a cosine.", name="--lr")
     weight_decay: float = flag(0.01, "Weight decay of AdamW.")
-    seed: int = flag(0, "Decides everything that is drawn.")
+    seed: int = flag(0, "Decides everything that is drawn.", most=(1 << 63) - 1)
     device: Literal["auto", "cpu", "cuda"] = flag("auto", "Where to compute; auto takes a GPU where there is one.")
     dataset: Path | None = flag(None, "Images, studies and labels [default: dataset.parquet]")
     name: str = flag("", "Name of the new run: runs/NAME [default: the run's, with -fused]")

@@ -90,7 +90,7 @@ class MergeConfig:
     same_picture: Literal["refuse", "first", "keep"] = flag(
         "refuse", "The same picture under two patients: an error where these are in two splits, only the first's, or both."
     )
-    seed: int = flag(0, "Decides which patients go where.")
+    seed: int = flag(0, "Decides which patients go where.", most=(1 << 63) - 1)
     output: Path | None = flag(None, "The dataset to write [default: dataset.parquet]")
     overwrite: bool = flag(False, "Replace an existing dataset.", name="--overwrite", free=True)
 

@@ -55,7 +55,7 @@ class PredictConfig:
     precision: Literal["fp32", "bf16", "fp16"] = flag(
         "fp32", "Of convolutions and products: bf16 may be twice as fast, and moves scores in their third digit."
     )
-    workers: int = flag(0, "Processes that decode a folder's images [default: one for each core]")
+    workers: int = flag(0, "Processes that decode a folder's images [default: one for each core]", most=1024)
     overwrite: bool = flag(False, "Replace existing predictions.", name="--overwrite")
 
     def __post_init__(self) -> None:

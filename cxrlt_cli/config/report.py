@@ -32,7 +32,7 @@ class ReportConfig:
     mistakes: int = flag(6, "Show so many missed findings and as many false alarms as pictures; 0 keeps pictures out.")
     resamples: int = flag(1000, "Resamples of the patients from which intervals come.")
     groups: str = groups_flag()
-    seed: int = flag(0, "Decides the resamples.")
+    seed: int = flag(0, "Decides the resamples.", most=(1 << 63) - 1)
     name: str = flag("", "Name of the report: reports/NAME/ [default: the names of what it is about]")
     device: Literal["auto", "cpu", "cuda"] = flag("auto", "Where to compute; auto takes a GPU where there is one.")
     overwrite: bool = flag(False, "Replace an existing report.", name="--overwrite")

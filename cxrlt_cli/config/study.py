@@ -31,10 +31,10 @@ class StudyConfig:
         "", 'Flags of cxrlt train for every variant, as one text: "--encoder resnet18 --epochs 10".', metavar="FLAGS"
     )
     seeds: int = flag(3, "Runs of each variant, with consecutive seeds.")
-    first_seed: int = flag(0, "First of the seeds; take others to confirm what was chosen on these.")
+    first_seed: int = flag(0, "First of the seeds; take others to confirm what was chosen on these.", most=(1 << 63) - 1)
     split: Literal["val", "test"] = flag("test", "The split on which they are compared.")
     resamples: int = flag(1000, "Bootstrap resamples of the patients.")
-    jobs: int = flag(1, "Commands that run at the same time; the cores are shared among them.", free=True)
+    jobs: int = flag(1, "Commands that run at the same time; the cores are shared among them.", free=True, most=1024)
     shard: str = flag(
         "", "Do only the I-th of N parts of the runs, for job I of an array; the command without it then writes the table.",
         metavar="I/N", free=True,

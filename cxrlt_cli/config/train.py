@@ -127,17 +127,19 @@ class TrainConfig:
     )
     weight_decay: float = flag(0.02, "Weight decay of AdamW; none on norms and biases.")
     warmup: float = flag(0.05, "Share of the steps in which the rate rises; afterwards it falls as a cosine.")
-    decoder_layers: int | None = flag(None, "Layers of the decoder. [default: 1; transformer: 4]")
-    decoder_heads: int | None = flag(None, "Attention heads of the decoder. [default: 4; glori: 8]")
-    decoder_width: int | None = flag(None, "Width of the decoder's attention. [default: 256; transformer, glori: 768]")
+    decoder_layers: int | None = flag(None, "Layers of the decoder. [default: 1; transformer: 4]", most=100)
+    decoder_heads: int | None = flag(None, "Attention heads of the decoder. [default: 4; glori: 8]", most=1024)
+    decoder_width: int | None = flag(
+        None, "Width of the decoder's attention. [default: 256; transformer, glori: 768]", most=1 << 16
+    )
     decoder_feedforward: int | None = flag(
-        None, "Hidden units of its feed-forward part. [default: 512; transformer: 1024; glori: 2048]"
+        None, "Hidden units of its feed-forward part. [default: 512; transformer: 1024; glori: 2048]", most=1 << 18
     )
     decoder_dropout: float = flag(0.1, "Dropout in the decoder.")
     decoder_positions: Literal["none", "sine"] = flag(
         "none", "sine: the residual decoder's keys carry 2-D sine positions, so that a query can ask for a place."
     )
-    seed: int = flag(0, "Decides everything that is drawn.")
+    seed: int = flag(0, "Decides everything that is drawn.", most=(1 << 63) - 1)
     device: Literal["auto", "cpu", "cuda"] = flag("auto", "Where to compute; auto takes a GPU where there is one.", free=True)
     precision: Literal["auto", "fp32", "bf16", "fp16"] = flag(
         "auto",

@@ -16,11 +16,15 @@ from cxrlt_cli.artifacts.json_files import read_json
 from cxrlt_cli.artifacts.predictions import read_predictions, rows_of
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.study import read_study, write_study
+from cxrlt_cli.config.embed_labels import EmbedLabelsConfig
+from cxrlt_cli.config.merge import MergeConfig
+from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.config.study import StudyConfig
-from cxrlt_cli.console import data, say, warn
+from cxrlt_cli.config.train import TrainConfig
+from cxrlt_cli.console import complain, data, say, warn
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.labels.groups import assign, rule
-from cxrlt_cli.options import saved
+from cxrlt_cli.options import parsed_options, saved
 from cxrlt_cli.study import spec
 from cxrlt_cli.study.figure import draw_study
 from cxrlt_cli.study.metrics import Reference, class_rows, mean_rows, score
@@ -49,6 +53,7 @@ def run_study(config: StudyConfig, workspace: Workspace) -> None:
     digest = _digest(planned)
     folder = given.studies.root / config.artifact_name
     _refuse_other(folder, digest, config.overwrite)
+    _refuse_wrong_options(planned)
     tasks = [task for number in range(config.seeds) for _, made in planned for task in made[number : number + 1]]
     index, count = config.part
     say(
@@ -84,6 +89,30 @@ def _given(config: StudyConfig, workspace: Workspace, dataset: Dataset) -> Given
     return Given(
         dataset.path.resolve(), embeddings, content.encoder["name"], classes, "".join(both), merge, Workspace(root), studies
     )
+
+
+_OPTIONS: dict[str, type[Any]] = {
+    "train": TrainConfig, "merge": MergeConfig, "predict": PredictConfig, "embed-labels": EmbedLabelsConfig
+}  # fmt: skip
+
+
+def _refuse_wrong_options(planned: Planned) -> None:
+    """Every command of the study is parsed before the first is run. Raises UserError where one has a wrong option."""
+    for variant, tasks in planned:
+        for task in _with_needs(tasks[:1]):  # the seeds differ in nothing else
+            command, *words = task.arguments
+            try:
+                parsed_options(command, _OPTIONS[command], words)
+            except UserError as error:
+                raise UserError(f"variant {variant.name!r}, cxrlt {command}: {error.message}", error.hint) from error
+            except SystemExit:
+                complain(f"in the options of cxrlt {command} of variant {variant.name!r}")
+                raise
+
+
+def _with_needs(tasks: Sequence[Task]) -> list[Task]:
+    """Tasks, and all that have to be done before."""
+    return [one for task in tasks for one in (*_with_needs(task.needs), task)]
 
 
 def _digest(planned: Planned) -> str:
