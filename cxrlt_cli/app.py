@@ -33,6 +33,7 @@ from cxrlt_cli.config.study import StudyConfig
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import complain, say
 from cxrlt_cli.errors import INTERRUPTED, USAGE, Stopped, UserError
+from cxrlt_cli.machine import refuse_no_threads
 from cxrlt_cli.options import add_command, refuse_control_characters
 from cxrlt_cli.workspace import Workspace
 
@@ -91,6 +92,7 @@ def _stage(target: str) -> Callable[[Any, Workspace], None]:
 
     def run(config: Any, workspace: Workspace) -> None:
         module, _, name = target.partition(":")
+        refuse_no_threads()
         try:
             getattr(import_module(module), name)(config, workspace)
         except KeyboardInterrupt:

@@ -1,5 +1,6 @@
 """Options declared once: flag, saved form, resume check."""
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,6 +124,42 @@ def test_words_of_messages() -> None:
     assert nearest("zzz", ["Hernia"]) == ""
     with pytest.raises(UserError, match="doing it: No such file"), reported_os_errors("doing it"):
         Path("/does/not/exist").read_text()
+
+
+@pytest.mark.parametrize(
+    ("number", "says"), [("EACCES", "right"), ("ENOSPC", "free space"), ("EFBIG", "ulimit -f"), ("EROFS", "cannot be written"),
+                         ("ENAMETOOLONG", "too long"), ("EBUSY", "folder exists")]
+)  # fmt: skip
+def test_hints_of_the_operating_systems_refusals(number: str, says: str) -> None:
+    code = getattr(errno, number)
+    with pytest.raises(UserError, match="doing it") as caught, reported_os_errors("doing it"):
+        raise OSError(code, os.strerror(code))
+    assert says in caught.value.hint
+
+
+@pytest.mark.parametrize("command", [["check"], ["embed-labels", "--encoder", "ngram"], ["cache", "--source", "table=x.csv"]])
+def test_where_no_thread_can_be_started(
+    command: list[str], cxrlt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("threading.Thread.start", refused)
+    ended = cxrlt(*command)
+    assert ended.code == 2
+    assert ended.err.splitlines()[0] == "error: no thread can be started here: can't start new thread"
+    assert "ulimit -u" in ended.err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", [["check"], ["embed-labels"], ["train"]])
+def test_an_interrupted_command_ends_in_one_line(command: list[str], cxrlt: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cxrlt_cli.app.import_module", interrupted)
+    ended = cxrlt(*command)
+    assert (ended.code, ended.err) == (130, "interrupted\n")
 
 
 def test_a_defect_of_ours_keeps_its_traceback(cxrlt: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import fcntl
 import glob
 import hashlib
 import os
+import resource
 import shutil
 import stat
 from collections.abc import Iterator
@@ -170,7 +171,13 @@ def check_writable(folder: Path) -> None:
 
 
 def refuse_no_space(folder: Path, needed: int) -> None:
-    """Raises UserError where the file system of `folder` has fewer than `needed` bytes free."""
+    """Raises UserError where `folder` has no space for a file of `needed` bytes, or files may not be so large."""
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if most != resource.RLIM_INFINITY and needed > most:
+        raise UserError(
+            f"files of at most {most / 1e9:,.3f} GB may be written, {needed / 1e9:,.3f} GB are needed",
+            "raise the limit: ulimit -f",
+        )
     with reported_os_errors(f"cannot read the free space of {folder}"):
         free = shutil.disk_usage(folder).free
     if free < needed:

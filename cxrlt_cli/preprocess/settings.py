@@ -6,12 +6,13 @@ from typing import Any, get_args
 
 import numpy as np
 
-from cxrlt_cli.errors import UserError
+from cxrlt_cli.errors import UserError, reason
 from cxrlt_cli.preprocess.contrast import equalize, to_8_bit
 from cxrlt_cli.preprocess.levels import check_mapping
 from cxrlt_cli.preprocess.read_gray import Picture, full, read_picture
 from cxrlt_cli.preprocess.remarks import SPREAD, Remark
 from cxrlt_cli.preprocess.resize import Fit, Resample, in_square, middle, resize, shape_in, span_of
+from cxrlt_cli.preprocess.unreadable import UnreadableImageError
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,19 @@ def make_square(path: Path, settings: PixelSettings, inverted: bool = False) -> 
         inverted: the file shows dense tissue dark, and its gray values are turned round.
 
     Raises:
-        UnreadableImageError: the file gives no gray values, or only one where its own values differ.
+        UnreadableImageError: the file gives no gray values, or only one where its own values differ, or a decoder fails on it
+            in whichever way.
+        UserError: a DICOM file, and the extra that reads it is not installed.
     """
+    try:
+        return _make_square(path, settings, inverted)
+    except (UnreadableImageError, UserError):
+        raise
+    except Exception as error:  # decoders fail in more ways than can be named, and one image must not end the work on all
+        raise UnreadableImageError(f"cannot be decoded: {reason(error)}") from error
 
+
+def _make_square(path: Path, settings: PixelSettings, inverted: bool) -> Square:
     def span(width: int, height: int) -> float:
         return span_of(width, height, settings.size, settings.fit)
 

@@ -142,7 +142,10 @@ def _other_columns(table: pa.Table) -> pa.Table:
     [
         (_twice, "is another shard than its name says"),
         (_tables_exchanged, "is not the table of"),
-        (lambda folder: _altered(folder, 1, lambda table: table.take(range(len(table))[::-1])), "in their order (32 rows, 32"),
+        (
+            lambda folder: _altered(folder, 1, lambda table: table.take(list(range(len(table)))[::-1])),
+            "in their order (32 rows, 32",
+        ),
         (lambda folder: _altered(folder, 2, lambda table: table.slice(0, 9)), "in their order (9 rows, 32"),
         (lambda folder: _altered(folder, 1, _other_columns), "differ in their label columns: Cardiomegaly, Mass"),
     ],
