@@ -31,6 +31,7 @@ def compare(config: CompareConfig, workspace: Workspace) -> None:
     entries = find_entries(config.compared, workspace)
     dataset = read_dataset(config.dataset or workspace.dataset)
     scored = _same_images(entries, dataset, config.split)
+    provenance = record(saved(config), [*(entry.path for entry in entries), dataset.path])
     from cxrlt_cli.evaluate.paired_rows import differences_to_base  # torch comes with it
 
     first = scored[0]
@@ -43,7 +44,7 @@ def compare(config: CompareConfig, workspace: Workspace) -> None:
             "options": differing([entry.options for entry in entries], [entry.name for entry in entries]),
             "bootstrap": {"resamples": config.bootstrap, "of": "patients", "seed": config.seed, "interval": "95 % percentile"},
             **differences_to_base(scored, [entry.name for entry in entries], config.bounds, (config.bootstrap, config.seed)),
-            "provenance": record(saved(config), [*(entry.path for entry in entries), dataset.path]),
+            "provenance": provenance,
         }
     )
     if folder:

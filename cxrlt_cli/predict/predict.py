@@ -75,8 +75,8 @@ def _predict(ranks: Ranks, config: PredictConfig, workspace: Workspace, chosen: 
     with ranks.fail_together():
         device = choose_device(config.device, ranks.local)
         precision = choose_precision(config.precision, device)
-        inputs = [fingerprint(path) for path in (*(run.best for run in chosen.runs), *filter(None, [chosen.pipeline]))]
         members = load_members(chosen.runs, device, chosen.weights)
+        inputs = [fingerprint(path) for path in (*(member.path for member in members), *filter(None, [chosen.pipeline]))]
         if ranks.is_rank_zero:
             check_writable(path.parent)
         score_batch = partial(score, members, VIEWS[: config.tta], chosen.merge, precision=precision)
@@ -92,8 +92,8 @@ def _predict(ranks: Ranks, config: PredictConfig, workspace: Workspace, chosen: 
             settings = settings_from(members[0].pixels, members[0].path)
             scored = score_folder(config, score_batch, files, settings, share, failures)
         else:
-            inputs.append(fingerprint(config.dataset or workspace.dataset))
             dataset = read_dataset(config.dataset or workspace.dataset)
+            inputs.append(fingerprint(dataset.path))
             _refuse_unlike(members, dataset, inputs[-1]["sha256"])
             part = dataset.split(config.split)
             ids = list(part.table["image_id"])

@@ -60,6 +60,17 @@ def _needs_no_state(run: Run) -> bool:
     return status.get("state") == "done" or status.get("step") == 0
 
 
+def refuse_small_passes(config: TrainConfig, train: Dataset, ranks: int, parts: int, least: int) -> None:
+    """Raises UserError where fewer images than `least` (`compute.probe.least_images`) go through the network together."""
+    count = min(config.batch_size, len(train.table))
+    images = count // ranks // (parts if count % (parts * ranks) == 0 else 1)
+    if images < least:
+        raise UserError(
+            f"{images} image goes through {config.encoder} at a time: a batch norm gets a single value, which has no variance",
+            "give a larger --batch-size, fewer ranks or a smaller --accumulate; or cache a larger --size",
+        )
+
+
 def refuse_few_images(config: TrainConfig, train: Dataset, ranks: int) -> None:
     """Raises UserError where a step has not an image for each rank."""
     if config.batch_size < ranks or len(train.table) < ranks:

@@ -20,7 +20,7 @@ from cxrlt_cli.artifacts.run import Run, write_status
 from cxrlt_cli.compute.autotune import LAYOUTS, choose_compute_mode, compute_mode_of, precision_of, saved_compute_mode
 from cxrlt_cli.compute.device import choose_device
 from cxrlt_cli.compute.distributed import Ranks, join_ranks
-from cxrlt_cli.compute.probe import Pass, compile_network, fitting_parts, training_pass
+from cxrlt_cli.compute.probe import Pass, compile_network, fitting_parts, least_images, training_pass
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import say, warn
 from cxrlt_cli.data.dataset_images import DatasetImages
@@ -34,7 +34,13 @@ from cxrlt_cli.train.batch_pipeline import make_recipe
 from cxrlt_cli.train.build import make_network, make_optimizer, workload_of
 from cxrlt_cli.train.checkpointing import Validator, finish_epoch
 from cxrlt_cli.train.class_weights import class_weights, hardest, parse_reweight
-from cxrlt_cli.train.first_checks import refuse_few_images, refuse_lost_state, refuse_what_cannot_start, refuse_wrong_words
+from cxrlt_cli.train.first_checks import (
+    refuse_few_images,
+    refuse_lost_state,
+    refuse_small_passes,
+    refuse_what_cannot_start,
+    refuse_wrong_words,
+)
 from cxrlt_cli.train.hard_classes import development_ap
 from cxrlt_cli.train.loop import Training, train_epochs
 from cxrlt_cli.train.loss import Counts
@@ -106,7 +112,10 @@ def _train_as(ranks: Ranks, config: TrainConfig, workspace: Workspace) -> None:
         state, spec = _make_state(config, sources, device, start)
         share, size = config.batch_size // ranks.world_size, int(sources.train.settings["size"])
         tried = training_pass(state.network, size, device, precision_of(compute_mode_of(start.described)))
-        parts = _parts(config, start.described, share, tried)
+        synced = device.type == "cuda" and ranks.world_size > 1  # batch norms over all ranks
+        least = 1 if synced else least_images(state.network, config.freeze == "encoder", size, device)
+        parts = _parts(config, start.described, share, (tried, least))
+        refuse_small_passes(config, sources.train, ranks.world_size, parts, least)
         if config.compile:
             compile_network(state.network, tried, share // parts, device)
     start.described["parts"] = ranks.all_reduce_max(parts)
@@ -156,12 +165,12 @@ def _make_state(config: TrainConfig, sources: _Sources, device: torch.device, st
     return state, spec
 
 
-def _parts(config: TrainConfig, described: dict[str, Any], share: int, tried: Pass) -> int:
+def _parts(config: TrainConfig, described: dict[str, Any], share: int, passes: tuple[Pass, int]) -> int:
     """In how many parts a rank's `share` of a batch goes through the network: a run that goes on has it from `config.json`."""
-    label_mask: int = described.get("parts") or config.accumulate
-    if label_mask:
-        return label_mask
-    found = fitting_parts(share, tried)
+    given: int = described.get("parts") or config.accumulate
+    if given:
+        return given
+    found = fitting_parts(share, *passes)
     say(f"memory holds {share // found} of the {share} images of a step: {found} parts")
     return found
 
