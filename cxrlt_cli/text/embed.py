@@ -35,7 +35,9 @@ def embed_label_texts(config: EmbedLabelsConfig, workspace: Workspace) -> None:
     with claimed(path, config.overwrite):
         vectors, encoder = _embed(prompts, config.encoder)
         if not np.isfinite(vectors).all():
-            raise UserError(f"{config.encoder} returned vectors that are not finite", "its weights are damaged: fetch them again")
+            raise UserError(
+                f"{config.encoder} returned vectors that are not finite", "its weights are damaged: fetch them again"
+            )
         write_embeddings(path, LabelEmbeddings(classes, prompts, vectors, encoder), record(saved(config), [source]))
     say(f"{len(classes)} classes x {vectors.shape[1]} by {config.encoder} in {path}")
     say(f"most similar: {_nearest_pairs(classes, vectors)}")
