@@ -170,7 +170,7 @@ def test_no_value_becomes_a_line_of_a_script(
     )
     assert ended.code == 0, ended.err
     train = (tmp_path / "@NAME@/train.sbatch").read_text()
-    assert f"source '{tmp_path}/@NAME@/env.sh'" in train
+    assert f"source {tmp_path}/@NAME@/env.sh" in train
     assert "train --name 'run @OUT@' --resume" in train
     assert "#SBATCH --account=@RESTARTS@\n" in train
 
