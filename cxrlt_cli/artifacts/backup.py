@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cxrlt_cli.errors import reported_os_errors
+from cxrlt_cli.paths import exists, is_folder
 
 _ASIDE = ".replaced"
 
@@ -27,7 +28,7 @@ def replaced(folder: Path, files: Sequence[Path], proof: Path) -> Iterator[None]
     """
     aside = folder / _ASIDE
     with reported_os_errors(f"cannot write {folder}"):
-        if aside.is_dir() and not proof.exists():
+        if is_folder(aside) and not exists(proof):
             _move(files, aside, folder)
         shutil.rmtree(aside, ignore_errors=True)
         for unfinished in folder.glob(".*.tmp"):  # of a writer that was killed: the folder's lock is ours
@@ -38,7 +39,7 @@ def replaced(folder: Path, files: Sequence[Path], proof: Path) -> Iterator[None]
         yield
     finally:
         with reported_os_errors(f"cannot write {folder}"):
-            if not proof.exists() and any(aside.iterdir()):
+            if not exists(proof) and any(aside.iterdir()):
                 for path in files:
                     path.unlink(missing_ok=True)
                 _move(files, aside, folder)
@@ -47,5 +48,5 @@ def replaced(folder: Path, files: Sequence[Path], proof: Path) -> Iterator[None]
 
 def _move(files: Sequence[Path], source: Path, target: Path) -> None:
     for path in files:
-        if (source / path.name).exists():
+        if exists(source / path.name):
             os.replace(source / path.name, target / path.name)

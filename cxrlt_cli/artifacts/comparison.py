@@ -7,6 +7,7 @@ from typing import Any
 
 from cxrlt_cli.artifacts.files import replacing
 from cxrlt_cli.artifacts.json_files import read_figures, without_nan
+from cxrlt_cli.paths import is_folder
 
 FORMAT, VERSION = "cxrlt comparison", 1
 _COLUMNS = ["base", "other", "figure", "group", "base_value", "value", "difference", "low", "high", "p", "p_holm"]
@@ -32,5 +33,5 @@ def read_comparison(path: Path) -> dict[str, Any]:
     Raises:
         UserError: not there, not JSON, or not a comparison.
     """
-    file = path / "comparison.json" if path.is_dir() else path
+    file = path / "comparison.json" if is_folder(path) else path
     return read_figures(file, FORMAT, VERSION, "cxrlt compare --name NAME")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cxrlt_cli.errors import UserError, reported_os_errors
+from cxrlt_cli.paths import exists
 
 _WHOLE = 64 << 20  # files up to this many bytes are hashed whole
 _SAMPLE = 1 << 20
@@ -57,7 +58,7 @@ def sync_folder(folder: Path) -> None:
 
 def refuse_existing(path: Path, overwrite: bool, resumable: bool = False) -> None:
     """Raises UserError where `path` exists and `--overwrite` was not given."""
-    if path.exists() and not overwrite:
+    if exists(path) and not overwrite:
         resume = "--resume goes on with it, " if resumable else ""
         raise UserError(f"{path} exists", f"{resume}--overwrite replaces it; or give the new one another name")
 

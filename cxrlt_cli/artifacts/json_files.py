@@ -7,6 +7,7 @@ from typing import Any
 
 from cxrlt_cli.artifacts.files import replacing
 from cxrlt_cli.errors import UserError
+from cxrlt_cli.paths import is_file
 
 
 def read_figures(file: Path, format: str, version: int, made_by: str, oldest: int | None = None) -> dict[str, Any]:
@@ -23,7 +24,7 @@ def read_figures(file: Path, format: str, version: int, made_by: str, oldest: in
         UserError: not there, not JSON, or of another format or version.
     """
     hint = f"make it with: {made_by}"
-    if not file.is_file():
+    if not is_file(file):
         raise UserError(f"{file} is not there", hint)
     try:
         content: dict[str, Any] = json.loads(file.read_text())

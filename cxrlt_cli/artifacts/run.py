@@ -13,6 +13,7 @@ from typing import Any, Literal
 from cxrlt_cli.artifacts.files import replacing
 from cxrlt_cli.artifacts.json_files import read_json, write_json
 from cxrlt_cli.errors import UserError, listed, reason
+from cxrlt_cli.paths import is_file
 from cxrlt_cli.workspace import newest
 
 FORMAT, VERSION = "cxrlt checkpoint", 1
@@ -132,7 +133,7 @@ def read_checkpoint(path: Path, keys: list[str]) -> dict[str, Any]:
     import torch
 
     hint = "name a run of `cxrlt train`, or train one"
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f"{path} is not there", hint)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)

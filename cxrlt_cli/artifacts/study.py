@@ -9,6 +9,7 @@ from typing import Any
 
 from cxrlt_cli.artifacts.files import replacing
 from cxrlt_cli.errors import UserError
+from cxrlt_cli.paths import exists
 
 FORMAT, VERSION = "cxrlt study", 1
 
@@ -28,7 +29,7 @@ def write_study(folder: Path, content: dict[str, Any]) -> None:
 def read_study(folder: Path) -> dict[str, Any] | None:
     """The content of a study, None where there is none. Raises UserError where it is damaged or something else."""
     path = folder / "study.json"
-    if not path.exists():
+    if not exists(path):
         return None
     try:
         content: dict[str, Any] = json.loads(path.read_text())

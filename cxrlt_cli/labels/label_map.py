@@ -12,6 +12,7 @@ from cxrlt_cli.artifacts.files import replacing
 from cxrlt_cli.console import say, table
 from cxrlt_cli.errors import UserError, closest, listed, nearest
 from cxrlt_cli.labels.spaces import canonical, known_names
+from cxrlt_cli.paths import exists
 
 #: What the column `class` of a label map says of a label that is no class of the dataset.
 LEAVE_OUT = "leave-out"
@@ -52,7 +53,7 @@ def read_label_map(pairs: Mapping[str, str], files: list[Path]) -> LabelMap:
         UserError: a damaged file, a column lacking, a label without a name or a class, or a label twice.
     """
     classes = {("", label): name for label, name in pairs.items()}
-    there = [path for path in files if path.exists()]
+    there = [path for path in files if exists(path)]
     for path in there:
         for row, key, name in _rows(path):
             if classes.get(key, name) != name:

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from cxrlt_cli.errors import UserError, nearest
+from cxrlt_cli.paths import is_file
 
 _HERE = Path(__file__).parent
 
@@ -57,7 +58,7 @@ def read_space(name: str) -> list[str]:
         return list(built_in_spaces()[name])
     path = Path(name)
     there = f"built in: {', '.join(built_in_spaces())}; or a text file with a class a line"
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f"{name!r} is neither a label space nor a file{nearest(name, built_in_spaces())}", there)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()

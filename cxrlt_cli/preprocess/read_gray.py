@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cxrlt_cli.errors import reason
+from cxrlt_cli.paths import IMAGE_SUFFIXES, is_file, why_absent
 from cxrlt_cli.preprocess.dicom import is_dicom, read_dicom
 from cxrlt_cli.preprocess.jpeg import JPEG_START, decode_jpeg
 from cxrlt_cli.preprocess.png import NARROW, PNG_START, decode_narrow_colours, decode_png, scale_by_bits, significant_bits
@@ -42,6 +43,23 @@ class Picture:
     values: np.ndarray
     extent: tuple[float, float]
     remarks: tuple[Remark, ...] = ()
+
+
+NO_IMAGE = "neither PNG, JPEG nor DICOM"
+
+
+def why_no_image(path: Path) -> str:
+    """Why a file is not taken for an image, empty where it is: one whose name says so, or that begins as an image does."""
+    if path.name.upper() == "DICOMDIR":
+        return "a DICOM directory"
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return ""
+    try:
+        with path.open("rb") as file:
+            head = file.read(132)
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return "" if is_dicom(head) or head.startswith((PNG_START, JPEG_START)) else NO_IMAGE
 
 
 def read_gray(path: Path, span: Span = full) -> np.ndarray:
@@ -83,14 +101,15 @@ def _remarks(content: bytes, values: np.ndarray) -> tuple[Remark, ...]:
 
 
 def _content(path: Path) -> bytes:
-    if path.exists() and not path.is_file():  # a pipe would be waited for, for ever
+    absent = why_absent(path)
+    if absent:
+        raise UnreadableImageError(absent)
+    if not is_file(path):  # a pipe would be waited for, for ever
         raise UnreadableImageError("not a file")
     try:
         content = path.read_bytes()
-    except FileNotFoundError:
-        raise UnreadableImageError("missing") from None
     except OSError as error:
-        raise UnreadableImageError(reason(error)) from error
+        raise UnreadableImageError(error.strerror or reason(error)) from error
     if not content:
         raise UnreadableImageError("empty")
     return content
@@ -107,7 +126,7 @@ def _decode_any(content: bytes) -> np.ndarray:
                 image.load()
                 return _upright_gray(image, content)
     except UnidentifiedImageError:
-        raise UnreadableImageError("neither PNG, JPEG nor DICOM") from None
+        raise UnreadableImageError(NO_IMAGE) from None
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise UnreadableImageError(str(error) or type(error).__name__) from error
 

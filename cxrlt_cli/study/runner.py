@@ -13,6 +13,7 @@ from cxrlt_cli.artifacts.json_files import read_json, write_json
 from cxrlt_cli.console import dated, say
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.machine import cores
+from cxrlt_cli.paths import is_file
 from cxrlt_cli.signals import StopRequest, stop_requests
 from cxrlt_cli.study.plan import Task
 from cxrlt_cli.subcommand import run_subcommand
@@ -75,7 +76,7 @@ def _ensure(task: Task, folder: Path, threads: int, stop: StopRequest) -> None:
 def is_done(task: Task) -> bool:
     """Whether the artifact of a task stands, and is whole."""
     if task.arguments[0] != "train":
-        return task.made.is_file()
+        return is_file(task.made)
     with suppress(UserError):
         return read_json(task.made / "status.json").get("state") == "done"
     return False

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cxrlt_cli.errors import UserError, listed, nearest
+from cxrlt_cli.paths import is_file
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def read_study(name: str, sources: list[str]) -> Study:
     if name in built_in:
         return _study(name, built_in[name], sources, name)
     path = Path(name)
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(
             f"{name!r} is neither a study nor a file{nearest(name, built_in)}", f"built in are: {', '.join(built_in)}"
         )

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -82,6 +83,54 @@ def test_missing_images_are_an_error_with_counts_unless_meant(cxrlt: Run, pictur
     assert (tmp_path / "images/pictures.failed.csv").read_text().count("missing") == 6
     with h5py.File(tmp_path / "images/pictures.h5") as file:
         assert file["images"].shape == (90, 32, 32)
+
+
+@pytest.mark.parametrize(
+    ("rename", "says"),
+    [
+        (lambda path: path.replace(".png", ".jpg"), "has '0000.png' instead of '0000.jpg'"),
+        (lambda path: path.replace("/", "\\"), "it is written with \\ where this machine has /"),
+        (lambda path: path.upper(), "has 'pictures' instead of 'PICTURES'"),
+        (lambda path: "x" * 300 + path, "File name too long"),
+        (lambda path: f"images/{path}", "instead of 'images'"),
+    ],
+)
+def test_where_no_image_is_there_the_first_path_is_named(
+    rename: Callable[[str], str], says: str, cxrlt: Run, pictures: Path
+) -> None:
+    table = pd.read_csv(pictures / "labels.csv")
+    table["path"] = table["path"].map(rename)
+    table.to_csv(pictures / "labels.csv", index=False)
+    (pictures / "Images").mkdir()
+    ended = cxrlt(*_cache(pictures))
+    assert ended.code == 2
+    assert "none of the 96 images that" in ended.err
+    assert f"the first would be {pictures / rename('pictures/0000.png')}: " in ended.err
+    assert says in ended.err
+    assert "see --images" in ended.err
+
+
+def test_one_path_that_cannot_be_is_missing(cxrlt: Run, pictures: Path) -> None:
+    table = pd.read_csv(pictures / "labels.csv")
+    table.loc[3, "path"] = "x" * 300
+    table.to_csv(pictures / "labels.csv", index=False)
+    ended = cxrlt(*_cache(pictures))
+    assert ended.code == 2
+    assert "1 of them are not under" in ended.err
+    assert "(1: File name too long)" in ended.err
+    ended = cxrlt(*_cache(pictures), "--allow-missing")
+    assert ended.code == 0, ended.err
+    assert "1 of 96 images are left out (1: File name too long)" in ended.err
+
+
+def test_label_columns_longer_than_a_file_name_may_be(cxrlt: Run, pictures: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(pictures / "labels.csv")
+    names = [f"Finding number {number}" for number in range(40)]
+    table[names] = 0
+    table.to_csv(pictures / "labels.csv", index=False)
+    ended = cxrlt(*_cache(pictures), "--label-columns", ",".join(names))
+    assert ended.code == 0, ended.err
+    assert read_source_table(tmp_path / "images/pictures.parquet").classes == names
 
 
 def test_an_existing_cache_is_refused_resumed_or_overwritten(cxrlt: Run, pictures: Path, tmp_path: Path) -> None:
