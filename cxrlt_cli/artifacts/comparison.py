@@ -15,7 +15,7 @@ _COLUMNS = ["base", "other", "figure", "group", "base_value", "value", "differen
 
 def write_comparison(folder: Path, content: dict[str, Any]) -> None:
     """Writes a comparison. Undefined figures (NaN) become null in JSON and an empty cell in CSV."""
-    with replacing(folder / "differences.csv") as aside, aside.open("w", newline="") as file:
+    with replacing(folder / "differences.csv") as aside, aside.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, _COLUMNS)
         writer.writeheader()
         for other in content["others"]:
@@ -24,7 +24,7 @@ def write_comparison(folder: Path, content: dict[str, Any]) -> None:
                 writer.writerow(without_nan({**row, **named}))
     whole = {"format": FORMAT, "version": VERSION, **content}
     with replacing(folder / "comparison.json") as aside:  # last: where it stands, the comparison is whole
-        aside.write_text(json.dumps(without_nan(whole), indent=1, allow_nan=False) + "\n")
+        aside.write_text(json.dumps(without_nan(whole), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def read_comparison(path: Path) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def read_figures(file: Path, format: str, version: int, made_by: str, oldest: in
     if not is_file(file):
         raise UserError(f"{file} is not there", hint)
     try:
-        content: dict[str, Any] = json.loads(file.read_text())
+        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         raise UserError(f"{file} cannot be read as JSON: {error}", hint) from error
     versions = range(oldest or version, version + 1)
@@ -48,13 +48,13 @@ def without_nan(value: Any) -> Any:
 def write_json(path: Path, content: Any) -> None:
     """Writes JSON; the file appears when it is whole."""
     with replacing(path) as aside:
-        aside.write_text(json.dumps(content, indent=1) + "\n")
+        aside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """Reads a JSON object. Raises UserError where it is not there or not one."""
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read: {error}", "the run is damaged: train it again with --overwrite") from error
     if not isinstance(content, dict):

@@ -60,7 +60,7 @@ def _git() -> str | None:
         return None
     command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10, encoding="utf-8").stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
 

@@ -81,13 +81,13 @@ def write_status(run: Run, state: State, **facts: Any) -> None:
 def write_history(run: Run, epochs: list[dict[str, Any]]) -> None:
     """Writes `history.jsonl`, one line an epoch. The epochs stand in `last.pt` too: both always tell the same."""
     with replacing(run.history) as aside:
-        aside.write_text("".join(json.dumps(epoch) + "\n" for epoch in epochs))
+        aside.write_text("".join(json.dumps(epoch) + "\n" for epoch in epochs), encoding="utf-8")
 
 
 def read_history(run: Run) -> list[dict[str, Any]]:
     """Reads `history.jsonl`. Raises UserError where it is not there or damaged."""
     try:
-        return [json.loads(line) for line in run.history.read_text().splitlines()]
+        return [json.loads(line) for line in run.history.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError) as error:
         raise UserError(f"{run.history} cannot be read: {error}", "the run is damaged: train it again") from error
 

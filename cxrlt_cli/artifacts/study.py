@@ -17,13 +17,13 @@ FORMAT, VERSION = "cxrlt study", 1
 def write_study(folder: Path, content: dict[str, Any]) -> None:
     """Writes a study, whose `means` and `per_class` are rows. Undefined figures (NaN) become null and empty cells."""
     for name, rows in (("table.csv", content["means"]), ("per_class.csv", content["per_class"])):
-        with replacing(folder / name) as aside, aside.open("w", newline="") as file:
+        with replacing(folder / name) as aside, aside.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, _columns(rows), restval="")
             writer.writeheader()
             writer.writerows(_plain(rows))
     with replacing(folder / "study.json") as aside:  # last: where it stands, the study is whole
         text = json.dumps({"format": FORMAT, "version": VERSION, **_plain(content)}, indent=1, allow_nan=False)
-        aside.write_text(text + "\n")
+        aside.write_text(text + "\n", encoding="utf-8")
 
 
 def read_study(folder: Path) -> dict[str, Any] | None:
@@ -32,7 +32,7 @@ def read_study(folder: Path) -> dict[str, Any] | None:
     if not exists(path):
         return None
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read as JSON: {error}", "give the study another --name, or --overwrite") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") != VERSION:

@@ -40,7 +40,7 @@ def write_scripts(config: SlurmConfig, workspace: Workspace) -> None:
         refuse_existing(out / name, config.overwrite)
     for name, text in scripts.items():
         with replacing(out / name) as aside:
-            aside.write_text(text)
+            aside.write_text(text, encoding="utf-8")
             aside.chmod(0o755 if name.endswith(".sh") else 0o644)
     with reported_os_errors(f"cannot write {out}"):
         (out / "logs").mkdir(parents=True, exist_ok=True)
@@ -117,7 +117,7 @@ def _more(options: str) -> str:
 
 def _filled(template: str, values: dict[str, str]) -> str:
     """A template of `templates/`, its @NAMES@ replaced."""
-    text = files("cxrlt_cli.cluster").joinpath("templates", template).read_text()
+    text = files("cxrlt_cli.cluster").joinpath("templates", template).read_text(encoding="utf-8")
     for name, value in values.items():
         text = text.replace(f"@{name}@", value)
     return text

@@ -72,7 +72,7 @@ def _hospital_a(folder: Path, found: list[Visit], rng: np.random.Generator, seed
         pictures.append(Picture(folder / "images" / name, form, visit, (seed, 0, visit.patient)))
     write_csv(folder / "Data_Entry_2017.csv", _NIH_COLUMNS, rows)
     for name, images in lists.items():
-        (folder / name).write_text("\n".join(images) + "\n")
+        (folder / name).write_text("\n".join(images) + "\n", encoding="utf-8")
     return pictures
 
 

@@ -14,13 +14,13 @@ _HERE = Path(__file__).parent
 @cache
 def built_in_spaces() -> dict[str, list[str]]:
     """Name -> classes of the label spaces that cxrlt brings along."""
-    return tomllib.loads((_HERE / "spaces.toml").read_text())
+    return tomllib.loads((_HERE / "spaces.toml").read_text(encoding="utf-8"))
 
 
 @cache
 def _meanings() -> dict[str, str]:
     """Plain name -> plain first name of its group of synonyms."""
-    groups = tomllib.loads((_HERE / "synonyms.toml").read_text())["groups"]
+    groups = tomllib.loads((_HERE / "synonyms.toml").read_text(encoding="utf-8"))["groups"]
     return {_plain(name): _plain(group[0]) for group in groups for name in group}
 
 
@@ -41,7 +41,7 @@ def all_classes() -> list[str]:
 
 def known_names() -> list[str]:
     """Every name that some vocabulary knows: classes and their synonyms."""
-    groups = tomllib.loads((_HERE / "synonyms.toml").read_text())["groups"]
+    groups = tomllib.loads((_HERE / "synonyms.toml").read_text(encoding="utf-8"))["groups"]
     return list(dict.fromkeys([*all_classes(), *(name for group in groups for name in group)]))
 
 

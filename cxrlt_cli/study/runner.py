@@ -85,14 +85,14 @@ def is_done(task: Task) -> bool:
 def _do(task: Task, folder: Path, threads: int, stop: StopRequest) -> None:
     log = folder / "logs" / f"{task.name}.txt"
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a") as file:
+    with log.open("a", encoding="utf-8") as file:
         file.write(dated(f"$ cxrlt {' '.join(task.arguments)}") + "\n")
         file.flush()
         ended = run_subcommand(list(task.arguments), Path.cwd(), threads, file, stop)
     if stop:
         return
     if ended.code or not is_done(task):
-        lines = [line for line in log.read_text().splitlines() if line.strip()]
+        lines = [line for line in log.read_text(encoding="utf-8").splitlines() if line.strip()]
         raise Failed(task, "; ".join(lines[-_LAST_LINES:]))
     minutes = ended.seconds / 60
     say(dated(f"{task.arguments[0]} {task.name}: {minutes:.1f} min"))
@@ -102,7 +102,7 @@ def _do(task: Task, folder: Path, threads: int, stop: StopRequest) -> None:
 def taken(task: Task, folder: Path) -> dict[str, Any]:
     """`minutes` and `peak_bytes` of a finished task; empty where that is not known."""
     try:
-        content: dict[str, Any] = json.loads((folder / "tasks" / f"{task.name}.json").read_text())
+        content: dict[str, Any] = json.loads((folder / "tasks" / f"{task.name}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return content
