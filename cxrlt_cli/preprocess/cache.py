@@ -98,9 +98,15 @@ def _open(config: CacheConfig, files: _Files, work: _Work) -> Layout:
         if config.resume:
             say(f"nothing to resume at {files.part}: starting")
         return create_images(files.part, ids, config.size, work.settings.saved(), work.identity)
-    layout = read_layout(existing)
+    layout, before = read_layout(existing), read_attributes(existing, "source")
     refuse_other_pixels(existing, layout.settings, work.settings.saved())
-    refuse_other_source(existing, read_attributes(existing, "source"), work.identity, layout.ids == ids)
+    refuse_other_source(existing, before, work.identity, layout.ids == ids)
+    joined = any(part.path != existing for part in layout.parts)
+    if joined and not read_done(layout).all():
+        raise UserError(
+            f"{existing} was joined from shards, and some images of it have no pixels",
+            f"go on with the shards (cxrlt cache … --shard i/n --resume), then: cxrlt join {config.artifact_name} --overwrite",
+        )
     return layout
 
 

@@ -98,7 +98,9 @@ def _names(folder: Path, name: str) -> list[str]:
 def _read(path: Path) -> _Shard:
     table = path.with_suffix(".parquet")
     identity = {key: value for key, value in read_attributes(path, "source").items() if key != "shard"}
-    return _Shard(read_layout(path), identity, read_source_table(table), table)
+    source = read_source_table(table)
+    labels = source.header.get("labels_sha256", identity.get("labels_sha256"))  # the table may be newer than the pixels
+    return _Shard(read_layout(path), {**identity, "labels_sha256": labels}, source, table)
 
 
 def _copy(path: Path, shards: list[_Shard]) -> None:

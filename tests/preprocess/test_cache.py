@@ -14,7 +14,7 @@ from conftest import CACHE, CLASSES, Run
 from cxrlt_cli.artifacts.image_pixels import ImageReader
 from cxrlt_cli.artifacts.source_table import read_source_table
 from cxrlt_cli.labels.spaces import read_space
-from cxrlt_cli.preprocess.settings import PixelSettings, read_square
+from cxrlt_cli.preprocess.settings import PixelSettings, Square, make_square, read_square
 
 
 def _cache(folder: Path) -> list[object]:
@@ -192,12 +192,98 @@ def test_when_nothing_can_be_read_nothing_is_left(cxrlt: Run, pictures: Path, tm
     assert not list((tmp_path / "images").iterdir())
 
 
-def test_resume_refuses_another_label_table(cxrlt: Run, pictures: Path, tmp_path: Path) -> None:
+def _decoded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files that are decoded from now on."""
+    decoded: list[Path] = []
+
+    def count(path: Path, *given: object) -> Square:
+        decoded.append(path)
+        return make_square(path, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("cxrlt_cli.preprocess.decode_workers.make_square", count)
+    return decoded
+
+
+def test_corrected_labels_are_taken_in_without_decoding(
+    cxrlt: Run, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded = _decoded(monkeypatch)
     assert cxrlt(*_cache(pictures)).code == 0
+    assert len(decoded) == 96
+    pixels = (tmp_path / "images/pictures.h5").read_bytes()
+    merge = ["merge", "--label-space", "chestxray14", "--overwrite"]
+    assert "changed since" not in cxrlt(*merge).err
+    table = pd.read_csv(pictures / "labels.csv")
+    table["Hernia"] = 1 - table["Hernia"]
+    table["patient_id"] = "q" + table["patient_id"]
+    table["sex"] = "F"
+    table.to_csv(pictures / "labels.csv", index=False)
+    ended = cxrlt(*merge)
+    assert ended.code == 0, ended.err
+    assert f"warning: {pictures / 'labels.csv'} changed since pictures was cached" in ended.err
+    assert "cxrlt cache … --resume" in ended.err
+    decoded.clear()
+    ended = cxrlt(*_cache(pictures), "--resume")
+    assert ended.code == 0, ended.err
+    assert not decoded
+    assert (tmp_path / "images/pictures.h5").read_bytes() == pixels
+    source = read_source_table(tmp_path / "images/pictures.parquet")
+    assert (source.labels == table[CLASSES].to_numpy()).all()
+    assert source.table["patient_id"].tolist() == table["patient_id"].tolist()
+    assert set(source.table["sex"]) == {"F"}
+    ended = cxrlt(*merge)
+    assert ended.code == 0, ended.err
+    assert "changed since" not in ended.err
     ended = cxrlt(*_cache(pictures), "--label-columns", "Hernia", "--resume")
+    assert ended.code == 0, ended.err
+    assert read_source_table(tmp_path / "images/pictures.parquet").classes == ["Hernia"]
+    assert not decoded
+
+
+def test_an_unfinished_cache_goes_on_with_corrected_labels(cxrlt: Run, pictures: Path, tmp_path: Path) -> None:
+    (pictures / "pictures/0003.png").write_bytes(b"no picture")
+    assert cxrlt(*_cache(pictures)).code == 0
+    (tmp_path / "images/pictures.h5").rename(tmp_path / "images/pictures.h5.part")
+    (tmp_path / "images/pictures.parquet").unlink()
+    ended = cxrlt(*_cache(pictures), "--label-columns", "Hernia,Effusion", "--resume")
+    assert ended.code == 0, ended.err
+    assert read_source_table(tmp_path / "images/pictures.parquet").classes == ["Hernia", "Effusion"]
+
+
+def test_another_list_of_images_is_refused(cxrlt: Run, pictures: Path, tmp_path: Path) -> None:
+    assert cxrlt(*_cache(pictures)).code == 0
+    table = pd.read_csv(pictures / "labels.csv")
+    table.loc[3, "path"] = table.loc[4, "path"]
+    table.to_csv(pictures / "labels.csv", index=False)
+    ended = cxrlt(*_cache(pictures), "--resume")
     assert ended.code == 2
-    assert "the labels or patients changed" in ended.err
-    assert read_source_table(tmp_path / "images/pictures.parquet").classes == CLASSES
+    assert "the list of images changed since" in ended.err
+
+
+def test_corrected_labels_of_shards_are_joined_again(
+    cxrlt: Run, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for part in ("0/2", "1/2"):
+        assert cxrlt(*_cache(pictures), "--shard", part).code == 0
+    assert cxrlt("join", "pictures").code == 0
+    table = pd.read_csv(pictures / "labels.csv")
+    table["Hernia"] = 1 - table["Hernia"]
+    table.to_csv(pictures / "labels.csv", index=False)
+    decoded = _decoded(monkeypatch)
+    assert cxrlt(*_cache(pictures), "--shard", "0/2", "--resume").code == 0
+    ended = cxrlt("join", "pictures", "--overwrite")
+    assert ended.code == 2
+    assert "the labels or patients changed between them" in ended.err
+    assert cxrlt(*_cache(pictures), "--shard", "1/2", "--resume").code == 0
+    ended = cxrlt("merge", "--label-space", "chestxray14")
+    assert ended.code == 0, ended.err
+    assert "cxrlt join pictures --overwrite takes it in" in ended.err
+    assert cxrlt("join", "pictures", "--overwrite").code == 0
+    assert (read_source_table(tmp_path / "images/pictures.parquet").labels == table[CLASSES].to_numpy()).all()
+    ended = cxrlt("merge", "--label-space", "chestxray14", "--overwrite")
+    assert ended.code == 0, ended.err
+    assert "changed since" not in ended.err
+    assert not decoded
 
 
 def test_pictures_that_a_column_calls_inverted_are_turned_round(cxrlt: Run, pictures: Path, tmp_path: Path) -> None:
