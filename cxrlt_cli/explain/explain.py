@@ -23,8 +23,8 @@ from cxrlt_cli.explain.sheet import Subject, draw_sheet
 from cxrlt_cli.options import saved
 from cxrlt_cli.paths import is_file
 from cxrlt_cli.predict.members import Member, load_members
+from cxrlt_cli.preprocess.remarks import UnreadableImageError
 from cxrlt_cli.preprocess.settings import read_square, settings_from
-from cxrlt_cli.preprocess.unreadable import UnreadableImageError
 from cxrlt_cli.workspace import Workspace, checked_name
 
 _METHODS = {

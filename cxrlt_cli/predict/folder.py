@@ -13,9 +13,8 @@ from cxrlt_cli.machine import cores
 from cxrlt_cli.paths import FolderListing, is_folder, list_folder, refuse_names_not_utf8, what_is_near, why_absent
 from cxrlt_cli.preprocess.decode_workers import ImageFile
 from cxrlt_cli.preprocess.read_gray import NO_IMAGE, why_no_image
-from cxrlt_cli.preprocess.remarks import RemarkCounts
+from cxrlt_cli.preprocess.remarks import RemarkCounts, UnreadableImageError
 from cxrlt_cli.preprocess.settings import PixelSettings, Square, make_square
-from cxrlt_cli.preprocess.unreadable import UnreadableImageError
 from cxrlt_cli.sources.listing import read_text_table, refuse_blank, refuse_duplicates, require, usual_path, with_suffix
 from cxrlt_cli.sources.monochrome1 import inverted_of
 
