@@ -47,7 +47,7 @@ def refuse_other_shard(path: Path, first: Path, settings: list[dict[str, Any]], 
     """Raises UserError where a shard was not made as the first was: settings and identities are the first's and its own."""
     unlike = [f"--{key} {settings[0].get(key)!r} there, {value!r} here" for key, value in settings[1].items()
               if settings[0].get(key) != value]  # fmt: skip
-    unlike += [f"{what} changed between them" for what in _changed(*identities, tuple(_NAMES))]
+    unlike += [f"{what} changed between them" for what in _changed(identities[0], identities[1], tuple(_NAMES))]
     if unlike:
         raise UserError(
             f"{path} was not made as {first} was: {'; '.join(unlike)}", "make it again: cxrlt cache … --shard i/n --overwrite"
