@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import sys
 import unicodedata
 from collections import deque
 from collections.abc import Iterable
@@ -26,9 +27,17 @@ def why_absent(path: Path) -> str:
         path.stat()
     except OSError as error:
         return MISSING if error.errno in _ABSENT else error.strerror or type(error).__name__
+    except UnicodeEncodeError:
+        return f"its name cannot be written in the encoding of the locale{_of_locale(path)}"
     except ValueError as error:  # a NUL
         return str(error)
     return ""
+
+
+def _of_locale(path: Path) -> str:
+    """What helps where names are not UTF-8 because of the locale; empty where the locale is not the reason."""
+    encoding = sys.getfilesystemencoding()
+    return "" if encoding == "utf-8" or str(path).isascii() else f" ({encoding}; PYTHONUTF8=1 makes it UTF-8)"
 
 
 def exists(path: Path) -> bool:
@@ -172,9 +181,8 @@ def what_is_near(path: Path) -> str:
         name for name in names if _key(Path(name).stem) in (_key(wanted), _key(Path(wanted).stem))
     ]
     slash = "; it is written with \\ where this machine has /" if "\\" in wanted else ""
-    if like:
-        return f"{folder} has {listed(map(repr, like), 3)} instead of {wanted!r}{slash}"
-    return f"{folder} has {listed(map(repr, names), 3) if names else 'nothing in it'}, not {wanted!r}{slash}"
+    there = listed(map(repr, like or names), 3) if names else "nothing in it"
+    return f"{folder} has {there}{' instead of' if like else ', not'} {wanted!r}{slash}{_of_locale(path)}"
 
 
 def _key(name: str) -> str:

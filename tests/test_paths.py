@@ -76,6 +76,15 @@ def test_what_cannot_be_is_absent_and_what_may_not_be_looked_at_is_refused(
             look(tmp_path / "closed/file")
 
 
+def test_a_locale_that_is_not_utf_8_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _write(tmp_path, "plain.png")
+    assert "PYTHONUTF8" not in what_is_near(tmp_path / "Müller.png")
+    monkeypatch.setattr("sys.getfilesystemencoding", lambda: "latin-1")
+    assert what_is_near(tmp_path / "Müller.png").endswith("not 'Müller.png' (latin-1; PYTHONUTF8=1 makes it UTF-8)")
+    assert "PYTHONUTF8" not in what_is_near(tmp_path / "none.png")
+    assert "latin-1; PYTHONUTF8=1" in why_absent(tmp_path / "\ud800.png")
+
+
 def test_links_are_followed_and_no_folder_is_entered_twice(tmp_path: Path) -> None:
     _write(tmp_path, "root/a/1.png", "root/b/2.png", "other/3.png")
     (tmp_path / "root/a/up").symlink_to("..")
