@@ -95,7 +95,7 @@ def _hospital_b(folder: Path, found: list[Visit], rng: np.random.Generator, seed
 
 def write_csv(path: Path, columns: list[str], rows: Iterable[Iterable[object]]) -> None:
     """Writes a CSV table with a header; lines end with LF on every system."""
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)
