@@ -16,7 +16,7 @@ def as_text(evaluation: Row) -> str:
     """
     split = evaluation["split"]
     where = "whole dataset" if split == "all" else f"{split} split"
-    header = ["class", "group", "train +", f"{split} +", "AP", "95 %", "AUROC", "95 %", "AP/prev"]
+    header = ["class", "group", "train +", f"{split} +", "patients +", "AP", "corrected", "95 %", "AUROC", "95 %", "AP/prev"]
     studies = f"{evaluation['studies']:,} studies, " if "studies" in evaluation else ""
     lines = [
         table(header, shortened([_class_cells(row) for row in evaluation["per_class"]], "per_class.csv of the evaluation")),
@@ -38,7 +38,9 @@ def _class_cells(row: Row) -> list[str]:
         row["group"] or "-",
         f"{row['train_positives']:,}",
         f"{row['positives']:,}",
+        f"{row['positive_patients']:,}" if "positive_patients" in row else "-",
         figure(row["ap"]),
+        figure(row.get("ap_corrected")),
         interval(row, "ap"),
         figure(row["auroc"]),
         interval(row, "auroc"),
@@ -48,20 +50,29 @@ def _class_cells(row: Row) -> list[str]:
 
 def _means_table(evaluation: Row) -> list[str]:
     specificity = f"sens@{evaluation['thresholds']['specificity']:g}"
-    header = ["mean over", "classes", "mAP", "95 %", "AUROC", "95 %", "F1", "95 %", specificity, "ECE"]
+    header = ["mean over", "classes", "mAP", "corrected", "95 %", "AUROC", "95 %", "F1", "95 %", specificity, "ECE"]
     rows = [["all (macro)", *_mean_cells(evaluation)]]
     if any(row["group"] for row in evaluation["per_class"]):
         rows += [[name, *_mean_cells(group)] for name, group in evaluation["groups"].items()]
     for name in ("micro", "weighted"):
         ap, f1 = f"{name}_ap", f"{name}_f1"
-        cells = [figure(evaluation[ap]), interval(evaluation, ap), "", "", figure(evaluation[f1]), interval(evaluation, f1)]
+        cells = [
+            figure(evaluation[ap]),
+            figure(evaluation.get(f"{ap}_corrected")),
+            interval(evaluation, ap),
+            "",
+            "",
+            figure(evaluation[f1]),
+            interval(evaluation, f1),
+        ]
         rows.append([name, "", *cells, "", ""])
     return [table(header, rows)]
 
 
 def _mean_cells(means: Row) -> list[str]:
     cells = [_class_count(means)]
-    for name in ("mAP", "mean_auroc", "mean_f1"):
+    cells += [figure(means["mAP"]), figure(means.get("mAP_corrected")), interval(means, "mAP")]
+    for name in ("mean_auroc", "mean_f1"):
         cells += [figure(means[name]), interval(means, name)]
     return [*cells, figure(means["mean_sensitivity"]), figure(means["mean_ece"])]
 
@@ -109,7 +120,14 @@ def _how(evaluation: Row) -> list[str]:
     if evaluation["per"] != "image":
         lines.append(f"a row a {evaluation['per']}")
     if drawn["resamples"]:
-        lines.append(f"95 %: percentiles over {drawn['resamples']:,} resamples of the patients, seed {drawn['seed']}")
+        of = f"{drawn['resamples']:,} resamples of the patients, seed {drawn['seed']}"
+        lines.append(f"{drawn['interval']}; {of}")
+    if "no_interval" in evaluation:
+        lines.append("corrected: AP less its bias, which is up where positives are few; the 95 % interval is around it")
+    if evaluation.get("no_interval"):
+        few = {row["class"]: row["positive_patients"] for row in evaluation["per_class"]}
+        names = listed((f"{name} ({few[name]})" for name in evaluation["no_interval"]), 40)
+        lines.append(f"no 95 % interval, too few patients with a positive: {names}")
     lines.append(f"thresholds of F1 and sensitivity chosen on {thresholds['chosen_on']}")
     if not thresholds["held_out"]:
         lines.append("  (F1 flatters by that: choose them on validation with --thresholds-from PREDICTIONS)")
