@@ -16,7 +16,7 @@ from cxrlt_cli.scores.labelled import Scored
 from cxrlt_cli.scores.study_level import one_row_a_study
 
 Row = dict[str, Any]
-INTERVAL = "95 %: AP and AUROC by Student's t on the logit scale, others percentiles"
+INTERVAL = "AP, AUROC: Student's t of logits"
 
 
 def evaluation_of(config: EvaluateConfig, images: Scored, chosen_on: Scored | None) -> tuple[Row, EvaluationTables]:
