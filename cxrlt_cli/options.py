@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 import typer
 
 from cxrlt_cli.errors import UserError
+from cxrlt_cli.paths import refuse_not_utf8
 from cxrlt_cli.workspace import Workspace
 
 Config = TypeVar("Config")
@@ -91,6 +92,9 @@ def add_command(app: typer.Typer, name: str, config: type[Config], run: Callable
         _refuse_huge_numbers(fields, values)
         workspace = Workspace(values.pop("workspace"))
         frozen = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        for key, value in (*frozen.items(), ("workspace", workspace.root)):
+            for text in value if isinstance(value, tuple) else (value,):
+                refuse_not_utf8("--" + key.replace("_", "-"), text)
         run(config(**frozen), workspace)
 
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cxrlt_cli.artifacts.files import refuse_irregular_file
 from cxrlt_cli.errors import reported_os_errors
+from cxrlt_cli.paths import exists, is_folder
 
 _ASIDE = ".replaced"
 
@@ -28,7 +29,7 @@ def replaced(folder: Path, files: Sequence[Path], proof: Path) -> Iterator[None]
     """
     aside = folder / _ASIDE
     with reported_os_errors(f"cannot write {folder}"):
-        if aside.is_dir() and not proof.exists():
+        if is_folder(aside) and not exists(proof):
             _move(files, aside, folder)
         shutil.rmtree(aside, ignore_errors=True)
         for unfinished in folder.glob(".*.tmp"):  # of a writer that was killed: the folder's lock is ours
@@ -39,7 +40,7 @@ def replaced(folder: Path, files: Sequence[Path], proof: Path) -> Iterator[None]
         yield
     finally:
         with reported_os_errors(f"cannot write {folder}"):
-            if not proof.exists() and any(aside.iterdir()):
+            if not exists(proof) and any(aside.iterdir()):
                 for path in files:
                     path.unlink(missing_ok=True)
                 _move(files, aside, folder)
@@ -51,5 +52,5 @@ def _move(files: Sequence[Path], source: Path, target: Path) -> None:
         refuse_irregular_file(source / path.name)
         refuse_irregular_file(target / path.name)
     for path in files:
-        if (source / path.name).exists():
+        if exists(source / path.name):
             os.replace(source / path.name, target / path.name)

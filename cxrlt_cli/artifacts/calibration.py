@@ -36,7 +36,7 @@ def write_calibration(calibration: Calibration) -> None:
     content = {"format": FORMAT, "version": VERSION, "method": calibration.method, **calibration.header}
     text = json.dumps(without_nan({**content, "fitted": calibration.fitted}), indent=1, allow_nan=False)
     with replacing(calibration.path) as aside:
-        aside.write_text(text + "\n")
+        aside.write_text(text + "\n", encoding="utf-8")
 
 
 def read_calibration(path: Path) -> Calibration:

@@ -7,6 +7,7 @@ from typing import Any
 
 from cxrlt_cli.artifacts.folder_swap import replacing_folder
 from cxrlt_cli.artifacts.json_files import read_figures, without_nan
+from cxrlt_cli.paths import is_folder
 
 FORMAT, VERSION = "cxrlt comparison", 1
 _FILES = frozenset({"comparison.json", "differences.csv"})
@@ -34,5 +35,5 @@ def read_comparison(path: Path) -> dict[str, Any]:
     Raises:
         UserError: not there, not JSON, or not a comparison.
     """
-    file = path / "comparison.json" if path.is_dir() else path
+    file = path / "comparison.json" if is_folder(path) else path
     return read_figures(file, FORMAT, VERSION, "cxrlt compare --name NAME")

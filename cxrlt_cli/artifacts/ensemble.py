@@ -48,7 +48,7 @@ def write_ensemble(path: Path, ensemble: Ensemble) -> None:
     members = [asdict(member) for member in ensemble.members]
     content = {"format": FORMAT, "version": VERSION, "merge": ensemble.merge, "members": members, **ensemble.header}
     with replacing(path) as aside:
-        aside.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+        aside.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def read_ensemble(path: Path) -> Ensemble:
@@ -59,7 +59,7 @@ def read_ensemble(path: Path) -> Ensemble:
     """
     hint = "make it with: cxrlt ensemble"
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read as an ensemble: {reason(error)}", hint) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") != VERSION:

@@ -10,6 +10,7 @@ from typing import Any
 from cxrlt_cli.artifacts.folder_swap import replacing_folder
 from cxrlt_cli.artifacts.json_files import read_figures, without_nan
 from cxrlt_cli.errors import UserError
+from cxrlt_cli.paths import is_folder
 
 FORMAT, VERSION = "cxrlt evaluation", 1
 _FILES = frozenset({"metrics.json", "per_class.csv", "decisions.csv", "subgroups.csv"})
@@ -55,7 +56,7 @@ def read_evaluation(path: Path) -> dict[str, Any]:
     Raises:
         UserError: not there, not JSON, not an evaluation, or a part of one.
     """
-    file = path / "metrics.json" if path.is_dir() else path
+    file = path / "metrics.json" if is_folder(path) else path
     content = read_figures(file, FORMAT, VERSION, "cxrlt evaluate")
     absent = [name for name in _PARTS if name not in content]
     if absent:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cxrlt_cli.artifacts.csv_rows import csv_rows
 from cxrlt_cli.artifacts.files import remove, replacing
+from cxrlt_cli.paths import exists
 
 
 def write_failures(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -24,6 +25,6 @@ def count_absent(path: Path) -> int:
 
 def read_failures(path: Path) -> list[list[str]]:
     """The rows of such a list, without its header; empty without a file. Raises UserError where it is damaged."""
-    if not path.exists():
+    if not exists(path):
         return []
     return [row.cells for row in csv_rows(path, "make the artifact beside it again")][1:]

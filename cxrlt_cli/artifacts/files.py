@@ -6,7 +6,6 @@ import hashlib
 import os
 import resource
 import shutil
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cxrlt_cli.errors import UserError, reported_os_errors
+from cxrlt_cli.paths import kind_of
 
 _WHOLE = 64 << 20  # files up to this many bytes are hashed whole
 _SAMPLE = 1 << 20
@@ -102,18 +102,9 @@ def _sync(path: Path) -> None:
 
 def refuse_irregular_file(path: Path) -> None:
     """Raises UserError where `path` is there and is not a regular file: a rename would replace a device by a file."""
-    kind = _kind(path)
+    kind = kind_of(path)
     if kind not in ("", "a file"):
         raise UserError(f"{path} is {kind}: not replaced", "name a file")
-
-
-def _kind(path: Path) -> str:
-    """What is there, links followed; empty where nothing is, or where one cannot look."""
-    kinds = {stat.S_IFREG: "a file", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
-    try:
-        return kinds.get(stat.S_IFMT(path.stat().st_mode), "a device")
-    except OSError:
-        return ""
 
 
 def clear_unfinished(*paths: Path) -> None:
@@ -154,7 +145,7 @@ def sync_folder(folder: Path) -> None:
 
 def refuse_existing(path: Path, overwrite: bool, resumable: bool = False) -> None:
     """Raises UserError where `path` exists and `--overwrite` was not given, or is a device, a pipe or a socket."""
-    kind = _kind(path)
+    kind = kind_of(path)
     if kind not in ("", "a file", "a folder"):
         raise UserError(f"{path} is {kind}: not replaced", "name a file")
     if kind and not overwrite:

@@ -20,6 +20,7 @@ import numpy as np
 
 from cxrlt_cli.artifacts.files import refuse_no_space, replacing
 from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.paths import is_file
 
 FORMAT, VERSION = "cxrlt images", 2
 HASH_WORDS = 5
@@ -158,7 +159,7 @@ def _opened(path: Path) -> Iterator[h5py.File]:
     Raises:
         UserError: not there, not HDF5, cut short, or of another format or version.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f"{path} is not there", "make it with: cxrlt cache")
     try:
         file = h5py.File(path, "r", locking=False)
@@ -214,7 +215,7 @@ def _virtual_sources(images: h5py.Dataset) -> list[tuple[str, int, int]]:
 
 def _shards(path: Path, sources: list[tuple[str, int, int]], ids: list[str], settings: dict[str, Any]) -> tuple[Part, ...]:
     """Checks every shard: HDF5 itself reads the rows of one that is not there as black images, and says nothing."""
-    missing = [name for name, _, _ in sources if not (path.parent / name).is_file()]
+    missing = [name for name, _, _ in sources if not is_file(path.parent / name)]
     if missing:
         raise UserError(f"{path} was joined from shards that are not beside it: {listed(missing)}", _JOIN_AGAIN)
     parts = []

@@ -7,6 +7,7 @@ from typing import Any
 
 from cxrlt_cli.artifacts.files import replacing
 from cxrlt_cli.errors import UserError, reported_os_errors
+from cxrlt_cli.paths import is_file
 
 
 def read_figures(file: Path, format: str, version: int, made_by: str, oldest: int | None = None) -> dict[str, Any]:
@@ -23,10 +24,10 @@ def read_figures(file: Path, format: str, version: int, made_by: str, oldest: in
         UserError: not there, not JSON, or of another format or version.
     """
     hint = f"make it with: {made_by}"
-    if not file.is_file():
+    if not is_file(file):
         raise UserError(f"{file} is not there", hint)
     try:
-        content: dict[str, Any] = json.loads(file.read_text())
+        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         raise UserError(f"{file} cannot be read as JSON: {error}", hint) from error
     versions = range(oldest or version, version + 1)
@@ -47,7 +48,7 @@ def without_nan(value: Any) -> Any:
 def write_json(path: Path, content: Any) -> None:
     """Writes JSON; the file appears when it is whole."""
     with replacing(path) as aside:
-        aside.write_text(json.dumps(content, indent=1) + "\n")
+        aside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from cxrlt_cli.artifacts.files import replacing
 from cxrlt_cli.artifacts.tables import read_header, read_table, require_columns, write_table
 from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.paths import is_file
 
 FORMAT, VERSION = "cxrlt predictions", 1
 
@@ -95,7 +96,7 @@ def write_submission(path: Path, predictions: Predictions, id_column: str) -> No
 
 def refuse_other_submission(path: Path, id_column: str) -> None:
     """Raises UserError where a file that is to be overwritten does not begin as a submission does."""
-    if path.is_file():
+    if is_file(path):
         with path.open("rb") as file:
             first = file.readline(4096).decode(errors="replace").strip()
         if first.partition(",")[0] != id_column:

@@ -14,6 +14,7 @@ from typing import Any
 
 from cxrlt_cli import __version__
 from cxrlt_cli.artifacts.files import fingerprint
+from cxrlt_cli.paths import exists
 
 _PACKAGES = ("torch", "torchvision", "transformers", "numpy", "pandas", "pyarrow", "h5py", "pillow")
 
@@ -55,11 +56,11 @@ def _versions() -> dict[str, str]:
 def _git() -> str | None:
     """Commit of the checkout that this package runs from, `-dirty` behind it where files differ; None if installed."""
     root = Path(__file__).resolve().parents[2]
-    if not (root / ".git").exists():
+    if not exists(root / ".git"):
         return None
     command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10, encoding="utf-8").stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
 

@@ -9,6 +9,7 @@ from cxrlt_cli.artifacts.json_files import read_json
 from cxrlt_cli.artifacts.predictions import read_predictions_header
 from cxrlt_cli.artifacts.run import Run, newest_finished_run
 from cxrlt_cli.errors import UserError, listed, nearest
+from cxrlt_cli.paths import is_file, is_folder
 from cxrlt_cli.workspace import Workspace, newest
 
 
@@ -25,7 +26,7 @@ def find_runs(given: tuple[str, ...], runs: Path) -> list[Run]:
         return [newest]
     found = []
     for name in given:
-        folder = next((path for path in (runs / name, Path(name)) if path.is_dir()), None)
+        folder = next((path for path in (runs / name, Path(name)) if is_folder(path)), None)
         if folder is None:
             there = sorted(path.parent.name for path in runs.glob("*/config.json"))
             raise UserError(f"{name!r} is no run{nearest(name, there)}", f"{runs} has: {', '.join(there) or 'none'}")
@@ -66,14 +67,14 @@ def find_entries(given: tuple[str, ...], workspace: Workspace) -> list[Entry]:
 
 def find_entry(given: str, workspace: Workspace) -> Entry:
     """One of `find_entries`."""
-    runs = [path for path in (workspace.runs / given, Path(given), workspace.root / given) if (path / "config.json").is_file()]
+    runs = [path for path in (workspace.runs / given, Path(given), workspace.root / given) if is_file(path / "config.json")]
     places = (workspace.predictions / f"{given}.parquet", workspace.predictions / given, Path(given), workspace.root / given)
-    files = [path for path in places if path.is_file()]
+    files = [path for path in places if is_file(path)]
     if runs and files:
         raise UserError(f"{given!r} is a run and predictions: {runs[0]} and {files[0]}", "name one of them by its path")
     if runs:
         run = Run(runs[0])
-        if not run.validation.is_file():
+        if not is_file(run.validation):
             raise UserError(f"{run.validation} is not there: the run has not finished an epoch", "train it to its end")
         return Entry(run.folder.name, run.validation, _plain(read_json(run.config).get("options", {})))
     if not files:
@@ -89,7 +90,7 @@ def _options_of_predictions(path: Path, workspace: Workspace) -> dict[str, Any]:
     runs = header.get("runs") or []
     options = _plain(header.get("provenance", {}).get("config", {})) | {"runs": runs}
     config = workspace.runs / str(runs[0]) / "config.json" if len(runs) == 1 else None
-    if config and config.is_file():
+    if config and is_file(config):
         options = _plain(read_json(config).get("options", {})) | options
     return options
 
@@ -103,7 +104,7 @@ def find_member(name: str, workspace: Workspace) -> Path:
     """The file of a member: a run's validation scores, or predictions. Raises UserError where it is neither."""
     runs = [Run(workspace.runs / name), Run(Path(name))]
     files = [workspace.predictions / f"{name}.parquet", workspace.predictions / name, Path(name)]
-    found = next((path for path in [*(run.validation for run in runs), *files] if path.is_file()), None)
+    found = next((path for path in [*(run.validation for run in runs), *files] if is_file(path)), None)
     if found is None:
         there = sorted(path.parent.name for path in workspace.runs.glob("*/validation.parquet"))
         there += sorted(path.stem for path in workspace.predictions.glob("*.parquet"))
@@ -121,7 +122,7 @@ def find_predictions(given: str, folder: Path) -> Path:
         if path is None:
             raise UserError(f"{folder} holds no predictions", "make some with: cxrlt predict; or name a file")
         return path
-    path = next((path for path in (folder / f"{given}.parquet", folder / given, Path(given)) if path.is_file()), None)
+    path = next((path for path in (folder / f"{given}.parquet", folder / given, Path(given)) if is_file(path)), None)
     if path is None:
         there = sorted(path.stem for path in folder.glob("*.parquet"))
         raise UserError(
@@ -134,12 +135,12 @@ def find_predictions(given: str, folder: Path) -> Path:
 def find_calibration(given: str, folder: Path) -> Calibration:
     """Reads a calibration by name under `folder`, or by path. Raises UserError where there is none or it is damaged."""
     named = folder / f"{given}.json"
-    return read_calibration(Path(given) if not named.is_file() and Path(given).is_file() else named)
+    return read_calibration(Path(given) if not is_file(named) and is_file(Path(given)) else named)
 
 
 def find_ensemble(name: str, folder: Path) -> Path:
     """The file of an ensemble, by name or by path. Raises UserError where there is none."""
-    path = next((path for path in (folder / f"{name}.json", folder / name, Path(name)) if path.is_file()), None)
+    path = next((path for path in (folder / f"{name}.json", folder / name, Path(name)) if is_file(path)), None)
     if path is None:
         there = sorted(path.stem for path in folder.glob("*.json"))
         raise UserError(f"{name!r} is no ensemble{nearest(name, there)}", f"{folder} has: {', '.join(there) or 'none'}")

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from cxrlt_cli.artifacts.files import replacing
 from cxrlt_cli.artifacts.json_files import read_json, write_json
 from cxrlt_cli.errors import UserError, listed, reason
+from cxrlt_cli.paths import is_file
 from cxrlt_cli.workspace import newest
 
 FORMAT, VERSION = "cxrlt checkpoint", 1
@@ -81,13 +82,13 @@ def write_status(run: Run, state: State, **facts: Any) -> None:
 def write_history(run: Run, epochs: list[dict[str, Any]]) -> None:
     """Writes `history.jsonl`, one line an epoch. The epochs stand in `last.pt` too: both always tell the same."""
     with replacing(run.history) as aside:
-        aside.write_text("".join(json.dumps(epoch) + "\n" for epoch in epochs))
+        aside.write_text("".join(json.dumps(epoch) + "\n" for epoch in epochs), encoding="utf-8")
 
 
 def read_history(run: Run) -> list[dict[str, Any]]:
     """Reads `history.jsonl`. Raises UserError where it is not there or damaged."""
     try:
-        return [json.loads(line) for line in run.history.read_text().splitlines()]
+        return [json.loads(line) for line in run.history.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError) as error:
         raise UserError(f"{run.history} cannot be read: {error}", "the run is damaged: train it again") from error
 
@@ -143,7 +144,7 @@ def read_checkpoint(path: Path, keys: list[str]) -> dict[str, Any]:
     import torch
 
     hint = "name a run of `cxrlt train`, or train one"
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f"{path} is not there", hint)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from cxrlt_cli.artifacts.folder_swap import replacing_folder
 from cxrlt_cli.errors import UserError
+from cxrlt_cli.paths import exists
 
 FORMAT, VERSION = "cxrlt study", 1
 _FILES = frozenset({"study.json", "table.csv", "per_class.csv", "figure.png", "figure.svg"})
@@ -37,10 +38,10 @@ def write_study(folder: Path, content: dict[str, Any], draw: Callable[[Path, str
 def read_study(folder: Path) -> dict[str, Any] | None:
     """The content of a study, None where there is none. Raises UserError where it is damaged or something else."""
     path = folder / "study.json"
-    if not path.exists():
+    if not exists(path):
         return None
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read as JSON: {error}", "give the study another --name, or --overwrite") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") != VERSION:

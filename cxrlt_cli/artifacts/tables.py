@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from cxrlt_cli.artifacts.files import replacing
 from cxrlt_cli.errors import UserError, listed, reason
+from cxrlt_cli.paths import is_file
 
 _KEY = b"cxrlt"
 
@@ -59,7 +60,7 @@ def read_any_header(path: Path) -> dict[str, Any]:
 
 def refuse_other_table(path: Path, format: str) -> None:
     """Raises UserError where a file that is to be overwritten is not of the same kind: it was named by mistake."""
-    if not path.is_file():
+    if not is_file(path):
         return
     try:
         metadata = pq.read_schema(path).metadata or {}
@@ -72,7 +73,7 @@ def refuse_other_table(path: Path, format: str) -> None:
 
 def _header(path: Path, read: Any, format: str, version: int, made_by: str) -> tuple[Any, dict[str, Any]]:
     hint = f"make it with: {made_by}"
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f"{path} is not there", hint.removesuffix(" --overwrite"))
     try:
         content = read(path)

@@ -24,6 +24,7 @@ from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.machine import cores, refused_semaphores
 from cxrlt_cli.model.imagenet import imagenet_file
+from cxrlt_cli.paths import exists, is_folder
 from cxrlt_cli.text.encoders import find_encoder
 from cxrlt_cli.workspace import Workspace
 
@@ -80,7 +81,7 @@ def _looked_at(look: Callable[[], Finding]) -> Finding:
 
 
 def _workspace(workspace: Workspace) -> Finding:
-    if not workspace.root.is_dir():
+    if not is_folder(workspace.root):
         return "error", f"{workspace.root} is not a folder; name another: --workspace, CXRLT_WORKSPACE"
     check_writable(workspace.root)
     finished = len(finished_runs(workspace.runs))
@@ -114,7 +115,7 @@ def _encoder(name: str) -> Finding:
 
 
 def _space(folder: Path, least: float) -> Finding:
-    while not folder.exists() and folder != folder.parent:
+    while not exists(folder) and folder != folder.parent:
         folder = folder.parent
     free = shutil.disk_usage(folder).free / 1e9
     found = f"{free:.1f} GB free in {folder.resolve()}"
@@ -123,7 +124,7 @@ def _space(folder: Path, least: float) -> Finding:
 
 def _shared_memory() -> Finding:
     path = Path("/dev/shm")  # noqa: S108 - asked about, not written to
-    if not path.is_dir():
+    if not is_folder(path):
         return "warning", f"there is no {path}: NCCL needs it for several GPUs of one node"
     refused = refused_semaphores()
     if refused:

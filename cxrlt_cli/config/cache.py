@@ -74,7 +74,11 @@ class CacheConfig:
     separator: str = flag("|", "table: what separates the labels in --label-column; a list needs none.")
     workers: int = flag(0, "Processes that decode [default: one for each core this process may use]", free=True, most=1024)
     resume: bool = flag(
-        False, "Go on with an unfinished cache where there is one; retry what failed.", name="--resume", free=True
+        False,
+        "Go on with an unfinished cache where there is one; retry what failed. Where only labels changed, the table is written "
+        "again, and nothing is decoded.",
+        name="--resume",
+        free=True,
     )
     overwrite: bool = flag(False, "Replace an existing cache.", name="--overwrite", free=True)
 

@@ -78,7 +78,7 @@ def write_hard_source(folder: Path, images: int, size: int, seed: int, workers: 
         rows.append([image, path, patient, image, "PA", sex, age, *labels])
         drawings.append(_Drawing(image, folder / path, visit, (seed, visit.patient)))
     write_csv(folder / LABELS, ["image_id", "path", "patient_id", "study_id", "view", "sex", "age", *_NAMES], rows)
-    (folder / LABEL_SPACE).write_text("\n".join(_NAMES) + "\n")
+    (folder / LABEL_SPACE).write_text("\n".join(_NAMES) + "\n", encoding="utf-8")
     texts = [(finding.name, finding.prompt, finding.description) for finding in HARD_FINDINGS]
     write_csv(folder / LABEL_TEXTS, ["class", "prompt", "description"], texts)
     with process_pool(workers) as pool:

@@ -13,6 +13,7 @@ from cxrlt_cli.demo.population import USUAL_TAIL
 from cxrlt_cli.demo.sources import HOSPITAL_B_NAMES, write_sources
 from cxrlt_cli.errors import USAGE, UserError, reported_os_errors
 from cxrlt_cli.machine import cores
+from cxrlt_cli.paths import exists, is_file, is_folder
 from cxrlt_cli.subcommand import run_subcommand
 from cxrlt_cli.workspace import Workspace
 
@@ -116,12 +117,12 @@ def _training(config: DemoConfig) -> list[list[str]]:
 
 
 def _make_folder(folder: Path, overwrite: bool) -> None:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if exists(folder) and (not is_folder(folder) or any(folder.iterdir())):
         if not overwrite:
             raise UserError(
                 f"{folder} exists", "--overwrite replaces an earlier demonstration; or choose another folder: cxrlt demo DIR"
             )
-        if not (folder / _MARK).is_file():
+        if not is_file(folder / _MARK):
             raise UserError(
                 f"{folder} was not created by cxrlt demo and is left unchanged", "choose another folder: cxrlt demo DIR"
             )

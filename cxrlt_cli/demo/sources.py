@@ -72,7 +72,7 @@ def _hospital_a(folder: Path, found: list[Visit], rng: np.random.Generator, seed
         pictures.append(Picture(folder / "images" / name, form, visit, (seed, 0, visit.patient)))
     write_csv(folder / "Data_Entry_2017.csv", _NIH_COLUMNS, rows)
     for name, images in lists.items():
-        (folder / name).write_text("\n".join(images) + "\n")
+        (folder / name).write_text("\n".join(images) + "\n", encoding="utf-8")
     return pictures
 
 
@@ -95,7 +95,7 @@ def _hospital_b(folder: Path, found: list[Visit], rng: np.random.Generator, seed
 
 def write_csv(path: Path, columns: list[str], rows: Iterable[Iterable[object]]) -> None:
     """Writes a CSV table with a header; lines end with LF on every system."""
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)

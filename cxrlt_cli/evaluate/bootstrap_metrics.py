@@ -7,7 +7,8 @@ import numpy as np
 from cxrlt_cli.metrics.bootstrap import resample
 from cxrlt_cli.metrics.calibration import expected_calibration_error, sigmoid
 from cxrlt_cli.metrics.intervals import percentile_interval
-from cxrlt_cli.metrics.ranking import PerClass, average_precision, means_of_defined, per_class
+from cxrlt_cli.metrics.ranking import PerClass, means_of_defined
+from cxrlt_cli.metrics.ranking_intervals import ClassEstimates, MeanEstimate, estimate
 from cxrlt_cli.metrics.resampled_decisions import resample_calibration_error, resample_decisions
 from cxrlt_cli.metrics.thresholds import decide
 from cxrlt_cli.scores.decisions import Thresholds
@@ -21,29 +22,33 @@ class Figure:
     Attributes:
         value: (C,) in the sample, or () for one of all classes.
         resampled: (R, C) or (R,) in resamples; R is 0 where none were drawn.
+        bounds: (2, C) or (2,) of the 95 % interval, where it is not the percentiles over resamples.
     """
 
     value: np.ndarray
     resampled: np.ndarray
+    bounds: np.ndarray | None = None
 
     def mean(self, classes: np.ndarray) -> "Figure":
         """The mean over the classes (a bool or index array) in which it is defined, resample by resample."""
         return Figure(means_of_defined(self.value[classes]), means_of_defined(self.resampled[:, classes]))
 
-    def weighted(self, weights: "Figure") -> "Figure":
-        """The mean over classes with weights, an undefined class being left out."""
-        return Figure(_weighted(self.value, weights.value), _weighted(self.resampled, weights.resampled))
-
-    def undefined_is_zero(self) -> "Figure":
-        """What is undefined counts 0, as in the challenge."""
-        return Figure(np.nan_to_num(self.value, nan=0.0), np.nan_to_num(self.resampled, nan=0.0))
+    def weighted(self, weights: np.ndarray, resampled_weights: np.ndarray) -> "Figure":
+        """The mean over classes with (C,) weights, (R, C) in resamples; an undefined class is left out."""
+        return Figure(_weighted(self.value, weights), _weighted(self.resampled, resampled_weights))
 
     @property
     def interval(self) -> np.ndarray:
         """(2, ...) the bounds of the 95 % interval; NaN without resamples."""
+        if self.bounds is not None:
+            return self.bounds
         if not len(self.resampled):
             return np.full((2, *self.value.shape), np.nan)
         return percentile_interval(self.resampled)
+
+
+#: A metric of every class: AP and AUROC, or another.
+Metrics = dict[str, Figure | ClassEstimates]
 
 
 def _weighted(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -52,17 +57,17 @@ def _weighted(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.where(total > 0, (np.nan_to_num(values) * weights).sum(axis=-1) / np.maximum(total, 1e-300), np.nan)
 
 
-def ranking_figures(scored: Scored, resamples: int, seed: int) -> tuple[PerClass, dict[str, Figure]]:
-    """Counts, and the figures `ap`, `auroc`, `positives`, `prevalence` and `ap_over_prevalence`, (C,) each."""
-    found = per_class(scored.logits, scored.targets, scored.label_mask)
-    again = resample(scored.logits[None], scored.targets, scored.label_mask, scored.patients, resamples, seed)
+def ranking_figures(scored: Scored, resamples: int, seed: int) -> tuple[PerClass, Metrics]:
+    """Counts, and the metrics `ap`, `auroc`, `positives`, `prevalence` and `ap_over_prevalence`, (C,) each."""
+    truth = scored.targets, scored.label_mask, scored.patients
+    again = resample(scored.logits[None], *truth, resamples, seed)
+    found, ap, auroc = estimate(scored.logits, *truth, again)
     prevalence = Figure(found.prevalence, again.prevalence)
-    ap = Figure(found.ap, again.ap[0])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        over = Figure(ap.value / prevalence.value, ap.resampled / prevalence.resampled)
+    with np.errstate(divide="ignore", invalid="ignore"):  # the interval takes the prevalence of the sample for granted
+        over = Figure(ap.value / prevalence.value, ap.resampled / prevalence.resampled, ap.interval / prevalence.value)
     return found, {
         "ap": ap,
-        "auroc": Figure(found.auroc, again.auroc[0]),
+        "auroc": auroc,
         "ap_over_prevalence": over,
         "prevalence": prevalence,
         "positives": Figure(found.positives.astype(float), again.positives),
@@ -90,10 +95,10 @@ def decision_figures(scored: Scored, thresholds: Thresholds, resamples: int, see
     }
 
 
-def micro_ap(scored: Scored, resamples: int, seed: int) -> Figure:
-    """AP of all known labels in one ranking, () and (R,)."""
-    scores, targets = scored.logits[scored.label_mask], scored.targets[scored.label_mask]
+def micro_ap(scored: Scored, resamples: int, seed: int) -> MeanEstimate:
+    """AP of all known labels in one ranking."""
+    scores, targets = scored.logits[scored.label_mask][:, None], scored.targets[scored.label_mask][:, None]
     patients = np.broadcast_to(scored.patients[:, None], scored.label_mask.shape)[scored.label_mask]
-    every = np.ones((len(scores), 1), dtype=bool)
-    again = resample(scores[None, :, None], targets[:, None], every, patients, resamples, seed)
-    return Figure(np.array(average_precision(scores, targets)), again.ap[0, :, 0])
+    truth = targets, np.ones(targets.shape, dtype=bool), patients
+    _, ap, _ = estimate(scores, *truth, resample(scores[None], *truth, resamples, seed))
+    return ap.mean(np.array([True]))

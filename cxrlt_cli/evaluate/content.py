@@ -8,7 +8,7 @@ import numpy as np
 from cxrlt_cli.artifacts.evaluation import EvaluationTables
 from cxrlt_cli.config.evaluate import EvaluateConfig
 from cxrlt_cli.evaluate.bootstrap_metrics import decision_figures, micro_ap, ranking_figures
-from cxrlt_cli.evaluate.metric_rows import add_decisions, class_rows, means, with_interval
+from cxrlt_cli.evaluate.metric_rows import add_decisions, class_rows, means, with_interval, without_interval
 from cxrlt_cli.evaluate.subgroup_metrics import subgroup_rows
 from cxrlt_cli.labels.groups import GROUPS, rule
 from cxrlt_cli.scores.decisions import Thresholds, choose_thresholds, decision_rows
@@ -16,6 +16,7 @@ from cxrlt_cli.scores.labelled import Scored
 from cxrlt_cli.scores.study_level import one_row_a_study
 
 Row = dict[str, Any]
+INTERVAL = "AP, AUROC: Student's t of logits"
 
 
 def evaluation_of(config: EvaluateConfig, images: Scored, chosen_on: Scored | None) -> tuple[Row, EvaluationTables]:
@@ -24,7 +25,9 @@ def evaluation_of(config: EvaluateConfig, images: Scored, chosen_on: Scored | No
     thresholds = choose_thresholds(_as_scored(config, chosen_on) if chosen_on else scored, config.specificity)
     bootstrap = (config.bootstrap, config.seed)
     counts, figures = ranking_figures(scored, *bootstrap)
-    figures |= decision_figures(scored, thresholds, *bootstrap)
+    decided = decision_figures(scored, thresholds, *bootstrap)
+    positives = figures["positives"].value, figures["positives"].resampled
+    figures |= decided
     groups = scored.groups(config.bounds)
     rows = class_rows(scored, groups, counts, figures)
     decisions = decision_rows(scored, thresholds)
@@ -38,15 +41,16 @@ def evaluation_of(config: EvaluateConfig, images: Scored, chosen_on: Scored | No
         **({"studies": len(scored.table)} if config.per == "study" else {}),
         **means(figures, every, config.undefined),
         **with_interval("micro_ap", micro_ap(scored, *bootstrap)),
-        **with_interval("weighted_ap", figures["ap"].weighted(figures["positives"])),
-        **with_interval("micro_f1", figures["micro_f1"]),
-        **with_interval("weighted_f1", figures["f1"].weighted(figures["positives"])),
+        **with_interval("weighted_ap", figures["ap"].weighted(*positives)),
+        **with_interval("micro_f1", decided["micro_f1"]),
+        **with_interval("weighted_f1", figures["f1"].weighted(*positives)),
         "undefined": [row["class"] for row in rows if np.isnan(row["ap"])],
         "undefined_auroc": [row["class"] for row in rows if np.isnan(row["auroc"])],
+        "no_interval": without_interval(rows) if config.bootstrap else {},
         "undefined_in_means": config.undefined,
         "group_rule": rule(config.bounds) if any(groups) else "none, the dataset has no train split",
         "groups": {name: means(figures, np.array([group == name for group in groups]), config.undefined) for name in GROUPS},
-        "bootstrap": {"resamples": config.bootstrap, "of": "patients", "seed": config.seed, "interval": "95 % percentile"},
+        "bootstrap": {"resamples": config.bootstrap, "of": "patients", "seed": config.seed, "interval": INTERVAL},
         "thresholds": _thresholds_of(thresholds, scored, chosen_on, config.specificity),
         "predictions": _described(images.path, images.header),
     }

@@ -7,6 +7,7 @@ import pandas as pd
 
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.paths import is_file
 from cxrlt_cli.scores.labelled import Scored
 from cxrlt_cli.sources.listing import read_text_table, refuse_blank
 
@@ -21,7 +22,7 @@ def with_columns_of(scored: Scored, path: Path) -> Scored:
     Raises:
         UserError: no such table, no such id, an id that is blank or twice, a column that the dataset has, or no row in common.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f"{path} is not there", "--by-table names a CSV or Parquet file")
     facts = read_text_table(path)
     if not all(isinstance(name, str) for name in facts.columns):

@@ -4,24 +4,31 @@ from typing import Any
 
 import numpy as np
 
-from cxrlt_cli.evaluate.bootstrap_metrics import Figure
+from cxrlt_cli.evaluate.bootstrap_metrics import Figure, Metrics
 from cxrlt_cli.labels.groups import Group
+from cxrlt_cli.metrics.intervals import MIN_POSITIVE_PATIENTS
 from cxrlt_cli.metrics.ranking import PerClass
+from cxrlt_cli.metrics.ranking_intervals import ClassEstimates, MeanEstimate
 from cxrlt_cli.scores.labelled import Scored
 
 Row = dict[str, Any]
 _MEANS = {"ap": "mAP", "auroc": "mean_auroc", "f1": "mean_f1", "sensitivity": "mean_sensitivity", "ece": "mean_ece"}
 
 
-def with_interval(name: str, figure: Figure) -> Row:
-    """`name`, `name_low` and `name_high` of a figure of all classes."""
-    low, high = figure.interval
-    return {name: float(figure.value), f"{name}_low": float(low), f"{name}_high": float(high)}
+def with_interval(name: str, metric: Figure | MeanEstimate) -> Row:
+    """`name`, `name_low` and `name_high` of a metric of all classes; of a mean AP also `name_corrected`."""
+    low, high = metric.interval
+    row = {name: float(metric.value), f"{name}_low": float(low), f"{name}_high": float(high)}
+    if isinstance(metric, MeanEstimate) and metric.skewed:
+        row[f"{name}_corrected"] = float(metric.corrected)
+    return row
 
 
-def class_rows(scored: Scored, groups: list[Group] | list[None], counts: PerClass, figures: dict[str, Figure]) -> list[Row]:
+def class_rows(scored: Scored, groups: list[Group] | list[None], counts: PerClass, figures: Metrics) -> list[Row]:
     """A row a class, the most frequent in training first."""
     share = scored.train_share
+    ap = figures["ap"]
+    assert isinstance(ap, ClassEstimates)
     intervals = {name: figures[name].interval for name in _SHOWN if name in figures}
     rows = []
     for c in np.lexsort((-counts.positives, -share)).tolist():
@@ -30,6 +37,7 @@ def class_rows(scored: Scored, groups: list[Group] | list[None], counts: PerClas
         row |= {name: int(getattr(counts, name)[c]) for name in ("positives", "negatives", "unknown")}
         row |= {name: float(figures[name].value[c]) for name in ("prevalence", "ap_over_prevalence")}
         row |= {"train_positives": int(scored.train_positives[c]), "train_prevalence": float(share[c])}
+        row |= {"positive_patients": int(ap.patients[c]), "ap_corrected": float(ap.corrected[c])}
         for name, (low, high) in intervals.items():
             if name not in row:
                 row[name] = float(figures[name].value[c])
@@ -39,6 +47,12 @@ def class_rows(scored: Scored, groups: list[Group] | list[None], counts: PerClas
 
 
 _SHOWN = ("ap", "auroc", "ap_over_prevalence", "f1", "sensitivity", "specificity", "ece")
+
+
+def without_interval(rows: list[Row]) -> Row:
+    """Class -> why its AP and AUROC have no interval."""
+    few = {row["class"]: row["positive_patients"] for row in rows if 0 < row["positive_patients"] < MIN_POSITIVE_PATIENTS}
+    return {name: f"{count} patients with a positive; an interval needs {MIN_POSITIVE_PATIENTS}" for name, count in few.items()}
 
 
 def add_decisions(rows: list[Row], decisions: list[Row]) -> None:
@@ -56,7 +70,7 @@ def add_decisions(rows: list[Row], decisions: list[Row]) -> None:
             row |= {key: source[key] for key in (f"{name}_low", f"{name}_high")}
 
 
-def means(figures: dict[str, Figure], chosen: np.ndarray, undefined: str = "leave-out") -> Row:
+def means(figures: Metrics, chosen: np.ndarray, undefined: str = "leave-out") -> Row:
     """Macro means, with intervals, over some classes in which a figure is defined.
 
     Args:
@@ -70,6 +84,8 @@ def means(figures: dict[str, Figure], chosen: np.ndarray, undefined: str = "leav
     found: Row = {"classes": int(chosen.sum()), "defined": int(defined.sum())}
     for name, mean in _MEANS.items():
         if name in figures:
-            figure = figures[name].undefined_is_zero() if name == "ap" and undefined == "zero" else figures[name]
-            found |= with_interval(mean, figure.mean(chosen))
+            metric = figures[name]
+            if name == "ap" and undefined == "zero" and isinstance(metric, ClassEstimates):
+                metric = metric.undefined_is_zero()
+            found |= with_interval(mean, metric.mean(chosen))
     return found | {"mean_prevalence": float(prevalence.mean()) if len(prevalence) else float("nan")}

@@ -10,6 +10,7 @@ from cxrlt_cli.evaluate.metric_rows import with_interval
 from cxrlt_cli.evaluate.subgroups import levels_of
 from cxrlt_cli.metrics.intervals import holm
 from cxrlt_cli.metrics.ranking import means_of_defined
+from cxrlt_cli.metrics.ranking_intervals import ClassEstimates
 from cxrlt_cli.scores.labelled import Scored
 
 Row = dict[str, Any]
@@ -18,7 +19,7 @@ _METRICS = ("ap", "auroc")
 _EMPTY: Row = {
     "positives": None, "positive_patients": None, "prevalence": None,
     **{f"{name}{end}": float("nan") for name in (*_METRICS, "auroc_difference") for end in ("", "_low", "_high")},
-    "p": float("nan"), "p_holm": float("nan"), "in_mean": None, "reason": "",
+    "ap_corrected": float("nan"), "p": float("nan"), "p_holm": float("nan"), "in_mean": None, "reason": "",
 }  # fmt: skip
 
 
@@ -112,8 +113,11 @@ def _level_rows(
             rows.append(row | {"reason": f"{few} {kind} patients, fewer than {LEAST_PATIENTS}"})
             continue
         for name in _METRICS:
-            low, high = figures[name].interval[:, c]
-            row |= {name: float(figures[name].value[c]), f"{name}_low": float(low), f"{name}_high": float(high)}
+            metric = figures[name]
+            low, high = metric.interval[:, c]
+            row |= {name: float(metric.value[c]), f"{name}_low": float(low), f"{name}_high": float(high)}
+            if name == "ap" and isinstance(metric, ClassEstimates):
+                row["ap_corrected"] = float(metric.corrected[c])
         rows.append(row)
     return rows
 

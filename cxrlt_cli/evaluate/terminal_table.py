@@ -16,7 +16,7 @@ def as_text(evaluation: Row) -> str:
     """
     split = evaluation["split"]
     where = "whole dataset" if split == "all" else f"{split} split"
-    header = ["class", "group", "train +", f"{split} +", "AP", "95 %", "AUROC", "95 %", "AP/prev"]
+    header = ["class", "group", "train +", f"{split} +", "AP", "AP*", "95 %", "AUROC", "95 %", "AP/prev"]
     studies = f"{evaluation['studies']:,} studies, " if "studies" in evaluation else ""
     lines = [
         table(header, shortened([_class_cells(row) for row in evaluation["per_class"]], "per_class.csv of the evaluation")),
@@ -39,6 +39,7 @@ def _class_cells(row: Row) -> list[str]:
         f"{row['train_positives']:,}",
         f"{row['positives']:,}",
         figure(row["ap"]),
+        _corrected(row, "ap"),
         interval(row, "ap"),
         figure(row["auroc"]),
         interval(row, "auroc"),
@@ -48,22 +49,37 @@ def _class_cells(row: Row) -> list[str]:
 
 def _means_table(evaluation: Row) -> list[str]:
     specificity = f"sens@{evaluation['thresholds']['specificity']:g}"
-    header = ["mean over", "classes", "mAP", "95 %", "AUROC", "95 %", "F1", "95 %", specificity, "ECE"]
+    header = ["mean over", "classes", "mAP", "mAP*", "95 %", "AUROC", "95 %", "F1", "95 %", specificity, "ECE"]
     rows = [["all (macro)", *_mean_cells(evaluation)]]
     if any(row["group"] for row in evaluation["per_class"]):
         rows += [[name, *_mean_cells(group)] for name, group in evaluation["groups"].items()]
     for name in ("micro", "weighted"):
         ap, f1 = f"{name}_ap", f"{name}_f1"
-        cells = [figure(evaluation[ap]), interval(evaluation, ap), "", "", figure(evaluation[f1]), interval(evaluation, f1)]
+        cells = [
+            figure(evaluation[ap]),
+            _corrected(evaluation, ap),
+            interval(evaluation, ap),
+            "",
+            "",
+            figure(evaluation[f1]),
+            interval(evaluation, f1),
+        ]
         rows.append([name, "", *cells, "", ""])
     return [table(header, rows)]
 
 
 def _mean_cells(means: Row) -> list[str]:
     cells = [_class_count(means)]
-    for name in ("mAP", "mean_auroc", "mean_f1"):
+    cells += [figure(means["mAP"]), _corrected(means, "mAP"), interval(means, "mAP")]
+    for name in ("mean_auroc", "mean_f1"):
         cells += [figure(means[name]), interval(means, name)]
     return [*cells, figure(means["mean_sensitivity"]), figure(means["mean_ece"])]
+
+
+def _corrected(row: Row, name: str) -> str:
+    """Three decimals of a corrected AP; `-` where undefined, or in an evaluation of an earlier version."""
+    value = row.get(f"{name}_corrected")
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _class_count(means: Row) -> str:
@@ -109,7 +125,13 @@ def _how(evaluation: Row) -> list[str]:
     if evaluation["per"] != "image":
         lines.append(f"a row a {evaluation['per']}")
     if drawn["resamples"]:
-        lines.append(f"95 %: percentiles over {drawn['resamples']:,} resamples of the patients, seed {drawn['seed']}")
+        lines.append(f"95 %: from {drawn['resamples']:,} resamples of the patients, seed {drawn['seed']} ({drawn['interval']})")
+    if "no_interval" in evaluation:
+        lines.append("AP*, mAP*: corrected for few positives, which make AP too high on average; intervals are around it")
+    if evaluation.get("no_interval"):
+        few = {row["class"]: row["positive_patients"] for row in evaluation["per_class"]}
+        names = listed((f"{name} ({few[name]})" for name in evaluation["no_interval"]), 40)
+        lines.append(f"no 95 % interval, too few patients with a positive: {names}")
     lines.append(f"thresholds of F1 and sensitivity chosen on {thresholds['chosen_on']}")
     if not thresholds["held_out"]:
         lines.append("  (F1 flatters by that: choose them on validation with --thresholds-from PREDICTIONS)")

@@ -22,9 +22,10 @@ from cxrlt_cli.errors import UserError, nearest
 from cxrlt_cli.explain.explain_image import Explained, explain
 from cxrlt_cli.explain.sheet import Subject, draw_sheet
 from cxrlt_cli.options import saved
+from cxrlt_cli.paths import is_file
 from cxrlt_cli.predict.members import Member, load_members
+from cxrlt_cli.preprocess.remarks import UnreadableImageError
 from cxrlt_cli.preprocess.settings import read_square, settings_from
-from cxrlt_cli.preprocess.unreadable import UnreadableImageError
 from cxrlt_cli.workspace import Workspace, checked_name
 
 _METHODS = {
@@ -48,7 +49,7 @@ def explain_images(config: ExplainConfig, workspace: Workspace) -> None:
     [member] = load_members([run], choose_device(config.device))
     labels = [_label(name, member.classes) for name in config.labels]
     subjects = list(_subjects(config, workspace, member))  # all are read before anything is written
-    inputs = [member.path, *(Path(name) for name in config.images if Path(name).is_file())]
+    inputs = [member.path, *(Path(name) for name in config.images if is_file(Path(name)))]
     check_writable(folder.parent)
     with claimed(folder, config.overwrite), replacing_folder(folder, _is_of_an_explanation) as aside:
         maps, rows = [], []
@@ -77,7 +78,7 @@ def _subjects(config: ExplainConfig, workspace: Workspace, member: Member) -> It
     names = (member.classes, _LAYERS[config.layers], _METHODS[config.method])
     dataset: Dataset | None = None
     for image in dict.fromkeys(config.images):
-        if Path(image).is_file():
+        if is_file(Path(image)):
             try:
                 pixels = read_square(Path(image), settings)
             except UnreadableImageError as error:
@@ -90,7 +91,7 @@ def _subjects(config: ExplainConfig, workspace: Workspace, member: Member) -> It
 
 
 def _dataset(path: Path, image: str, member: Member) -> Dataset:
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f"{image} is no file, and {path}, of which it could be an image, is not there", "name a file")
     dataset = read_dataset(path)
     if dataset.settings != member.pixels:

@@ -13,6 +13,7 @@ from cxrlt_cli.artifacts.source_table import read_source_table
 from cxrlt_cli.console import escaped
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.info.description import Told
+from cxrlt_cli.paths import is_file
 
 _SAMPLE = 256
 _SHEET = 64  # images
@@ -31,7 +32,7 @@ def describe_images(path: Path) -> Told:
     finished = path.suffix != ".part"
     table = path.with_suffix(".parquet")
     missing = count_absent(path.with_suffix(".failed.csv")) if finished else 0
-    provenance = read_source_table(table).header.get("provenance", {}) if finished and table.is_file() else {}
+    provenance = read_source_table(table).header.get("provenance", {}) if finished and is_file(table) else {}
     lines = [
         ("images", _counts(len(layout.ids), done, missing, finished)),
         ("size", f"{layout.size} x {layout.size} px, gray, 8 bit, in {len(layout.parts)} file(s)"),

@@ -20,6 +20,7 @@ from cxrlt_cli.console import table
 from cxrlt_cli.errors import listed
 from cxrlt_cli.info.description import Told
 from cxrlt_cli.options import saved
+from cxrlt_cli.paths import is_file
 
 
 def describe_source_table(path: Path) -> Told:
@@ -105,8 +106,8 @@ def describe_run(path: Path) -> Told:
     """Describes a run's folder. Raises UserError if its files are damaged."""
     run = Run(path)
     config = read_json(run.config)
-    status = read_json(run.status) if run.status.is_file() else {"state": "not begun"}
-    history = read_history(run) if run.history.is_file() else []
+    status = read_json(run.status) if is_file(run.status) else {"state": "not begun"}
+    history = read_history(run) if is_file(run.history) else []
     options = config.get("options", {})
     usual = saved(TrainConfig())
     known = {field.name for field in dataclasses.fields(TrainConfig)}

@@ -29,6 +29,7 @@ from cxrlt_cli.info.describe_others import (
     describe_source_table,
 )
 from cxrlt_cli.info.description import Told
+from cxrlt_cli.paths import exists, is_file, is_folder
 from cxrlt_cli.workspace import Workspace
 
 _KINDS = (
@@ -60,7 +61,7 @@ def tell(config: InfoConfig, workspace: Workspace) -> None:
         UserError: the artifact is missing, damaged, of unknown kind, or cannot be plotted.
     """
     assert config.path is not None
-    path = config.path if config.path.exists() else workspace.root / config.path
+    path = config.path if exists(config.path) else workspace.root / config.path
     kind = _kind(path)
     if config.figure:
         if kind.draw is None:
@@ -81,12 +82,12 @@ _FOLDERS = {
 
 
 def _kind(path: Path) -> _Kind:
-    if path.is_dir():
-        kind = next((kind for name, kind in _FOLDERS.items() if (path / name).is_file()), None)
+    if is_folder(path):
+        kind = next((kind for name, kind in _FOLDERS.items() if is_file(path / name)), None)
         if kind is None:
             raise UserError(f"{path} is a folder, but not a run, an evaluation or a comparison", f"name {_KINDS}")
         return kind
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f"{path} is not there", f"name {_KINDS}")
     if path.suffix == ".json":
         with path.open("rb") as file:

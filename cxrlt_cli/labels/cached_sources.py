@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from cxrlt_cli.artifacts.files import fingerprint
 from cxrlt_cli.artifacts.image_file import read_attributes, read_done, read_hashes, read_layout
 from cxrlt_cli.artifacts.source_table import SourceTable, read_source_table
 from cxrlt_cli.config.merge import MergeConfig
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed, nearest
+from cxrlt_cli.paths import why_absent
 from cxrlt_cli.workspace import Workspace
 
 
@@ -48,6 +50,8 @@ def read_sources(config: MergeConfig, workspace: Workspace) -> list[CachedSource
     names = _names(config, workspace)
     with ThreadPoolExecutor(len(names)) as pool:
         sources = list(pool.map(lambda name: _read(workspace.images, name), names))
+    for source in sources:
+        _warn_of_changed_inputs(source)
     first = sources[0]
     for source in sources[1:]:
         if source.settings != first.settings:
@@ -76,12 +80,25 @@ def _names(config: MergeConfig, workspace: Workspace) -> list[str]:
     return sorted(set(config.source)) or there
 
 
+def _warn_of_changed_inputs(source: CachedSource) -> None:
+    """Says where a table is not what it was when the source was cached: its labels are used as they were then."""
+    for entry in source.table.header.get("provenance", {}).get("inputs", []):
+        path = Path(entry["path"])
+        if not why_absent(path) and fingerprint(path)["sha256"] != entry["sha256"]:
+            again = "cxrlt cache … --resume writes the labels again, without decoding"
+            if ".shard-" in path.name:
+                again = f"cxrlt join {source.name} --overwrite takes it in"
+            warn(f"{path} changed since {source.name} was cached, whose labels are merged as they were; {again}")
+
+
 def _read(folder: Path, name: str) -> CachedSource:
     source = read_source_table(folder / f"{name}.parquet")
     images = folder / f"{name}.h5"
     layout = read_layout(images)
     again = f"make the cache again: cxrlt cache --name {name} --overwrite"
-    if any(source.header.get(key) != value for key, value in read_attributes(images, "source").items()):
+    made_from = read_attributes(images, "source")
+    made_from.pop("labels_sha256", None)  # the table is written again where only labels changed
+    if any(source.header.get(key) != value for key, value in made_from.items()):
         raise UserError(f"{images} and {folder / name}.parquet are of two different runs of cache", again)
     done = read_done(layout)
     rows = source.table["row"].to_numpy()

@@ -56,7 +56,7 @@ def ancestors() -> dict[str, frozenset[str]]:
     Raises:
         ValueError: the data has a cycle.
     """
-    text = (Path(__file__).parent / "hierarchy.toml").read_text()
+    text = (Path(__file__).parent / "hierarchy.toml").read_text(encoding="utf-8")
     parents = {canonical(child): [canonical(name) for name in names] for child, names in tomllib.loads(text).items()}
 
     def above(name: str, below: tuple[str, ...]) -> frozenset[str]:

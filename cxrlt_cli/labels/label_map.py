@@ -9,9 +9,10 @@ from pathlib import Path
 
 from cxrlt_cli.artifacts.csv_rows import CsvRow, csv_rows
 from cxrlt_cli.artifacts.files import replacing
-from cxrlt_cli.console import say, table
+from cxrlt_cli.console import say, shortened, table
 from cxrlt_cli.errors import UserError, closest, listed, nearest
 from cxrlt_cli.labels.spaces import canonical, known_names
+from cxrlt_cli.paths import exists
 
 #: What the column `class` of a label map says of a label that is no class of the dataset.
 LEAVE_OUT = "leave-out"
@@ -52,7 +53,7 @@ def read_label_map(pairs: Mapping[str, str], files: list[Path]) -> LabelMap:
         UserError: a damaged file, a column lacking, a label without a name or a class, or a label twice.
     """
     classes = {("", label): name for label, name in pairs.items()}
-    there = [path for path in files if path.exists()]
+    there = [path for path in files if exists(path)]
     for path in there:
         for row, key, name in _rows(path):
             if classes.get(key, name) != name:
@@ -166,8 +167,8 @@ def map_sources(
     found = {source: map_labels(names, space, given.of(source)) for source, names in labels.items()}
     unknown = [(source, label, near) for source, (_, names) in found.items() for label, near in names.items()]
     if unknown:
-        shown = table(["label", "source", "nearest"], [[label, source, near] for source, label, near in unknown])
-        for line in shown.splitlines():
+        rows = shortened([[label, source, near] for source, label, near in unknown], "cxrlt merge --map FILE.csv")
+        for line in table(["label", "source", "nearest"], rows).splitlines():
             say(line)
         if not leave_out_unknown:
             _refuse_unknown(unknown, given)

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from cxrlt_cli.errors import UserError, nearest
+from cxrlt_cli.paths import is_file
 
 _HERE = Path(__file__).parent
 
@@ -13,13 +14,13 @@ _HERE = Path(__file__).parent
 @cache
 def built_in_spaces() -> dict[str, list[str]]:
     """Name -> classes of the label spaces that cxrlt brings along."""
-    return tomllib.loads((_HERE / "spaces.toml").read_text())
+    return tomllib.loads((_HERE / "spaces.toml").read_text(encoding="utf-8"))
 
 
 @cache
 def _meanings() -> dict[str, str]:
     """Plain name -> plain first name of its group of synonyms."""
-    groups = tomllib.loads((_HERE / "synonyms.toml").read_text())["groups"]
+    groups = tomllib.loads((_HERE / "synonyms.toml").read_text(encoding="utf-8"))["groups"]
     return {_plain(name): _plain(group[0]) for group in groups for name in group}
 
 
@@ -40,7 +41,7 @@ def all_classes() -> list[str]:
 
 def known_names() -> list[str]:
     """Every name that some vocabulary knows: classes and their synonyms."""
-    groups = tomllib.loads((_HERE / "synonyms.toml").read_text())["groups"]
+    groups = tomllib.loads((_HERE / "synonyms.toml").read_text(encoding="utf-8"))["groups"]
     return list(dict.fromkeys([*all_classes(), *(name for group in groups for name in group)]))
 
 
@@ -57,7 +58,7 @@ def read_space(name: str) -> list[str]:
         return list(built_in_spaces()[name])
     path = Path(name)
     there = f"built in: {', '.join(built_in_spaces())}; or a text file with a class a line"
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f"{name!r} is neither a label space nor a file{nearest(name, built_in_spaces())}", there)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()

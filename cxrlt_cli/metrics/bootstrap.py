@@ -76,7 +76,7 @@ def resample(
     for model in range(models):
         for c in range(classes):
             rows = np.flatnonzero(label_mask[:, c])
-            ranked.append(_Ranked(scores[model, rows, c], positive[rows, c], codes[rows]))
+            ranked.append(RankedClass(scores[model, rows, c], positive[rows, c], codes[rows]))
 
     def figures(weights: torch.Tensor) -> np.ndarray:
         found = np.stack([one.figures(weights) for one in ranked])  # (M C, 4, B)
@@ -87,7 +87,7 @@ def resample(
     return Resampled(ap=ap, auroc=area, positives=positives[0], negatives=negatives[0])
 
 
-class _Ranked:
+class RankedClass:
     """One class sorted by score, descending, and cut into runs of distinct scores of positives.
 
     The runs advance side by side: step l holds the l-th score of every run, which makes cumulating an addition of long rows.
@@ -123,8 +123,18 @@ class _Ranked:
 
     def figures(self, weights: torch.Tensor) -> np.ndarray:
         """(4, B) AP, AUROC, positives and negatives with the weights (patients, B) of B resamples."""
-        within, here = self._sums(self._within, weights), self._sums(self._here, weights)
-        tied = here if self._tied is None else self._sums(self._tied, weights)
+        return self.figures_of_sums(self.sums(weights))
+
+    def sums(self, weights: torch.Tensor) -> list[np.ndarray]:
+        """Sums of weights from one distinct score of positives to the next, each (steps, runs * B).
+
+        They are of the images in between, of the positives at the score, and of all images at it where that is more.
+        """
+        return [self._sums(bags, weights) for bags in (self._within, self._here, self._tied) if bags is not None]
+
+    def figures_of_sums(self, sums: list[np.ndarray]) -> np.ndarray:
+        """(4, B) AP, AUROC, positives and negatives of what `sums` gave."""
+        within, here, tied = sums if len(sums) == 3 else (*sums, sums[1])
         reached, total = self._before(within)
         true, positives = self._before(here)
         if total.max(initial=0) >= _EXACT:

@@ -1,4 +1,9 @@
-"""From figures in resamples to intervals and p-values. NaN is a resample in which a figure is undefined: it is left out."""
+"""Intervals of AP, AUROC, their means and differences, and Holm's correction. NaN is an undefined value and is left out.
+
+Intervals of AP and AUROC are Student's t intervals on the logit scale, which keeps them within 0 … 1: the standard deviation
+over bootstrap resamples of the patients, the corrected AP as the middle (`corrected_ap`), and as many degrees of freedom as
+patients with a positive. `docs/explanation/statistics.md` has how often they contain the true value, measured.
+"""
 
 import numpy as np
 
@@ -18,6 +23,53 @@ def percentile_interval(resampled: np.ndarray, level: float = 0.95) -> np.ndarra
     some = ~np.isnan(resampled).all(axis=0)
     bounds[:, some] = np.nanquantile(resampled[:, some], [tail, 1 - tail], axis=0)
     return bounds
+
+
+#: Below so many patients with a positive a class has no interval: it would be most of 0 … 1.
+MIN_POSITIVE_PATIENTS = 5
+
+
+def logit_interval(
+    middle: np.ndarray, std: np.ndarray, degrees: np.ndarray, patients: np.ndarray, level: float = 0.95
+) -> np.ndarray:
+    """(2, ...) lower and upper bound of values within 0 … 1: logit(middle) -+ t(degrees) std / (middle (1 - middle)).
+
+    A perfect (or entirely wrong) ranking has no spread to learn from. Its bound is then the exact one of a proportion: the
+    value for which k of k patients are right with a probability of half of 1 - level (Clopper & Pearson, Biometrika 1934).
+
+    Args:
+        middle: (...) within 0 … 1, NaN where undefined.
+        std: (...) standard deviation over resamples.
+        degrees: (...) degrees of freedom.
+        patients: (...) patients with a positive.
+        level: what the interval covers, within 0 … 1.
+
+    Returns:
+        NaN where `middle` or `std` is, and below `MIN_POSITIVE_PATIENTS` patients.
+    """
+    from scipy.special import expit, logit, stdtrit
+
+    tail = (1 - level) / 2
+    inside = np.clip(middle, _LEAST, 1 - _LEAST)
+    half = stdtrit(np.maximum(degrees, 1.0), 1 - tail) * std / (inside * (1 - inside))
+    bounds = np.stack([expit(logit(inside) - half), expit(logit(inside) + half)])
+    exact = tail ** (1 / np.maximum(patients, 1))
+    bounds = np.where((std == 0) & (middle >= 1 - _LEAST), np.stack([exact, np.ones_like(exact)]), bounds)
+    bounds = np.where((std == 0) & (middle <= _LEAST), np.stack([np.zeros_like(exact), 1 - exact]), bounds)
+    found: np.ndarray = np.where((patients >= MIN_POSITIVE_PATIENTS) & ~np.isnan(middle) & ~np.isnan(std), bounds, np.nan)
+    return found
+
+
+_LEAST = 1e-6  # a logit is finite from here on
+
+
+def std_of_defined(resampled: np.ndarray) -> np.ndarray:
+    """(...) standard deviation over the first axis, without NaN; NaN where less than two are left."""
+    defined = ~np.isnan(resampled)
+    count = defined.sum(axis=0)
+    mean = np.where(defined, resampled, 0.0).sum(axis=0) / np.maximum(count, 1)
+    squares = np.where(defined, resampled - mean, 0.0) ** 2
+    return np.where(count > 1, np.sqrt(squares.sum(axis=0) / np.maximum(count - 1, 1)), np.nan)
 
 
 def p_values(differences: np.ndarray) -> np.ndarray:

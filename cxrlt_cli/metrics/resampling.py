@@ -19,8 +19,17 @@ def multiplicities(patients: int, seed: int, resample: int) -> np.ndarray:
     return np.bincount(drawn, minlength=patients)
 
 
+def swaps(patients: int, seed: int, permutation: int) -> np.ndarray:
+    """(patients,) int64 of 0 and 1, each as likely: whose two scorers are swapped; a function of seed and number alone."""
+    return np.random.default_rng((seed, permutation, 1)).integers(2, size=patients)
+
+
 def over_resamples(
-    patients: int, figures: Callable[[torch.Tensor], np.ndarray], resamples: int = 1000, seed: int = 0
+    patients: int,
+    figures: Callable[[torch.Tensor], np.ndarray],
+    resamples: int = 1000,
+    seed: int = 0,
+    draw: Callable[[int, int, int], np.ndarray] = multiplicities,
 ) -> np.ndarray:
     """(resamples, ...) float64: what `figures` makes of each resample.
 
@@ -29,11 +38,12 @@ def over_resamples(
         figures: weights (patients, B) float32 of B resamples -> (B, ...) figures. Called in as many threads as torch uses.
         resamples: how many; 0 gives an empty array of the right shape.
         seed: equal seeds give equal resamples of equally many patients, so that two calls are paired.
+        draw: patients, seed and number of a resample -> each patient's weight in it.
     """
 
     def block(first: int) -> np.ndarray:
         numbers = range(first, min(first + BLOCK, resamples))
-        weights = np.stack([multiplicities(patients, seed, number) for number in numbers], axis=1, dtype=np.float32)
+        weights = np.stack([draw(patients, seed, number) for number in numbers], axis=1, dtype=np.float32)
         return figures(torch.from_numpy(weights))
 
     if not resamples:

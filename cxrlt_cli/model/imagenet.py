@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 from cxrlt_cli.errors import UserError, nearest, reason
+from cxrlt_cli.paths import exists, is_file
 
 #: Networks whose weights are not torchvision's first version.
 _NAMES = {
@@ -36,7 +37,7 @@ def _cached(url: str) -> Path:
 def imagenet_file(name: str) -> Path:
     """Local file of a network's ImageNet weights. Raises UserError if it was not fetched."""
     path = _cached(_url(name))
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(
             f"the ImageNet weights of {name} are not on this machine ({path})",
             f"on a machine with internet: cxrlt fetch --backbone {name}; or train from random weights: --weights none",
@@ -58,7 +59,7 @@ def fetch_imagenet(name: str) -> Path:
         with _impatient():
             torch.hub.load_state_dict_from_url(url, map_location="cpu", progress=False, check_hash=True, weights_only=True)
     except Exception as error:
-        if path.exists():  # torch checks the hash only while downloading, not of an existing file
+        if exists(path):  # torch checks the hash only while downloading, not of an existing file
             raise UserError(f"{path} is damaged: {reason(error)}", "delete it and rerun") from error
         raise UserError(
             f"{name}'s weights cannot be fetched: {reason(error)}", f"run this on a machine that can reach {url}"

@@ -21,6 +21,7 @@ from cxrlt_cli.data.studies import studies_of_table
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.metrics.ranking import mean_of_defined, per_class
 from cxrlt_cli.options import saved
+from cxrlt_cli.paths import is_file
 from cxrlt_cli.predict.ensemble_members import MemberScores, read_members
 from cxrlt_cli.predict.greedy_selection import Selection, select_greedily
 from cxrlt_cli.predict.merge import merge_logits
@@ -81,7 +82,7 @@ def _validation_labels(config: EnsembleConfig, workspace: Workspace, scores: Mem
             "the test must not choose an ensemble: name runs, or score with cxrlt predict --split val; the choice is then used "
             "on other images by --apply, or by cxrlt predict --ensemble",
         )
-    if elsewhere or (config.select == "all" and not path.is_file()):
+    if elsewhere or (config.select == "all" and not is_file(path)):
         return None
     val = read_dataset(path).split("val")
     different = set(val.table["image_id"]) ^ set(scores.files[0].image_ids)

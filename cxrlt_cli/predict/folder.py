@@ -7,30 +7,49 @@ from pathlib import Path
 
 import numpy as np
 
-from cxrlt_cli.errors import UserError
+from cxrlt_cli.console import say, warn
+from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.machine import cores
+from cxrlt_cli.paths import FolderListing, is_folder, list_folder, refuse_names_not_utf8, what_is_near, why_absent
 from cxrlt_cli.preprocess.decode_workers import ImageFile
-from cxrlt_cli.preprocess.remarks import RemarkCounts
+from cxrlt_cli.preprocess.read_gray import NO_IMAGE, why_no_image
+from cxrlt_cli.preprocess.remarks import RemarkCounts, UnreadableImageError
 from cxrlt_cli.preprocess.settings import PixelSettings, Square, make_square
-from cxrlt_cli.preprocess.unreadable import UnreadableImageError
-from cxrlt_cli.sources.listing import read_text_table, refuse_blank, refuse_duplicates, require, usual_path
+from cxrlt_cli.sources.listing import read_text_table, refuse_blank, refuse_duplicates, require, usual_path, with_suffix
 from cxrlt_cli.sources.monochrome1 import inverted_of
-
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".dcm", ".dicom"}
 
 
 def image_files(folder: Path) -> dict[str, ImageFile]:
     """The PNG, JPEG and DICOM files below a folder, sorted: image id -> file. The path from the folder is the id.
 
+    A name that does not end as these do is looked into: discs hold DICOM files without a suffix. Links are followed. What is
+    passed over is counted and said, with the reasons.
+
     Raises:
-        UserError: no such folder, or none in it.
+        UserError: no such folder, or none in it; a file name that is not UTF-8.
     """
-    if not folder.is_dir():
-        raise UserError(f"{folder} is not a folder", "--images names a folder of PNG, JPEG or DICOM files")
-    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
+    listing = list_folder(folder)
+    refuse_names_not_utf8((str(path.relative_to(folder)) for path in listing.files), folder)
+    found = {}
+    for path in listing.files:
+        name = path.relative_to(folder).as_posix()
+        refused = why_no_image(path)
+        if refused:
+            listing.skip(name, refused)
+        else:
+            found[name] = ImageFile(path)
+    _report_skipped(listing, folder)
     if not found:
         raise UserError(f"{folder} has no PNG, JPEG or DICOM file", "--images names a folder of PNG, JPEG or DICOM files")
-    return {name: ImageFile(folder / name) for name in found}
+    return found
+
+
+def _report_skipped(listing: FolderListing, folder: Path) -> None:
+    """Says what is not scored; as a warning where it may have been meant to be."""
+    harmless = {NO_IMAGE, "hidden", "a DICOM directory"}
+    for reason, names in sorted(listing.skipped.items()):
+        tell = say if reason in harmless else warn
+        tell(f"passed over in {folder}: {len(names)} ({reason}): {listed(names, 3)}")
 
 
 @dataclass(frozen=True)
@@ -52,7 +71,7 @@ def listed_files(folder: Path, table: Path, columns: ListColumns) -> dict[str, I
         UserError: no such folder, table or column, an id twice, an empty cell, or one that does not say whether a picture is
             inverted.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise UserError(f"{folder} is not a folder", "--images names the folder from which the paths of --list count")
     rows = read_text_table(table)
     columns = replace(columns, path=columns.path or usual_path(rows) or "path")
@@ -62,8 +81,19 @@ def listed_files(folder: Path, table: Path, columns: ListColumns) -> dict[str, I
         refuse_blank(rows[name], table)
     refuse_duplicates(rows[columns.id], table)
     inverted = inverted_of(rows[columns.inverted], table) if columns.inverted else np.zeros(len(rows), dtype=bool)
-    files = [ImageFile(folder / path, bool(turn)) for path, turn in zip(rows[columns.path].astype(str), inverted, strict=True)]
+    paths = with_suffix(rows[columns.path].astype(str), folder, table)
+    files = [ImageFile(folder / path, bool(turn)) for path, turn in zip(paths, inverted, strict=True)]
     return dict(zip(rows[columns.id].astype(str), files, strict=True))
+
+
+def refuse_all_absent(files: dict[str, ImageFile], table: Path) -> None:
+    """Raises UserError where none of the files that a table names is there: the first, and what lies beside it."""
+    first = next(iter(files.values())).path
+    if all(why_absent(file.path) for file in files.values()):
+        raise UserError(
+            f"none of the {len(files)} images of {table} is there; the first would be {first}: {what_is_near(first)}",
+            "see --images, the folder from which the paths count, and --path-column",
+        )
 
 
 def read_folder(

@@ -25,7 +25,7 @@ from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.machine import keep_memory
 from cxrlt_cli.options import saved
 from cxrlt_cli.predict.batches import batches_of, score_folder, score_split
-from cxrlt_cli.predict.folder import ListColumns, image_files, listed_files
+from cxrlt_cli.predict.folder import ListColumns, image_files, listed_files, refuse_all_absent
 from cxrlt_cli.predict.members import Member, load_members
 from cxrlt_cli.predict.merge_studies import merge_studies, studies_of_list
 from cxrlt_cli.predict.score import score
@@ -163,7 +163,10 @@ def _refuse_unlike(members: list[Member], dataset: Dataset, sha256: str) -> None
 def _files(config: PredictConfig, folder: Path) -> dict[str, ImageFile]:
     """Image id -> file."""
     if config.only:
-        return listed_files(folder, config.only, ListColumns(config.id_column, config.path_column, config.invert_column))
+        columns = ListColumns(config.id_column, config.path_column, config.invert_column)
+        files = listed_files(folder, config.only, columns)
+        refuse_all_absent(files, config.only)
+        return files
     return image_files(folder)
 
 

@@ -11,6 +11,7 @@ from cxrlt_cli.config.grammar import parse_weights
 from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.console import say, warn
 from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.paths import is_file
 from cxrlt_cli.workspace import Workspace
 
 
@@ -53,9 +54,9 @@ def _run(member: EnsembleMember, workspace: Workspace) -> Run:
     """The run of a member: where its validation scores were read from, or of its name in the workspace."""
     file = Path(member.file)
     own = Run(file.parent)
-    if own.validation.name != file.name or not own.best.is_file():
+    if own.validation.name != file.name or not is_file(own.best):
         own = find_runs((member.runs[0],), workspace.runs)[0]
-    same = own.validation.name == file.name and own.validation.is_file()
+    same = own.validation.name == file.name and is_file(own.validation)
     if same and fingerprint(own.validation)["sha256"] != member.sha256:
         warn(f"{own.folder} has been trained again since the ensemble was chosen")
     return own

@@ -18,6 +18,7 @@ from cxrlt_cli.config.cache import CacheConfig
 from cxrlt_cli.console import progress, say, warn
 from cxrlt_cli.errors import UserError, listed, reported_os_errors
 from cxrlt_cli.options import saved
+from cxrlt_cli.paths import exists
 from cxrlt_cli.preprocess.decode_workers import ImageFile, decode_rows
 from cxrlt_cli.preprocess.missing_files import rows_of_part, rows_present
 from cxrlt_cli.preprocess.remarks import Remark, RemarkCounts
@@ -93,14 +94,20 @@ def _refuse_existing(config: CacheConfig, files: _Files) -> None:
 def _open(config: CacheConfig, files: _Files, work: _Work) -> Layout:
     """The image file to fill: a new one, or the one to go on with."""
     ids = list(work.source.table["image_id"])
-    existing = next((path for path in (files.part, files.images) if path.exists()), None)
+    existing = next((path for path in (files.part, files.images) if exists(path)), None)
     if not config.resume or existing is None:
         if config.resume:
             say(f"nothing to resume at {files.part}: starting")
         return create_images(files.part, ids, config.size, work.settings.saved(), work.identity)
-    layout = read_layout(existing)
+    layout, before = read_layout(existing), read_attributes(existing, "source")
     refuse_other_pixels(existing, layout.settings, work.settings.saved())
-    refuse_other_source(existing, read_attributes(existing, "source"), work.identity, layout.ids == ids)
+    refuse_other_source(existing, before, work.identity, layout.ids == ids)
+    joined = any(part.path != existing for part in layout.parts)
+    if joined and not read_done(layout).all():
+        raise UserError(
+            f"{existing} was joined from shards, and some images of it have no pixels",
+            f"go on with the shards (cxrlt cache … --shard i/n --resume), then: cxrlt join {config.artifact_name} --overwrite",
+        )
     return layout
 
 
@@ -177,5 +184,5 @@ def _report(files: _Files, layout: Layout, failures: dict[int, str], seconds: fl
     say(f"{done} images of {layout.size} px in {files.images} after {seconds:.1f} s")
     if failures:
         warn(f"{len(failures)} images cannot be read: {listed(sorted(set(failures.values())), 3)}")
-    if files.failed.exists():
+    if exists(files.failed):
         say(f"images without pixels, with the reason: {files.failed}")

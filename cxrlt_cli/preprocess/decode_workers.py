@@ -22,9 +22,8 @@ from cxrlt_cli.artifacts.image_pixels import PixelWriter
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.machine import cores, refused_semaphores, warn_of_threads
 from cxrlt_cli.preprocess.image_hashes import hashes_of
-from cxrlt_cli.preprocess.remarks import Remark
+from cxrlt_cli.preprocess.remarks import Remark, UnreadableImageError
 from cxrlt_cli.preprocess.settings import PixelSettings, make_square
-from cxrlt_cli.preprocess.unreadable import UnreadableImageError
 
 _BLOCK = 16  # images a task: long enough to hide the queue, short enough to share out evenly
 _FEW = 128  # images that are decoded before processes have started

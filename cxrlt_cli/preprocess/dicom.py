@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 
 from cxrlt_cli.errors import UserError, reason
-from cxrlt_cli.preprocess.levels import check_levels, indexed
-from cxrlt_cli.preprocess.remarks import Remark
-from cxrlt_cli.preprocess.unreadable import UnreadableImageError
+from cxrlt_cli.preprocess.gray_levels import check_levels, indexed
+from cxrlt_cli.preprocess.remarks import Remark, UnreadableImageError
 from cxrlt_cli.preprocess.voi import rescaled, voi_curves
 
 _MOST_PIXELS = 150_000_000

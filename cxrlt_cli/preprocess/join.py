@@ -105,6 +105,9 @@ def _read(path: Path, number: str) -> _Shard:
     if identity.pop("shard", None) != number:
         raise UserError(f"{path} is another shard than its name says: not {number}", f"rename it, or {hint}")
     table = read_source_table(table_path)
+    identity["labels_sha256"] = table.header.get(
+        "labels_sha256", identity.get("labels_sha256")
+    )  # it may be newer than the pixels
     if any(table.header.get(key) != value for key, value in identity.items()) or table.header.get("shard") != number:
         raise UserError(f"{table_path} is not the table of {path.name}: it is of another source or shard", hint)
     done = np.flatnonzero(read_done(layout))

@@ -7,7 +7,7 @@ import numpy as np
 import simplejpeg
 from PIL import ExifTags, Image
 
-from cxrlt_cli.preprocess.unreadable import UnreadableImageError
+from cxrlt_cli.preprocess.remarks import UnreadableImageError
 
 JPEG_START = b"\xff\xd8\xff"
 
@@ -52,6 +52,28 @@ def decode_jpeg(content: bytes, span: Callable[[int, int], float]) -> tuple[np.n
             raise UnreadableImageError(f"damaged: {error}") from error
         return None
     return None if gray.min() == gray.max() else (np.asarray(gray[:, :, 0]), (width / factor, height / factor))
+
+
+_LOSSLESS, _NO_FRAME = (0xC3, 0xC7, 0xCB, 0xCF), (0xC4, 0xC8, 0xCC)
+
+
+def undecodable_kind(content: bytes) -> str:
+    """What kind of JPEG a file is that no decoder here reads: `lossless JPEG`, `JPEG of 12 bit` …; empty for the usual kind.
+
+    By the marker of its frame and the precision behind it (ITU-T T.81, B.1.1.3 and B.2.2; T.87 for JPEG-LS).
+    """
+    place = 2
+    while content[place : place + 1] == b"\xff" and place + 5 <= len(content):
+        marker, length = content[place + 1], int.from_bytes(content[place + 2 : place + 4])
+        if marker == 0xF7:
+            return "JPEG-LS"
+        if 0xC0 <= marker <= 0xCF and marker not in _NO_FRAME:
+            bits = content[place + 4]
+            if marker in _LOSSLESS:
+                return f"lossless JPEG of {bits} bit"
+            return "" if bits == 8 else f"JPEG of {bits} bit"
+        place += 1 if marker == 0xFF else 2 + length  # a marker may be preceded by fill bytes
+    return ""
 
 
 def _turned(content: bytes) -> bool:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from isal import igzip_lib, isal_zlib
 
-from cxrlt_cli.preprocess.unreadable import UnreadableImageError
+from cxrlt_cli.preprocess.remarks import UnreadableImageError
 
 PNG_START = b"\x89PNG\r\n\x1a\n"
 _END = b"\0\0\0\0IEND\xaeB`\x82"

@@ -11,11 +11,11 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cxrlt_cli.errors import reason
+from cxrlt_cli.paths import IMAGE_SUFFIXES, is_file, why_absent
 from cxrlt_cli.preprocess.dicom import is_dicom, read_dicom
-from cxrlt_cli.preprocess.jpeg import JPEG_START, decode_jpeg
+from cxrlt_cli.preprocess.jpeg import JPEG_START, decode_jpeg, undecodable_kind
 from cxrlt_cli.preprocess.png import NARROW, PNG_START, decode_narrow_colours, decode_png, scale_by_bits, significant_bits
-from cxrlt_cli.preprocess.remarks import Remark
-from cxrlt_cli.preprocess.unreadable import UnreadableImageError
+from cxrlt_cli.preprocess.remarks import Remark, UnreadableImageError
 
 #: From (width, height) of a picture, px, to the source pixels along one output pixel: finer detail need not be decoded.
 Span = Callable[[int, int], float]
@@ -45,6 +45,43 @@ class Picture:
     values: np.ndarray
     extent: tuple[float, float]
     remarks: tuple[Remark, ...] = ()
+
+
+NO_IMAGE = "neither PNG, JPEG nor DICOM"
+
+#: How files begin that are met in the place of images.
+_OTHERS = {
+    b"II*\0": "TIFF", b"MM\0*": "TIFF", b"BM": "BMP", b"GIF8": "GIF", b"\0\0\0\x0cjP  ": "JPEG 2000",
+    b"\xff\x4f\xff\x51": "JPEG 2000", b"\x1f\x8b": "gzip", b"PK\x03\x04": "ZIP", b"%PDF": "PDF", b"\x89HDF": "HDF5",
+    b"P2": "PGM", b"P5": "PGM", b"version https://git-lfs": "a Git LFS pointer, whose file was not fetched",
+    b"<!DOCTYPE": "a web page, as a failed download leaves it", b"<html": "a web page, as a failed download leaves it",
+    b"\x08\0\x05\0": "DICOM without its preamble", b"\x08\0\0\0": "DICOM without its preamble",
+}  # fmt: skip
+
+
+def _other_format(content: bytes) -> str:
+    """The reason why a file of another format is not read, which names the format where it is known."""
+    if content.startswith(JPEG_START):
+        kind = undecodable_kind(content)
+        return f"{kind}, which no decoder here reads: convert it to 16-bit PNG" if kind else "damaged: JPEG without a frame"
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return f"{NO_IMAGE}, but WebP"
+    found = next((name for start, name in _OTHERS.items() if content.startswith(start)), "")
+    return f"{NO_IMAGE}, but {found}" if found else NO_IMAGE
+
+
+def why_no_image(path: Path) -> str:
+    """Why a file is not taken for an image, empty where it is: one whose name says so, or that begins as an image does."""
+    if path.name.upper() == "DICOMDIR":
+        return "a DICOM directory"
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return ""
+    try:
+        with path.open("rb") as file:
+            head = file.read(132)
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return "" if is_dicom(head) or head.startswith((PNG_START, JPEG_START)) else NO_IMAGE
 
 
 def read_gray(path: Path, span: Span = full) -> np.ndarray:
@@ -86,7 +123,10 @@ def _remarks(content: bytes, values: np.ndarray) -> tuple[Remark, ...]:
 
 
 def _content(path: Path) -> bytes:
-    if path.exists() and not path.is_file():  # a pipe would be waited for, for ever
+    absent = why_absent(path)
+    if absent:
+        raise UnreadableImageError(absent)
+    if not is_file(path):  # a pipe would be waited for, for ever
         raise UnreadableImageError("not a file")
     try:
         with path.open("rb") as file:
@@ -94,10 +134,8 @@ def _content(path: Path) -> bytes:
             if size > MOST_BYTES:
                 raise UnreadableImageError(f"{size / 1e9:.1f} GB are too many")
             content = file.read(MOST_BYTES)
-    except FileNotFoundError:
-        raise UnreadableImageError("missing") from None
     except OSError as error:
-        raise UnreadableImageError(reason(error)) from error
+        raise UnreadableImageError(error.strerror or reason(error)) from error
     if not content:
         raise UnreadableImageError("empty")
     return content
@@ -114,8 +152,10 @@ def _decode_any(content: bytes) -> np.ndarray:
                 image.load()
                 return _upright_gray(image, content)
     except UnidentifiedImageError:
-        raise UnreadableImageError("neither PNG, JPEG nor DICOM") from None
+        raise UnreadableImageError(_other_format(content)) from None
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        if content.startswith(JPEG_START) and undecodable_kind(content):
+            raise UnreadableImageError(_other_format(content)) from error
         raise UnreadableImageError(str(error) or type(error).__name__) from error
 
 

@@ -1,4 +1,4 @@
-"""What is said of image files that could be read, but whose gray values may not be what was meant."""
+"""What is said of image files: why one cannot be read, or what may be wrong with the gray values of one that can."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -8,6 +8,10 @@ from cxrlt_cli.console import warn
 
 #: The option that spreads the gray values of every picture over the whole range.
 SPREAD = "cxrlt cache --window 0,100"
+
+
+class UnreadableImageError(Exception):
+    """An image file that cannot be turned into gray values; the message is the reason."""
 
 
 class Remark(Enum):

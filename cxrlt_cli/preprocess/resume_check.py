@@ -35,8 +35,8 @@ def refuse_other_pixels(path: Path, before: dict[str, Any], now: dict[str, Any])
 
 
 def refuse_other_source(path: Path, before: dict[str, Any], now: dict[str, Any], same_ids: bool) -> None:
-    """Raises UserError where a file was begun from another list of images or other labels."""
-    changed = _changed(before, now)
+    """Raises UserError where a file was begun from another list of images. Labels may change: they are in the table alone."""
+    changed = _changed(before, now, ("kind", "images_sha256"))
     if not changed and not same_ids:
         changed = ["which of the images are there"]
     if changed:
@@ -47,13 +47,15 @@ def refuse_other_shard(path: Path, first: Path, settings: list[dict[str, Any]], 
     """Raises UserError where a shard was not made as the first was: settings and identities are the first's and its own."""
     unlike = [f"--{key} {settings[0].get(key)!r} there, {value!r} here" for key, value in settings[1].items()
               if settings[0].get(key) != value]  # fmt: skip
-    unlike += [f"{what} changed between them" for what in _changed(*identities)]
+    unlike += [f"{what} changed between them" for what in _changed(identities[0], identities[1], tuple(_NAMES))]
     if unlike:
         raise UserError(
             f"{path} was not made as {first} was: {'; '.join(unlike)}", "make it again: cxrlt cache … --shard i/n --overwrite"
         )
 
 
-def _changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    names = {"kind": "the kind of source", "images_sha256": "the list of images", "labels_sha256": "the labels or patients"}
-    return [what for key, what in names.items() if before.get(key) != now[key]]
+_NAMES = {"kind": "the kind of source", "images_sha256": "the list of images", "labels_sha256": "the labels or patients"}
+
+
+def _changed(before: dict[str, Any], now: dict[str, Any], keys: tuple[str, ...]) -> list[str]:
+    return [_NAMES[key] for key in keys if before.get(key) != now[key]]

@@ -7,8 +7,7 @@ from typing import Any, get_args
 import numpy as np
 
 from cxrlt_cli.errors import UserError, reason
-from cxrlt_cli.preprocess.contrast import equalize, to_8_bit
-from cxrlt_cli.preprocess.levels import check_mapping
+from cxrlt_cli.preprocess.gray_levels import check_mapping, equalize, to_8_bit
 from cxrlt_cli.preprocess.read_gray import Picture, full, read_picture
 from cxrlt_cli.preprocess.remarks import SPREAD, Remark
 from cxrlt_cli.preprocess.resize import Fit, Resample, in_square, middle, resize, shape_in, span_of

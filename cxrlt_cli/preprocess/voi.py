@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cxrlt_cli.preprocess.unreadable import UnreadableImageError
+from cxrlt_cli.preprocess.remarks import UnreadableImageError
 
 #: From (L,) values to the fraction of white of each, 0 … 1, (L,) float64.
 Curve = Callable[[np.ndarray], np.ndarray]

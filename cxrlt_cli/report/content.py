@@ -14,6 +14,7 @@ from cxrlt_cli.config.report import ReportConfig
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.labels.groups import rule
 from cxrlt_cli.options import saved
+from cxrlt_cli.paths import is_file
 from cxrlt_cli.report.cooccurrence import Together, cells, largest_share
 from cxrlt_cli.report.metrics import Difference, Estimate, Numbers
 from cxrlt_cli.report.panels import Panel
@@ -40,7 +41,7 @@ def head_of(subjects: list[Subject], numbers: list[Numbers], config: ReportConfi
 
 def _subject(subject: Subject, numbers: Numbers, colour: int) -> dict[str, Any]:
     scored, config = subject.scored, subject.config
-    status = read_json(subject.runs[0].status) if subject.runs and subject.runs[0].status.is_file() else {}
+    status = read_json(subject.runs[0].status) if subject.runs and is_file(subject.runs[0].status) else {}
     return {
         "name": subject.name,
         "colour": colour,

@@ -14,6 +14,7 @@ from cxrlt_cli.artifacts.resolve import find_runs
 from cxrlt_cli.artifacts.run import Run, read_history
 from cxrlt_cli.artifacts.tables import read_any_header, read_header
 from cxrlt_cli.errors import UserError, nearest
+from cxrlt_cli.paths import is_file
 from cxrlt_cli.scores.apply_calibration import calibrated_scores
 from cxrlt_cli.scores.labelled import Scored, read_scored
 from cxrlt_cli.workspace import Workspace, newest
@@ -45,7 +46,7 @@ class Subject:
     @property
     def history(self) -> list[dict[str, Any]]:
         """The epochs of its first run."""
-        return read_history(self.runs[0]) if self.runs and self.runs[0].history.is_file() else []
+        return read_history(self.runs[0]) if self.runs and is_file(self.runs[0].history) else []
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,13 @@ def find_subjects(what: tuple[str, ...], dataset: Dataset, workspace: Workspace)
 
 def _find(name: str, dataset: Dataset, workspace: Workspace) -> _Found:
     for folder in (workspace.runs / name, Path(name), workspace.root / name):
-        if (folder / "config.json").is_file():
+        if is_file(folder / "config.json"):
             return _of_run(Run(folder), workspace)
     for folder in (workspace.evaluations / name, Path(name), workspace.root / name):
-        if (folder / "metrics.json").is_file():
+        if is_file(folder / "metrics.json"):
             return _of_evaluation(folder, dataset, workspace)
     for path in (workspace.predictions / f"{name}.parquet", Path(name), workspace.root / name):
-        if path.is_file():
+        if is_file(path):
             return _Found(path.stem, path)
     there = [path.parent.name for path in workspace.runs.glob("*/config.json")]
     there += [path.parent.name for path in workspace.evaluations.glob("[!.]*/metrics.json")]
@@ -99,7 +100,7 @@ def _of_run(run: Run, workspace: Workspace) -> _Found:
     name = run.folder.resolve().name
     own = [path for path in workspace.predictions.glob("*.parquet") if _scores(path, name)]
     path = newest(own) or run.validation
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f"{run.folder} has no scores yet", "let it finish an epoch: cxrlt train --resume")
     return _Found(name, path, run)
 
@@ -129,7 +130,7 @@ def _of_evaluation(folder: Path, dataset: Dataset, workspace: Workspace) -> _Fou
 
 def _unchanged(file: dict[str, str], folder: Path, made: str, hint: str) -> Path:
     """An input of what was `made`, where it was or by its name in `folder`. Raises UserError where it is not as it was."""
-    there = [path for path in (folder / Path(file["path"]).name, Path(file["path"])) if path.is_file()]
+    there = [path for path in (folder / Path(file["path"]).name, Path(file["path"])) if is_file(path)]
     same = [path for path in there if fingerprint(path)["sha256"] == file["sha256"]]
     if same:
         return same[0]
@@ -142,7 +143,7 @@ def _subject(found: _Found, dataset: Dataset, workspace: Workspace) -> Subject:
     split = found.evaluation.get("split") if found.evaluation else None
     names = [found.run.folder.name] if found.run else read_header(found.path, FORMAT, VERSION, "cxrlt predict").get("runs", [])
     runs = [found.run] if found.run else [Run(workspace.runs / name) for name in names]
-    there = [run for run in runs if run.config.is_file()]
+    there = [run for run in runs if is_file(run.config)]
     absent = [name for name, run in zip(names, runs, strict=True) if run not in there]
     scored = read_scored(found.path, dataset, split)
     evaluation = found.evaluation or _evaluation_of(scored, dataset, workspace)

@@ -14,6 +14,7 @@ import pandas as pd
 from cxrlt_cli.artifacts.source_table import SourceTable
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed, reason
+from cxrlt_cli.paths import children, is_file, is_folder
 from cxrlt_cli.sources.ages import ages
 from cxrlt_cli.sources.listing import (
     Listing,
@@ -65,8 +66,8 @@ def _files(folder: Path) -> dict[str, str]:
     holders = [folder / "images", *sorted(folder.glob("images_*/images"))]
     files: dict[str, str] = {}
     for holder in holders:
-        if holder.is_dir():
-            files.update((path.name, str(path.relative_to(folder))) for path in holder.iterdir() if path.suffix == ".png")
+        if is_folder(holder):
+            files.update((path.name, str(path.relative_to(folder))) for path in children(holder) if path.suffix == ".png")
     if not files:
         raise UserError(f"{folder} has no PNG in images/ or images_*/images/", "name the folder in which these lie")
     return files
@@ -77,7 +78,7 @@ def _official_splits(folders: list[Path]) -> tuple[dict[str, str], list[Path]]:
     splits: dict[str, str] = {}
     lists = []
     for name, split in _LISTS.items():
-        path = next((folder / name for folder in folders if (folder / name).is_file()), None)
+        path = next((folder / name for folder in folders if is_file(folder / name)), None)
         if path is None:
             continue
         lists.append(path)

@@ -8,8 +8,9 @@ with `Path` beginning with `test/` and without Sex, Age and view. groundtruth.cs
 
 The image id is the path without the dataset's name and without .jpg, so that it is the same in full and small. The split is
 the path's own folder; `valid` is our val. The view of a frontal picture is AP/PA as published (AP, PA, 16 times LL and once
-RL), of a lateral one LATERAL. Ages above 90 are published as 90; 3 rows of train.csv have age 0, kept as it is. The folders
-of the full download's batches (`CheXpert-v1.0 batch 2 (train 1)` …) must have been brought together under `train/`.
+RL), of a lateral one LATERAL. Ages above 90 are published as 90; 3 rows of train.csv have age 0, kept as it is. The full
+download comes in batches (`CheXpert-v1.0 batch 1 (validate & csv)`, `CheXpert-v1.0 batch 2 (train 1)` …), whose folders hold
+the patients; where the folder has no `train/`, each patient is looked for in them.
 """
 
 from pathlib import Path
@@ -18,7 +19,9 @@ import numpy as np
 import pandas as pd
 
 from cxrlt_cli.artifacts.source_table import SourceTable
+from cxrlt_cli.console import say
 from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.paths import exists, is_file, is_folder
 from cxrlt_cli.sources.ages import ages
 from cxrlt_cli.sources.listing import (
     Listing,
@@ -57,9 +60,33 @@ def read_chexpert(folder: Path, labels: Path | None) -> Listing:
             an image twice.
     """
     require_folder(folder)
+    batches = _batches(folder)
+    if batches:
+        holder = next((batch for batch in (folder, *batches) if is_file(batch / "train.csv")), folder)
+        paths = label_tables(holder, labels, _NAMES)
+        source = joined([_rows(path) for path in paths], paths)
+        source.table["file"] = _files_in(batches, source.table["file"], folder)
+        return Listing(source, folder, paths)
     root = _root(folder)
     paths = label_tables(root, labels, _NAMES)
     return Listing(joined([_rows(path) for path in paths], paths), root, paths)
+
+
+def _batches(folder: Path) -> list[Path]:
+    """The folders of the full download's batches, where they were not brought together under `train/`."""
+    if is_folder(folder / "train"):
+        return []
+    return [path for path in sorted(folder.glob("CheXpert*batch*")) if is_folder(path)]
+
+
+def _files_in(batches: list[Path], files: pd.Series, folder: Path) -> pd.Series:
+    """The files (`train/patient00001/…`) as they lie in the batches; unchanged where no batch has the patient."""
+    holders = [holder for batch in batches for holder in (batch, batch / "train", batch / "valid") if is_folder(holder)]
+    place = {path.name: holder.relative_to(folder) for holder in holders for path in holder.glob("patient*")}
+    parts = files.str.split("/", n=2)  # split, patient, the rest
+    found = [f"{place.get(patient, Path(split)).as_posix()}/{patient}/{rest}" for split, patient, rest in parts]
+    say(f"{folder}: the patients are looked for in {len(batches)} batches of the download")
+    return pd.Series(found, index=files.index)
 
 
 def _root(folder: Path) -> Path:
@@ -73,7 +100,7 @@ def _root(folder: Path) -> Path:
 
 
 def _is_chexpert(folder: Path) -> bool:
-    return any((folder / name).exists() for name in ("train", "valid", "test", "train.csv", "valid.csv"))
+    return any(exists(folder / name) for name in ("train", "valid", "test", "train.csv", "valid.csv"))
 
 
 def _rows(path: Path) -> SourceTable:

@@ -11,7 +11,9 @@ import pandas as pd
 
 from cxrlt_cli.artifacts.csv_rows import csv_rows
 from cxrlt_cli.artifacts.source_table import BLANK, COLUMNS, SourceTable
+from cxrlt_cli.console import say
 from cxrlt_cli.errors import UserError, listed, reason
+from cxrlt_cli.paths import IMAGE_SUFFIXES, exists, is_file, is_folder
 
 #: What an official split may be called, and what we call it.
 _SPLITS = {
@@ -41,7 +43,7 @@ class Listing:
 
 def require_folder(folder: Path) -> None:
     """Raises UserError where a folder is not there."""
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise UserError(f"{folder} is not a folder", "--source KIND=PATH names where the source lies")
 
 
@@ -56,11 +58,11 @@ def label_tables(folder: Path, labels: Path | None, names: Iterable[str]) -> lis
     Raises:
         UserError: none is there, or one both plain and zipped.
     """
-    if labels is not None and not labels.is_dir():
+    if labels is not None and not is_folder(labels):
         return [labels]
     holder = labels or folder
     names = list(names)
-    found = [[path for path in (holder / f"{name}.csv", holder / f"{name}.csv.gz") if path.is_file()] for name in names]
+    found = [[path for path in (holder / f"{name}.csv", holder / f"{name}.csv.gz") if is_file(path)] for name in names]
     twice = next((paths for paths in found if len(paths) > 1), None)
     if twice:
         raise UserError(f"{holder} has both {twice[0].name} and {twice[1].name}", "name the one to read: --labels FILE")
@@ -83,7 +85,7 @@ def only_table(folder: Path, labels: Path | None, pattern: str, but: str = "-") 
     Raises:
         UserError: none fits, or several.
     """
-    if labels is not None and not labels.is_dir():
+    if labels is not None and not is_folder(labels):
         return labels
     holder = labels or folder
     fitting = [path for end in (".csv", ".csv.gz") for path in holder.glob(pattern + end)]
@@ -100,7 +102,7 @@ def read_text_table(path: Path) -> pd.DataFrame:
     Raises:
         UserError: not there, not readable, without rows, two columns of one name, or a damaged row (`artifacts.csv_rows`).
     """
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f"{path} is not there", "name the label table: --labels FILE, or --source table=FILE")
     try:
         table = pd.read_parquet(path) if path.suffix in (".parquet", ".pq") else _read_csv(path)
@@ -216,6 +218,26 @@ def optional(table: pd.DataFrame, name: str) -> pd.Series:
 def usual_path(table: pd.DataFrame) -> str:
     """The column of the file where none is named: `path`, or `fpath` as in CXR-LT 2024; empty where there is neither."""
     return next((name for name in ("path", "fpath") if name in table), "")
+
+
+def with_suffix(files: pd.Series, root: Path, path: Path) -> pd.Series:
+    """File names as they are on disk: some tables name images by their ids, without the suffix of the files.
+
+    Args:
+        files: paths from `root`; null where there is none.
+        root: the folder of the images.
+        path: the table, for the line that says so.
+
+    Returns:
+        The names, each with the suffix of the first one's file where none has a suffix and that file is not there without.
+    """
+    names = files.dropna()
+    if names.empty or names.str.lower().str.endswith(IMAGE_SUFFIXES).any() or exists(root / names.iloc[0]):
+        return files
+    suffix = next((end for end in IMAGE_SUFFIXES if exists(root / f"{names.iloc[0]}{end}")), "")
+    if suffix:
+        say(f"{path} names files without a suffix: {suffix} is added, as in {names.iloc[0]}{suffix}")
+    return files + suffix
 
 
 def splits_of(column: pd.Series, path: Path) -> pd.Series:

@@ -25,6 +25,7 @@ import pandas as pd
 from cxrlt_cli.artifacts.source_table import SourceTable
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError
+from cxrlt_cli.paths import is_file
 from cxrlt_cli.sources.listing import (
     Listing,
     joined,
@@ -64,7 +65,7 @@ def read_mimic_cxr_lt(folder: Path, labels: Path | None) -> Listing:
 
 
 def _has_whole(holder: Path) -> bool:
-    return any((holder / name).is_file() for name in ("labels.csv", "labels.csv.gz"))
+    return any(is_file(holder / name) for name in ("labels.csv", "labels.csv.gz"))
 
 
 def _rows(path: Path) -> SourceTable:

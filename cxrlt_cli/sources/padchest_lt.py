@@ -24,6 +24,7 @@ import pandas as pd
 
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.paths import children, is_file, is_folder
 from cxrlt_cli.sources.ages import ages
 from cxrlt_cli.sources.listing import (
     Listing,
@@ -86,7 +87,7 @@ def read_padchest_lt(folder: Path, labels: Path | None) -> Listing:
 def _with_exact(table: pd.DataFrame, path: Path, folders: list[Path]) -> tuple[pd.DataFrame, list[Path]]:
     """What is known of each image: from PadChest's own table where it is there, else from the table itself."""
     places = [folder / f"{_EXACT}{end}" for folder in folders for end in ("", ".gz")]
-    exact = next((place for place in places if place.is_file()), None)
+    exact = next((place for place in places if is_file(place)), None)
     if exact is None:
         return table, [path]
     own = read_text_table(exact)
@@ -138,9 +139,9 @@ def years_of(dates: pd.Series) -> pd.Series:
 
 def picture_files(folder: Path, names: pd.Series) -> tuple[pd.Series, int]:
     """Where each image is expected, and how many pictures no row names. Numbered folders are listed: no table says which."""
-    numbered = [path for path in sorted(folder.iterdir()) if path.name.isdecimal() and path.is_dir()]
+    numbered = [path for path in children(folder) if path.name.isdecimal() and is_folder(path)]
     if not numbered:
         return names, 0
-    there = {path.name: f"{holder.name}/{path.name}" for holder in numbered for path in holder.iterdir()}
+    there = {path.name: f"{holder.name}/{path.name}" for holder in numbered for path in children(holder)}
     pictures = {name for name in there if name.endswith(".png")}
     return names.map(there), len(pictures - set(names))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from cxrlt_cli.config.cache import CacheConfig
 from cxrlt_cli.labels.spaces import built_in_spaces, read_space
+from cxrlt_cli.paths import is_file
 from cxrlt_cli.sources.chestxray14 import read_chestxray14
 from cxrlt_cli.sources.chexpert import read_chexpert
 from cxrlt_cli.sources.listing import Listing
@@ -50,6 +51,6 @@ def _columns(config: CacheConfig) -> TableColumns:
 
 def _label_columns(text: str) -> tuple[str, ...]:
     """Column names as given one by one, or all classes of a label space."""
-    if text in built_in_spaces() or Path(text).is_file():
+    if text in built_in_spaces() or is_file(Path(text)):
         return tuple(read_space(text))
     return tuple(name.strip() for name in text.split(",") if name.strip())

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.paths import is_folder
 from cxrlt_cli.sources.ages import ages
 from cxrlt_cli.sources.listing import (
     Listing,
@@ -20,6 +21,7 @@ from cxrlt_cli.sources.listing import (
     source_table,
     splits_of,
     usual_path,
+    with_suffix,
 )
 from cxrlt_cli.sources.monochrome1 import inverted_of
 from cxrlt_cli.sources.text_labels import labels_of_texts
@@ -80,12 +82,12 @@ def read_table_source(file: Path, images: Path | None, columns: TableColumns) ->
         refuse_blank(table[name], file)
     refuse_duplicates(table[columns.image], file)
     root = images or file.parent
-    if not root.is_dir():
+    if not is_folder(root):
         raise UserError(f"{root} is not a folder", "--images names the folder of the image files")
     found: dict[str, Any] = {
         "image_id": table[columns.image].astype(str),
         "patient_id": table[columns.patient].astype(str),
-        "file": table[columns.path or columns.image].astype(str),
+        "file": with_suffix(table[columns.path or columns.image].astype(str), root, file),
         **{name: table[column] for name, column in _said(columns).items()},
     }
     if columns.age:

@@ -20,6 +20,7 @@ import pandas as pd
 
 from cxrlt_cli.artifacts.source_table import BLANK, SourceTable
 from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.paths import is_file, is_folder
 from cxrlt_cli.sources.listing import (
     Listing,
     joined,
@@ -64,9 +65,9 @@ def read_vindr_cxr(folder: Path, labels: Path | None) -> Listing:
 
 def _tables(folder: Path, labels: Path | None) -> list[Path]:
     beside = folder / "annotations"
-    holder = labels or (beside if beside.is_dir() else folder)
+    holder = labels or (beside if is_folder(beside) else folder)
     for names in _FORMS:
-        if any((holder / f"{name}.csv{end}").is_file() for name in names for end in ("", ".gz")):
+        if any(is_file(holder / f"{name}.csv{end}") for name in names for end in ("", ".gz")):
             return label_tables(holder, None, names)
     return label_tables(holder, labels, [name for names in _FORMS for name in names])
 

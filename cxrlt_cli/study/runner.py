@@ -13,6 +13,7 @@ from cxrlt_cli.artifacts.json_files import read_json, write_json
 from cxrlt_cli.console import dated, say
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.machine import cores
+from cxrlt_cli.paths import is_file
 from cxrlt_cli.signals import StopRequest, stop_requests
 from cxrlt_cli.study.plan import Task
 from cxrlt_cli.subcommand import run_subcommand
@@ -75,7 +76,7 @@ def _ensure(task: Task, folder: Path, threads: int, stop: StopRequest) -> None:
 def is_done(task: Task) -> bool:
     """Whether the artifact of a task stands, and is whole."""
     if task.arguments[0] != "train":
-        return task.made.is_file()
+        return is_file(task.made)
     with suppress(UserError):
         return read_json(task.made / "status.json").get("state") == "done"
     return False
@@ -84,14 +85,14 @@ def is_done(task: Task) -> bool:
 def _do(task: Task, folder: Path, threads: int, stop: StopRequest) -> None:
     log = folder / "logs" / f"{task.name}.txt"
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a") as file:
+    with log.open("a", encoding="utf-8") as file:
         file.write(dated(f"$ cxrlt {' '.join(task.arguments)}") + "\n")
         file.flush()
         ended = run_subcommand(list(task.arguments), Path.cwd(), threads, file, stop)
     if stop:
         return
     if ended.code or not is_done(task):
-        lines = [line for line in log.read_text().splitlines() if line.strip()]
+        lines = [line for line in log.read_text(encoding="utf-8").splitlines() if line.strip()]
         raise Failed(task, "; ".join(lines[-_LAST_LINES:]))
     minutes = ended.seconds / 60
     say(dated(f"{task.arguments[0]} {task.name}: {minutes:.1f} min"))
@@ -101,7 +102,7 @@ def _do(task: Task, folder: Path, threads: int, stop: StopRequest) -> None:
 def taken(task: Task, folder: Path) -> dict[str, Any]:
     """`minutes` and `peak_bytes` of a finished task; empty where that is not known."""
     try:
-        content: dict[str, Any] = json.loads((folder / "tasks" / f"{task.name}.json").read_text())
+        content: dict[str, Any] = json.loads((folder / "tasks" / f"{task.name}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return content

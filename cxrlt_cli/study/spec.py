@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cxrlt_cli.errors import UserError, listed, nearest
+from cxrlt_cli.paths import is_file
 
 
 @dataclass(frozen=True)
@@ -77,16 +78,16 @@ def read_study(name: str, sources: list[str]) -> Study:
     Raises:
         UserError: no such study or file, or not of the form.
     """
-    built_in = tomllib.loads(resources.files("cxrlt_cli.study").joinpath("studies.toml").read_text())
+    built_in = tomllib.loads(resources.files("cxrlt_cli.study").joinpath("studies.toml").read_text(encoding="utf-8"))
     if name in built_in:
         return _study(name, built_in[name], sources, name)
     path = Path(name)
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(
             f"{name!r} is neither a study nor a file{nearest(name, built_in)}", f"built in are: {', '.join(built_in)}"
         )
     try:
-        content = tomllib.loads(path.read_text())
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read as TOML: {error}", _HINT) from error
     return _study(path.stem, content, sources, str(path))

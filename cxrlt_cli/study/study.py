@@ -84,7 +84,7 @@ def _given(config: StudyConfig, workspace: Workspace, dataset: Dataset) -> Given
     both = [fingerprint(path)["sha256"] for path in (dataset.path, embeddings)]
     classes = studies.root / "embeddings" / f"classes-{both[0][:8]}.txt"
     with replacing(classes) as aside:
-        aside.write_text("\n".join(dataset.classes) + "\n")
+        aside.write_text("\n".join(dataset.classes) + "\n", encoding="utf-8")
     merge = dataset.header["provenance"]["config"]
     return Given(
         dataset.path.resolve(), embeddings, content.encoder["name"], classes, "".join(both), merge, Workspace(root), studies

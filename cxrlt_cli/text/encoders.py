@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.paths import is_file, is_folder
 
 #: Short name -> repository of the Hugging Face hub. The paper used PubMedBERT tuned on a knowledge graph (published by the
 #: same group as Med-KEBERT) and Clinical-T5 (the original needs PhysioNet credentials: give its local folder instead).
@@ -33,7 +34,7 @@ def find_encoder(name: str) -> EncoderFiles:
     Raises:
         UserError: the files are missing or incomplete; the hint names the command that fetches them.
     """
-    if Path(name).is_dir():
+    if is_folder(Path(name)):
         return EncoderFiles(_complete(Path(name), "name a folder that transformers' save_pretrained wrote"), str(Path(name)))
     if name.startswith((".", "/", "~")) or name.count("/") > 1:  # not a valid repository name
         raise UserError(f"{name} is not a folder", "name one that transformers' save_pretrained wrote, or a name on the hub")
@@ -77,10 +78,10 @@ def _packaged_minilm() -> Path | None:
 
 
 def _complete(folder: Path, hint: str) -> Path:
-    absent = [] if (folder / "config.json").is_file() else ["config.json"]
-    if not any((folder / name).is_file() for name in WEIGHTS):
+    absent = [] if is_file(folder / "config.json") else ["config.json"]
+    if not any(is_file(folder / name) for name in WEIGHTS):
         absent.append("model.safetensors or pytorch_model.bin")
-    if not any(folder.glob("*token*")) and not (folder / "vocab.txt").is_file() and not (folder / "spiece.model").is_file():
+    if not any(folder.glob("*token*")) and not is_file(folder / "vocab.txt") and not is_file(folder / "spiece.model"):
         absent.append("the tokenizer's files")
     if absent:
         raise UserError(f"{folder} lacks {listed(absent)}", hint)

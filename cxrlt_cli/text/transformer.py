@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed, reason
+from cxrlt_cli.paths import is_file
 
 _AGAIN = "fetch the files again, or name another encoder"
 _ENDINGS = ("safetensors", "bin", "json", "txt", "model")
@@ -62,7 +63,7 @@ def masked_mean(hidden: Tensor, mask: Tensor) -> Tensor:
 def files_hash(folder: Path) -> str:
     """SHA-256 over names and contents of a model's files."""
     digest = hashlib.sha256()
-    for path in sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lstrip(".") in _ENDINGS):
+    for path in sorted(path for path in folder.iterdir() if is_file(path) and path.suffix.lstrip(".") in _ENDINGS):
         with path.open("rb") as file:
             digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
@@ -93,7 +94,7 @@ def _require_tokenizer_packages(folder: Path) -> None:
     """SentencePiece tokenizers need packages that other tokenizers do not."""
     from transformers.utils.import_utils import is_protobuf_available, is_sentencepiece_available
 
-    if (folder / "tokenizer.json").is_file() or not any(folder.glob("*.model")):
+    if is_file(folder / "tokenizer.json") or not any(folder.glob("*.model")):
         return
     there = {"sentencepiece": is_sentencepiece_available(), "protobuf": is_protobuf_available()}
     absent = [name for name, is_there in there.items() if not is_there]

@@ -27,6 +27,7 @@ from cxrlt_cli.errors import UserError, reported_os_errors
 from cxrlt_cli.model.network import Network, network_from
 from cxrlt_cli.model.study_fusion import StudyFusion
 from cxrlt_cli.options import saved
+from cxrlt_cli.paths import is_folder
 from cxrlt_cli.train.fuse_loop import FeaturedSplit, Trained, train_fusion
 from cxrlt_cli.workspace import Workspace
 
@@ -67,7 +68,7 @@ def _find(config: FuseConfig, workspace: Workspace) -> Run:
         if newest is None:
             raise UserError(f"{workspace.runs} has no finished run", "train one: cxrlt train; or name a run's folder")
         return newest
-    folder = next((path for path in (workspace.runs / config.run, Path(config.run)) if path.is_dir()), None)
+    folder = next((path for path in (workspace.runs / config.run, Path(config.run)) if is_folder(path)), None)
     if folder is None:
         raise UserError(f"{config.run!r} is no run", f"name one of {workspace.runs}, or a folder")
     return Run(folder)

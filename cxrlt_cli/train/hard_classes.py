@@ -6,6 +6,7 @@ from cxrlt_cli.artifacts.evaluation import read_evaluation
 from cxrlt_cli.artifacts.json_files import read_json
 from cxrlt_cli.artifacts.run import Run, newest_finished_run, read_history
 from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.paths import is_file
 
 
 def development_ap(given: Path | None, runs: Path, classes: list[str]) -> tuple[dict[str, float], Path]:
@@ -27,7 +28,7 @@ def development_ap(given: Path | None, runs: Path, classes: list[str]) -> tuple[
                 "train one first (cxrlt train), or name a run or an evaluation: --hard-from runs/NAME",
             )
         given = run.folder
-    found = _of_run(Run(given)) if (given / "status.json").is_file() else _of_evaluation(given)
+    found = _of_run(Run(given)) if is_file(given / "status.json") else _of_evaluation(given)
     absent = [name for name in classes if name not in found]
     if absent:
         raise UserError(f"{given} says nothing of {listed(absent)}", "name a run or an evaluation of this dataset: --hard-from")

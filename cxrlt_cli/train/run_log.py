@@ -76,7 +76,7 @@ class RunLogger:
         """A line for the reader, kept in `log.txt`."""
         say(text)
         if self.writes:
-            with reported_os_errors(f"cannot write {self.run.log}"), self.run.log.open("a") as file:
+            with reported_os_errors(f"cannot write {self.run.log}"), self.run.log.open("a", encoding="utf-8") as file:
                 file.write(dated(escaped(text)) + "\n")
 
     def step(self, state: State, loss: float, rate: float) -> None:

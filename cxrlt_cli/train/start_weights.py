@@ -13,6 +13,7 @@ from cxrlt_cli.model.encoder import VisualEncoder, encoder_names
 from cxrlt_cli.model.imagenet import imagenet_file
 from cxrlt_cli.model.load_weights import load_encoder, load_weights
 from cxrlt_cli.model.network import Network
+from cxrlt_cli.paths import is_folder
 
 
 def settled_weights(config: TrainConfig) -> str:
@@ -80,7 +81,7 @@ def _load_encoder(weights: str, encoder: VisualEncoder) -> dict[str, Tensor]:
     """Loads the encoder; returns all tensors where they are a run's, else none."""
     if weights == "imagenet":
         load_encoder(encoder, imagenet_file(encoder.name))
-    elif Path(weights).is_dir():
+    elif is_folder(Path(weights)):
         path = Run(Path(weights)).best
         state: dict[str, Tensor] = read_checkpoint(path, ["model"])["model"]
         load_weights(encoder, {key: value for key, value in state.items() if key.startswith("encoder.")}, path)

@@ -29,6 +29,7 @@ from cxrlt_cli.machine import keep_memory
 from cxrlt_cli.model.gradient_checkpointing import checkpoint_blocks
 from cxrlt_cli.model.network import NetworkSpec
 from cxrlt_cli.options import refuse_changed, saved
+from cxrlt_cli.paths import is_file
 from cxrlt_cli.signals import stop_requests, stops_at_once
 from cxrlt_cli.train.batch_pipeline import make_recipe
 from cxrlt_cli.train.build import make_network, make_optimizer, workload_of
@@ -127,7 +128,7 @@ def _train_as(ranks: Ranks, config: TrainConfig, workspace: Workspace) -> None:
         with ranks.fail_together():
             if ranks.is_rank_zero:
                 _hold(held, run, start)
-        if ranks.broadcast(start.kept or (start.begun and run.last.is_file())):
+        if ranks.broadcast(start.kept or (start.begun and is_file(run.last))):
             with ranks.fail_together():
                 load_state(state, run.last)
             training.run_log.log(f"going on after {state.step} steps, in epoch {state.epoch + 1}")
@@ -137,7 +138,7 @@ def _train_as(ranks: Ranks, config: TrainConfig, workspace: Workspace) -> None:
 
 
 def _start(config: TrainConfig, workspace: Workspace, run: Run, sources: _Sources, place: tuple[torch.device, int]) -> _Start:
-    if not (config.resume and run.config.is_file()):
+    if not (config.resume and is_file(run.config)):
         device, ranks = place
         described = _describe(config, workspace, sources)
         refuse_what_cannot_start(config, described["encoder_weights"], sources.train, ranks)
@@ -147,8 +148,8 @@ def _start(config: TrainConfig, workspace: Workspace, run: Run, sources: _Source
         return _Start({**described, "form": form.saved()}, begun=False, kept=False, done=False)
     described = read_json(run.config)
     _refuse_changed(config, described, run, sources)
-    done = run.status.is_file() and read_json(run.status).get("state") == "done"
-    return _Start(described, True, run.last.is_file(), done)
+    done = is_file(run.status) and read_json(run.status).get("state") == "done"
+    return _Start(described, True, is_file(run.last), done)
 
 
 def _make_state(config: TrainConfig, sources: _Sources, device: torch.device, start: _Start) -> tuple[State, NetworkSpec]:
@@ -202,7 +203,7 @@ def _hold(held: ExitStack, run: Run, start: _Start) -> None:
     held.enter_context(exclusive(run.folder / ".lock"))
     if not start.begun:
         held.enter_context(replaced(run.folder, run.files, run.last))
-    if not (start.begun and run.last.is_file()):
+    if not (start.begun and is_file(run.last)):
         write_json(run.config, start.described)
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from cxrlt_cli.artifacts.dataset import read_dataset
 from cxrlt_cli.demo.sources import HOSPITAL_B_NAMES, write_sources
 from cxrlt_cli.preprocess.read_gray import read_gray
-from cxrlt_cli.preprocess.unreadable import UnreadableImageError
+from cxrlt_cli.preprocess.remarks import UnreadableImageError
 
 
 @pytest.fixture(scope="module")

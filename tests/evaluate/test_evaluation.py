@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import Run
+from scipy import stats
 from scored_files import CLASSES, make_dataset, make_predictions, rows_of_split
 from sklearn.metrics import average_precision_score, f1_score, recall_score, roc_auc_score, roc_curve
 
@@ -18,6 +19,7 @@ from cxrlt_cli.artifacts.dataset import Dataset, write_dataset
 from cxrlt_cli.artifacts.predictions import Predictions, write_predictions
 from cxrlt_cli.evaluate.subgroups import subgroup_of
 from cxrlt_cli.metrics.calibration import expected_calibration_error
+from cxrlt_cli.metrics.corrected_ap import corrected_ap
 from cxrlt_cli.metrics.resampling import multiplicities
 
 
@@ -45,7 +47,9 @@ def row_of(metrics: dict[str, Any], name: str) -> dict[str, Any]:
     return next(row for row in metrics["per_class"] if row["class"] == name)
 
 
-def test_intervals_are_percentiles_over_resampled_rows(cxrlt: Run, files: tuple[Dataset, Predictions]) -> None:
+def test_intervals_are_students_t_on_the_logit_scale_from_resampled_rows(
+    cxrlt: Run, files: tuple[Dataset, Predictions]
+) -> None:
     metrics = evaluated(cxrlt, "--bootstrap", 60, "--seed", 4)
     dataset, predictions = files
     split = rows_of_split(dataset, "test")
@@ -59,14 +63,32 @@ def test_intervals_are_percentiles_over_resampled_rows(cxrlt: Run, files: tuple[
             if truth.any():
                 ap[r, c] = average_precision_score(truth, predictions.logits[rows][label_mask[:, c], c])
         micro.append(average_precision_score(targets[label_mask], predictions.logits[rows][label_mask]))
+    inside, truth = dataset.label_mask[split], dataset.targets[split]
+    corrected = corrected_ap(predictions.logits, truth, inside, patients)
     for c, name in enumerate(CLASSES[:4]):
         row = row_of(metrics, name)
-        assert (row["ap_low"], row["ap_high"]) == pytest.approx(np.nanquantile(ap[:, c], [0.025, 0.975]), abs=1e-12)
-    means = np.nanmean(ap, axis=1)
-    assert (metrics["mAP_low"], metrics["mAP_high"]) == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=1e-12)
-    found = metrics["micro_ap_low"], metrics["micro_ap_high"]
-    assert found == pytest.approx(np.quantile(micro, [0.025, 0.975]), abs=1e-12)
-    assert metrics["bootstrap"] == {"resamples": 60, "of": "patients", "seed": 4, "interval": "95 % percentile"}
+        h = np.bincount(patients[(truth[:, c] == 1) & inside[:, c]])
+        assert row["positive_patients"] == (h > 0).sum()
+        assert row["ap_corrected"] == pytest.approx(corrected[c])
+        wanted = by_hand(corrected[c], np.nanstd(ap[:, c], ddof=1), h.sum() ** 2 / (h**2).sum())
+        found = (None, None) if row["positive_patients"] < 5 else tuple(wanted)
+        assert (row["ap_low"], row["ap_high"]) == pytest.approx(found, abs=1e-9)
+        assert (name in metrics["no_interval"]) == (row["positive_patients"] < 5)
+    assert metrics["mAP_corrected"] == pytest.approx(np.nanmean(corrected))
+    h = np.bincount(patients, weights=((truth == 1) & inside).sum(axis=1))
+    wanted = by_hand(metrics["micro_ap_corrected"], np.std(micro, ddof=1), h.sum() ** 2 / (h**2).sum())
+    assert (metrics["micro_ap_low"], metrics["micro_ap_high"]) == pytest.approx(wanted, abs=1e-3)  # a little wider above
+    assert {key: metrics["bootstrap"][key] for key in ("resamples", "of", "seed")} == {
+        "resamples": 60,
+        "of": "patients",
+        "seed": 4,
+    }
+
+
+def by_hand(middle: float, std: float, degrees: float) -> np.ndarray:
+    """Student's t interval on the logit scale."""
+    half = stats.t.ppf(0.975, degrees) * std / (middle * (1 - middle))
+    return 1 / (1 + np.exp(-(np.log(middle / (1 - middle)) + np.array([-half, half]))))
 
 
 def test_every_figure_has_an_interval_around_it_or_none_without_resamples(
@@ -78,7 +100,8 @@ def test_every_figure_has_an_interval_around_it_or_none_without_resamples(
             for name in [key.removesuffix("_low") for key in content if key.endswith("_low")]:
                 low, value, high = (content[name + end] for end in ("_low", "", "_high"))
                 proportion = "class" in content and name in ("f1", "sensitivity", "specificity")
-                if value is None or (resamples == 0 and not proportion):
+                few = content.get("positive_patients", 5) < 5 and name in ("ap", "auroc", "ap_over_prevalence")
+                if value is None or (resamples == 0 and not proportion) or few:
                     assert (low, high) == (None, None)
                 elif proportion:
                     assert 0 <= low <= value <= high <= 1

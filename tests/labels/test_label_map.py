@@ -11,7 +11,7 @@ from cxrlt_cli.artifacts.dataset import read_dataset
 from cxrlt_cli.artifacts.source_table import BLANK
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.labels.harmonize import _union
-from cxrlt_cli.labels.label_map import LabelMap, classes_of, map_labels, read_label_map
+from cxrlt_cli.labels.label_map import LabelMap, classes_of, map_labels, map_sources, read_label_map
 from cxrlt_cli.labels.spaces import built_in_spaces, read_space
 
 NIH, CXR_LT = read_space("chestxray14"), read_space("cxr-lt-2023")
@@ -124,6 +124,14 @@ def test_all_unknown_labels_are_named_in_one_run(cxrlt: Run, odd: pd.DataFrame, 
     assert ["Heart", "big", "a"] in lines or ["Heart", "big", "a", "Cardiomegaly"] in lines
     assert ["Zzz", "a"] in lines
     assert not (tmp_path / "dataset.parquet").exists()
+
+
+def test_many_unknown_labels_do_not_fill_the_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UserError, match="1200 labels are in no label space"):
+        map_sources({"a": [f"Code {number}" for number in range(1200)]}, NIH, LabelMap({}), leave_out_unknown=False)
+    shown = capsys.readouterr().err.splitlines()
+    assert len(shown) < 50
+    assert any("1160 more, all in: cxrlt merge --map FILE.csv" in line for line in shown)
 
 
 def test_a_map_is_written_filled_in_and_taken_back(cxrlt: Run, odd: pd.DataFrame, tmp_path: Path) -> None:

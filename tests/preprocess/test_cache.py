@@ -13,14 +13,14 @@ import pandas as pd
 import pydicom
 import pytest
 from conftest import CACHE, CLASSES, Run
+from cxrlt_cli.preprocess.unreadable import UnreadableImageError
 from dicom_files import write_dicom
 
 from cxrlt_cli.artifacts.failures import read_failures
 from cxrlt_cli.artifacts.image_pixels import ImageReader
 from cxrlt_cli.artifacts.source_table import read_source_table
 from cxrlt_cli.labels.spaces import read_space
-from cxrlt_cli.preprocess.settings import PixelSettings, read_square
-from cxrlt_cli.preprocess.unreadable import UnreadableImageError
+from cxrlt_cli.preprocess.settings import PixelSettings, Square, make_square, read_square
 
 
 def _cache(folder: Path) -> list[object]:
@@ -91,6 +91,54 @@ def test_missing_images_are_an_error_with_counts_unless_meant(cxrlt: Run, pictur
         assert file["images"].shape == (90, 32, 32)
 
 
+@pytest.mark.parametrize(
+    ("rename", "says"),
+    [
+        (lambda path: path.replace(".png", ".jpg"), "has '0000.png' instead of '0000.jpg'"),
+        (lambda path: path.replace("/", "\\"), "it is written with \\ where this machine has /"),
+        (lambda path: path.upper(), "has 'pictures' instead of 'PICTURES'"),
+        (lambda path: "x" * 300 + path, "File name too long"),
+        (lambda path: f"images/{path}", "instead of 'images'"),
+    ],
+)
+def test_where_no_image_is_there_the_first_path_is_named(
+    rename: Callable[[str], str], says: str, cxrlt: Run, pictures: Path
+) -> None:
+    table = pd.read_csv(pictures / "labels.csv")
+    table["path"] = table["path"].map(rename)
+    table.to_csv(pictures / "labels.csv", index=False)
+    (pictures / "Images").mkdir()
+    ended = cxrlt(*_cache(pictures))
+    assert ended.code == 2
+    assert "none of the 96 images that" in ended.err
+    assert f"the first would be {pictures / rename('pictures/0000.png')}: " in ended.err
+    assert says in ended.err
+    assert "see --images" in ended.err
+
+
+def test_one_path_that_cannot_be_is_missing(cxrlt: Run, pictures: Path) -> None:
+    table = pd.read_csv(pictures / "labels.csv")
+    table.loc[3, "path"] = "x" * 300
+    table.to_csv(pictures / "labels.csv", index=False)
+    ended = cxrlt(*_cache(pictures))
+    assert ended.code == 2
+    assert "1 of them are not under" in ended.err
+    assert "(1: File name too long)" in ended.err
+    ended = cxrlt(*_cache(pictures), "--allow-missing")
+    assert ended.code == 0, ended.err
+    assert "1 of 96 images are left out (1: File name too long)" in ended.err
+
+
+def test_label_columns_longer_than_a_file_name_may_be(cxrlt: Run, pictures: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(pictures / "labels.csv")
+    names = [f"Finding number {number}" for number in range(40)]
+    table[names] = 0
+    table.to_csv(pictures / "labels.csv", index=False)
+    ended = cxrlt(*_cache(pictures), "--label-columns", ",".join(names))
+    assert ended.code == 0, ended.err
+    assert read_source_table(tmp_path / "images/pictures.parquet").classes == names
+
+
 def test_an_existing_cache_is_refused_resumed_or_overwritten(cxrlt: Run, pictures: Path, tmp_path: Path) -> None:
     cxrlt(*_cache(pictures))
     before = (tmp_path / "images/pictures.h5").read_bytes()
@@ -150,12 +198,98 @@ def test_when_nothing_can_be_read_nothing_is_left(cxrlt: Run, pictures: Path, tm
     assert not list((tmp_path / "images").iterdir())
 
 
-def test_resume_refuses_another_label_table(cxrlt: Run, pictures: Path, tmp_path: Path) -> None:
+def _decoded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files that are decoded from now on."""
+    decoded: list[Path] = []
+
+    def count(path: Path, *given: object) -> Square:
+        decoded.append(path)
+        return make_square(path, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("cxrlt_cli.preprocess.decode_workers.make_square", count)
+    return decoded
+
+
+def test_corrected_labels_are_taken_in_without_decoding(
+    cxrlt: Run, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded = _decoded(monkeypatch)
     assert cxrlt(*_cache(pictures)).code == 0
+    assert len(decoded) == 96
+    pixels = (tmp_path / "images/pictures.h5").read_bytes()
+    merge = ["merge", "--label-space", "chestxray14", "--overwrite"]
+    assert "changed since" not in cxrlt(*merge).err
+    table = pd.read_csv(pictures / "labels.csv")
+    table["Hernia"] = 1 - table["Hernia"]
+    table["patient_id"] = "q" + table["patient_id"]
+    table["sex"] = "F"
+    table.to_csv(pictures / "labels.csv", index=False)
+    ended = cxrlt(*merge)
+    assert ended.code == 0, ended.err
+    assert f"warning: {pictures / 'labels.csv'} changed since pictures was cached" in ended.err
+    assert "cxrlt cache … --resume" in ended.err
+    decoded.clear()
+    ended = cxrlt(*_cache(pictures), "--resume")
+    assert ended.code == 0, ended.err
+    assert not decoded
+    assert (tmp_path / "images/pictures.h5").read_bytes() == pixels
+    source = read_source_table(tmp_path / "images/pictures.parquet")
+    assert (source.labels == table[CLASSES].to_numpy()).all()
+    assert source.table["patient_id"].tolist() == table["patient_id"].tolist()
+    assert set(source.table["sex"]) == {"F"}
+    ended = cxrlt(*merge)
+    assert ended.code == 0, ended.err
+    assert "changed since" not in ended.err
     ended = cxrlt(*_cache(pictures), "--label-columns", "Hernia", "--resume")
+    assert ended.code == 0, ended.err
+    assert read_source_table(tmp_path / "images/pictures.parquet").classes == ["Hernia"]
+    assert not decoded
+
+
+def test_an_unfinished_cache_goes_on_with_corrected_labels(cxrlt: Run, pictures: Path, tmp_path: Path) -> None:
+    (pictures / "pictures/0003.png").write_bytes(b"no picture")
+    assert cxrlt(*_cache(pictures)).code == 0
+    (tmp_path / "images/pictures.h5").rename(tmp_path / "images/pictures.h5.part")
+    (tmp_path / "images/pictures.parquet").unlink()
+    ended = cxrlt(*_cache(pictures), "--label-columns", "Hernia,Effusion", "--resume")
+    assert ended.code == 0, ended.err
+    assert read_source_table(tmp_path / "images/pictures.parquet").classes == ["Hernia", "Effusion"]
+
+
+def test_another_list_of_images_is_refused(cxrlt: Run, pictures: Path, tmp_path: Path) -> None:
+    assert cxrlt(*_cache(pictures)).code == 0
+    table = pd.read_csv(pictures / "labels.csv")
+    table.loc[3, "path"] = table.loc[4, "path"]
+    table.to_csv(pictures / "labels.csv", index=False)
+    ended = cxrlt(*_cache(pictures), "--resume")
     assert ended.code == 2
-    assert "the labels or patients changed" in ended.err
-    assert read_source_table(tmp_path / "images/pictures.parquet").classes == CLASSES
+    assert "the list of images changed since" in ended.err
+
+
+def test_corrected_labels_of_shards_are_joined_again(
+    cxrlt: Run, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for part in ("0/2", "1/2"):
+        assert cxrlt(*_cache(pictures), "--shard", part).code == 0
+    assert cxrlt("join", "pictures").code == 0
+    table = pd.read_csv(pictures / "labels.csv")
+    table["Hernia"] = 1 - table["Hernia"]
+    table.to_csv(pictures / "labels.csv", index=False)
+    decoded = _decoded(monkeypatch)
+    assert cxrlt(*_cache(pictures), "--shard", "0/2", "--resume").code == 0
+    ended = cxrlt("join", "pictures", "--overwrite")
+    assert ended.code == 2
+    assert "the labels or patients changed between them" in ended.err
+    assert cxrlt(*_cache(pictures), "--shard", "1/2", "--resume").code == 0
+    ended = cxrlt("merge", "--label-space", "chestxray14")
+    assert ended.code == 0, ended.err
+    assert "cxrlt join pictures --overwrite takes it in" in ended.err
+    assert cxrlt("join", "pictures", "--overwrite").code == 0
+    assert (read_source_table(tmp_path / "images/pictures.parquet").labels == table[CLASSES].to_numpy()).all()
+    ended = cxrlt("merge", "--label-space", "chestxray14", "--overwrite")
+    assert ended.code == 0, ended.err
+    assert "changed since" not in ended.err
+    assert not decoded
 
 
 def test_pictures_that_a_column_calls_inverted_are_turned_round(cxrlt: Run, pictures: Path, tmp_path: Path) -> None:

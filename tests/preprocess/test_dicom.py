@@ -11,10 +11,10 @@ from dicom_files import lut, write_dicom
 from pydicom.uid import ExplicitVRLittleEndian
 
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.preprocess.contrast import to_8_bit
+from cxrlt_cli.preprocess.gray_levels import to_8_bit
 from cxrlt_cli.preprocess.read_gray import read_gray
+from cxrlt_cli.preprocess.remarks import UnreadableImageError
 from cxrlt_cli.preprocess.settings import PixelSettings, read_square
-from cxrlt_cli.preprocess.unreadable import UnreadableImageError
 
 U8 = np.array([[0, 64], [128, 255]], np.uint8)
 U12 = np.array([[1000, 1500], [2000, 3000]], np.uint16)

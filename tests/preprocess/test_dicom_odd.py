@@ -11,12 +11,11 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut, apply_windowing
 from pydicom.sequence import Sequence
 
-from cxrlt_cli.preprocess.contrast import to_8_bit
 from cxrlt_cli.preprocess.dicom import read_dicom
+from cxrlt_cli.preprocess.gray_levels import to_8_bit
 from cxrlt_cli.preprocess.read_gray import read_gray
-from cxrlt_cli.preprocess.remarks import Remark
+from cxrlt_cli.preprocess.remarks import Remark, UnreadableImageError
 from cxrlt_cli.preprocess.settings import PixelSettings, make_square
-from cxrlt_cli.preprocess.unreadable import UnreadableImageError
 
 RAMP = np.linspace(0, 4095, 64).round().astype(np.uint16)
 RAMP = np.tile(RAMP, (64, 1))

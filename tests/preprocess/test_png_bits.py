@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cxrlt_cli.preprocess.contrast import to_8_bit
+from cxrlt_cli.preprocess.gray_levels import to_8_bit
 from cxrlt_cli.preprocess.png import significant_bits
 from cxrlt_cli.preprocess.read_gray import read_picture
-from cxrlt_cli.preprocess.remarks import Remark
+from cxrlt_cli.preprocess.remarks import Remark, UnreadableImageError
 from cxrlt_cli.preprocess.settings import PixelSettings, make_square
-from cxrlt_cli.preprocess.unreadable import UnreadableImageError
 
 GRAY, RGB, PALETTE, GRAY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6
 SHOWN = np.tile(np.arange(256), (4, 1))

@@ -1,6 +1,8 @@
 """The gray values of a file: a table of cases is the specification."""
 
+import io
 import os
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -9,9 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from cxrlt_cli.preprocess.contrast import to_8_bit
+from cxrlt_cli.preprocess.gray_levels import to_8_bit
+from cxrlt_cli.preprocess.jpeg import undecodable_kind
 from cxrlt_cli.preprocess.read_gray import read_gray
-from cxrlt_cli.preprocess.unreadable import UnreadableImageError
+from cxrlt_cli.preprocess.remarks import UnreadableImageError
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
@@ -161,6 +164,43 @@ def test_other_formats_are_refused_whatever_their_name(tmp_path: Path) -> None:
     (tmp_path / "image.bmp").rename(tmp_path / "image.png")
     with pytest.raises(UnreadableImageError, match="neither PNG, JPEG nor DICOM"):
         read_gray(tmp_path / "image.png")
+
+
+def _jpeg(marker: int, bits: int) -> bytes:
+    """A JPEG with the marker and the precision of another kind."""
+    stream = io.BytesIO()
+    Image.fromarray(RAMP).save(stream, "JPEG")
+    content = bytearray(stream.getvalue())
+    frame = content.index(b"\xff\xc0")
+    content[frame + 1], content[frame + 4] = marker, bits
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (_jpeg(0xC1, 12), "JPEG of 12 bit, which no decoder here reads"),
+        (_jpeg(0xC2, 12), "JPEG of 12 bit, which no decoder here reads"),
+        (_jpeg(0xC3, 8), "lossless JPEG of 8 bit, which no decoder here reads"),
+        (_jpeg(0xC3, 16), "lossless JPEG of 16 bit, which no decoder here reads"),
+        (_jpeg(0xF7, 8), "JPEG-LS, which no decoder here reads"),
+        (b"\xff\xd8\xff\xe0\0\x04ab", "damaged: JPEG without a frame"),
+        (b"II*\0" + b"\0" * 40, "but TIFF"),
+        (b"RIFF1234WEBPVP8 ", "but WebP"),
+        (b"\0\0\0\x0cjP  \r\n", "but JPEG 2000"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "but a Git LFS pointer"),
+        (b"<!DOCTYPE html><title>403", "but a web page, as a failed download leaves it"),
+        (b"\x1f\x8b\x08\0", "but gzip"),
+    ],
+)
+def test_what_a_file_is_instead_is_named(content: bytes, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "image.png").write_bytes(content)
+    with pytest.raises(UnreadableImageError, match=re.escape(reason)):
+        read_gray(tmp_path / "image.png")
+
+
+def test_an_ordinary_jpeg_is_of_no_other_kind() -> None:
+    assert undecodable_kind(_jpeg(0xC0, 8)) == undecodable_kind(_jpeg(0xC2, 8)) == ""
 
 
 def test_real_radiographs_of_every_mode_are_read(real_data: Path) -> None:

@@ -63,6 +63,31 @@ def test_ids_are_the_same_in_full_and_small_and_the_parent_will_do(tmp_path: Pat
         read_chexpert(tmp_path / "b", None)
 
 
+def test_the_batches_of_the_full_download(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As they are unpacked: the training batches hold patients, the first one valid/ and the tables."""
+    whole = _layout(tmp_path / "whole", "CheXpert-v1.0")
+    folder = tmp_path / "u20210408"
+    first, second, third = (
+        folder / f"CheXpert-v1.0 batch {name}" for name in ("1 (validate & csv)", "2 (train 1)", "3 (train 2)")
+    )
+    for holder in (first, second, third):
+        holder.mkdir(parents=True)
+    (whole / "train/patient00001").rename(second / "patient00001")
+    (whole / "train/patient00002").rename(third / "patient00002")
+    for name in ("valid", "train.csv", "valid.csv"):
+        (whole / name).rename(first / name)
+    listing = read_chexpert(folder, None)
+    table = listing.source.table
+    assert listing.root == folder
+    assert table["file"].tolist()[0] == "CheXpert-v1.0 batch 2 (train 1)/patient00001/study1/view1_frontal.jpg"
+    assert all((folder / file).is_file() for file in table["file"])
+    assert table["image_id"].tolist()[0] == "train/patient00001/study1/view1_frontal", "the same as brought together"
+    assert "looked for in 3 batches" in capsys.readouterr().err
+    (third / "patient00002").rename(tmp_path / "gone")
+    gone = read_chexpert(folder, None).source.table["file"]
+    assert gone.tolist()[1] == "train/patient00002/study2/view1_frontal.jpg", "expected where it is published"
+
+
 def test_the_test_set_has_labels_and_nothing_else(tmp_path: Path) -> None:
     folder = _layout(tmp_path)
     order = list(reversed(CLASSES))

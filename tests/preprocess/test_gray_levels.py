@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cxrlt_cli.preprocess.contrast import equalize, to_8_bit
+from cxrlt_cli.preprocess.gray_levels import equalize, to_8_bit
 from cxrlt_cli.preprocess.settings import PixelSettings, read_square
 
 
