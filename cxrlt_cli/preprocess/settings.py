@@ -9,9 +9,8 @@ import numpy as np
 from cxrlt_cli.errors import UserError, reason
 from cxrlt_cli.preprocess.gray_levels import check_mapping, equalize, to_8_bit
 from cxrlt_cli.preprocess.read_gray import Picture, full, read_picture
-from cxrlt_cli.preprocess.remarks import SPREAD, Remark
+from cxrlt_cli.preprocess.remarks import SPREAD, Remark, UnreadableImageError
 from cxrlt_cli.preprocess.resize import Fit, Resample, in_square, middle, resize, shape_in, span_of
-from cxrlt_cli.preprocess.unreadable import UnreadableImageError
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ import pandas as pd
 import pydicom
 import pytest
 from conftest import CACHE, CLASSES, Run
-from cxrlt_cli.preprocess.unreadable import UnreadableImageError
 from dicom_files import write_dicom
 
 from cxrlt_cli.artifacts.failures import read_failures
 from cxrlt_cli.artifacts.image_pixels import ImageReader
 from cxrlt_cli.artifacts.source_table import read_source_table
 from cxrlt_cli.labels.spaces import read_space
+from cxrlt_cli.preprocess.remarks import UnreadableImageError
 from cxrlt_cli.preprocess.settings import PixelSettings, Square, make_square, read_square
 
 
