@@ -2,7 +2,9 @@
 
 import dataclasses
 import inspect
+import io
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -74,6 +76,31 @@ def add_command(app: typer.Typer, name: str, config: type[Config], run: Callable
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     call.__doc__ = config.__doc__
     app.command(name)(call)
+
+
+def parse_options(command: str, config: type[Config], words: list[str]) -> Config:
+    """The options that the words of a command line give, checked as the command checks them.
+
+    Args:
+        command: its name, for messages.
+        config: its options class.
+        words: what is typed after the command.
+
+    Raises:
+        UserError: an unknown option, a value of another type, or one that the options class refuses.
+    """
+    made: list[Config] = []
+    app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
+    add_command(app, command, config, lambda options, _workspace: made.append(options))
+    printed = io.StringIO()
+    with redirect_stdout(printed), redirect_stderr(printed), suppress(SystemExit):
+        app(words, prog_name=f"cxrlt {command}")
+    if not made:
+        said = [line.removeprefix("Error: ") for line in printed.getvalue().splitlines() if line.startswith("Error: ")]
+        raise UserError(
+            f"cxrlt {command} {' '.join(words)}: {said[0] if said else 'no options'}", f"see cxrlt {command} --help"
+        )
+    return made[0]
 
 
 def saved(config: Any) -> dict[str, Any]:

@@ -2,24 +2,13 @@
 
 import shlex
 import sys
-from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
-
-import typer
 
 from cxrlt_cli.artifacts.files import refuse_existing, replacing
-from cxrlt_cli.config.cache import CacheConfig
-from cxrlt_cli.config.embed_labels import EmbedLabelsConfig
-from cxrlt_cli.config.evaluate import EvaluateConfig
-from cxrlt_cli.config.merge import MergeConfig
-from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.config.slurm import SlurmConfig
-from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import say
 from cxrlt_cli.errors import reported_os_errors
-from cxrlt_cli.options import add_command
 from cxrlt_cli.workspace import Workspace
 
 _MOST_RESTARTS = 50
@@ -29,12 +18,10 @@ def write_scripts(config: SlurmConfig, workspace: Workspace) -> None:
     """Writes a script a stage, what they share, and `submit.sh`, which chains them.
 
     Raises:
-        UserError: the folder cannot be written to, has scripts already, or an option of a stage is none.
+        UserError: the folder cannot be written to, or has scripts already.
     """
     assert config.out is not None, "the config has checked it"
     out = config.out.resolve()
-    for command, (kind, given) in _stages(config).items():
-        _refuse_wrong(command, kind, given)
     scripts = _scripts(config, out, workspace.root.resolve())
     for name in scripts:
         refuse_existing(out / name, config.overwrite)
@@ -45,30 +32,6 @@ def write_scripts(config: SlurmConfig, workspace: Workspace) -> None:
     with reported_os_errors(f"cannot write {out}"):
         (out / "logs").mkdir(parents=True, exist_ok=True)
     say(f"{len(scripts)} scripts in {out}: read them, then submit all with {out / 'submit.sh'}")
-
-
-def _stages(config: SlurmConfig) -> dict[str, tuple[Any, list[str]]]:
-    """Command -> its options' class, and the options it will be given."""
-    return {
-        "cache": (CacheConfig, ["--source", config.source[0], *shlex.split(config.cache)]),
-        "embed-labels": (EmbedLabelsConfig, shlex.split(config.embed_labels)),
-        "merge": (MergeConfig, shlex.split(config.merge)),
-        "train": (TrainConfig, ["--resume", *shlex.split(config.train)]),
-        "predict": (PredictConfig, [config.name, *shlex.split(config.predict)]),
-        "evaluate": (EvaluateConfig, [config.name, *shlex.split(config.evaluate)]),
-    }
-
-
-def _refuse_wrong(command: str, kind: Any, given: list[str]) -> None:
-    """A typing error is told now, not by a job of next week."""
-    only = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
-    done: Callable[[Any, Workspace], None] = lambda _config, _workspace: None  # noqa: E731
-    add_command(only, command, kind, done)
-    try:
-        only(given, prog_name=f"cxrlt {command}")
-    except SystemExit as end:
-        if end.code:
-            raise
 
 
 def _scripts(config: SlurmConfig, out: Path, root: Path) -> dict[str, str]:

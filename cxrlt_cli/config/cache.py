@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cxrlt_cli.config.grammar import parse_shard, parse_window
 from cxrlt_cli.errors import UserError, nearest
 from cxrlt_cli.options import flag
 from cxrlt_cli.workspace import checked_name
@@ -87,12 +88,12 @@ class CacheConfig:
             raise UserError(f"--source {self.source!r} is not KIND=PATH", f"KIND is one of: {', '.join(KINDS)}")
         if self.kind not in KINDS:
             near = nearest(self.kind, KINDS)
-            raise UserError(f"--source: {self.kind!r} is no kind of source{near}", f"KIND is one of: {', '.join(KINDS)}")
+            raise UserError(f"--source: unknown kind {self.kind!r}{near}", f"KIND is one of: {', '.join(KINDS)}")
         if self.resume and self.overwrite:
             raise UserError("--resume and --overwrite exclude each other", "--resume goes on, --overwrite begins again")
         if self.workers < 0:
             raise UserError(f"--workers {self.workers} is negative", "0 takes one for each core")
-        self.part, self.value_labels  # noqa: B018 - checked before any work
+        self.part, self.value_labels, parse_window(self.window)  # noqa: B018 - checked before any work
         checked_name(self.artifact_name)
         self._refuse_options_of_the_other_kind()
 
@@ -151,21 +152,12 @@ class CacheConfig:
         Raises:
             UserError: not i/n with 0 <= i < n, or `slurm` outside of a job array.
         """
-        if not self.shard:
-            return 0, 1
-        return _slurm_part() if self.shard == "slurm" else _part(self.shard)
+        return _slurm_part() if self.shard == "slurm" else parse_shard(self.shard)
 
 
 def shard_name(name: str, index: int, count: int) -> str:
     """The name of one shard of an artifact."""
     return f"{name}.shard-{index:05}-of-{count:05}"
-
-
-def _part(text: str) -> tuple[int, int]:
-    index, _, count = text.partition("/")
-    if not (index.isdecimal() and count.isdecimal() and int(index) < int(count) <= 99_999):
-        raise UserError(f"--shard {text!r} is not i/n with i from 0 to n - 1", "as in --shard 3/64, the fourth of 64")
-    return int(index), int(count)
 
 
 def _slurm_part() -> tuple[int, int]:
@@ -174,4 +166,4 @@ def _slurm_part() -> tuple[int, int]:
     if not all(name in os.environ for name in names):
         raise UserError("--shard slurm: this is no task of a Slurm job array", "sbatch --array=0-63 …, or say --shard i/n")
     task, first, count = (int(os.environ[name]) for name in names)
-    return _part(f"{task - first}/{count}")
+    return parse_shard(f"{task - first}/{count}")

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cxrlt_cli.errors import UserError, nearest
+from cxrlt_cli.config.grammar import unknown
+from cxrlt_cli.errors import UserError
 from cxrlt_cli.options import flag
 
 _MISSING = ("absent", "ignore", "pseudo")
@@ -179,10 +180,8 @@ def _refuse_unknown_policies(name: str, given: Sequence[str]) -> None:
     for text in given:
         policy = text.rpartition("=")[2]
         if policy not in known[:3] and not (name == "uncertain" and _is_soft(policy)):
-            raise UserError(
-                f"--{name.replace('_', '-')} {text!r} is no policy{nearest(policy, known)}",
-                f"one of {', '.join(known)}, or SOURCE=…",
-            )
+            expected = f"{', '.join(known)}, or SOURCE=POLICY for one source"
+            raise unknown(f"--{name.replace('_', '-')}", text, expected, known)
 
 
 def _is_soft(policy: str) -> bool:

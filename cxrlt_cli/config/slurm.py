@@ -3,10 +3,17 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cxrlt_cli.config.cache import CacheConfig
+from cxrlt_cli.config.embed_labels import EmbedLabelsConfig
+from cxrlt_cli.config.evaluate import EvaluateConfig
+from cxrlt_cli.config.grammar import parse_words
+from cxrlt_cli.config.merge import MergeConfig
+from cxrlt_cli.config.predict import PredictConfig
+from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.options import flag
+from cxrlt_cli.options import flag, parse_options
 from cxrlt_cli.workspace import checked_name
 
 
@@ -54,6 +61,19 @@ class SlurmConfig:
         checked_name(self.name)
         if len(set(self.source_names)) < len(self.source):
             raise UserError("two sources have one name", "cache the second by hand, with --name, and edit the scripts")
+        for command, (kind, words) in self._commands().items():
+            parse_options(command, kind, words)
+
+    def _commands(self) -> dict[str, tuple[type[Any], list[str]]]:
+        """Command -> its options class, and the words that its script will give it."""
+        return {
+            "cache": (CacheConfig, ["--source", self.source[0], *parse_words("--cache", self.cache)]),
+            "embed-labels": (EmbedLabelsConfig, parse_words("--embed-labels", self.embed_labels)),
+            "merge": (MergeConfig, parse_words("--merge", self.merge)),
+            "train": (TrainConfig, ["--resume", *parse_words("--train", self.train)]),
+            "predict": (PredictConfig, [self.name, *parse_words("--predict", self.predict)]),
+            "evaluate": (EvaluateConfig, [self.name, *parse_words("--evaluate", self.evaluate)]),
+        }
 
     @property
     def source_names(self) -> list[str]:

@@ -1,12 +1,13 @@
 """Options of `cxrlt study`."""
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cxrlt_cli.config.grammar import parse_shard, parse_words
+from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.options import flag
+from cxrlt_cli.options import flag, parse_options
 from cxrlt_cli.workspace import checked_name
 
 #: Flags of `cxrlt train` that a study decides itself.
@@ -60,6 +61,7 @@ class StudyConfig:
         taken = [text for text in self.train_flags if text.partition("=")[0] in _OWN]
         if taken:
             raise UserError(f"--train {' '.join(taken)}: a study decides this itself", "leave it out; see cxrlt study --help")
+        parse_options("train", TrainConfig, self.train_flags)
         checked_name(self.artifact_name)
         self.part  # noqa: B018 - checked before any work
 
@@ -70,11 +72,8 @@ class StudyConfig:
 
     @property
     def train_flags(self) -> list[str]:
-        """The words of `--train`. Raises UserError where quotes are not closed."""
-        try:
-            return shlex.split(self.train)
-        except ValueError as error:
-            raise UserError(f"--train {self.train!r}: {error}", 'as in --train "--encoder resnet18 --epochs 10"') from error
+        """The words of `--train`."""
+        return parse_words("--train", self.train)
 
     @property
     def artifact_name(self) -> str:
@@ -83,11 +82,5 @@ class StudyConfig:
 
     @property
     def part(self) -> tuple[int, int]:
-        """Index, from 0, and number of the shards. Raises UserError where they are none."""
-        try:
-            index, count = (int(number) for number in self.shard.split("/")) if self.shard else (0, 1)
-        except ValueError:
-            index, count = 0, 0
-        if not 0 <= index < count:
-            raise UserError(f"--shard {self.shard!r} is not I/N with 0 <= I < N", "as in --shard $SLURM_ARRAY_TASK_ID/8")
-        return index, count
+        """(index, count) of `--shard`, the index from 0."""
+        return parse_shard(self.shard)

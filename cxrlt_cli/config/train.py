@@ -1,12 +1,23 @@
 """Options of `cxrlt train`."""
 
 import math
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from cxrlt_cli.config.decoder_flags import DECODER_FLAGS, check_decoder, decoder_sizes
+from cxrlt_cli.config.train_grammar import (
+    AverageSpec,
+    LossSpec,
+    SamplingSpec,
+    Term,
+    parse_average,
+    parse_loss,
+    parse_reweight,
+    parse_sampling,
+    parse_save_every,
+    parse_source_weights,
+)
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.options import flag
 from cxrlt_cli.workspace import checked_name
@@ -184,11 +195,15 @@ class TrainConfig:
             raise UserError(f"--seed {self.seed} is not within 0 … 2^63 - 1", "any whole number of that range will do")
         if self.resume and self.overwrite:
             raise UserError("--resume and --overwrite exclude each other", "--resume goes on, --overwrite begins again")
+        self._check_grammars()
         self._check_ranges()
         self._check_pairs()
-        self.source_weights  # noqa: B018 - checked before any work
-        self.saved_every  # noqa: B018 - checked before any work
         checked_name(self.run_name)
+
+    def _check_grammars(self) -> None:
+        """Every value that is a text with a grammar is parsed: an unknown one is an error now, before any work."""
+        self.loss_spec, self.average_spec, self.sampling_spec, self.reweight_terms  # noqa: B018
+        self.source_weights, self.saved_every  # noqa: B018
 
     def _check_pairs(self) -> None:
         """Flags that mean nothing together."""
@@ -200,14 +215,16 @@ class TrainConfig:
             )
         if self.freeze == "encoder" and self.encoder_lr != 1:
             raise UserError("--freeze encoder leaves no rate that --encoder-lr could scale", "leave one of them out")
-        if self.balance != "none" and self.loss.startswith("two-way"):
-            raise UserError("--loss two-way has no loss of a single label that --balance could weigh", "leave one of them out")
         self._check_smoothing()
-        if self.hard_from and "hard" not in self.reweight:
+        if self.hard_from and not any(term.kind == "hard" for term in self.reweight_terms):
             raise UserError(
                 "--hard-from says which classes --reweight hardK:F takes, and there is none", "as in --reweight hard9:3"
             )
-        if self.loss.startswith("two-way") and self.accumulate != 1:
+        if self.loss_spec.name != "two-way":
+            return
+        if self.balance != "none":
+            raise UserError("--loss two-way has no loss of a single label that --balance could weigh", "leave one of them out")
+        if self.accumulate != 1:
             raise UserError(
                 "--loss two-way looks at all images of a step at once: --accumulate would change it", "leave one out"
             )
@@ -221,7 +238,7 @@ class TrainConfig:
 
     def _check_smoothing(self) -> None:
         """Losses whose minimum is far from the smoothed target; `tests/train/test_smoothing.py` computes the logits."""
-        name = self.loss.partition(":")[0]
+        name = self.loss_spec.name
         if self.label_smoothing and name in _MOVED:
             raise UserError(
                 f"--loss {self.loss} and --label-smoothing {self.label_smoothing} exclude each other: smoothing moves the "
@@ -237,7 +254,7 @@ class TrainConfig:
                 raise UserError(f"--{flag_name} {getattr(self, name)} is not a number above 0", "see cxrlt train --help")
         for name in _SHARES:
             if not 0 <= getattr(self, name) < 1:
-                raise UserError(f"--{name.replace('_', '-')} {getattr(self, name)} is not a share of 0 … 1", "as in 0.1")
+                raise UserError(f"--{name.replace('_', '-')} {getattr(self, name)} is not a fraction of 0 … 1", "as in 0.1")
         if not 0 < self.layer_decay <= 1:
             raise UserError(f"--layer-decay {self.layer_decay} is not within 0 … 1", "as in 0.8; 1 is off")
         for name in ("mixup", "cutmix", "weight_decay", "logit_adjustment", "accumulate"):
@@ -247,26 +264,34 @@ class TrainConfig:
                 )
 
     @property
+    def loss_spec(self) -> LossSpec:
+        """Name and numbers of `--loss`."""
+        return parse_loss(self.loss)
+
+    @property
+    def average_spec(self) -> AverageSpec:
+        """Rule and number of `--average`."""
+        return parse_average(self.average)
+
+    @property
+    def sampling_spec(self) -> SamplingSpec:
+        """Rule and threshold of `--sampling`."""
+        return parse_sampling(self.sampling)
+
+    @property
+    def reweight_terms(self) -> tuple[Term, ...]:
+        """The terms of `--reweight`."""
+        return parse_reweight(self.reweight)
+
+    @property
     def source_weights(self) -> dict[str, float]:
-        """Source -> how often its images are drawn. Raises UserError where they are none."""
-        found = {}
-        for text in self.source_weight:
-            name, _, number = text.rpartition("=")
-            try:
-                found[name] = float(number)
-            except ValueError:
-                found[name] = math.nan
-            if not name or not 0 <= found[name] < math.inf:
-                raise UserError(f"--source-weight {text!r} is not SOURCE=F with F of 0 or more", "as in chexpert=0.5")
-        return found
+        """Source -> weight with which its images are drawn."""
+        return parse_source_weights(self.source_weight)
 
     @property
     def saved_every(self) -> tuple[int, float]:
-        """(steps, seconds) of `--save-every`, 0 for the one that does not count. Raises UserError where it is neither."""
-        found = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)m", self.save_every)
-        if not found:
-            raise UserError(f"--save-every {self.save_every!r} is neither steps nor minutes", "as in 500, or 10m; 0 is never")
-        return int(found[1] or 0), 60 * float(found[2] or 0)
+        """(steps, seconds) of `--save-every`, 0 for the one that is not given."""
+        return parse_save_every(self.save_every)
 
     @property
     def run_name(self) -> str:

@@ -3,15 +3,18 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from cxrlt_cli.config.embed_labels import EmbedLabelsConfig
 from cxrlt_cli.config.merge import MergeConfig
+from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.config.study import StudyConfig
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
+from cxrlt_cli.options import parse_options
 from cxrlt_cli.study.spec import Study, Variant
 from cxrlt_cli.workspace import Workspace
 
@@ -59,6 +62,23 @@ class Given:
 
 
 _REPEATED = ("--source-weight",)
+
+
+#: Command of a task -> its options class.
+_OPTIONS: dict[str, type[Any]] = {
+    "embed-labels": EmbedLabelsConfig,
+    "merge": MergeConfig,
+    "predict": PredictConfig,
+    "train": TrainConfig,
+}
+
+
+def check_commands(tasks: Iterable[Task]) -> None:
+    """Checks the options of tasks and of those they need, before the first is run. Raises UserError as a command would."""
+    for task in tasks:
+        check_commands(task.needs)
+        command, *words = task.arguments
+        parse_options(command, _OPTIONS[command], words)
 
 
 class Plan:

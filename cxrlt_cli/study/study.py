@@ -23,7 +23,7 @@ from cxrlt_cli.options import saved
 from cxrlt_cli.study import spec
 from cxrlt_cli.study.figure import draw_study
 from cxrlt_cli.study.metrics import Reference, class_rows, mean_rows, score
-from cxrlt_cli.study.plan import Given, Plan, Task
+from cxrlt_cli.study.plan import Given, Plan, Task, check_commands
 from cxrlt_cli.study.runner import Failed, do_all, taken
 from cxrlt_cli.study.spec import Study, Variant
 from cxrlt_cli.study.terminal_table import as_text
@@ -45,6 +45,7 @@ def run_study(config: StudyConfig, workspace: Workspace) -> None:
     given = _given(config, workspace, dataset)
     plan = Plan(config, study, given)
     planned = [(variant, plan.predictions(variant)) for variant in study.variants]
+    check_commands(task for _, tasks in planned for task in tasks)
     digest = _digest(planned)
     folder = given.studies.root / config.artifact_name
     _refuse_other(folder, digest, config.overwrite)

@@ -36,7 +36,7 @@ class BatchPipeline:
 
 
 def make_recipe(config: TrainConfig, counts: Counts, device: torch.device) -> BatchPipeline:
-    """The recipe that the flags describe, on a device. Raises UserError where `--loss` is none."""
+    """The recipe that the flags describe, on a device."""
     disturbances = Disturbances(config.blur, config.noise, config.erasing)
 
     def made(batch: Batch, epoch: int) -> Tensor:

@@ -1,20 +1,10 @@
-"""What can be refused before anything is measured: options that do not parse, weights that are not there, too few images."""
+"""What can be refused before anything is measured: weights that are not there, too few images."""
 
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.train.class_weights import parse_reweight
-from cxrlt_cli.train.loss import parse_loss
 from cxrlt_cli.train.sampler import drawing_weights
 from cxrlt_cli.train.start_weights import check_start
-from cxrlt_cli.train.weight_average import parse_average
-
-
-def refuse_wrong_words(config: TrainConfig) -> None:
-    """Raises UserError where `--loss`, `--average` or `--reweight` is not in its grammar; needs nothing but the options."""
-    parse_loss(config.loss)
-    parse_average(config.average)
-    parse_reweight(config.reweight)
 
 
 def refuse_what_cannot_start(config: TrainConfig, weights: str, train: Dataset, ranks: int) -> None:

@@ -34,8 +34,8 @@ from cxrlt_cli.signals import stop_requests, stops_at_once
 from cxrlt_cli.train.batch_pipeline import make_recipe
 from cxrlt_cli.train.build import make_network, make_optimizer, workload_of
 from cxrlt_cli.train.checkpointing import Validator, finish_epoch
-from cxrlt_cli.train.class_weights import class_weights, hardest, parse_reweight
-from cxrlt_cli.train.first_checks import refuse_few_images, refuse_what_cannot_start, refuse_wrong_words
+from cxrlt_cli.train.class_weights import class_weights, hardest
+from cxrlt_cli.train.first_checks import refuse_few_images, refuse_what_cannot_start
 from cxrlt_cli.train.hard_classes import development_ap
 from cxrlt_cli.train.loop import Training, train_epochs
 from cxrlt_cli.train.loss import Counts
@@ -89,7 +89,6 @@ def train_run(config: TrainConfig, workspace: Workspace) -> None:
 def _train_as(ranks: Ranks, config: TrainConfig, workspace: Workspace) -> None:
     run = Run(workspace.runs / config.run_name)
     with ranks.fail_together():
-        refuse_wrong_words(config)
         device = choose_device(config.device, ranks.local)
         start = None
         if ranks.is_rank_zero and not config.resume:
@@ -219,7 +218,7 @@ def _read_sources(config: TrainConfig, workspace: Workspace) -> _Sources:
 
 def _describe(config: TrainConfig, workspace: Workspace, sources: _Sources) -> dict[str, Any]:
     """`config.json`: the options, and what they came to when the run began: the class weights and the encoder's weights."""
-    train, terms = sources.train, parse_reweight(config.reweight)
+    train, terms = sources.train, config.reweight_terms
     ap: dict[str, float] = {}
     facts: dict[str, Any] = {}
     hard = max((term.count for term in terms if term.kind == "hard"), default=0)

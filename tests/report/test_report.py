@@ -170,7 +170,7 @@ def test_an_existing_report_is_not_overwritten_unasked(cxrlt: Run, workspace: Pa
         (["a", "a"], "named twice: a, a"),
         (["a", "--mistakes", "-1"], "is not within 0"),
         (["a", "--resamples", "7"], "gives no interval"),
-        (["a", "--groups", "1"], "is not two shares"),
+        (["a", "--groups", "1"], "is not two fractions"),
         ([*"abcdefg"], "too many for one report"),
     ],
 )

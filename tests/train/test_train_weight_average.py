@@ -4,15 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 from conftest import TRAIN, Run
 
 from cxrlt_cli.artifacts.run import read_checkpoint
 from cxrlt_cli.config.train import TrainConfig
-from cxrlt_cli.errors import UserError
 from cxrlt_cli.train.state import State
-from cxrlt_cli.train.weight_average import average_epoch, begin_average, parse_average
+from cxrlt_cli.train.weight_average import average_epoch, begin_average
 
 
 def _model(path: Path, key: str = "model") -> dict[str, torch.Tensor]:
@@ -57,9 +55,3 @@ def test_ema_is_what_best_keeps(cxrlt: Run, dataset: Path, tmp_path: Path) -> No
     assert any((content["average"][name] != content["model"][name]).any() for name in content["model"])
     status = json.loads((tmp_path / "runs/whole/status.json").read_text())
     assert status["state"] == "done"
-
-
-@pytest.mark.parametrize("text", ["", "ema:1", "ema:x", "swa:-0.1", "mean"])
-def test_what_is_no_average_is_refused(text: str) -> None:
-    with pytest.raises(UserError, match="--average"):
-        parse_average(text)
