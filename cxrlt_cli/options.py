@@ -39,6 +39,18 @@ def flag(
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def flag_name(field: "dataclasses.Field[Any]") -> str:
+    """The flag of a field: the name it was declared with, else the field's name with dashes; of an argument its capitals."""
+    if field.metadata["argument"]:
+        return field.name.upper()
+    return field.metadata["name"] or "--" + field.name.replace("_", "-")
+
+
+def flag_of(config: Any, name: str) -> str:
+    """The flag of the field `name` of an options object or class."""
+    return flag_name(config.__dataclass_fields__[name])
+
+
 def _parameter(field: "dataclasses.Field[Any]", hint: Any) -> inspect.Parameter:
     """The parameter from which Typer builds the option of one field."""
     meta = field.metadata
@@ -48,9 +60,8 @@ def _parameter(field: "dataclasses.Field[Any]", hint: Any) -> inspect.Parameter:
     if meta["argument"]:
         info = typer.Argument(help=meta["help"], metavar=meta["metavar"])
     else:
-        name = meta["name"] or "--" + field.name.replace("_", "-")
         shown = "[default:" not in meta["help"]  # else the help says it better than the value
-        info = typer.Option(name, help=meta["help"], metavar=meta["metavar"], show_default=shown)
+        info = typer.Option(flag_name(field), help=meta["help"], metavar=meta["metavar"], show_default=shown)
     default = list(field.default) if isinstance(field.default, tuple) else field.default
     kind = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(field.name, kind, default=default, annotation=Annotated[hint, info])
@@ -105,27 +116,35 @@ def parse_options(command: str, config: type[Config], words: list[str]) -> Confi
 
 def saved(config: Any) -> dict[str, Any]:
     """A stage's options as JSON holds them: paths as text, tuples as lists."""
+    return {field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
 
-    def plain(value: Any) -> Any:
-        if isinstance(value, tuple):
-            return [plain(item) for item in value]
-        return str(value) if isinstance(value, Path) else value
 
-    return {field.name: plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
+def defaults(config: type[Any]) -> dict[str, Any]:
+    """The defaults of an options class in their saved form."""
+    return {field.name: _plain(field.default) for field in dataclasses.fields(config)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def refuse_changed(config: Any, before: dict[str, Any], where: Path) -> None:
     """Resuming goes on with the options of the start.
 
     Raises:
-        UserError: an option that decides the result differs from the saved one; every such option is named.
+        UserError: an option that decides the result differs from the saved one; every such option is named. An option that is
+            not among the saved ones is newer than they are, and had its default.
     """
-    now = saved(config)
-    decisive = [field.name for field in dataclasses.fields(config) if not field.metadata.get("free")]
-    changed = [name for name in decisive if name not in before or before[name] != now[name]]
-    if changed:
-        rows = (f"--{name.replace('_', '-')}: {before.get(name, 'not there')!r} then, {now[name]!r} now" for name in changed)
+    now, usual = saved(config), defaults(type(config))
+    rows = [
+        f"{flag_name(field)} was {before.get(field.name, usual[field.name])!r}, is {now[field.name]!r}"
+        for field in dataclasses.fields(config)
+        if not field.metadata.get("free") and before.get(field.name, usual[field.name]) != now[field.name]
+    ]
+    if rows:
         raise UserError(
-            f"{where} was begun with other options: " + "; ".join(rows),
-            "give the options of the start to go on with it, or --overwrite to begin again, or another --name",
+            f"{where} was started with different options: " + "; ".join(rows),
+            "use the same options to resume it, or --overwrite to start again, or another --name",
         )

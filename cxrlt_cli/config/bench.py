@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.options import flag
+from cxrlt_cli.options import flag, flag_of
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,6 @@ class BenchConfig:
     def __post_init__(self) -> None:
         for name in ("size", "batch_size", "classes", "images"):
             if getattr(self, name) < 1:
-                raise UserError(f"--{name.replace('_', '-')} {getattr(self, name)} is not at least 1", "see cxrlt bench --help")
+                raise UserError(f"{flag_of(self, name)} {getattr(self, name)} is not at least 1", "see cxrlt bench --help")
         if not 0 <= self.seconds <= 3600:
             raise UserError(f"--seconds {self.seconds} is not within 0 … 3600", "as in 3")

@@ -7,7 +7,7 @@ from typing import Literal
 
 from cxrlt_cli.config.grammar import parse_shard, parse_window
 from cxrlt_cli.errors import UserError, nearest
-from cxrlt_cli.options import flag
+from cxrlt_cli.options import flag, flag_of
 from cxrlt_cli.workspace import checked_name
 
 KINDS = ("mimic-cxr-lt", "chestxray14", "chexpert", "padchest", "padchest-lt", "vindr-cxr", "table")
@@ -103,7 +103,7 @@ class CacheConfig:
             return
         given = [name for name in _TABLE_ONLY if getattr(self, name) != type(self).__dataclass_fields__[name].default]
         if given:
-            flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            flags = ", ".join(flag_of(self, name) for name in given)
             raise UserError(f"{flags}: only for --source table=FILE", f"{self.kind} is read as it is published")
 
     def _refuse_unlike_table_options(self) -> None:

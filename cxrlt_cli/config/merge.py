@@ -8,7 +8,7 @@ from typing import Literal
 
 from cxrlt_cli.config.grammar import unknown
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.options import flag
+from cxrlt_cli.options import flag, flag_of
 
 _MISSING = ("absent", "ignore", "pseudo")
 _UNCERTAIN = ("ignore", "negative", "positive", "soft:LOW-HIGH")
@@ -181,7 +181,7 @@ def _refuse_unknown_policies(name: str, given: Sequence[str]) -> None:
         policy = text.rpartition("=")[2]
         if policy not in known[:3] and not (name == "uncertain" and _is_soft(policy)):
             expected = f"{', '.join(known)}, or SOURCE=POLICY for one source"
-            raise unknown(f"--{name.replace('_', '-')}", text, expected, known)
+            raise unknown(flag_of(MergeConfig, name), text, expected, known)
 
 
 def _is_soft(policy: str) -> bool:

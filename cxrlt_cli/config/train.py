@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from cxrlt_cli.config.decoder_flags import DECODER_FLAGS, check_decoder, decoder_sizes
+from cxrlt_cli.config.decoder_flags import check_decoder, decoder_sizes
 from cxrlt_cli.config.train_grammar import (
     AverageSpec,
     LossSpec,
@@ -19,7 +19,7 @@ from cxrlt_cli.config.train_grammar import (
     parse_source_weights,
 )
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.options import flag
+from cxrlt_cli.options import flag, flag_of
 from cxrlt_cli.workspace import checked_name
 
 _POSITIVE = (
@@ -207,7 +207,11 @@ class TrainConfig:
 
     def _check_pairs(self) -> None:
         """Flags that mean nothing together."""
-        given = {name: getattr(self, name) for name in DECODER_FLAGS}
+        given = {
+            "--decoder": self.decoder,
+            "--label-attention": self.label_attention,
+            "--decoder-positions": self.decoder_positions,
+        }
         check_decoder(self.queries, self.classifier, given, self.decoder_size)
         if self.freeze == "encoder" and self.weights == "none":
             raise UserError(
@@ -250,17 +254,18 @@ class TrainConfig:
     def _check_ranges(self) -> None:
         for name in _POSITIVE:
             if getattr(self, name) is not None and not 0 < getattr(self, name) < math.inf:
-                flag_name = "lr" if name == "rate" else name.replace("_", "-")
-                raise UserError(f"--{flag_name} {getattr(self, name)} is not a number above 0", "see cxrlt train --help")
+                raise UserError(
+                    f"{flag_of(self, name)} {getattr(self, name)} is not a number above 0", "see cxrlt train --help"
+                )
         for name in _SHARES:
             if not 0 <= getattr(self, name) < 1:
-                raise UserError(f"--{name.replace('_', '-')} {getattr(self, name)} is not a fraction of 0 … 1", "as in 0.1")
+                raise UserError(f"{flag_of(self, name)} {getattr(self, name)} is not a fraction of 0 … 1", "as in 0.1")
         if not 0 < self.layer_decay <= 1:
             raise UserError(f"--layer-decay {self.layer_decay} is not within 0 … 1", "as in 0.8; 1 is off")
         for name in ("mixup", "cutmix", "weight_decay", "logit_adjustment", "accumulate"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UserError(
-                    f"--{name.replace('_', '-')} {getattr(self, name)} is not a number of 0 or more", "see cxrlt train --help"
+                    f"{flag_of(self, name)} {getattr(self, name)} is not a number of 0 or more", "see cxrlt train --help"
                 )
 
     @property

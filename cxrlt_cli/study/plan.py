@@ -14,7 +14,7 @@ from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.config.study import StudyConfig
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.options import parse_options
+from cxrlt_cli.options import flag_name, parse_options
 from cxrlt_cli.study.spec import Study, Variant
 from cxrlt_cli.workspace import Workspace
 
@@ -159,7 +159,7 @@ def merge_options(saved: Mapping[str, Any]) -> dict[str, list[str]]:
     """The flags that give a saved `MergeConfig` again: flag -> its values, an empty one for a switch."""
     options: dict[str, list[str]] = {}
     for field in fields(MergeConfig):
-        value, flag = saved.get(field.name), field.metadata["name"] or "--" + field.name.replace("_", "-")
+        value, flag = saved.get(field.name), flag_name(field)
         if field.name in ("output", "overwrite") or value in (None, "", False, []) or value == field.default:
             continue
         options[flag] = [""] if value is True else [str(item) for item in value] if isinstance(value, list) else [str(value)]
@@ -176,7 +176,7 @@ def _lists(flags: tuple[str, ...]) -> dict[str, list[str]]:
 
 def _decisive(flags: list[str]) -> dict[str, str]:
     """Flags of `cxrlt train` that are not at their defaults anyway."""
-    usual = {field.metadata["name"] or "--" + field.name.replace("_", "-"): str(field.default) for field in fields(TrainConfig)}
+    usual = {flag_name(field): str(field.default) for field in fields(TrainConfig)}
     return {flag: value for flag, value in _last_of_each(flags).items() if value != usual.get(flag)}
 
 
