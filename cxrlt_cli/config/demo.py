@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cxrlt_cli.config.ranges import check_seed
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.options import flag
 
@@ -36,8 +37,7 @@ class DemoConfig:
     overwrite: bool = flag(False, "Replace an earlier demonstration.", name="--overwrite")
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seed < 1 << 63:
-            raise UserError(f"--seed {self.seed} is not within 0 … 2^63 - 1", "any whole number of that range will do")
+        check_seed(self.seed)
         if (self.tail is not None and not 0.3 <= self.tail <= 1) or not 16 <= self.size <= 192:
             raise UserError("--tail is within 0.3 … 1, --size within 16 … 192 px", "as in --tail 0.7 --size 64")
         if self.phantoms < 100 or self.epochs < 1:

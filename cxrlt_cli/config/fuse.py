@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cxrlt_cli.config.ranges import check_seed
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.options import flag
 from cxrlt_cli.workspace import checked_name
@@ -38,8 +39,7 @@ class FuseConfig:
     def __post_init__(self) -> None:
         if self.name:
             checked_name(self.name)
-        if not 0 <= self.seed < 1 << 63:
-            raise UserError(f"--seed {self.seed} is not within 0 … 2^63 - 1", "any whole number of that range will do")
+        check_seed(self.seed)
         if self.epochs < 1 or self.batch_size < 1:
             raise UserError("--epochs and --batch-size are at least 1", "see cxrlt fuse --help")
         if not 0 < self.rate < math.inf or not 0 <= self.weight_decay < math.inf:

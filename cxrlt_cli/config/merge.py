@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from cxrlt_cli.config.grammar import unknown
+from cxrlt_cli.config.ranges import check_seed
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.options import flag, flag_of
 
@@ -96,8 +97,7 @@ class MergeConfig:
     overwrite: bool = flag(False, "Replace an existing dataset.", name="--overwrite", free=True)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seed < 1 << 63:
-            raise UserError(f"--seed {self.seed} is not within 0 … 2^63 - 1", "any whole number of that range will do")
+        check_seed(self.seed)
         for text in self.map:
             if not (text.partition("=")[0].strip() if "=" in text else text.endswith(".csv")):
                 raise UserError(

@@ -1,11 +1,12 @@
 """Options of `cxrlt train`."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from cxrlt_cli.config.decoder_flags import check_decoder, decoder_sizes
+from cxrlt_cli.config.ranges import check_fractions, check_not_negative, check_positive, check_seed
+from cxrlt_cli.config.train_checks import check_freeze, check_smoothing, check_two_way
 from cxrlt_cli.config.train_grammar import (
     AverageSpec,
     LossSpec,
@@ -19,7 +20,7 @@ from cxrlt_cli.config.train_grammar import (
     parse_source_weights,
 )
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.options import flag, flag_of
+from cxrlt_cli.options import flag
 from cxrlt_cli.workspace import checked_name
 
 _POSITIVE = (
@@ -33,10 +34,17 @@ _POSITIVE = (
     "decoder_feedforward",
     "rank_timeout",
 )
-_SHARES = ("warmup", "decoder_dropout", "label_smoothing", "mosaic", "reweight_from", "drop_path", "blur", "noise", "erasing")
-
-#: Loss -> its best logits of an absent and a present label under a smoothing of 0.1 (ldam: of the rarest class).
-_MOVED = {"asl": "-0.3 and +1.8", "ldam": "-0.1 and +0.6"}
+_FRACTIONS = (
+    "warmup",
+    "decoder_dropout",
+    "label_smoothing",
+    "mosaic",
+    "reweight_from",
+    "drop_path",
+    "blur",
+    "noise",
+    "erasing",
+)
 
 
 @dataclass(frozen=True)
@@ -191,8 +199,7 @@ class TrainConfig:
     overwrite: bool = flag(False, "Replace an existing run.", name="--overwrite", free=True)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seed < 1 << 63:
-            raise UserError(f"--seed {self.seed} is not within 0 … 2^63 - 1", "any whole number of that range will do")
+        check_seed(self.seed)
         if self.resume and self.overwrite:
             raise UserError("--resume and --overwrite exclude each other", "--resume goes on, --overwrite begins again")
         self._check_grammars()
@@ -213,25 +220,11 @@ class TrainConfig:
             "--decoder-positions": self.decoder_positions,
         }
         check_decoder(self.queries, self.classifier, given, self.decoder_size)
-        if self.freeze == "encoder" and self.weights == "none":
-            raise UserError(
-                "--freeze encoder needs an encoder that has learned", "as in --weights runs/NAME or --weights imagenet"
-            )
-        if self.freeze == "encoder" and self.encoder_lr != 1:
-            raise UserError("--freeze encoder leaves no rate that --encoder-lr could scale", "leave one of them out")
-        self._check_smoothing()
+        check_freeze(self.freeze, self.weights, self.encoder_lr)
+        check_smoothing(self.loss_spec, self.label_smoothing)
+        check_two_way(self.loss_spec, self.balance, self.accumulate)
         if self.hard_from and not any(term.kind == "hard" for term in self.reweight_terms):
-            raise UserError(
-                "--hard-from says which classes --reweight hardK:F takes, and there is none", "as in --reweight hard9:3"
-            )
-        if self.loss_spec.name != "two-way":
-            return
-        if self.balance != "none":
-            raise UserError("--loss two-way has no loss of a single label that --balance could weigh", "leave one of them out")
-        if self.accumulate != 1:
-            raise UserError(
-                "--loss two-way looks at all images of a step at once: --accumulate would change it", "leave one out"
-            )
+            raise UserError("--hard-from names the run for --reweight hardK:F, which is not given", "as in --reweight hard9:3")
 
     @property
     def decoder_size(self) -> dict[str, Any]:
@@ -240,33 +233,12 @@ class TrainConfig:
         sizes = decoder_sizes("glori" if self.queries == "glori" else self.decoder, given)
         return {**sizes, "dropout": self.decoder_dropout, "positions": self.decoder_positions == "sine"}
 
-    def _check_smoothing(self) -> None:
-        """Losses whose minimum is far from the smoothed target; `tests/train/test_smoothing.py` computes the logits."""
-        name = self.loss_spec.name
-        if self.label_smoothing and name in _MOVED:
-            raise UserError(
-                f"--loss {self.loss} and --label-smoothing {self.label_smoothing} exclude each other: smoothing moves the "
-                f"minimum of {name}. At {name}'s default numbers and a smoothing of 0.1 it lies at logits of {_MOVED[name]} "
-                "for absent and present labels; that of bce lies at -2.9 and +2.9",
-                "leave one of them out",
-            )
-
     def _check_ranges(self) -> None:
-        for name in _POSITIVE:
-            if getattr(self, name) is not None and not 0 < getattr(self, name) < math.inf:
-                raise UserError(
-                    f"{flag_of(self, name)} {getattr(self, name)} is not a number above 0", "see cxrlt train --help"
-                )
-        for name in _SHARES:
-            if not 0 <= getattr(self, name) < 1:
-                raise UserError(f"{flag_of(self, name)} {getattr(self, name)} is not a fraction of 0 … 1", "as in 0.1")
+        check_positive(self, _POSITIVE)
+        check_fractions(self, _FRACTIONS)
+        check_not_negative(self, ("mixup", "cutmix", "weight_decay", "logit_adjustment", "accumulate"))
         if not 0 < self.layer_decay <= 1:
             raise UserError(f"--layer-decay {self.layer_decay} is not within 0 … 1", "as in 0.8; 1 is off")
-        for name in ("mixup", "cutmix", "weight_decay", "logit_adjustment", "accumulate"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise UserError(
-                    f"{flag_of(self, name)} {getattr(self, name)} is not a number of 0 or more", "see cxrlt train --help"
-                )
 
     @property
     def loss_spec(self) -> LossSpec:

@@ -56,7 +56,7 @@ def test_the_best_logits_under_a_smoothing_of_a_tenth(elements: Elements, absent
 
 @pytest.mark.parametrize("loss", ["asl", "asl:4/0/0.05", "ldam", "ldam:0.3/10"])
 def test_asl_and_ldam_are_refused_with_smoothing(loss: str) -> None:
-    with pytest.raises(UserError, match=f"--loss {loss} and --label-smoothing 0.05 exclude") as caught:
+    with pytest.raises(UserError, match=f"--loss {loss.partition(':')[0]} and --label-smoothing 0.05 exclude") as caught:
         TrainConfig(loss=loss, label_smoothing=0.05)
     numbers = "-0.3 and +1.8" if loss.startswith("asl") else "-0.1 and +0.6"
     assert numbers in caught.value.message
