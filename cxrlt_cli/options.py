@@ -15,6 +15,7 @@ from cxrlt_cli.paths import refuse_not_utf8
 from cxrlt_cli.workspace import Workspace
 
 Config = TypeVar("Config")
+Part = TypeVar("Part")
 
 _WORKSPACE = Annotated[
     Path,
@@ -112,6 +113,11 @@ def parse_options(command: str, config: type[Config], words: list[str]) -> Confi
             f"cxrlt {command} {' '.join(words)}: {said[0] if said else 'no options'}", f"see cxrlt {command} --help"
         )
     return made[0]
+
+
+def select(part: type[Part], config: Any) -> Part:
+    """The fields of the dataclass `part`, each taken by its name from the fields and properties of an options object."""
+    return part(**{field.name: getattr(config, field.name) for field in dataclasses.fields(part)})  # type: ignore[arg-type]
 
 
 def saved(config: Any) -> dict[str, Any]:

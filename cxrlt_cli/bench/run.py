@@ -12,6 +12,7 @@ from cxrlt_cli.compute.device import choose_device
 from cxrlt_cli.config.bench import BenchConfig
 from cxrlt_cli.console import data, say, table
 from cxrlt_cli.machine import keep_memory
+from cxrlt_cli.train.train import settings_of
 from cxrlt_cli.workspace import Workspace
 
 _FEEDING, _NETWORK = ("reading", "augmentation"), ("forward", "backward", "step")
@@ -37,7 +38,7 @@ def bench_machine(config: BenchConfig, _workspace: Workspace) -> None:
     keep_memory()
     device = choose_device(config.device)
     with tempfile.TemporaryDirectory() as folder:
-        parts = make_parts(config, Path(folder), device)
+        parts = make_parts(settings_of(config.training), config.size, config.classes, Path(folder), device)
         products = product_rate(device, precision_of(parts.form), config.seconds)
         memory = memory_rate(device, config.seconds)
         measured = _measure(config, parts, products, memory)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.options import flag, flag_of
 
@@ -29,6 +30,14 @@ class BenchConfig:
     checkpointing: bool = flag(False, "As for cxrlt train.", name="--checkpointing")
     device: Literal["auto", "cpu", "cuda"] = flag("auto", "Where to compute; auto takes a GPU where there is one.")
     json: bool = flag(False, "Print JSON instead of the table.", name="--json")
+
+    @property
+    def training(self) -> TrainConfig:
+        """The options of the training that is measured."""
+        return TrainConfig(
+            encoder=self.encoder, queries=self.queries, classifier=self.classifier, batch_size=self.batch_size,
+            precision=self.precision, layout=self.layout, compile=self.compile, checkpointing=self.checkpointing,
+        )  # fmt: skip
 
     def __post_init__(self) -> None:
         for name in ("size", "batch_size", "classes", "images"):

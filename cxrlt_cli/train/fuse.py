@@ -26,9 +26,10 @@ from cxrlt_cli.data.studies import studies_of_table
 from cxrlt_cli.errors import UserError, reported_os_errors
 from cxrlt_cli.model.network import Network, network_from
 from cxrlt_cli.model.study_fusion import StudyFusion
-from cxrlt_cli.options import saved
+from cxrlt_cli.options import saved, select
 from cxrlt_cli.paths import is_folder
 from cxrlt_cli.train.fuse_loop import FeaturedSplit, Trained, train_fusion
+from cxrlt_cli.train.settings import FuseSettings
 from cxrlt_cli.workspace import Workspace
 
 
@@ -57,7 +58,7 @@ def fuse_run(config: FuseConfig, workspace: Workspace) -> None:
         train, val = (_featured(dataset.split(name), network, width, scratch, device) for name in ("train", "val"))
         described = {"options": saved(config), "classes": dataset.classes, "pixels": dataset.settings}
         described["provenance"] = record(saved(config), [dataset.path, base.best])
-        trained = train_fusion(config, fusion, train, val)
+        trained = train_fusion(select(FuseSettings, config), fusion, train, val)
         _write(run, trained, val.dataset, {**content, "described": described})
 
 

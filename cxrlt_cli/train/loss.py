@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cxrlt_cli.config.train import TrainConfig
+from cxrlt_cli.train.settings import LossSettings
 from cxrlt_cli.tricks.asymmetric import asymmetric
 from cxrlt_cli.tricks.bce import bce
 from cxrlt_cli.tricks.distribution_balanced import negative_tolerant, rebalanced_weights
@@ -37,14 +37,14 @@ class Counts:
         return Counts(self.positives.to(device), self.label_mask.to(device), self.weights.to(device))
 
 
-def make_loss(config: TrainConfig, counts: Counts) -> Loss:
+def make_loss(settings: LossSettings, counts: Counts) -> Loss:
     """The loss of `--loss`, `--balance`, `--label-smoothing`, `--logit-adjustment`, `--reweight` and `--reweight-from`."""
-    name, numbers = config.loss_spec.name, config.loss_spec.numbers
+    name, numbers = settings.loss_spec.name, settings.loss_spec.numbers
     prevalence = prior_logits(counts.positives, counts.label_mask, 1.0).sigmoid().float()
     elements = _elements(name, numbers, counts, prevalence)
     offset = None
-    if config.logit_adjustment:
-        offset = prior_logits(counts.positives, counts.label_mask, config.logit_adjustment).float()
+    if settings.logit_adjustment:
+        offset = prior_logits(counts.positives, counts.label_mask, settings.logit_adjustment).float()
     weights = counts.weights.float() if bool((counts.weights != 1).any()) else None
 
     def loss(logits: Tensor, targets: Tensor, label_mask: Tensor, done: float) -> Tensor:
@@ -52,15 +52,15 @@ def make_loss(config: TrainConfig, counts: Counts) -> Loss:
         if offset is not None:
             logits = logits + offset
         labelled = targets  # what weights go by: smoothing moves the target of a label, not whether it is one of the rare
-        if config.label_smoothing:
-            targets = smoothed(targets, config.label_smoothing)
-        now = weights if done >= config.reweight_from else None
+        if settings.label_smoothing:
+            targets = smoothed(targets, settings.label_smoothing)
+        now = weights if done >= settings.reweight_from else None
         if name == "two-way":
             return _both_ways(logits, targets, label_mask, numbers[0], now)
         losses = elements(logits, targets)
         if name == "db":
             losses = losses * rebalanced_weights(labelled, label_mask, prevalence)
-        if config.balance == "prevalence":
+        if settings.balance == "prevalence":
             losses = losses * prevalence_weights(labelled, prevalence)
         return masked_mean(losses, label_mask, now)
 

@@ -4,21 +4,21 @@ import numpy as np
 import torch
 
 from cxrlt_cli.artifacts.dataset import Dataset
-from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.config.train_grammar import SamplingSpec
 from cxrlt_cli.errors import UserError, nearest
+from cxrlt_cli.train.settings import SamplingSettings
 from cxrlt_cli.tricks.sampling import class_balanced, repeat_factors, square_root
 
 
-def drawing_weights(config: TrainConfig, train: Dataset) -> np.ndarray | None:
+def drawing_weights(settings: SamplingSettings, train: Dataset) -> np.ndarray | None:
     """(N,) float64, in proportion to which each training image is drawn; None where each is drawn once.
 
     Raises:
         UserError: `--source-weight` names a source that is not there, or leaves nothing.
     """
-    weights = sampling_weights(config.sampling_spec, train.targets)
+    weights = sampling_weights(settings.sampling_spec, train.targets)
     there = train.table["source"].unique()
-    for name, value in config.source_weights.items():
+    for name, value in settings.source_weights.items():
         if name not in there:
             raise UserError(
                 f"--source-weight: no training image is of {name!r}{nearest(name, there)}",

@@ -15,7 +15,9 @@ from cxrlt_cli.model.decoder import DecoderSize
 from cxrlt_cli.model.glori import Glori
 from cxrlt_cli.model.network import network_from
 from cxrlt_cli.model.study_fusion import StudyFusion
+from cxrlt_cli.options import select
 from cxrlt_cli.train.build import make_network
+from cxrlt_cli.train.settings import NetworkSettings
 
 SIZE = DecoderSize(layers=1, heads=2, width=8, feedforward=12, dropout=0.1)
 
@@ -60,7 +62,8 @@ def test_label_features_are_those_of_the_published_equations() -> None:
 
 def test_sizes_and_start_are_as_published() -> None:
     network, spec = make_network(
-        TrainConfig(encoder="timm:test_convnext", queries="glori"), np.zeros((300, 5), dtype=np.float32)
+        select(NetworkSettings, TrainConfig(encoder="timm:test_convnext", queries="glori")),
+        np.zeros((300, 5), dtype=np.float32),
     )
     assert spec.decoder == DecoderSize(layers=1, heads=8, width=768, feedforward=2048, dropout=0.1)
     assert network.label_width == 64 + 768
@@ -74,7 +77,9 @@ def test_sizes_and_start_are_as_published() -> None:
 
 def test_fusion_takes_its_label_features() -> None:
     """Untrained fusion is the mean of the logits of a study's images."""
-    network, _ = make_network(TrainConfig(encoder="timm:test_convnext", queries="glori"), np.zeros((3, 5), dtype=np.float32))
+    network, _ = make_network(
+        select(NetworkSettings, TrainConfig(encoder="timm:test_convnext", queries="glori")), np.zeros((3, 5), dtype=np.float32)
+    )
     images = torch.randn(3, 1, 64, 64)
     fusion, studies = StudyFusion(3, network.label_width, network.classifier), torch.tensor([0, 0, 1])
     with torch.no_grad():

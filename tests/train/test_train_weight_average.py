@@ -8,7 +8,7 @@ import torch
 from conftest import TRAIN, Run
 
 from cxrlt_cli.artifacts.run import read_checkpoint
-from cxrlt_cli.config.train import TrainConfig
+from cxrlt_cli.config.train_grammar import AverageSpec
 from cxrlt_cli.train.state import State
 from cxrlt_cli.train.weight_average import average_epoch, begin_average
 
@@ -25,15 +25,15 @@ def _train(cxrlt: Run, *more: object) -> None:
 
 def test_swa_is_the_mean_of_the_last_epochs() -> None:
     """With 4 epochs and a share of 0.5 the weights after epochs 3 and 4 are averaged; before, the average follows them."""
-    config = TrainConfig(epochs=4, average="swa:0.5")
+    spec = AverageSpec("swa", 0.5)
     network: Any = torch.nn.Linear(3, 2)
-    state = State(network, torch.optim.SGD(network.parameters()), torch.amp.GradScaler("cpu"), begin_average(config, network))
+    state = State(network, torch.optim.SGD(network.parameters()), torch.amp.GradScaler("cpu"), begin_average(spec, network))
     after = []
     for epoch in range(1, 5):
         torch.nn.init.normal_(network.weight)
         after.append(network.weight.detach().clone())
         state.epoch = epoch
-        average_epoch(config, state)
+        average_epoch(spec, 4, state)
         expected = after[-1] if epoch < 3 else torch.stack(after[2:]).mean(dim=0)
         torch.testing.assert_close(state.eval_model.weight, expected)
 
