@@ -8,7 +8,7 @@ from typing import Literal
 from cxrlt_cli.config.grammar import parse_shard, parse_window
 from cxrlt_cli.errors import UserError, nearest
 from cxrlt_cli.options import flag, flag_of
-from cxrlt_cli.workspace import checked_name
+from cxrlt_cli.workspace import checked_name, shard_name
 
 KINDS = ("mimic-cxr-lt", "chestxray14", "chexpert", "padchest", "padchest-lt", "vindr-cxr", "table")
 _TABLE_ONLY = (
@@ -153,11 +153,6 @@ class CacheConfig:
             UserError: not i/n with 0 <= i < n, or `slurm` outside of a job array.
         """
         return _slurm_part() if self.shard == "slurm" else parse_shard(self.shard)
-
-
-def shard_name(name: str, index: int, count: int) -> str:
-    """The name of one shard of an artifact."""
-    return f"{name}.shard-{index:05}-of-{count:05}"
 
 
 def _slurm_part() -> tuple[int, int]:

@@ -54,9 +54,18 @@ class EnsembleConfig:
             raise UserError(f"--rounds {self.rounds} is not 1 or more", "30 adds up to thirty members, with repetition")
         if self.member_weights and self.select == "greedy":
             raise UserError("--member-weights and --select greedy exclude each other", "greedy selection finds the weights")
-        parse_weights(self.member_weights, len(self.members))
-        parse_study(self.study)
+        self.weights, self.study_weights  # noqa: B018 - checked before any work
         if self.apply and len(self.apply) != len(self.members):
             raise UserError(
                 f"{len(self.apply)} --apply for {len(self.members)} members", "give one for each member, in the same order"
             )
+
+    @property
+    def weights(self) -> list[float]:
+        """A weight for each member, equal ones where none are given."""
+        return parse_weights(self.member_weights, len(self.members))
+
+    @property
+    def study_weights(self) -> tuple[float, float] | None:
+        """The weights of a frontal and a lateral image of `--study`; None where studies are not merged."""
+        return parse_study(self.study)

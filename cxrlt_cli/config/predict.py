@@ -65,7 +65,7 @@ class PredictConfig:
             raise UserError("--list needs --images", "its paths count from that folder: --images FOLDER --list TABLE")
         if self.invert_column and not self.only:
             raise UserError("--invert-column needs --list", "it is a column of that table")
-        if parse_study(self.study) and self.images and not self.only:
+        if self.study_weights and self.images and not self.only:
             raise UserError("--study with --images needs --list", "that table says which images are of one study")
         self._check_members()
         if self.batch_size < 1 or self.workers < 0:
@@ -79,8 +79,17 @@ class PredictConfig:
                 "--ensemble says which runs, --member-weights and --merge: they are not given beside it",
                 "leave them out, or name the runs instead of the ensemble",
             )
-        if self.member_weights:
-            parse_weights(self.member_weights, len(self.runs))
+        self.weights  # noqa: B018 - checked before any work
+
+    @property
+    def study_weights(self) -> tuple[float, float] | None:
+        """The weights of a frontal and a lateral image of `--study`; None where studies are not merged."""
+        return parse_study(self.study)
+
+    @property
+    def weights(self) -> list[float] | None:
+        """The numbers of `--member-weights`; None for equal ones."""
+        return parse_weights(self.member_weights, len(self.runs)) if self.member_weights else None
 
     def artifact_name(self, runs: list[str]) -> str:
         """The name under `predictions/`."""

@@ -67,7 +67,7 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> None:
     label_map = read_label_map(config.map_pairs, config.map_files)
     with exclusive(path.with_name(f".{path.name}.lock")):
         clear_unfinished(path)
-        sources = read_sources(config, workspace)
+        sources = read_sources(workspace.images, config.source, config.train_only)
         _refuse_idle_names(config, sources)
         labels = {source.name: source.table.classes for source in sources}
         space = config.label_space or _usual_space(sources)

@@ -27,7 +27,8 @@ from cxrlt_cli.preprocess.resume_check import identity_of, refuse_other_pixels, 
 from cxrlt_cli.preprocess.settings import PixelSettings
 from cxrlt_cli.signals import StopRequest, stop_requests
 from cxrlt_cli.sources.listing import Listing
-from cxrlt_cli.sources.registry import read_source
+from cxrlt_cli.sources.registry import label_columns, read_source
+from cxrlt_cli.sources.table import TableColumns
 from cxrlt_cli.workspace import Workspace
 
 _SECONDS_BETWEEN_MARKS = 0.5  # at most this much decoding is done again after a kill
@@ -71,7 +72,7 @@ def cache_source(config: CacheConfig, workspace: Workspace) -> None:
     folder, name = workspace.images, config.artifact_name
     files = _Files(folder / f"{name}.h5", folder / f"{name}.h5.part", folder / f"{name}.parquet", folder / f"{name}.failed.csv")
     _refuse_existing(config, files)
-    listing = read_source(config)
+    listing = read_source(config.kind, config.path, config.labels, config.images, _columns(config))
     present = rows_present(listing, config.part, config.allow_missing)
     work = _Work(listing, present, listing.source.rows(present), identity_of(listing.source, config.part), settings)
     work.source.table["row"] = np.arange(len(work.source.table))
@@ -83,6 +84,25 @@ def cache_source(config: CacheConfig, workspace: Workspace) -> None:
         failures = _decode(layout, work, config, stop)
         _finish(config, files, layout, work, failures)
     _report(files, layout, failures, time.monotonic() - began)
+
+
+def _columns(config: CacheConfig) -> TableColumns:
+    """The columns of a table."""
+    return TableColumns(
+        image=config.image_column,
+        path=config.path_column,
+        patient=config.patient_column,
+        study=config.study_column,
+        view=config.view_column,
+        sex=config.sex_column,
+        age=config.age_column,
+        split=config.split_column,
+        inverted=config.invert_column,
+        labels=label_columns(config.label_columns),
+        values=config.value_labels,
+        texts=config.label_column,
+        separator=config.separator,
+    )
 
 
 def _refuse_existing(config: CacheConfig, files: _Files) -> None:

@@ -23,13 +23,12 @@ from cxrlt_cli.artifacts.image_file import (
 from cxrlt_cli.artifacts.image_pixels import ImageReader, PixelWriter
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.source_table import SourceTable, read_source_table, write_source_table
-from cxrlt_cli.config.cache import shard_name
 from cxrlt_cli.config.join import JoinConfig
 from cxrlt_cli.console import progress, say
 from cxrlt_cli.errors import UserError, listed, reported_os_errors
 from cxrlt_cli.options import saved
 from cxrlt_cli.preprocess.resume_check import refuse_other_shard
-from cxrlt_cli.workspace import Workspace
+from cxrlt_cli.workspace import Workspace, shard_name
 
 _BLOCK = 64  # images copied at once
 

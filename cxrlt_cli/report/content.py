@@ -9,7 +9,6 @@ from cxrlt_cli.artifacts.dataset import SPLITS, Dataset
 from cxrlt_cli.artifacts.json_files import read_json
 from cxrlt_cli.artifacts.provenance import made_by
 from cxrlt_cli.artifacts.run import shown_options
-from cxrlt_cli.config.report import ReportConfig
 from cxrlt_cli.config.saved_options import changed_options, flag_of_saved
 from cxrlt_cli.labels.groups import rule
 from cxrlt_cli.paths import is_file
@@ -20,19 +19,19 @@ from cxrlt_cli.report.subjects import Subject
 from cxrlt_cli.report.svg_geometry import drawn
 
 
-def head_of(subjects: list[Subject], numbers: list[Numbers], config: ReportConfig) -> dict[str, Any]:
+def head_of(subjects: list[Subject], numbers: list[Numbers], resamples: int, bounds: tuple[float, float]) -> dict[str, Any]:
     """Title, what was scored, the main figures of each subject."""
     first = subjects[0].scored
     return {
         "title": ", ".join(one.name for one in subjects),
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "version": __version__,
-        "resamples": config.resamples,
+        "resamples": resamples,
         "subjects": [_subject(one, number, index) for index, (one, number) in enumerate(zip(subjects, numbers, strict=True))],
         "split": first.split,
         "classes_in_all": len(first.classes),
         "undefined": [name for name, value in zip(first.classes, numbers[0].figures.ap, strict=True) if math.isnan(value)],
-        "rule": rule(config.bounds) if first.train_label_counts.any() else "",
+        "rule": rule(bounds) if first.train_label_counts.any() else "",
         "scale": max(0.1, *(estimate.high for number in numbers for estimate in number.means.values() if estimate.high > 0)),
     }
 

@@ -47,7 +47,7 @@ def write_report(config: ReportConfig, workspace: Workspace) -> None:
     found = together(scored)
     rows = class_rows(subjects, numbers, groups, order)
     content = {
-        **head_of(subjects, numbers, config),
+        **head_of(subjects, numbers, config.resamples, config.bounds),
         "rows": rows,
         "comparison": comparison(subjects, differences),
         "thresholds": at_thresholds(subjects[0].evaluation),

@@ -40,7 +40,7 @@ def make_state(settings: TrainSettings, data: TrainingData, start: Start, device
 
 
 def fit_memory(settings: TrainSettings, data: TrainingData, start: Start, state: State, world_size: int) -> int:
-    """The number of micro-batches of a rank's rows, found by trying where `--accumulate` is 0; compiles the network if asked."""
+    """Micro-batches of a rank's rows, found by trying where `--accumulate` is 0; compiles the network if asked."""
     share, device = settings.loop.batch_size // world_size, next(state.network.parameters()).device
     tried = training_pass(state.network, data.size, device, precision_of(compute_mode_of(start.described)))
     parts: int = start.described.get("parts") or settings.accumulate  # a resumed run has it in `config.json`

@@ -21,7 +21,7 @@ def average_step(spec: AverageSpec, state: State) -> None:
 
 
 def average_epoch(spec: AverageSpec, epochs: int, state: State) -> None:
-    """After an epoch of `epochs` (`state.epoch` counts it): SWA takes its weights in; before its share of the training it follows them."""
+    """After one of `epochs` epochs (`state.epoch` counts it): SWA averages its weights, or, before its start, follows them."""
     if spec.rule != "swa" or state.average is None:
         return
     first = math.floor(spec.value * epochs) + 1  # the first epoch that is averaged

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from cxrlt_cli.config.train import TrainConfig
+from cxrlt_cli.config.train_grammar import LOSSES
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.train.loss import DEFAULTS
 from cxrlt_cli.tricks.asymmetric import asymmetric
 from cxrlt_cli.tricks.bce import bce
 from cxrlt_cli.tricks.focal import focal
@@ -16,7 +16,7 @@ from cxrlt_cli.tricks.label_smoothing import smoothed
 from cxrlt_cli.tricks.ldam import ldam
 
 LOGITS = torch.linspace(-12, 12, 24_001, dtype=torch.float64)[:, None]
-LARGEST, SCALE = DEFAULTS["ldam"]
+LARGEST, SCALE = LOSSES["ldam"].values()
 Elements = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -25,11 +25,11 @@ def _ldam(margin: float) -> Elements:
 
 
 def _asl(logits: Tensor, targets: Tensor) -> Tensor:
-    return asymmetric(logits, targets, *DEFAULTS["asl"])
+    return asymmetric(logits, targets, *LOSSES["asl"].values())
 
 
 def _focal(logits: Tensor, targets: Tensor) -> Tensor:
-    return focal(logits, targets, *DEFAULTS["focal"])
+    return focal(logits, targets, *LOSSES["focal"].values())
 
 
 def _best(elements: Elements, target: float) -> float:
