@@ -15,6 +15,7 @@ SECONDS_BETWEEN_LINES = 60.0
 
 class _Voice:
     silent = False
+    quiet = False
 
 
 def only_errors(rank: int) -> None:
@@ -22,9 +23,19 @@ def only_errors(rank: int) -> None:
     _Voice.silent = rank > 0
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """While open, stages called from Python print no progress and no tables; warnings still go to stderr."""
+    before, _Voice.quiet = _Voice.quiet, True
+    try:
+        yield
+    finally:
+        _Voice.quiet = before
+
+
 def say(text: str) -> None:
     """One line to the reader."""
-    if not _Voice.silent:
+    if not _Voice.silent and not _Voice.quiet:
         complain(text)
 
 
@@ -35,7 +46,8 @@ def complain(text: str) -> None:
 
 def warn(text: str) -> None:
     """One line that the reader should not miss."""
-    say(f"warning: {text}")
+    if not _Voice.silent:
+        complain(f"warning: {text}")
 
 
 def dated(text: str) -> str:
@@ -45,6 +57,8 @@ def dated(text: str) -> str:
 
 def data(text: str) -> None:
     """A result, for the eye or for the next program of a pipe."""
+    if _Voice.quiet:
+        return
     try:
         print(text, flush=True)
     except BrokenPipeError:  # `| head` has seen enough: the artifact is written all the same
@@ -82,7 +96,7 @@ class _Lines:
 @contextmanager
 def progress(label: str, total: int, unit: str = "images") -> Iterator[Progress]:
     """Shows how far a loop of `total` units is: a bar on a terminal, else a dated line a minute."""
-    if _Voice.silent or not sys.stderr.isatty():
+    if _Voice.silent or _Voice.quiet or not sys.stderr.isatty():
         yield _Lines(label, total, unit)
         return
     from rich.console import Console

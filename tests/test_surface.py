@@ -62,11 +62,14 @@ def test_help_comes_within_half_a_second_and_imports_nothing_heavy(command: str)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_each_row_names_a_function_of_its_options_and_the_workspace(command: str) -> None:
+def test_each_row_names_a_function_from_options_and_workspace_to_an_artifact(command: str) -> None:
     config, target, _ = ROWS[command]
     module, _, name = target.partition(":")
     hints = get_type_hints(getattr(import_module(module), name))
-    assert [hint for what, hint in hints.items() if what != "return"] == [config, Workspace]
+    artifact = hints.pop("return")
+    assert list(hints.values()) == [config, Workspace]
+    assert artifact.__module__ == "cxrlt_cli.results"
+    assert artifact.__dataclass_params__.frozen
 
 
 def test_help_shows_every_command_under_its_panel(cxrlt: Run) -> None:

@@ -12,6 +12,7 @@ from cxrlt_cli.compute.device import choose_device
 from cxrlt_cli.config.bench import BenchConfig
 from cxrlt_cli.console import data, say, table
 from cxrlt_cli.machine import keep_memory
+from cxrlt_cli.results import MachineSpeed
 from cxrlt_cli.train.train import settings_of
 from cxrlt_cli.workspace import Workspace
 
@@ -33,7 +34,7 @@ class Measured:
     epoch_hours: float
 
 
-def bench_machine(config: BenchConfig, _workspace: Workspace) -> None:
+def bench_machine(config: BenchConfig, _workspace: Workspace) -> MachineSpeed:
     """Measures and prints. Raises UserError if options conflict or the encoder does not accept the size."""
     keep_memory()
     device = choose_device(config.device)
@@ -43,6 +44,7 @@ def bench_machine(config: BenchConfig, _workspace: Workspace) -> None:
         memory = memory_rate(device, config.seconds)
         measured = _measure(config, parts, products, memory)
     slowest = _bottleneck(measured)
+    found = MachineSpeed({name: part.images_per_s for name, part in measured.items()}, slowest)
     if config.json:
         facts = {
             "device": device_name(device),
@@ -50,7 +52,7 @@ def bench_machine(config: BenchConfig, _workspace: Workspace) -> None:
             "parts": {name: asdict(part) for name, part in measured.items()},
         }  # fmt: skip
         data(json.dumps(facts, indent=1))
-        return
+        return found
     say(f"{config.encoder}, {config.size} px, batches of {config.batch_size}, {device}, {parts.form.name}")
     say(f"at most {products / 1e12:.3g} Tflop/s in products of matrices, {memory / 1e9:.3g} GB/s in copying memory")
     rows = [
@@ -59,6 +61,7 @@ def bench_machine(config: BenchConfig, _workspace: Workspace) -> None:
     ]
     data(table(["part", "images/s", "share of the ceiling", f"hours for {config.images}"], rows))
     data(f"bottleneck of training: {slowest}")
+    return found
 
 
 def _hours(part: Measured) -> str:

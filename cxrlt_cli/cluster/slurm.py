@@ -9,12 +9,13 @@ from cxrlt_cli.artifacts.files import refuse_existing, replacing
 from cxrlt_cli.config.slurm import SlurmConfig
 from cxrlt_cli.console import say
 from cxrlt_cli.errors import reported_os_errors
+from cxrlt_cli.results import SlurmScripts
 from cxrlt_cli.workspace import Workspace
 
 _MOST_RESTARTS = 50
 
 
-def write_scripts(config: SlurmConfig, workspace: Workspace) -> None:
+def write_scripts(config: SlurmConfig, workspace: Workspace) -> SlurmScripts:
     """Writes a script a stage, what they share, and `submit.sh`, which chains them.
 
     Raises:
@@ -32,6 +33,7 @@ def write_scripts(config: SlurmConfig, workspace: Workspace) -> None:
     with reported_os_errors(f"cannot write {out}"):
         (out / "logs").mkdir(parents=True, exist_ok=True)
     say(f"{len(scripts)} scripts in {out}: read them, then submit all with {out / 'submit.sh'}")
+    return SlurmScripts(out, [out / name for name in scripts])
 
 
 def _scripts(config: SlurmConfig, out: Path, root: Path) -> dict[str, str]:

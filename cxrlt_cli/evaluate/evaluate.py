@@ -14,12 +14,13 @@ from cxrlt_cli.evaluate.join_columns import with_columns_of
 from cxrlt_cli.evaluate.subgroups import check_columns
 from cxrlt_cli.evaluate.terminal_table import as_text
 from cxrlt_cli.options import saved, select
+from cxrlt_cli.results import EvaluatedScores
 from cxrlt_cli.scores.apply_calibration import calibrated_scores
 from cxrlt_cli.scores.labelled import Scored, read_scored
 from cxrlt_cli.workspace import Workspace, checked_name
 
 
-def evaluate(config: EvaluateConfig, workspace: Workspace) -> None:
+def evaluate(config: EvaluateConfig, workspace: Workspace) -> EvaluatedScores:
     """Evaluates predictions, writes the figures and shows them.
 
     Raises:
@@ -62,6 +63,7 @@ def evaluate(config: EvaluateConfig, workspace: Workspace) -> None:
     data(json.dumps(content, indent=1) if config.json else as_text(content))
     written = ["per_class.csv", "decisions.csv", *(["subgroups.csv"] if tables.subgroups else [])]
     say(f"{path} against {dataset.path}: {folder}/metrics.json, {', '.join(written)}")
+    return EvaluatedScores(folder, content, content["per_class"])
 
 
 def _refuse_other_probabilities(scored: Scored, chosen_on: Scored) -> None:

@@ -27,6 +27,7 @@ from cxrlt_cli.labels.pseudo import pseudo_labels
 from cxrlt_cli.labels.spaces import read_space
 from cxrlt_cli.labels.splits import SPLITS, split_patients
 from cxrlt_cli.options import saved
+from cxrlt_cli.results import MergedDataset
 from cxrlt_cli.workspace import Workspace
 
 
@@ -54,7 +55,7 @@ class _Rows:
         return _Rows(table, self.targets[keep], self.label_mask[keep], soft, self.hashes[keep])
 
 
-def merge_sources(config: MergeConfig, workspace: Workspace) -> None:
+def merge_sources(config: MergeConfig, workspace: Workspace) -> MergedDataset:
     """Merges cached sources into a dataset.
 
     Raises:
@@ -95,6 +96,8 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> None:
         write_dataset(dataset)
     report_implied(implied)
     report_dataset(dataset, config.shares)
+    counts = dataset.table["split"].value_counts()
+    return MergedDataset(path, classes, {name: int(counts.get(name, 0)) for name in SPLITS})
 
 
 def _with_parents(rows: _Rows, classes: list[str]) -> tuple[_Rows, list[Implied]]:

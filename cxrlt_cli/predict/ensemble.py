@@ -25,10 +25,11 @@ from cxrlt_cli.predict.ensemble_members import MemberScores, read_members
 from cxrlt_cli.predict.greedy_selection import Selection, select_greedily
 from cxrlt_cli.predict.merge import merge_logits
 from cxrlt_cli.predict.merge_studies import merge_by_study, merge_studies
+from cxrlt_cli.results import FittedEnsemble
 from cxrlt_cli.workspace import Workspace
 
 
-def make_ensemble(config: EnsembleConfig, workspace: Workspace) -> None:
+def make_ensemble(config: EnsembleConfig, workspace: Workspace) -> FittedEnsemble:
     """Finds weights, merges, writes both and shows them.
 
     Raises:
@@ -52,6 +53,8 @@ def make_ensemble(config: EnsembleConfig, workspace: Workspace) -> None:
         write_ensemble(pipeline, ensemble)
     _show(config, ensemble)
     say(f"{pipeline}; the merged scores of {len(others.files[0].image_ids)} images: {path}")
+    weights = {member.name: member.weight for member in ensemble.members}
+    return FittedEnsemble(pipeline, path, weights, ensemble.header["mean_ap"])
 
 
 def _read_others(config: EnsembleConfig, workspace: Workspace, scores: MemberScores) -> MemberScores:

@@ -26,13 +26,14 @@ from cxrlt_cli.predict.outputs import Outputs
 from cxrlt_cli.predict.score import score
 from cxrlt_cli.predict.select import Chosen, choose_ensemble, choose_runs
 from cxrlt_cli.predict.tta import VIEWS
+from cxrlt_cli.results import PredictedScores
 from cxrlt_cli.scores.apply_calibration import apply_calibration, refuse_other_classes
 from cxrlt_cli.workspace import Workspace
 
 _RANK_TIMEOUT = 6 * 3600.0  # seconds: a rank whose share is slower is waited for
 
 
-def predict_images(config: PredictConfig, workspace: Workspace) -> None:
+def predict_images(config: PredictConfig, workspace: Workspace) -> PredictedScores:
     """Scores a split or a folder; as one of several processes where torchrun or srun started them, each its share of batches.
 
     Raises:
@@ -51,10 +52,10 @@ def predict_images(config: PredictConfig, workspace: Workspace) -> None:
             if ranks.is_rank_zero:
                 outputs.refuse_existing()
                 held.enter_context(exclusive(path.with_name(f".{path.name}.lock")))
-        _predict(ranks, config, workspace, chosen, outputs)
+        return _predict(ranks, config, workspace, chosen, outputs)
 
 
-def _predict(ranks: Ranks, config: PredictConfig, workspace: Workspace, chosen: Chosen, outputs: Outputs) -> None:
+def _predict(ranks: Ranks, config: PredictConfig, workspace: Workspace, chosen: Chosen, outputs: Outputs) -> PredictedScores:
     failures: dict[str, str] = {}
     with ranks.fail_together():
         device = choose_device(config.device, ranks.local)
@@ -73,29 +74,26 @@ def _predict(ranks: Ranks, config: PredictConfig, workspace: Workspace, chosen: 
         codes = images.studies.codes if images.studies and fused else None  # a batch of a fusion holds whole studies
         share = batches_of(len(images.ids), codes, config.batch_size, ranks)
         parts = list(images.score(score_batch, share, failures))
-    shares = ranks.gather((parts, failures))
+    shares, classes = ranks.gather((parts, failures)), members[0].classes
+    count = sum(len(rows) for own, _ in shares or [(parts, failures)] for rows, _ in own)
+    failures = {name: why for _, failed in shares or [(parts, failures)] for name, why in failed.items()}
     if shares:
         inputs = [member.path for member in members] + ([chosen.pipeline] if chosen.pipeline else [])
         inputs += ([calibration.path] if calibration else []) + images.inputs
-        wanted = Predictions(images.ids, members[0].classes, np.empty(0), _header(config, members, chosen.merge))
+        wanted = Predictions(images.ids, classes, np.empty(0), _header(config, members, chosen.merge))
         wanted.header["provenance"] = record(saved(config), inputs)
-        predictions = _join(config, outputs, shares, images, wanted)
+        predictions = _join(config, [part for own, _ in shares for part in own], failures, images, wanted)
+        outputs.write_failures(failures)
         outputs.write(apply_calibration(predictions, calibration) if calibration else predictions)
+    return PredictedScores(outputs.path, count, classes, failures, outputs.submission)
 
 
 def _join(
-    config: PredictConfig,
-    outputs: Outputs,
-    shares: list[tuple[list[Part], dict[str, str]]],
-    images: ImageSet,
-    wanted: Predictions,
+    config: PredictConfig, parts: list[Part], failures: dict[str, str], images: ImageSet, wanted: Predictions
 ) -> Predictions:
-    """The ranks' batches together in the order of the images: `wanted` with its logits. Lists what cannot be read."""
-    failures = {name: why for _, failed in shares for name, why in failed.items()}
-    parts = [part for own, _ in shares for part in own]
+    """The ranks' batches together in the order of the images: `wanted` with its logits."""
     if not parts:
         raise UserError(f"none of the {len(failures)} images of {config.images} can be read: {listed(set(failures.values()))}")
-    outputs.write_failures(failures)
     rows, logits = np.concatenate([rows for rows, _ in parts]), np.concatenate([logits for _, logits in parts])
     order = np.argsort(rows)
     ids, logits = [images.ids[row] for row in rows[order]], logits[order]

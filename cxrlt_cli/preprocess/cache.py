@@ -25,6 +25,7 @@ from cxrlt_cli.preprocess.missing_files import rows_of_part, rows_present
 from cxrlt_cli.preprocess.remarks import Remark, RemarkCounts
 from cxrlt_cli.preprocess.resume_check import identity_of, refuse_other_pixels, refuse_other_source
 from cxrlt_cli.preprocess.settings import PixelSettings
+from cxrlt_cli.results import CachedImages
 from cxrlt_cli.signals import StopRequest, stop_requests
 from cxrlt_cli.sources.listing import Listing
 from cxrlt_cli.sources.registry import label_columns, read_source
@@ -61,7 +62,7 @@ class _Work:
         return [ImageFile(self.listing.root / file, inverted is True) for file, inverted in pairs]
 
 
-def cache_source(config: CacheConfig, workspace: Workspace) -> None:
+def cache_source(config: CacheConfig, workspace: Workspace) -> CachedImages:
     """Caches one source, or one shard of it.
 
     Raises:
@@ -83,7 +84,9 @@ def cache_source(config: CacheConfig, workspace: Workspace) -> None:
         layout = _open(config, files, work)
         failures = _decode(layout, work, config, stop)
         _finish(config, files, layout, work, failures)
-    _report(files, layout, failures, time.monotonic() - began)
+    count = int(read_done(read_layout(files.images)).sum())
+    _report(files, count, layout.size, failures, time.monotonic() - began)
+    return CachedImages(files.images, files.table, files.failed if files.failed.exists() else None, count)
 
 
 def _columns(config: CacheConfig) -> TableColumns:
@@ -199,9 +202,8 @@ def _finish(config: CacheConfig, files: _Files, layout: Layout, work: _Work, fai
             sync_folder(files.images.parent)
 
 
-def _report(files: _Files, layout: Layout, failures: dict[int, str], seconds: float) -> None:
-    done = int(read_done(read_layout(files.images)).sum())
-    say(f"{done} images of {layout.size} px in {files.images} after {seconds:.1f} s")
+def _report(files: _Files, count: int, size: int, failures: dict[int, str], seconds: float) -> None:
+    say(f"{count} images of {size} px in {files.images} after {seconds:.1f} s")
     if failures:
         warn(f"{len(failures)} images cannot be read: {listed(sorted(set(failures.values())), 3)}")
     if exists(files.failed):

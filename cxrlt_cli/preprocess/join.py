@@ -28,6 +28,7 @@ from cxrlt_cli.console import progress, say
 from cxrlt_cli.errors import UserError, listed, reported_os_errors
 from cxrlt_cli.options import saved
 from cxrlt_cli.preprocess.resume_check import refuse_other_shard
+from cxrlt_cli.results import CachedImages
 from cxrlt_cli.workspace import Workspace, shard_name
 
 _BLOCK = 64  # images copied at once
@@ -43,7 +44,7 @@ class _Shard:
     table_path: Path
 
 
-def join_shards(config: JoinConfig, workspace: Workspace) -> None:
+def join_shards(config: JoinConfig, workspace: Workspace) -> CachedImages:
     """Joins the shards of a cache.
 
     Raises:
@@ -67,9 +68,11 @@ def join_shards(config: JoinConfig, workspace: Workspace) -> None:
         with reported_os_errors(f"cannot write {target}"):
             os.replace(part, target)
             sync_folder(folder)
-    layout = read_layout(target)
+    count = int(read_done(read_layout(target)).sum())
     how = "copied" if config.copy else "pointed to: keep them beside it"
-    say(f"{int(read_done(layout).sum())} images of {len(shards)} shards in {target} ({how})")
+    say(f"{count} images of {len(shards)} shards in {target} ({how})")
+    failed = target.with_suffix(".failed.csv")
+    return CachedImages(target, target.with_suffix(".parquet"), failed if failed.exists() else None, count)
 
 
 def _names(folder: Path, name: str) -> list[str]:

@@ -19,10 +19,11 @@ from cxrlt_cli.report.mistakes import pictures, worst
 from cxrlt_cli.report.page import page
 from cxrlt_cli.report.panels import curve_panels, reliability_panels, training_panels
 from cxrlt_cli.report.subjects import Subject, find_subjects
+from cxrlt_cli.results import WrittenReport
 from cxrlt_cli.workspace import Workspace, checked_name
 
 
-def write_report(config: ReportConfig, workspace: Workspace) -> None:
+def write_report(config: ReportConfig, workspace: Workspace) -> WrittenReport:
     """Writes `reports/NAME/report.html` and the figures beside it, and prints the page's path.
 
     Raises:
@@ -65,6 +66,7 @@ def write_report(config: ReportConfig, workspace: Workspace) -> None:
             aside.write_text(html, encoding="utf-8")
     data(str(folder / "report.html"))
     _say(subjects, numbers, folder)
+    return WrittenReport(folder / "report.html")
 
 
 def _refuse_other_classes(subjects: list[Subject]) -> None:

@@ -20,6 +20,7 @@ from cxrlt_cli.console import data, say, warn
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.labels.groups import assign, rule
 from cxrlt_cli.options import saved
+from cxrlt_cli.results import StudyTable
 from cxrlt_cli.study import spec
 from cxrlt_cli.study.figure import draw_study
 from cxrlt_cli.study.metrics import Reference, class_rows, mean_rows, score
@@ -32,7 +33,7 @@ from cxrlt_cli.workspace import Workspace
 Planned = list[tuple[Variant, list[Task]]]
 
 
-def run_study(config: StudyConfig, workspace: Workspace) -> None:
+def run_study(config: StudyConfig, workspace: Workspace) -> StudyTable:
     """Runs a study, or goes on with it.
 
     Raises:
@@ -58,7 +59,7 @@ def run_study(config: StudyConfig, workspace: Workspace) -> None:
     if count > 1:
         _refuse_failures(failed)
         say(f"part {index} of {count} is done; when all are, the same command without --shard writes the table")
-        return
+        return StudyTable(folder, {})
     there = _without_failed(study, planned, failed)
     content = _content(config, study, there, plan.reference[0], given)
     with exclusive(folder / ".lock"):
@@ -69,6 +70,7 @@ def run_study(config: StudyConfig, workspace: Workspace) -> None:
     data(json.dumps(read_study(folder), indent=1) if config.json else as_text(content))
     say(f"{folder}: table.csv, per_class.csv, study.json, figure.png and figure.svg")
     _refuse_failures({name: failure for name, failure in failed.items() if failure.task.arguments[0] != "embed-labels"})
+    return StudyTable(folder, content)
 
 
 def _given(config: StudyConfig, workspace: Workspace, dataset: Dataset) -> Given:

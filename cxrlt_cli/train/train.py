@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 from cxrlt_cli.artifacts.files import refuse_existing
+from cxrlt_cli.artifacts.json_files import read_json
 from cxrlt_cli.artifacts.run import Run
 from cxrlt_cli.compute.autotune import Workload
 from cxrlt_cli.compute.device import choose_device
@@ -15,6 +16,7 @@ from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.machine import keep_memory
 from cxrlt_cli.options import refuse_changed, saved, select
 from cxrlt_cli.paths import is_file
+from cxrlt_cli.results import TrainedRun
 from cxrlt_cli.signals import stop_requests, stops_at_once
 from cxrlt_cli.train.checkpointing import Validator, finish_epoch
 from cxrlt_cli.train.loop import Training, train_epochs
@@ -39,7 +41,7 @@ from cxrlt_cli.train.training_data import read_training_data
 from cxrlt_cli.workspace import Workspace
 
 
-def train_run(config: TrainConfig, workspace: Workspace) -> None:
+def train_run(config: TrainConfig, workspace: Workspace) -> TrainedRun:
     """Trains a run, or resumes it; as one of several processes where torchrun or srun started them.
 
     Raises:
@@ -63,7 +65,8 @@ def train_run(config: TrainConfig, workspace: Workspace) -> None:
         assert start is not None, "rank 0 has one"
         if start.done:
             say(f"{run.folder} is finished: nothing to do")
-            return
+            status = read_json(run.status)
+            return TrainedRun(run.folder, run.best, status["best_epoch"], status["best_mAP"])
         with ranks.fail_together():
             state, spec = make_state(settings, data, start, device)
             parts = fit_memory(settings, data, start, state, ranks.world_size)
@@ -73,6 +76,9 @@ def train_run(config: TrainConfig, workspace: Workspace) -> None:
             training = make_training(settings, data, start, state, (run, ranks, device))
             validator = Validator(data.val, DatasetImages(data.val), spec, start.described)
         _train_in_folder(run, start, training, state, validator)
+    assert state.best is not None, "at least one epoch has been validated"
+    best, epoch = state.best
+    return TrainedRun(run.folder, run.best, epoch, best)
 
 
 def settings_of(config: TrainConfig) -> TrainSettings:
