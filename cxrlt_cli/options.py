@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
+from typer.core import TyperCommand
 
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.paths import refuse_not_utf8
@@ -19,7 +20,7 @@ Part = TypeVar("Part")
 
 _WORKSPACE = Annotated[
     Path,
-    typer.Option("--workspace", envvar="CXRLT_WORKSPACE", help="Folder in which all artifacts stand.", show_default="."),
+    typer.Option("--workspace", envvar="CXRLT_WORKSPACE", help="Folder of all artifacts.", show_default="."),
 ]
 
 
@@ -52,7 +53,34 @@ def flag_of(config: Any, name: str) -> str:
     return flag_name(config.__dataclass_fields__[name])
 
 
-def _parameter(field: "dataclasses.Field[Any]", hint: Any) -> inspect.Parameter:
+def panels(config: Any) -> dict[str, str]:
+    """Field -> its panel in `--help`; the class attribute PANELS names the field with which each panel begins."""
+    begins, found, panel = getattr(config, "PANELS", {}), {}, "Options"
+    for field in dataclasses.fields(config):
+        panel = begins.get(field.name, panel)
+        found[field.name] = panel
+    return found
+
+
+class _PanelCommand(TyperCommand):
+    """Lists the options under their panels."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Writes a section per panel, in the order of the fields; what has no panel goes to the last one."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record:
+                last = next(reversed(sections), "Options")
+                argument = parameter.param_type_name == "argument"
+                title = "Arguments" if argument else getattr(parameter, "rich_help_panel", None) or last
+                sections.setdefault(title, []).append(record)
+        for title, rows in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
+def _parameter(field: "dataclasses.Field[Any]", hint: Any, panel: str) -> inspect.Parameter:
     """The parameter from which Typer builds the option of one field."""
     meta = field.metadata
     if get_origin(hint) is tuple:  # repeatable: Typer knows it as a list
@@ -62,7 +90,9 @@ def _parameter(field: "dataclasses.Field[Any]", hint: Any) -> inspect.Parameter:
         info = typer.Argument(help=meta["help"], metavar=meta["metavar"])
     else:
         shown = "[default:" not in meta["help"]  # else the help says it better than the value
-        info = typer.Option(flag_name(field), help=meta["help"], metavar=meta["metavar"], show_default=shown)
+        info = typer.Option(
+            flag_name(field), help=meta["help"], metavar=meta["metavar"], show_default=shown, rich_help_panel=panel
+        )
     default = list(field.default) if isinstance(field.default, tuple) else field.default
     kind = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(field.name, kind, default=default, annotation=Annotated[hint, info])
@@ -72,7 +102,8 @@ def add_command(app: typer.Typer, name: str, config: type[Config], run: Callable
     """Registers `run` as the subcommand `name`; the fields of `config` are its options, its docstring the help."""
     hints = get_type_hints(config)
     fields = dataclasses.fields(config)  # type: ignore[arg-type]
-    parameters = [_parameter(field, hints[field.name]) for field in fields]
+    of = panels(config)
+    parameters = [_parameter(field, hints[field.name], of[field.name]) for field in fields]
     kind = inspect.Parameter.KEYWORD_ONLY
     parameters.append(inspect.Parameter("workspace", kind, default=Path(), annotation=_WORKSPACE))
 
@@ -87,7 +118,7 @@ def add_command(app: typer.Typer, name: str, config: type[Config], run: Callable
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     call.__doc__ = config.__doc__
-    app.command(name)(call)
+    app.command(name, cls=_PanelCommand)(call)
 
 
 def parse_options(command: str, config: type[Config], words: list[str]) -> Config:

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from cxrlt_cli.config.grammar import parse_shard, parse_window
 from cxrlt_cli.errors import UserError, nearest
@@ -19,11 +19,19 @@ _TABLE_ONLY = (
 
 @dataclass(frozen=True)
 class CacheConfig:
-    """Decode image files once, to gray squares in HDF5.
+    """Decode image files once into gray squares in HDF5.
 
-    Pixels go to images/NAME.h5, the source's own table to images/NAME.parquet. Images that cannot be read are listed in
-    images/NAME.failed.csv with the reason; no other picture stands in for them.
+    Writes images/NAME.h5 (pixels), images/NAME.parquet (the labels as published) and images/NAME.failed.csv (images that cannot
+    be read, with the reason).
     """
+
+    #: Field -> the panel of `--help` that begins with it.
+    PANELS: ClassVar[dict[str, str]] = {
+        "source": "Source",
+        "size": "Pixels",
+        "images": "Table source (--source table=FILE)",
+        "shard": "Run",
+    }
 
     source: str = flag(
         "",
@@ -31,53 +39,55 @@ class CacheConfig:
         "table=FILE (CSV or Parquet).",
         metavar="KIND=PATH",
     )
-    labels: Path | None = flag(
-        None, "Label table of a published source, or the folder of its tables, where they do not stand beside the images."
+    labels: Path | None = flag(None, "Label table of a published source, or its folder [default: in the folder of the source]")
+    allow_missing: bool = flag(False, "Continue where the label table lists images that do not exist.", name="--allow-missing")
+    size: int = flag(512, "Side of the cached square, 8 to 4096 px.")
+    fit: Literal["pad", "crop", "stretch"] = flag(
+        "pad", "How to make an image square: pad with black, crop the longer side, or stretch."
     )
-    size: int = flag(512, "Side of the cached square, px.")
-    fit: Literal["pad", "crop", "stretch"] = flag("pad", "How a picture that is no square becomes one.")
     resample: Literal["area", "lanczos"] = flag(
-        "area", "area, with JPEGs decoded no finer than it needs, or lanczos from every pixel (3 times slower)."
+        "area", "Resampling filter. lanczos decodes JPEGs at full resolution first: 3 times slower."
     )
-    window: str = flag("", "Percentiles of a picture's gray values that become black and white.", metavar="LOW,HIGH")
-    clahe: float = flag(0.0, "Clip limit of an adaptive histogram equalization; 2 is usual, 0 leaves it out.", metavar="CLIP")
-    shard: str = flag(
-        "", "Cache part i (from 0) of n, a file of its own; slurm takes both from the job array. See: cxrlt join", metavar="i/n"
+    window: str = flag("", "Percentiles of an image's gray values that become black and white.", metavar="LOW,HIGH")
+    clahe: float = flag(
+        0.0, "Clip limit of CLAHE (adaptive histogram equalization), 0 to 40; 0 is off, 2 is usual.", metavar="CLIP"
     )
-    name: str = flag("", "Name of the artifact: images/NAME.h5 [default: the kind, or the table's name]")
-    allow_missing: bool = flag(False, "The table lists images that are not there, and that is meant.", name="--allow-missing")
-    images: Path | None = flag(None, "table: folder from which the paths count [default: the table's own]")
-    image_column: str = flag("image_id", "table: column of the image id.")
-    path_column: str = flag("", "table: column of the file [default: path or fpath where there, else the image id]")
-    patient_column: str = flag("patient_id", "table: column of the patient id.")
-    study_column: str = flag("", "table: column of the study id [default: study_id where there]")
-    view_column: str = flag("", "table: column of the view [default: view where there]")
-    sex_column: str = flag("", "table: column of the sex [default: sex where there]")
-    age_column: str = flag("", "table: column of the age in years, or as in 045Y, 013M, 010D [default: age where there]")
-    split_column: str = flag("", "table: column of the official split: train, val, test [default: split where there]")
-    invert_column: str = flag("", "table: column that says 1 or MONOCHROME1 where a picture shows dense tissue dark.")
+    images: Path | None = flag(None, "Folder that image paths are relative to [default: the table's]")
+    image_column: str = flag("image_id", "Column of the image id.")
+    path_column: str = flag("", "Column of the image path [default: path or fpath if present, else the image id]")
+    patient_column: str = flag("patient_id", "Column of the patient id.")
+    study_column: str = flag("", "Column of the study id [default: study_id if present]")
+    view_column: str = flag("", "Column of the view, as PA or LATERAL [default: view if present]")
+    sex_column: str = flag("", "Column of the sex [default: sex if present]")
+    age_column: str = flag("", "Column of the age, in years or as 045Y, 013M, 010D [default: age if present]")
+    split_column: str = flag("", "Column of the official split: train, val or test [default: split if present]")
+    invert_column: str = flag("", "Column that is 1 or MONOCHROME1 for inverted images, where dense tissue is dark.")
     label_columns: str = flag(
         "",
-        "table: the label columns, separated by commas, or the name of a label space; values 1, 0, -1, blank.",
+        "Label columns, comma-separated, or the name of a label space. Values: 1 present, 0 absent, -1 uncertain, blank "
+        "unknown.",
         metavar="A,B,C",
     )
     values: str = flag(
         "",
-        "table: what other words in the label columns mean, as in YES=1,NO=0,HEDGE=-1; WORD= is unknown.",
+        "Meaning of other words in the label columns, as YES=1,NO=0,HEDGE=-1; WORD= is unknown.",
         metavar="WORD=LABEL,…",
     )
     label_column: str = flag(
         "",
-        "table: instead of --label-columns, one column that names the labels of an image: Atelectasis|Effusion, or a list as "
-        "in ['atelectasis', 'effusion']; a label that is not named is 0, a blank cell unknown.",
+        "Instead of --label-columns, one column that lists the labels of an image: Atelectasis|Effusion, or "
+        "['atelectasis', 'effusion']. A label that is not listed is 0, a blank cell unknown.",
         metavar="COLUMN",
     )
-    separator: str = flag("|", "table: what separates the labels in --label-column; a list needs none.")
-    workers: int = flag(0, "Processes that decode [default: one for each core this process may use]", free=True)
+    separator: str = flag("|", "Separator of labels in --label-column, unless they are written as a list.")
+    shard: str = flag(
+        "", "Cache shard i (from 0) of n into its own file; slurm: take both from the job array. See cxrlt join.", metavar="i/n"
+    )
+    name: str = flag("", "Name of the cache: images/NAME.h5 [default: the kind, or the table's name]")
+    workers: int = flag(0, "Decoding processes [default: one per core]", free=True)
     resume: bool = flag(
         False,
-        "Go on with an unfinished cache where there is one; retry what failed. Where only labels changed, the table is written "
-        "again, and nothing is decoded.",
+        "Continue an unfinished cache if there is one, and retry failed images. If only labels changed, rewrite the table.",
         name="--resume",
         free=True,
     )
@@ -93,7 +103,7 @@ class CacheConfig:
             raise UserError("--resume and --overwrite exclude each other", "--resume goes on, --overwrite begins again")
         if self.workers < 0:
             raise UserError(f"--workers {self.workers} is negative", "0 takes one for each core")
-        self.part, self.value_labels, parse_window(self.window)  # noqa: B018 - checked before any work
+        self.part, self.value_labels, parse_window(self.window)
         checked_name(self.artifact_name)
         self._refuse_options_of_the_other_kind()
 

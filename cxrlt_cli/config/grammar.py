@@ -19,7 +19,7 @@ def groups_flag() -> Any:
     """The option of every command that tells head, medium and tail apart."""
     return flag(
         "0.10,0.01",
-        "A class is head above the first share of training positives, medium above the second, tail else.",
+        "Training prevalence above which a class is head, and above which it is medium; below it is tail.",
         metavar="HIGH,LOW",
     )
 
@@ -39,8 +39,8 @@ def parse_groups(text: str) -> tuple[float, float]:
 
 
 STUDY_HELP = (
-    "Merge the scores of a study's images, as --merge says, and give each image its study's: none, equal, or the weights of a "
-    "frontal and a lateral image, as 2:1."
+    "Merge the scores within a study by --merge and give each image the score of its study: none, equal, or weights of "
+    "frontal and lateral images, as 2:1."
 )
 
 
