@@ -8,6 +8,9 @@ from typing import Any
 from cxrlt_cli.errors import UserError, nearest
 from cxrlt_cli.options import flag
 
+#: The word of `--label-space` for the labels of the sources, and no other.
+OF_SOURCES = "sources"
+
 
 def unknown(flag_name: str, text: str, expected: str, names: Iterable[str]) -> UserError:
     """The error for a value that is not in the grammar of a flag: it names what is expected, and the nearest name."""

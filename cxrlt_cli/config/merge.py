@@ -14,9 +14,6 @@ from cxrlt_cli.options import flag, flag_of
 _MISSING = ("absent", "ignore", "pseudo")
 _UNCERTAIN = ("ignore", "negative", "positive", "soft:LOW-HIGH")
 
-#: The label space that has the labels of the sources, and no other.
-OF_SOURCES = "sources"
-
 #: Field -> its policies, and the one where none is given; `blank` follows `missing`.
 _POLICIES = {
     "missing": (_MISSING, "absent"),

@@ -13,7 +13,8 @@ from cxrlt_cli.artifacts.dataset import FORMAT, Dataset, write_dataset
 from cxrlt_cli.artifacts.files import clear_unfinished, exclusive, refuse_existing
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.tables import refuse_other_table
-from cxrlt_cli.config.merge import OF_SOURCES, MergeConfig
+from cxrlt_cli.config.grammar import OF_SOURCES
+from cxrlt_cli.config.merge import MergeConfig
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed, nearest
 from cxrlt_cli.labels.cached_sources import CachedSource, read_sources
