@@ -33,7 +33,7 @@ def flag(
         default: value where the option is not given.
         help: one sentence for `--help`; also the documentation of the field.
         name: the flag, where it is not the field's name with dashes.
-        metavar: what stands for the value in `--help`.
+        metavar: the name of the value in `--help`.
         free: a resumed run may have another value (it changes nothing in the result).
         argument: a positional argument instead of a flag.
     """
@@ -168,7 +168,7 @@ def _plain(value: Any) -> Any:
 
 
 def refuse_changed(config: Any, before: dict[str, Any], where: Path) -> None:
-    """Resuming goes on with the options of the start.
+    """Resuming uses the options of the start.
 
     Raises:
         UserError: an option that decides the result differs from the saved one; every such option is named. An option that is

@@ -100,7 +100,7 @@ class CacheConfig:
             near = nearest(self.kind, KINDS)
             raise UserError(f"--source: unknown kind {self.kind!r}{near}", f"KIND is one of: {', '.join(KINDS)}")
         if self.resume and self.overwrite:
-            raise UserError("--resume and --overwrite exclude each other", "--resume goes on, --overwrite begins again")
+            raise UserError("--resume and --overwrite exclude each other", "--resume continues, --overwrite starts again")
         if self.workers < 0:
             raise UserError(f"--workers {self.workers} is negative", "0 takes one for each core")
         self.part, self.value_labels, parse_window(self.window)

@@ -34,7 +34,9 @@ class ExplainConfig:
 
     def __post_init__(self) -> None:
         if not self.run or not self.images:
-            raise UserError("explain what?", "name a run and an image, as in: cxrlt explain runs/resnet50 chest.png")
+            raise UserError(
+                "missing arguments: explain needs a RUN and an IMAGE", "as in: cxrlt explain runs/resnet50 chest.png"
+            )
         if self.top < 0 or not (self.top or self.labels):
             raise UserError(f"--top {self.top} leaves nothing to explain", "ask for a label: --label CLASS; or --top 4")
         if self.name:

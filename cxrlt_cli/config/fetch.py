@@ -21,4 +21,4 @@ class FetchConfig:
 
     def __post_init__(self) -> None:
         if not self.encoder and not self.backbone:
-            raise UserError("fetch what?", "--encoder NAME, --backbone NAME, or both; as in: cxrlt fetch --backbone resnet50")
+            raise UserError("nothing to fetch: give --encoder, --backbone or both", "as in: cxrlt fetch --backbone resnet50")

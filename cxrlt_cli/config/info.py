@@ -30,6 +30,6 @@ class InfoConfig:
 
     def __post_init__(self) -> None:
         if self.path is None:
-            raise UserError("info about what?", "name an artifact, as in: cxrlt info dataset.parquet")
+            raise UserError("missing argument PATH", "as in: cxrlt info dataset.parquet")
         if self.figure and self.figure.suffix not in (".png", ".svg"):
             raise UserError(f"--figure {self.figure} ends neither in .png nor in .svg", "as in --figure labels.png")

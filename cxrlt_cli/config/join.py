@@ -21,5 +21,5 @@ class JoinConfig:
 
     def __post_init__(self) -> None:
         if not self.name:
-            raise UserError("which cache?", "cxrlt join NAME joins images/NAME.shard-*.h5")
+            raise UserError("missing argument NAME", "cxrlt join NAME joins images/NAME.shard-*.h5")
         checked_name(self.name)

@@ -53,7 +53,7 @@ class SlurmConfig:
     def __post_init__(self) -> None:
         if self.out is None:
             raise UserError(
-                "where shall the scripts go?", "name a folder, as in: cxrlt slurm jobs --source chexpert=/data/CheXpert"
+                "missing argument OUT, the folder for the scripts", "as in: cxrlt slurm jobs --source chexpert=/data/CheXpert"
             )
         if not self.source:
             raise UserError("no source: there is nothing to cache", "as in: --source chexpert=/data/CheXpert")
@@ -81,5 +81,5 @@ class SlurmConfig:
 
     @property
     def source_names(self) -> list[str]:
-        """The name under `images/` of each source. Raises UserError where one is none."""
+        """The name under `images/` of each source."""
         return [CacheConfig(source=source).artifact_name for source in self.source]

@@ -55,7 +55,8 @@ class StudyConfig:
     def __post_init__(self) -> None:
         if not self.study:
             raise UserError(
-                "study what?", "name one: heads, classifier, reweight, text, missing, external, bag, complexity, or a file"
+                "missing argument STUDY",
+                "one of: heads, classifier, reweight, text, missing, external, bag, complexity, or a file",
             )
         if self.first_seed < 0:
             raise UserError(f"--first-seed {self.first_seed} is below 0", "as in --first-seed 100")

@@ -210,7 +210,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         check_seed(self.seed)
         if self.resume and self.overwrite:
-            raise UserError("--resume and --overwrite exclude each other", "--resume goes on, --overwrite begins again")
+            raise UserError("--resume and --overwrite exclude each other", "--resume continues, --overwrite starts again")
         self._check_grammars()
         self._check_ranges()
         self._check_pairs()

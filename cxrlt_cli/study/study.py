@@ -34,7 +34,7 @@ Planned = list[tuple[Variant, list[Task]]]
 
 
 def run_study(config: StudyConfig, workspace: Workspace) -> StudyTable:
-    """Runs a study, or goes on with it.
+    """Runs a study, or continues it.
 
     Raises:
         UserError: bad input, another study of that name, or commands that failed (their logs are named).
@@ -138,7 +138,7 @@ def _refuse_failures(failed: dict[str, Failed]) -> None:
         first = next(iter(tasks.values()))
         raise UserError(
             f"{len(tasks)} commands failed: {listed(tasks)}; the first: {first.said}",
-            f"see studies/logs/{first.task.name}.txt; what is done is kept: mend it, and run this again",
+            f"see studies/logs/{first.task.name}.txt; what is done is kept: fix it and rerun",
         )
 
 

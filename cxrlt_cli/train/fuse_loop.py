@@ -67,7 +67,7 @@ def train_fusion(settings: FuseSettings, fusion: StudyFusion, train: FeaturedSpl
 
 
 def _loss(logits: Tensor, split: FeaturedSplit, rows: np.ndarray) -> Tensor:
-    """Each image's own labels judge the scores of its study."""
+    """The loss of each image's labels against the scores of its study."""
     targets = torch.from_numpy(split.dataset.targets[rows].astype(np.float32)).to(logits.device)
     return masked_mean(bce(logits, targets), torch.from_numpy(split.dataset.label_mask[rows]).to(logits.device))
 

@@ -67,8 +67,8 @@ def test_a_network_without_queries_says_so(cxrlt: Run, dataset: Path) -> None:
 def test_wrong_usage(cxrlt: Run, run: Path, tmp_path: Path) -> None:
     (tmp_path / "torn.png").write_bytes(b"\x89PNG")
     for arguments, says in (
-        ([], "explain what?"),
-        (["resnet18"], "explain what?"),
+        ([], "missing arguments"),
+        (["resnet18"], "missing arguments"),
         (["resnet18", "none.png"], "neither a file nor an image of"),
         (["resnet18", "i000"], "nearest is 'i0"),
         (["resnet18", "i0003", "--label", "hernia"], "nearest is 'Hernia'"),

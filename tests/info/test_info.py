@@ -144,7 +144,7 @@ def test_a_contact_sheet_shows_the_pictures(cxrlt: Run, workspace: Path, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "info about what?"),
+        ([], "missing argument PATH"),
         (["none.parquet"], "none.parquet is not there"),
         (["source/labels.csv"], "is not an artifact of cxrlt"),
         (["source"], "not a run, an evaluation or a comparison"),

@@ -44,10 +44,10 @@ def _by_equations(head: Glori, image: Tensor) -> Tensor:
         x @ weight.T + bias
         for x, weight, bias in zip((q, v, v), attention.in_proj_weight.chunk(3), attention.in_proj_bias.chunk(3), strict=True)
     )
-    attention = [
+    heads = [
         torch.softmax(query[:, part] @ key[:, part].T / 4**0.5, dim=1) @ value[:, part] for part in (slice(0, 4), slice(4, 8))
     ]
-    q = _norm(q + torch.cat(attention, dim=1) @ attention.out_proj.weight.T + attention.out_proj.bias, layer.norm2)
+    q = _norm(q + torch.cat(heads, dim=1) @ attention.out_proj.weight.T + attention.out_proj.bias, layer.norm2)
     hidden = (q @ layer.linear1.weight.T + layer.linear1.bias).clamp(min=0)
     q = _norm(q + hidden @ layer.linear2.weight.T + layer.linear2.bias, layer.norm3)
     return torch.cat([image.mean(dim=(1, 2)).expand(4, -1), q], dim=1)

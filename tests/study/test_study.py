@@ -75,7 +75,7 @@ def test_a_study_that_is_stopped_goes_on(cxrlt: Run, dataset: Path, tmp_path: Pa
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=90)
     assert process.returncode == 143, err
-    assert "the same command goes on" in err
+    assert "the same command continues" in err
     (status,) = tmp_path.glob("studies/runs/*/status.json")
     assert json.loads(status.read_text())["state"] == "stopped"
 
