@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
-from cxrlt_cli.artifacts.files import check_writable, exclusive, refuse_existing, replacing
+from cxrlt_cli.artifacts.files import check_writable, exclusive, refuse_existing, write_text
 from cxrlt_cli.compute.device import choose_device
 from cxrlt_cli.config.report import ReportConfig
 from cxrlt_cli.console import data, say, warn
@@ -62,8 +62,7 @@ def write_report(config: ReportConfig, workspace: Workspace) -> WrittenReport:
     with exclusive(folder.with_name(f".{folder.name}.lock")):
         refuse_existing(folder, config.overwrite)  # another may have written it meanwhile
         draw_figures(folder, subjects, numbers, rows, panels, found)
-        with replacing(folder / "report.html") as aside:  # last: where it stands, the report is whole
-            aside.write_text(html, encoding="utf-8")
+        write_text(folder / "report.html", html)  # last: where it is, the report is complete
     data(str(folder / "report.html"))
     _say(subjects, numbers, folder)
     return WrittenReport(folder / "report.html")

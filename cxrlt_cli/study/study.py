@@ -10,7 +10,7 @@ import numpy as np
 
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
 from cxrlt_cli.artifacts.embeddings import read_embeddings
-from cxrlt_cli.artifacts.files import exclusive, fingerprint, replacing
+from cxrlt_cli.artifacts.files import exclusive, fingerprint, replacing, write_text
 from cxrlt_cli.artifacts.json_files import read_json
 from cxrlt_cli.artifacts.predictions import read_predictions, rows_of
 from cxrlt_cli.artifacts.provenance import record
@@ -82,8 +82,7 @@ def _given(config: StudyConfig, workspace: Workspace, dataset: Dataset) -> Given
     studies = Workspace(root / "studies")
     both = [fingerprint(path)["sha256"] for path in (dataset.path, embeddings)]
     classes = studies.root / "embeddings" / f"classes-{both[0][:8]}.txt"
-    with replacing(classes) as aside:
-        aside.write_text("\n".join(dataset.classes) + "\n", encoding="utf-8")
+    write_text(classes, "\n".join(dataset.classes) + "\n")
     merge = dataset.header["provenance"]["config"]
     return Given(
         dataset.path.resolve(), embeddings, content.encoder["name"], classes, "".join(both), merge, Workspace(root), studies
