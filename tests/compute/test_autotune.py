@@ -57,7 +57,7 @@ def test_what_flags_say_is_not_measured_and_a_measurement_changes_no_draw(monkey
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--weights", "imagenet"], "ImageNet weights of resnet18 are not on this machine"),
+        (["--encoder", "resnet18", "--weights", "imagenet"], "ImageNet weights of resnet18 are not on this machine"),
         (["--weights", "nothing.pt"], "nothing.pt cannot be read as weights"),
         (["--weights", "classes.txt"], "classes.txt cannot be read as weights"),
         (["--loss", "focl"], "nearest is 'focal'"),

@@ -17,7 +17,7 @@ from cxrlt_cli.options import select
 from cxrlt_cli.train.settings import StartSettings
 from cxrlt_cli.train.start_weights import settled_weights
 
-AUTO = [*TRAIN, "--weights", "auto", "--epochs", "1"]
+AUTO = [*TRAIN, "--encoder", "resnet18", "--weights", "auto", "--epochs", "1"]
 WARNING = "warning: the encoder starts from random weights"
 
 

@@ -58,9 +58,9 @@ def _at_call(number: int, of: Callable[..., Any], does: Callable[[], object]) ->
 #: Moment -> the function that is called then, and at which of its calls it is.
 MOMENTS = {
     "setting up": (setup, "make_network", 0),
-    "warm-up": (loop, "rate_at", 0),
-    "middle of an epoch": (loop, "rate_at", 4),
-    "first step of an epoch": (loop, "rate_at", 6),
+    "warm-up": (loop, "lr_at", 0),
+    "middle of an epoch": (loop, "lr_at", 4),
+    "first step of an epoch": (loop, "lr_at", 6),
     "validation": (validate, "normalise", 2),
     "last validation": (validate, "normalise", 4),
 }
