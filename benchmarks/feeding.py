@@ -29,8 +29,9 @@ from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.data.batches import batches, epoch_draws
 from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.machine import keep_memory
-from cxrlt_cli.train.batch_pipeline import make_recipe
+from cxrlt_cli.train.batch_pipeline import make_pipeline
 from cxrlt_cli.train.loss import Counts
+from cxrlt_cli.train.train import settings_of
 
 SIZE, COUNT, BATCH = 224, 2048, 64
 Read = Callable[[int], Image.Image]
@@ -117,9 +118,9 @@ def timm_loader(folder: Path) -> Callable[[], Iterable[Any]] | None:
 def cxrlt(folder: Path, augmented: bool) -> Callable[[], Iterable[Any]]:
     dataset = made_up_dataset(folder, COUNT, SIZE, 26)
     images = DatasetImages(dataset)
-    config = TrainConfig(augment="standard" if augmented else "none")
+    settings = settings_of(TrainConfig(augment="standard" if augmented else "none"))
     ones = torch.ones(26)
-    pipeline = make_recipe(config, Counts(ones, ones, ones), torch.device("cpu"))
+    pipeline = make_pipeline(settings.mix, settings.augment, settings.loss, Counts(ones, ones, ones), torch.device("cpu"))
     return lambda: batches(dataset, images, epoch_draws(COUNT, BATCH, 0, 0), lambda batch: pipeline.ahead(0, batch))
 
 

@@ -35,6 +35,7 @@ from cxrlt_cli.predict.members import Member
 from cxrlt_cli.predict.score import score
 from cxrlt_cli.predict.tta import VIEWS
 from cxrlt_cli.train.build import make_network
+from cxrlt_cli.train.train import settings_of
 
 SIZE, BATCH, CLASSES = 224, 16, 26
 CPU = torch.device("cpu")
@@ -105,7 +106,8 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     keep_memory()
     plain = getattr(torchvision.models, given.encoder)(num_classes=CLASSES).eval()
-    ours, _ = make_network(TrainConfig(encoder=given.encoder, queries="none"), np.zeros((CLASSES, 8), dtype=np.float32))
+    settings = settings_of(TrainConfig(encoder=given.encoder, queries="none"))
+    ours, _ = make_network(settings.network, np.zeros((CLASSES, 8), dtype=np.float32))
     layout_only = copy.deepcopy(ours).eval().place(CPU, SIZE)
     fused = folded(ours)
     three, one = torch.randn(BATCH, 3, SIZE, SIZE), torch.randn(BATCH, 1, SIZE, SIZE)

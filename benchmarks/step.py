@@ -28,6 +28,7 @@ from cxrlt_cli.compute.autotune import LAYOUTS
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.machine import keep_memory
 from cxrlt_cli.train.build import make_network, make_optimizer
+from cxrlt_cli.train.train import settings_of
 
 SIZE, BATCH, CLASSES = 224, 16, 26
 CPU = torch.device("cpu")
@@ -56,8 +57,8 @@ def plain_step(encoder: str, marks: list[str]) -> tuple[Callable[[], None], nn.M
         network: nn.Module = getattr(torchvision.models, encoder)(num_classes=CLASSES)
         optimizer: torch.optim.Optimizer = torch.optim.AdamW(network.parameters(), 1e-4)
     else:
-        config = TrainConfig(encoder=encoder, queries="none")
-        ours, _ = make_network(config, np.zeros((CLASSES, 8), dtype=np.float32))
+        settings = settings_of(TrainConfig(encoder=encoder, queries="none"))
+        ours, _ = make_network(settings.network, np.zeros((CLASSES, 8), dtype=np.float32))
         ours.place(CPU, SIZE, LAYOUTS["channels-last" if "last" in marks else "plain"])
         network, optimizer = ours, torch.optim.AdamW(ours.parameters(), 1e-4, fused="fused" in marks or None)
     images, targets = torch.randn(BATCH, channels, SIZE, SIZE), torch.rand(BATCH, CLASSES).round()
@@ -76,10 +77,10 @@ def plain_step(encoder: str, marks: list[str]) -> tuple[Callable[[], None], nn.M
 
 def decoder_step(config: TrainConfig, encoder: str, precision: str) -> Callable[[], None]:
     """A step of cxrlt's network with the decoder and classifiers of some options."""
-    config = replace(config, encoder=encoder)
-    network, _ = make_network(config, np.random.default_rng(0).standard_normal((CLASSES, 768), np.float32))
+    settings = settings_of(replace(config, encoder=encoder))
+    network, _ = make_network(settings.network, np.random.default_rng(0).standard_normal((CLASSES, 768), np.float32))
     network.place(CPU, SIZE).train()
-    optimizer = make_optimizer(config, network)
+    optimizer = make_optimizer(settings.optimizer, network)
     images, targets = torch.randn(BATCH, 1, SIZE, SIZE), torch.rand(BATCH, CLASSES).round()
 
     def step() -> None:

@@ -20,11 +20,22 @@ SECONDS_BETWEEN_LINES = 60.0
 
 class _Voice:
     silent = False
+    quiet = False
 
 
 def only_errors(rank: int) -> None:
     """Of several processes that work together, rank 0 alone talks; the others tell of errors."""
     _Voice.silent = rank > 0
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """While open, stages called from Python print no progress and no tables; warnings still go to stderr."""
+    before, _Voice.quiet = _Voice.quiet, True
+    try:
+        yield
+    finally:
+        _Voice.quiet = before
 
 
 #: Control, format, surrogate, line and paragraph separator characters; but joiners, which some scripts need to be readable.
@@ -49,7 +60,7 @@ def escaped(text: str, keep: str = "") -> str:
 
 def say(text: str) -> None:
     """One line to the reader."""
-    if not _Voice.silent:
+    if not _Voice.silent and not _Voice.quiet:
         complain(text)
 
 
@@ -60,7 +71,8 @@ def complain(text: str) -> None:
 
 def warn(text: str) -> None:
     """One line that the reader should not miss."""
-    say(f"warning: {text}")
+    if not _Voice.silent:
+        complain(f"warning: {text}")
 
 
 def dated(text: str) -> str:
@@ -70,6 +82,8 @@ def dated(text: str) -> str:
 
 def data(text: str) -> None:
     """A result, for the eye or for the next program of a pipe: lines, whose parts `table` and `escaped` have made safe."""
+    if _Voice.quiet:
+        return
     try:
         print(escaped(text, keep="\n"), flush=True)
     except BrokenPipeError:  # `| head` has seen enough: the artifact is written all the same
@@ -107,7 +121,7 @@ class _Lines:
 @contextmanager
 def progress(label: str, total: int, unit: str = "images") -> Iterator[Progress]:
     """Shows how far a loop of `total` units is: a bar on a terminal, else a dated line a minute."""
-    if _Voice.silent or not sys.stderr.isatty():
+    if _Voice.silent or _Voice.quiet or not sys.stderr.isatty():
         yield _Lines(label, total, unit)
         return
     from rich.console import Console

@@ -2,23 +2,26 @@
 
 import dataclasses
 import inspect
-import shlex
+import io
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
+from typer.core import TyperCommand
 
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.paths import refuse_not_utf8
 from cxrlt_cli.workspace import Workspace
 
 Config = TypeVar("Config")
+Part = TypeVar("Part")
 
 _WORKSPACE = Annotated[
     Path,
-    typer.Option("--workspace", envvar="CXRLT_WORKSPACE", help="Folder in which all artifacts stand.", show_default="."),
+    typer.Option("--workspace", envvar="CXRLT_WORKSPACE", help="Folder of all artifacts.", show_default="."),
 ]
 
 
@@ -42,7 +45,7 @@ def flag(  # noqa: PLR0913 - keywords of a declaration
         default: value where the option is not given.
         help: one sentence for `--help`; also the documentation of the field.
         name: the flag, where it is not the field's name with dashes.
-        metavar: what stands for the value in `--help`.
+        metavar: the name of the value in `--help`.
         free: a resumed run may have another value (it changes nothing in the result).
         argument: a positional argument instead of a flag.
         most: the largest whole number it may be: beyond it memory or time run out before a message can be given.
@@ -51,7 +54,46 @@ def flag(  # noqa: PLR0913 - keywords of a declaration
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def _parameter(field: "dataclasses.Field[Any]", hint: Any) -> inspect.Parameter:
+def flag_name(field: "dataclasses.Field[Any]") -> str:
+    """The flag of a field: the name it was declared with, else the field's name with dashes; of an argument its capitals."""
+    if field.metadata["argument"]:
+        return field.name.upper()
+    return field.metadata["name"] or "--" + field.name.replace("_", "-")
+
+
+def flag_of(config: Any, name: str) -> str:
+    """The flag of the field `name` of an options object or class."""
+    return flag_name(config.__dataclass_fields__[name])
+
+
+def panels(config: Any) -> dict[str, str]:
+    """Field -> its panel in `--help`; the class attribute PANELS names the field with which each panel begins."""
+    begins, found, panel = getattr(config, "PANELS", {}), {}, "Options"
+    for field in dataclasses.fields(config):
+        panel = begins.get(field.name, panel)
+        found[field.name] = panel
+    return found
+
+
+class _PanelCommand(TyperCommand):
+    """Lists the options under their panels."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Writes a section per panel, in the order of the fields; what has no panel goes to the last one."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record:
+                last = next(reversed(sections), "Options")
+                argument = parameter.param_type_name == "argument"
+                title = "Arguments" if argument else getattr(parameter, "rich_help_panel", None) or last
+                sections.setdefault(title, []).append(record)
+        for title, rows in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
+def _parameter(field: "dataclasses.Field[Any]", hint: Any, panel: str) -> inspect.Parameter:
     """The parameter from which Typer builds the option of one field."""
     meta = field.metadata
     if get_origin(hint) is tuple:  # repeatable: Typer knows it as a list
@@ -60,47 +102,13 @@ def _parameter(field: "dataclasses.Field[Any]", hint: Any) -> inspect.Parameter:
     if meta["argument"]:
         info = typer.Argument(help=meta["help"], metavar=meta["metavar"])
     else:
-        name = _flag_name(field)
         shown = "[default:" not in meta["help"]  # else the help says it better than the value
-        info = typer.Option(name, help=meta["help"], metavar=meta["metavar"], show_default=shown)
+        info = typer.Option(
+            flag_name(field), help=meta["help"], metavar=meta["metavar"], show_default=shown, rich_help_panel=panel
+        )
     default = list(field.default) if isinstance(field.default, tuple) else field.default
     kind = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(field.name, kind, default=default, annotation=Annotated[hint, info])
-
-
-def _flag_name(field: "dataclasses.Field[Any]") -> str:
-    return field.metadata["name"] or "--" + field.name.replace("_", "-")
-
-
-def _refuse_huge_numbers(fields: Iterable["dataclasses.Field[Any]"], values: dict[str, Any]) -> None:
-    for field in fields:
-        value, most = values.get(field.name), field.metadata["most"]
-        if isinstance(value, int) and value > most:
-            raise UserError(f"{_flag_name(field)} {value} is more than {most:,}", "give a smaller number")
-
-
-def add_command(app: typer.Typer, name: str, config: type[Config], run: Callable[[Config, Workspace], None]) -> None:
-    """Registers `run` as the subcommand `name`; the fields of `config` are its options, its docstring the help."""
-    hints = get_type_hints(config)
-    fields = dataclasses.fields(config)  # type: ignore[arg-type]
-    parameters = [_parameter(field, hints[field.name]) for field in fields]
-    kind = inspect.Parameter.KEYWORD_ONLY
-    parameters.append(inspect.Parameter("workspace", kind, default=Path(), annotation=_WORKSPACE))
-
-    def call(**values: Any) -> None:
-        refuse_control_characters(values.values())
-        _refuse_huge_numbers(fields, values)
-        workspace = Workspace(values.pop("workspace"))
-        frozen = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-        for key, value in (*frozen.items(), ("workspace", workspace.root)):
-            for text in value if isinstance(value, tuple) else (value,):
-                refuse_not_utf8("--" + key.replace("_", "-"), text)
-        run(config(**frozen), workspace)
-
-    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    call.__doc__ = config.__doc__
-    app.command(name)(call)
 
 
 def refuse_control_characters(values: Iterable[Any]) -> None:
@@ -120,62 +128,99 @@ def refuse_control_characters(values: Iterable[Any]) -> None:
                 )
 
 
-def parsed_options(command: str, config: type[Config], words: Sequence[str]) -> Config:
-    """The options that a command line of another command comes to, so that a typing error in it is found before it is run.
+def _refuse_huge_numbers(fields: Iterable["dataclasses.Field[Any]"], values: dict[str, Any]) -> None:
+    for field in fields:
+        value, most = values.get(field.name), field.metadata["most"]
+        if isinstance(value, int) and value > most:
+            raise UserError(f"{flag_name(field)} {value} is more than {most:,}", "give a smaller number")
+
+
+def add_command(app: typer.Typer, name: str, config: type[Config], run: Callable[[Config, Workspace], None]) -> None:
+    """Registers `run` as the subcommand `name`; the fields of `config` are its options, its docstring the help."""
+    hints = get_type_hints(config)
+    fields = dataclasses.fields(config)  # type: ignore[arg-type]
+    of = panels(config)
+    parameters = [_parameter(field, hints[field.name], of[field.name]) for field in fields]
+    kind = inspect.Parameter.KEYWORD_ONLY
+    parameters.append(inspect.Parameter("workspace", kind, default=Path(), annotation=_WORKSPACE))
+
+    def call(**values: Any) -> None:
+        refuse_control_characters(values.values())
+        _refuse_huge_numbers(fields, values)
+        workspace = Workspace(values.pop("workspace"))
+        frozen = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        for key, value in (*frozen.items(), ("workspace", workspace.root)):
+            for text in value if isinstance(value, tuple) else (value,):
+                refuse_not_utf8("--" + key.replace("_", "-"), text)
+        run(config(**frozen), workspace)
+
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    call.__doc__ = config.__doc__
+    app.command(name, cls=_PanelCommand)(call)
+
+
+def parse_options(command: str, config: type[Config], words: list[str]) -> Config:
+    """The options that the words of a command line give, checked as the command checks them.
 
     Args:
-        command: the command.
-        config: the class of its options.
-        words: what follows `cxrlt COMMAND`.
+        command: its name, for messages.
+        config: its options class.
+        words: what is typed after the command.
 
     Raises:
-        UserError: an option out of its range or grammar, or one that only prints, as `--help`.
-        SystemExit: an option that the command does not have; the message is printed.
+        UserError: an unknown option, a value of another type, or one that the options class refuses.
     """
     made: list[Config] = []
-    only = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
-    add_command(only, command, config, lambda options, _: made.append(options))
-    try:
-        only(list(words), prog_name=f"cxrlt {command}")
-    except SystemExit as end:
-        if end.code:
-            raise
+    app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
+    add_command(app, command, config, lambda options, _workspace: made.append(options))
+    printed = io.StringIO()
+    with redirect_stdout(printed), redirect_stderr(printed), suppress(SystemExit):
+        app(words, prog_name=f"cxrlt {command}")
     if not made:
-        raise UserError(f"cxrlt {command} {shlex.join(words)} does no work", "leave out --help")
+        said = [line.removeprefix("Error: ") for line in printed.getvalue().splitlines() if line.startswith("Error: ")]
+        raise UserError(
+            f"cxrlt {command} {' '.join(words)}: {said[0] if said else 'no options'}", f"see cxrlt {command} --help"
+        )
     return made[0]
 
 
-def split_flags(flag_name: str, text: str) -> list[str]:
-    """The words of an option that holds flags of another command. Raises UserError where a quote is not closed."""
-    try:
-        return shlex.split(text)
-    except ValueError as error:
-        raise UserError(f"{flag_name} {text!r}: {error}", 'as in --train "--encoder resnet18 --epochs 10"') from error
+def select(part: type[Part], config: Any) -> Part:
+    """The fields of the dataclass `part`, each taken by its name from the fields and properties of an options object."""
+    return part(**{field.name: getattr(config, field.name) for field in dataclasses.fields(part)})  # type: ignore[arg-type]
 
 
 def saved(config: Any) -> dict[str, Any]:
     """A stage's options as JSON holds them: paths as text, tuples as lists."""
+    return {field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
 
-    def plain(value: Any) -> Any:
-        if isinstance(value, tuple):
-            return [plain(item) for item in value]
-        return str(value) if isinstance(value, Path) else value
 
-    return {field.name: plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
+def defaults(config: type[Any]) -> dict[str, Any]:
+    """The defaults of an options class in their saved form."""
+    return {field.name: _plain(field.default) for field in dataclasses.fields(config)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def refuse_changed(config: Any, before: dict[str, Any], where: Path) -> None:
-    """Resuming goes on with the options of the start.
+    """Resuming uses the options of the start.
 
     Raises:
-        UserError: an option that decides the result differs from the saved one; every such option is named.
+        UserError: an option that decides the result differs from the saved one; every such option is named. An option that is
+            not among the saved ones is newer than they are, and had its default.
     """
-    now = saved(config)
-    decisive = [field.name for field in dataclasses.fields(config) if not field.metadata.get("free")]
-    changed = [name for name in decisive if name not in before or before[name] != now[name]]
-    if changed:
-        rows = (f"--{name.replace('_', '-')}: {before.get(name, 'not there')!r} then, {now[name]!r} now" for name in changed)
+    now, usual = saved(config), defaults(type(config))
+    rows = [
+        f"{flag_name(field)} was {before.get(field.name, usual[field.name])!r}, is {now[field.name]!r}"
+        for field in dataclasses.fields(config)
+        if not field.metadata.get("free") and before.get(field.name, usual[field.name]) != now[field.name]
+    ]
+    if rows:
         raise UserError(
-            f"{where} was begun with other options: " + "; ".join(rows),
-            "give the options of the start to go on with it, or --overwrite to begin again, or another --name",
+            f"{where} was started with different options: " + "; ".join(rows),
+            "use the same options to resume it, or --overwrite to start again, or another --name",
         )

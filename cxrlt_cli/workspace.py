@@ -79,6 +79,11 @@ def checked_name(name: str) -> str:
     return name
 
 
+def shard_name(name: str, index: int, count: int) -> str:
+    """The name of one shard of a cache, `index` from 0."""
+    return f"{name}.shard-{index:05}-of-{count:05}"
+
+
 def newest(paths: list[Path]) -> Path | None:
     """The most recently written path; ties are resolved by name."""
     return max(paths, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)

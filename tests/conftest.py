@@ -1,32 +1,32 @@
 """What tests share: running the real command, small real sources, and the real radiographs where they are."""
 
 import csv
+import functools
 import os
-import socket
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: test processes share the cores
 
 import numpy as np
 import pytest
+import typer
 from PIL import Image
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
+from processes import Ended, ended, forked_subcommand, kill_all, start, start_ranks, wait_for  # noqa: F401 -- the tests import them from here
+from shared import copied, made_once
 
 Run = Callable[..., Ended]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick() -> Iterator[None]:
+    """What costs time in each of a thousand commands and says nothing: the options are built once, disks are not waited for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", functools.cache(typer.main.get_command))
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+    kill_all()
 
 
 @pytest.fixture
@@ -50,58 +50,23 @@ def cxrlt(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tm
     return run
 
 
-def start(*arguments: object, cwd: Path) -> "subprocess.Popen[str]":
-    """Starts a command as a process of its own, to be sent signals."""
-    command = [sys.executable, "-m", "cxrlt_cli", *map(str, arguments)]
-    return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def start_ranks(
-    count: int, *arguments: object, cwd: Path, command: Sequence[str] = (sys.executable, "-m", "cxrlt_cli")
-) -> "list[subprocess.Popen[str]]":
-    """Starts a command as `count` processes that work together, as torchrun would."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    shared = {**os.environ, "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    return [
-        subprocess.Popen(
-            [*command, *map(str, arguments)],
-            cwd=cwd,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-        )
-        for rank in range(count)
-    ]
-
-
-def ended(processes: "list[subprocess.Popen[str]]", seconds: float = 240) -> list[Ended]:
-    """How processes ended, all of them within `seconds`."""
-    end = time.monotonic() + seconds
-    try:
-        told = [process.communicate(timeout=max(end - time.monotonic(), 0.1)) for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    return [Ended(process.returncode, *both) for process, both in zip(processes, told, strict=True)]
-
-
-def wait_for(path: Path, seconds: float = 60) -> None:
-    """Waits until a file is there."""
-    end = time.monotonic() + seconds
-    while not path.exists():
-        assert time.monotonic() < end, f"{path} did not appear"
-        time.sleep(0.02)
+@pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands that a study and the demonstration type are forked from a process that has imported torch."""
+    for caller in ("study.runner", "demo.run"):
+        monkeypatch.setattr(f"cxrlt_cli.{caller}.run_subcommand", forked_subcommand)
 
 
 def type_in(folder: Path, commands: list[list[object]]) -> None:
     """Runs commands in a workspace, in this process; what they raise stops the test."""
     from cxrlt_cli.app import app
 
-    for command in commands:
-        app([*map(str, command), "--workspace", str(folder)], standalone_mode=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for command in commands:
+            arguments = list(map(str, command))
+            patch.setattr(sys, "argv", ["cxrlt", *arguments])
+            app(arguments, standalone_mode=False)
 
 
 @pytest.fixture(scope="session")
@@ -134,32 +99,51 @@ def write_pictures(folder: Path, count: int, seed: int = 0) -> None:
             writer.writerow([f"i{number:04}", name, f"p{number // 2}", "PA", *labels])
 
 
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table source of 96 small pictures, to be copied."""
+    return made_once(tmp_path_factory, "written", lambda folder: write_pictures(folder, 96))
+
+
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
+def pictures(written: Path, tmp_path: Path) -> Path:
     """A table source of 96 small pictures in `tmp_path/source`."""
-    write_pictures(tmp_path / "source", 96)
-    return tmp_path / "source"
+    return copied(written, tmp_path / "source")
 
 
 CACHE = ["cache", "--label-columns", ",".join(CLASSES), "--size", "32", "--workers", "2"]
 
 
-def prepared(cxrlt: Run, pictures: Path, folder: Path) -> None:
-    """Caches the pictures, embeds the labels and merges, with `folder` as workspace."""
-    for command in (
+def preparation(pictures: Path, folder: Path) -> list[list[object]]:
+    """The commands that cache the pictures, embed the labels and merge; `folder` holds the label space."""
+    return [
         [*CACHE, "--source", f"table={pictures / 'labels.csv'}", "--name", "pictures"],
         ["embed-labels", "--encoder", "ngram"],
         ["merge", "--label-space", classes_file(folder), "--split", "50,25,25"],
-    ):
-        ended = cxrlt(*command)
-        assert ended.code == 0, ended.err
+    ]
+
+
+def prepared(cxrlt: Run, pictures: Path, folder: Path) -> None:
+    """Caches the pictures, embeds the labels and merges, with `folder` as workspace."""
+    for command in preparation(pictures, folder):
+        done = cxrlt(*command)
+        assert done.code == 0, done.err
+
+
+@pytest.fixture(scope="session")
+def made_dataset(written: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The workspace of `dataset`, to be copied."""
+
+    def make(folder: Path) -> None:
+        type_in(folder, preparation(copied(written, folder / "source"), folder))
+
+    return made_once(tmp_path_factory, "dataset", make)
 
 
 @pytest.fixture
-def dataset(cxrlt: Run, pictures: Path, tmp_path: Path) -> Path:
+def dataset(made_dataset: Path, tmp_path: Path) -> Path:
     """A workspace (`tmp_path`) with pictures cached, labels embedded and merged."""
-    prepared(cxrlt, pictures, tmp_path)
-    return tmp_path / "dataset.parquet"
+    return copied(made_dataset, tmp_path) / "dataset.parquet"
 
 
 def classes_file(folder: Path) -> Path:
@@ -177,7 +161,7 @@ TRAIN_BY_IMAGE = [
 ]  # fmt: skip
 
 TRAIN = [
-    "train", "--encoder", "resnet18", "--epochs", "2", "--batch-size", "16", "--lr", "1e-3", "--decoder-layers", "1",
+    "train", "--encoder", "timm:test_resnet", "--epochs", "2", "--batch-size", "16", "--lr", "1e-3", "--decoder-layers", "1",
     "--decoder-width", "32", "--decoder-feedforward", "32", "--decoder-heads", "2", "--precision", "fp32", "--layout", "plain",
     "--weights", "none",
 ]  # fmt: skip

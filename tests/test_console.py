@@ -96,3 +96,16 @@ def test_results_that_nobody_takes(target: str, code: int, tmp_path: Path) -> No
     assert ended.returncode == code, ended.stderr
     assert "Traceback" not in ended.stderr
     assert ("cannot write to standard output" in ended.stderr) == (code == 2)
+
+
+def test_quiet_leaves_warnings_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    with console.quiet(), console.progress("cache x", 10) as bar:
+        bar.advance(4)
+        console.say("a line")
+        console.data("a table")
+        console.warn("3 images cannot be read")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "warning: 3 images cannot be read\n"
+    console.say("a line")
+    assert capsys.readouterr().err == "a line\n"

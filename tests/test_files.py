@@ -20,7 +20,7 @@ def _calls(code: str) -> Iterator[tuple[ast.Call, str]]:
 
 def _opens_text(call: ast.Call, name: str) -> bool:
     if name in ("read_text", "write_text"):
-        return True
+        return isinstance(call.func, ast.Attribute)  # `artifacts.files.write_text` is UTF-8 by itself
     if name != "open":
         return any(given.arg == "text" and ast.unparse(given.value) == "True" for given in call.keywords)
     if isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) in _BINARY:
@@ -67,6 +67,7 @@ def test_only_paths_asks_what_lies_at_a_path(path: Path) -> None:
         ("path.read_text(encoding='latin-1')", True),
         ("path.read_text(encoding='utf-8-sig')", False),
         ("aside.write_text(text)", True),
+        ("write_text(path, text)", False),
         ("open(path)", True),
         ("path.open('a')", True),
         ("path.open('rb')", False),

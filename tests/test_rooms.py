@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from cxrlt_cli.app import COMMANDS
+
 PACKAGE = Path(__file__).parents[1] / "cxrlt_cli"
 FILES = sorted(PACKAGE.rglob("*.py"))
-TOP = {"options", "errors", "console", "workspace", "signals", "machine", "paths", "subcommand", "app", "__init__", "__main__"}
+TOP = {
+    "options", "results", "errors", "console", "workspace", "signals", "machine", "paths", "subcommand",
+    "app", "__init__", "__main__",
+}  # fmt: skip
 
 #: Room -> the rooms it may import beside itself. Top-level modules are open to all but `tricks` and `metrics`.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -17,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tricks": set(),
     "metrics": set(),
     "labels": {"artifacts", "config"},
-    "sources": {"artifacts", "config", "labels"},
+    "sources": {"artifacts", "labels"},
     "preprocess": {"artifacts", "config", "sources"},
     "text": {"artifacts", "config", "labels", "model"},
     "data": {"artifacts", "tricks"},
@@ -47,6 +52,12 @@ def _imports(path: Path) -> set[str]:
             assert node.level == 0, f"{path}: imports are absolute"
             found.add(node.module or "")
     return found
+
+
+#: Files of `config` that are no command's options: any room that may import `config` may use them.
+GRAMMARS = {"grammar", "train_grammar", "saved_options"}
+#: Files that check the command lines of other commands before they are run.
+WRITERS_OF_COMMANDS = {"app.py", "study/plan.py", "cluster/slurm.py"}
 
 
 def _room(path: Path) -> str:
@@ -91,6 +102,20 @@ def test_no_two_rooms_import_each_other() -> None:
     assert "train" not in MAY_IMPORT["predict"]
     assert "scores" in MAY_IMPORT["evaluate"] & MAY_IMPORT["report"]
     assert "config" not in MAY_IMPORT["compute"]
+
+
+def test_options_stop_at_the_door() -> None:
+    """An options class is imported by the file of its stage alone, which hands plain values on."""
+    doors = {config.__module__: target.partition(":")[0].removeprefix("cxrlt_cli.") for config, target, _ in COMMANDS.values()}
+    assert len(doors) == len(COMMANDS)
+    strays = []
+    for path in FILES:
+        name = path.relative_to(PACKAGE).as_posix()
+        for module in _imports(path) if _room(path) != "config" and name not in WRITERS_OF_COMMANDS else ():
+            if module.startswith("cxrlt_cli.config.") and module.rpartition(".")[2] not in GRAMMARS:
+                door = doors.get(module, "").replace(".", "/") + ".py"
+                strays += [f"{name} imports {module}"] if name != door else []
+    assert not strays
 
 
 def test_files_are_short() -> None:

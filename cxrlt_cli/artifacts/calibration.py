@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cxrlt_cli.artifacts.files import replacing
+from cxrlt_cli.artifacts.files import write_text
 from cxrlt_cli.artifacts.json_files import read_figures, without_nan
 from cxrlt_cli.errors import UserError
 
@@ -35,8 +35,7 @@ def write_calibration(calibration: Calibration) -> None:
     """Writes a calibration to its path."""
     content = {"format": FORMAT, "version": VERSION, "method": calibration.method, **calibration.header}
     text = json.dumps(without_nan({**content, "fitted": calibration.fitted}), indent=1, allow_nan=False)
-    with replacing(calibration.path) as aside:
-        aside.write_text(text + "\n", encoding="utf-8")
+    write_text(calibration.path, text + "\n")
 
 
 def read_calibration(path: Path) -> Calibration:

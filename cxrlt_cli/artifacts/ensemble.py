@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cxrlt_cli.artifacts.files import replacing
+from cxrlt_cli.artifacts.files import write_text
 from cxrlt_cli.errors import UserError, listed, reason
 
 FORMAT, VERSION = "cxrlt ensemble", 1
@@ -47,8 +47,7 @@ def write_ensemble(path: Path, ensemble: Ensemble) -> None:
     """Writes an ensemble. Raises UserError where the folder cannot be written to."""
     members = [asdict(member) for member in ensemble.members]
     content = {"format": FORMAT, "version": VERSION, "merge": ensemble.merge, "members": members, **ensemble.header}
-    with replacing(path) as aside:
-        aside.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def read_ensemble(path: Path) -> Ensemble:

@@ -107,6 +107,12 @@ def refuse_irregular_file(path: Path) -> None:
         raise UserError(f"{path} is {kind}: not replaced", "name a file")
 
 
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file in UTF-8; it appears when it is whole. Raises UserError as `replacing` does."""
+    with replacing(path) as aside:
+        aside.write_text(text, encoding="utf-8", newline="")
+
+
 def clear_unfinished(*paths: Path) -> None:
     """Removes what killed writers of these files left beside them; call it where a lock makes sure that none is alive."""
     for path in paths:

@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from cxrlt_cli.artifacts.files import replacing
+from cxrlt_cli.artifacts.files import write_text
 from cxrlt_cli.errors import UserError, reported_os_errors
 from cxrlt_cli.paths import is_file
 
@@ -47,8 +47,7 @@ def without_nan(value: Any) -> Any:
 
 def write_json(path: Path, content: Any) -> None:
     """Writes JSON; the file appears when it is whole."""
-    with replacing(path) as aside:
-        aside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(content, indent=1) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:

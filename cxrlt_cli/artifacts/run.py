@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from cxrlt_cli.artifacts.files import replacing
+from cxrlt_cli.artifacts.files import replacing, write_text
 from cxrlt_cli.artifacts.json_files import read_json, write_json
 from cxrlt_cli.errors import UserError, listed, reason
 from cxrlt_cli.paths import is_file
@@ -81,8 +81,7 @@ def write_status(run: Run, state: State, **facts: Any) -> None:
 
 def write_history(run: Run, epochs: list[dict[str, Any]]) -> None:
     """Writes `history.jsonl`, one line an epoch. The epochs stand in `last.pt` too: both always tell the same."""
-    with replacing(run.history) as aside:
-        aside.write_text("".join(json.dumps(epoch) + "\n" for epoch in epochs), encoding="utf-8")
+    write_text(run.history, "".join(json.dumps(epoch) + "\n" for epoch in epochs))
 
 
 def read_history(run: Run) -> list[dict[str, Any]]:

@@ -12,6 +12,8 @@ from cxrlt_cli.compute.device import choose_device
 from cxrlt_cli.config.bench import BenchConfig
 from cxrlt_cli.console import data, say, table
 from cxrlt_cli.machine import keep_memory
+from cxrlt_cli.results import MachineSpeed
+from cxrlt_cli.train.train import settings_of
 from cxrlt_cli.workspace import Workspace
 
 _FEEDING, _NETWORK = ("reading", "augmentation"), ("forward", "backward", "step")
@@ -32,16 +34,17 @@ class Measured:
     epoch_hours: float
 
 
-def bench_machine(config: BenchConfig, _workspace: Workspace) -> None:
+def bench_machine(config: BenchConfig, _workspace: Workspace) -> MachineSpeed:
     """Measures and prints. Raises UserError if options conflict or the encoder does not accept the size."""
     keep_memory()
     device = choose_device(config.device)
     with tempfile.TemporaryDirectory() as folder:
-        parts = make_parts(config, Path(folder), device)
+        parts = make_parts(settings_of(config.training), config.size, config.classes, Path(folder), device)
         products = product_rate(device, precision_of(parts.form), config.seconds)
         memory = memory_rate(device, config.seconds)
         measured = _measure(config, parts, products, memory)
     slowest = _bottleneck(measured)
+    found = MachineSpeed({name: part.images_per_s for name, part in measured.items()}, slowest)
     if config.json:
         facts = {
             "device": device_name(device),
@@ -49,7 +52,7 @@ def bench_machine(config: BenchConfig, _workspace: Workspace) -> None:
             "parts": {name: asdict(part) for name, part in measured.items()},
         }  # fmt: skip
         data(json.dumps(facts, indent=1))
-        return
+        return found
     say(f"{config.encoder}, {config.size} px, batches of {config.batch_size}, {device}, {parts.form.name}")
     say(f"at most {products / 1e12:.3g} Tflop/s in products of matrices, {memory / 1e9:.3g} GB/s in copying memory")
     rows = [
@@ -58,6 +61,7 @@ def bench_machine(config: BenchConfig, _workspace: Workspace) -> None:
     ]
     data(table(["part", "images/s", "share of the ceiling", f"hours for {config.images}"], rows))
     data(f"bottleneck of training: {slowest}")
+    return found
 
 
 def _hours(part: Measured) -> str:

@@ -16,8 +16,6 @@ from cxrlt_cli.compute.autotune import LAYOUTS, ComputeMode, choose_compute_mode
 from cxrlt_cli.compute.distributed import Ranks
 from cxrlt_cli.compute.fold_batch_norms import fold_batch_norms
 from cxrlt_cli.compute.probe import compile_network, training_pass
-from cxrlt_cli.config.bench import BenchConfig
-from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.data.batches import Batch, batches, epoch_draws
 from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.model.gradient_checkpointing import checkpoint_blocks
@@ -26,11 +24,12 @@ from cxrlt_cli.predict.members import Member
 from cxrlt_cli.predict.score import score
 from cxrlt_cli.predict.tta import VIEWS
 from cxrlt_cli.train.batch_mixing import Inputs
-from cxrlt_cli.train.batch_pipeline import make_recipe
-from cxrlt_cli.train.build import make_network, make_optimizer, workload_of
+from cxrlt_cli.train.batch_pipeline import make_pipeline
+from cxrlt_cli.train.build import make_network, make_optimizer
 from cxrlt_cli.train.loop import Training, descend, gradients
 from cxrlt_cli.train.loss import Counts
 from cxrlt_cli.train.run_log import RunLogger
+from cxrlt_cli.train.settings import TrainSettings
 from cxrlt_cli.train.state import State
 
 _EMBEDDING = 768
@@ -89,7 +88,7 @@ class Parts:
 
 
 def _batches(training: Training, augmented: bool = False) -> Iterator[Batch]:
-    draws = epoch_draws(len(training.dataset.table), training.config.batch_size, 0, 0)
+    draws = epoch_draws(len(training.dataset.table), training.settings.batch_size, 0, 0)
     ahead = partial(training.pipeline.ahead, 0) if augmented else None
     return batches(training.dataset, training.images, draws, ahead)
 
@@ -99,30 +98,38 @@ def _inputs(training: Training, batch: Batch) -> Inputs:
     return training.pipeline.inputs(batch.to(training.device), 0, training.pipeline.mix(0, count), np.arange(count))
 
 
-def make_parts(config: BenchConfig, folder: Path, device: torch.device) -> Parts:
-    """Writes synthetic images to a folder and builds a network; raises UserError as `train` does for conflicting options."""
-    train = TrainConfig(
-        encoder=config.encoder, queries=config.queries, classifier=config.classifier, batch_size=config.batch_size,
-        precision=config.precision, layout=config.layout,
-    )  # fmt: skip
-    form = choose_compute_mode(workload_of(train), config.size, device)
-    dataset = made_up_dataset(folder, max(_IMAGES, 4 * config.batch_size), config.size, config.classes)
-    queries = np.random.default_rng(0).standard_normal((config.classes, _EMBEDDING), np.float32)
-    network, _ = make_network(train, queries)
-    network.place(device, config.size, LAYOUTS[form.layout]).check_size(config.size)
+def make_parts(settings: TrainSettings, size: int, classes: int, folder: Path, device: torch.device) -> Parts:
+    """Writes synthetic images to a folder and builds a network.
+
+    Args:
+        settings: of the training that is measured.
+        size: side of the images, px.
+        classes: number of labels.
+        folder: for the images.
+        device: to compute on.
+
+    Raises:
+        UserError: as `train` does for conflicting options.
+    """
+    batch_size = settings.loop.batch_size
+    form = choose_compute_mode(settings.workload, size, device)
+    dataset = made_up_dataset(folder, max(_IMAGES, 4 * batch_size), size, classes)
+    queries = np.random.default_rng(0).standard_normal((classes, _EMBEDDING), np.float32)
+    network, _ = make_network(settings.network, queries)
+    network.place(device, size, LAYOUTS[form.layout]).check_size(size)
     member = _member(copy.deepcopy(network), dataset)
-    if config.checkpointing:
+    if settings.checkpointing:
         checkpoint_blocks(network.encoder)
-    if config.compile:
-        tried = training_pass(network, config.size, device, precision_of(form))
-        compile_network(network, tried, config.batch_size, device)
+    if settings.compile:
+        tried = training_pass(network, size, device, precision_of(form))
+        compile_network(network, tried, batch_size, device)
     scaler = torch.amp.GradScaler(device.type, enabled=form.precision == "fp16")
-    state = State(network.train(), make_optimizer(train, network), scaler)
-    ones = torch.ones(config.classes)
-    pipeline = make_recipe(train, Counts(ones, ones, ones), device)
-    run = RunLogger(Run(folder / "run"), train, writes=False)
+    state = State(network.train(), make_optimizer(settings.optimizer, network), scaler)
+    ones = torch.ones(classes)
+    pipeline = make_pipeline(settings.mix, settings.augment, settings.loss, Counts(ones, ones, ones), device)
+    run = RunLogger(Run(folder / "run"), settings.log, writes=False)
     images = DatasetImages(dataset)
-    training = Training(train, pipeline, dataset, images, device, precision_of(form), None, Ranks(), network, run)
+    training = Training(settings.loop, pipeline, dataset, images, device, precision_of(form), None, Ranks(), network, run)
     pixels = next(_batches(training)).to(device).images
     return Parts(training, state, member, form, _inputs(training, next(_batches(training, augmented=True))), pixels)
 

@@ -25,6 +25,7 @@ from cxrlt_cli.errors import UserError
 from cxrlt_cli.machine import cores, refused_semaphores
 from cxrlt_cli.model.imagenet import imagenet_file
 from cxrlt_cli.paths import exists, is_folder
+from cxrlt_cli.results import MachineCheck
 from cxrlt_cli.text.encoders import find_encoder
 from cxrlt_cli.workspace import Workspace
 
@@ -35,7 +36,7 @@ Finding = tuple[State, str]
 _LEAST_SHARED = 256 << 20  # bytes; NCCL's channels between the GPUs of a node
 
 
-def check_machine(config: CheckConfig, workspace: Workspace) -> None:
+def check_machine(config: CheckConfig, workspace: Workspace) -> MachineCheck:
     """Prints what was found.
 
     Raises:
@@ -51,6 +52,7 @@ def check_machine(config: CheckConfig, workspace: Workspace) -> None:
     errors = [what for what, (state, _) in findings.items() if state == "error"]
     if errors:
         raise UserError(f"not ready for a training: {', '.join(errors)}", "see what was found, above")
+    return MachineCheck(dict(findings))
 
 
 def _looks(config: CheckConfig, workspace: Workspace) -> dict[str, Callable[[], Finding]]:

@@ -5,35 +5,27 @@ import shlex
 import sys
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from cxrlt_cli.artifacts.files import refuse_existing, replacing, replacing_together
-from cxrlt_cli.config.cache import CacheConfig
-from cxrlt_cli.config.embed_labels import EmbedLabelsConfig
-from cxrlt_cli.config.evaluate import EvaluateConfig
-from cxrlt_cli.config.merge import MergeConfig
-from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.config.slurm import SlurmConfig
-from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import say
 from cxrlt_cli.errors import reported_os_errors
-from cxrlt_cli.options import parsed_options, refuse_control_characters, split_flags
+from cxrlt_cli.options import refuse_control_characters
+from cxrlt_cli.results import SlurmScripts
 from cxrlt_cli.workspace import Workspace
 
 _MOST_RESTARTS = 50
 
 
-def write_scripts(config: SlurmConfig, workspace: Workspace) -> None:
+def write_scripts(config: SlurmConfig, workspace: Workspace) -> SlurmScripts:
     """Writes a script a stage, what they share, and `submit.sh`, which chains them.
 
     Raises:
-        UserError: the folder cannot be written to, has scripts already, or an option of a stage is none.
+        UserError: the folder cannot be written to, or has scripts already.
     """
     assert config.out is not None, "the config has checked it"
     out = config.out.resolve()
     refuse_control_characters([out, workspace.root.resolve(), Path.cwd(), Path(sys.executable).parent])
-    for command, kind, words in _stages(config):
-        parsed_options(command, kind, words)
     scripts = _scripts(config, out, workspace.root.resolve())
     for name in scripts:
         refuse_existing(out / name, config.overwrite)
@@ -45,19 +37,7 @@ def write_scripts(config: SlurmConfig, workspace: Workspace) -> None:
     with reported_os_errors(f"cannot write {out}"):
         (out / "logs").mkdir(parents=True, exist_ok=True)
     say(f"{len(scripts)} scripts in {out}: read them, then submit all with {out / 'submit.sh'}")
-
-
-def _stages(config: SlurmConfig) -> list[tuple[str, type[Any], list[str]]]:
-    """Each command that a script will run: its name, its options' class, and its words."""
-    cache = split_flags("--cache", config.cache)
-    return [
-        *(("cache", CacheConfig, ["--source", source, *cache]) for source in config.source),
-        ("embed-labels", EmbedLabelsConfig, split_flags("--embed-labels", config.embed_labels)),
-        ("merge", MergeConfig, split_flags("--merge", config.merge)),
-        ("train", TrainConfig, ["--name", config.name, "--resume", *split_flags("--train", config.train)]),
-        ("predict", PredictConfig, [config.name, *split_flags("--predict", config.predict)]),
-        ("evaluate", EvaluateConfig, [config.name, *split_flags("--evaluate", config.evaluate)]),
-    ]
+    return SlurmScripts(out, [out / name for name in scripts])
 
 
 def _scripts(config: SlurmConfig, out: Path, root: Path) -> dict[str, str]:

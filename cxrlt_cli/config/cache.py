@@ -3,11 +3,12 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
+from cxrlt_cli.config.grammar import parse_shard, parse_window
 from cxrlt_cli.errors import UserError, nearest
-from cxrlt_cli.options import flag
-from cxrlt_cli.workspace import checked_name
+from cxrlt_cli.options import flag, flag_of
+from cxrlt_cli.workspace import checked_name, shard_name
 
 KINDS = ("mimic-cxr-lt", "chestxray14", "chexpert", "padchest", "padchest-lt", "vindr-cxr", "table")
 _TABLE_ONLY = (
@@ -18,11 +19,19 @@ _TABLE_ONLY = (
 
 @dataclass(frozen=True)
 class CacheConfig:
-    """Decode image files once, to gray squares in HDF5.
+    """Decode image files once into gray squares in HDF5.
 
-    Pixels go to images/NAME.h5, the source's own table to images/NAME.parquet. Images that cannot be read are listed in
-    images/NAME.failed.csv with the reason; no other picture stands in for them.
+    Writes images/NAME.h5 (pixels), images/NAME.parquet (the labels as published) and images/NAME.failed.csv (images that cannot
+    be read, with the reason).
     """
+
+    #: Field -> the panel of `--help` that begins with it.
+    PANELS: ClassVar[dict[str, str]] = {
+        "source": "Source",
+        "size": "Pixels",
+        "images": "Table source (--source table=FILE)",
+        "shard": "Run",
+    }
 
     source: str = flag(
         "",
@@ -30,53 +39,55 @@ class CacheConfig:
         "table=FILE (CSV or Parquet).",
         metavar="KIND=PATH",
     )
-    labels: Path | None = flag(
-        None, "Label table of a published source, or the folder of its tables, where they do not stand beside the images."
+    labels: Path | None = flag(None, "Label table of a published source, or its folder [default: in the folder of the source]")
+    allow_missing: bool = flag(False, "Continue where the label table lists images that do not exist.", name="--allow-missing")
+    size: int = flag(512, "Side of the cached square, 8 to 4096 px.")
+    fit: Literal["pad", "crop", "stretch"] = flag(
+        "pad", "How to make an image square: pad with black, crop the longer side, or stretch."
     )
-    size: int = flag(512, "Side of the cached square, px.")
-    fit: Literal["pad", "crop", "stretch"] = flag("pad", "How a picture that is no square becomes one.")
     resample: Literal["area", "lanczos"] = flag(
-        "area", "area, with JPEGs decoded no finer than it needs, or lanczos from every pixel (3 times slower)."
+        "area", "Resampling filter. lanczos decodes JPEGs at full resolution first: 3 times slower."
     )
-    window: str = flag("", "Percentiles of a picture's gray values that become black and white.", metavar="LOW,HIGH")
-    clahe: float = flag(0.0, "Clip limit of an adaptive histogram equalization; 2 is usual, 0 leaves it out.", metavar="CLIP")
-    shard: str = flag(
-        "", "Cache part i (from 0) of n, a file of its own; slurm takes both from the job array. See: cxrlt join", metavar="i/n"
+    window: str = flag("", "Percentiles of an image's gray values that become black and white.", metavar="LOW,HIGH")
+    clahe: float = flag(
+        0.0, "Clip limit of CLAHE (adaptive histogram equalization), 0 to 40; 0 is off, 2 is usual.", metavar="CLIP"
     )
-    name: str = flag("", "Name of the artifact: images/NAME.h5 [default: the kind, or the table's name]")
-    allow_missing: bool = flag(False, "The table lists images that are not there, and that is meant.", name="--allow-missing")
-    images: Path | None = flag(None, "table: folder from which the paths count [default: the table's own]")
-    image_column: str = flag("image_id", "table: column of the image id.")
-    path_column: str = flag("", "table: column of the file [default: path or fpath where there, else the image id]")
-    patient_column: str = flag("patient_id", "table: column of the patient id.")
-    study_column: str = flag("", "table: column of the study id [default: study_id where there]")
-    view_column: str = flag("", "table: column of the view [default: view where there]")
-    sex_column: str = flag("", "table: column of the sex [default: sex where there]")
-    age_column: str = flag("", "table: column of the age in years, or as in 045Y, 013M, 010D [default: age where there]")
-    split_column: str = flag("", "table: column of the official split: train, val, test [default: split where there]")
-    invert_column: str = flag("", "table: column that says 1 or MONOCHROME1 where a picture shows dense tissue dark.")
+    images: Path | None = flag(None, "Folder that image paths are relative to [default: the table's]")
+    image_column: str = flag("image_id", "Column of the image id.")
+    path_column: str = flag("", "Column of the image path [default: path or fpath if present, else the image id]")
+    patient_column: str = flag("patient_id", "Column of the patient id.")
+    study_column: str = flag("", "Column of the study id [default: study_id if present]")
+    view_column: str = flag("", "Column of the view, as PA or LATERAL [default: view if present]")
+    sex_column: str = flag("", "Column of the sex [default: sex if present]")
+    age_column: str = flag("", "Column of the age, in years or as 045Y, 013M, 010D [default: age if present]")
+    split_column: str = flag("", "Column of the official split: train, val or test [default: split if present]")
+    invert_column: str = flag("", "Column that is 1 or MONOCHROME1 for inverted images, where dense tissue is dark.")
     label_columns: str = flag(
         "",
-        "table: the label columns, separated by commas, or the name of a label space; values 1, 0, -1, blank.",
+        "Label columns, comma-separated, or the name of a label space. Values: 1 present, 0 absent, -1 uncertain, blank "
+        "unknown.",
         metavar="A,B,C",
     )
     values: str = flag(
         "",
-        "table: what other words in the label columns mean, as in YES=1,NO=0,HEDGE=-1; WORD= is unknown.",
+        "Meaning of other words in the label columns, as YES=1,NO=0,HEDGE=-1; WORD= is unknown.",
         metavar="WORD=LABEL,…",
     )
     label_column: str = flag(
         "",
-        "table: instead of --label-columns, one column that names the labels of an image: Atelectasis|Effusion, or a list as "
-        "in ['atelectasis', 'effusion']; a label that is not named is 0, a blank cell unknown.",
+        "Instead of --label-columns, one column that lists the labels of an image: Atelectasis|Effusion, or "
+        "['atelectasis', 'effusion']. A label that is not listed is 0, a blank cell unknown.",
         metavar="COLUMN",
     )
-    separator: str = flag("|", "table: what separates the labels in --label-column; a list needs none.")
-    workers: int = flag(0, "Processes that decode [default: one for each core this process may use]", free=True, most=1024)
+    separator: str = flag("|", "Separator of labels in --label-column, unless they are written as a list.")
+    shard: str = flag(
+        "", "Cache shard i (from 0) of n into its own file; slurm: take both from the job array. See cxrlt join.", metavar="i/n"
+    )
+    name: str = flag("", "Name of the cache: images/NAME.h5 [default: the kind, or the table's name]")
+    workers: int = flag(0, "Decoding processes [default: one per core]", free=True, most=1024)
     resume: bool = flag(
         False,
-        "Go on with an unfinished cache where there is one; retry what failed. Where only labels changed, the table is written "
-        "again, and nothing is decoded.",
+        "Continue an unfinished cache if there is one, and retry failed images. If only labels changed, rewrite the table.",
         name="--resume",
         free=True,
     )
@@ -87,12 +98,12 @@ class CacheConfig:
             raise UserError(f"--source {self.source!r} is not KIND=PATH", f"KIND is one of: {', '.join(KINDS)}")
         if self.kind not in KINDS:
             near = nearest(self.kind, KINDS)
-            raise UserError(f"--source: {self.kind!r} is no kind of source{near}", f"KIND is one of: {', '.join(KINDS)}")
+            raise UserError(f"--source: unknown kind {self.kind!r}{near}", f"KIND is one of: {', '.join(KINDS)}")
         if self.resume and self.overwrite:
-            raise UserError("--resume and --overwrite exclude each other", "--resume goes on, --overwrite begins again")
+            raise UserError("--resume and --overwrite exclude each other", "--resume continues, --overwrite starts again")
         if self.workers < 0:
             raise UserError(f"--workers {self.workers} is negative", "0 takes one for each core")
-        self.part, self.value_labels  # noqa: B018 - checked before any work
+        self.part, self.value_labels, parse_window(self.window)
         checked_name(self.artifact_name)
         self._refuse_options_of_the_other_kind()
 
@@ -102,7 +113,7 @@ class CacheConfig:
             return
         given = [name for name in _TABLE_ONLY if getattr(self, name) != type(self).__dataclass_fields__[name].default]
         if given:
-            flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            flags = ", ".join(flag_of(self, name) for name in given)
             raise UserError(f"{flags}: only for --source table=FILE", f"{self.kind} is read as it is published")
 
     def _refuse_unlike_table_options(self) -> None:
@@ -151,21 +162,7 @@ class CacheConfig:
         Raises:
             UserError: not i/n with 0 <= i < n, or `slurm` outside of a job array.
         """
-        if not self.shard:
-            return 0, 1
-        return _slurm_part() if self.shard == "slurm" else _part(self.shard)
-
-
-def shard_name(name: str, index: int, count: int) -> str:
-    """The name of one shard of an artifact."""
-    return f"{name}.shard-{index:05}-of-{count:05}"
-
-
-def _part(text: str) -> tuple[int, int]:
-    index, _, count = text.partition("/")
-    if not (index.isdecimal() and count.isdecimal() and int(index) < int(count) <= 99_999):
-        raise UserError(f"--shard {text!r} is not i/n with i from 0 to n - 1", "as in --shard 3/64, the fourth of 64")
-    return int(index), int(count)
+        return _slurm_part() if self.shard == "slurm" else parse_shard(self.shard)
 
 
 def _slurm_part() -> tuple[int, int]:
@@ -174,4 +171,4 @@ def _slurm_part() -> tuple[int, int]:
     if not all(name in os.environ for name in names):
         raise UserError("--shard slurm: this is no task of a Slurm job array", "sbatch --array=0-63 …, or say --shard i/n")
     task, first, count = (int(os.environ[name]) for name in names)
-    return _part(f"{task - first}/{count}")
+    return parse_shard(f"{task - first}/{count}")

@@ -11,26 +11,25 @@ from cxrlt_cli.workspace import checked_name
 
 @dataclass(frozen=True)
 class CalibrateConfig:
-    """Fit a calibration of the probabilities on validation; `predict --calibrate` applies it.
+    """Fit a calibration of probabilities on validation scores.
 
-    Each class is fitted on its own, on the images with a known label of it. A class gets
-    another method (isotonic falls back on platt, platt on temperature, temperature on platt) where it has too few positive
-    patients, or where its calibration error, its log-loss or its mean probability would get worse on these images; it stays
-    as it is where no method helps. The table says which method each class got. The order of images does not change, and so
-    AP and AUROC do not.
+    `cxrlt predict --calibrate` applies it. Each class is fitted alone, on the images whose label is known. A class with too few
+    positive patients, or whose calibration error, log-loss or mean probability would get worse on these images, gets another
+    method (isotonic falls back to platt, platt to temperature, temperature to platt) or none; the table shows which. The order
+    of images, and so AP and AUROC, does not change.
     """
 
     predictions: str = flag(
         "",
-        "Predictions of the validation split, or a run (its validation), by name or path.",
+        "Predictions of the validation split, or a run (its validation scores), by name or path.",
         metavar="PREDICTIONS",
         argument=True,
     )
     method: Literal["platt", "temperature", "isotonic"] = flag(
         "platt",
-        "platt: logits scaled and shifted; temperature: scaled only; isotonic: the non-decreasing steps nearest to the labels.",
+        "platt: scale and shift the logits of a class. temperature: scale only. isotonic: a non-decreasing step function.",
     )
-    dataset: Path | None = flag(None, "The dataset with the labels [default: dataset.parquet]")
+    dataset: Path | None = flag(None, "Dataset with the labels [default: dataset.parquet]")
     name: str = flag("", "Name of the calibration: calibrations/NAME.json [default: from predictions and method]")
     json: bool = flag(False, "Print the calibration errors as JSON instead of a table.", name="--json")
     overwrite: bool = flag(False, "Replace an existing calibration.", name="--overwrite")

@@ -11,24 +11,24 @@ from cxrlt_cli.options import flag
 
 @dataclass(frozen=True)
 class CheckConfig:
-    """Tell, before a job is submitted, what would stop it: to be run on a node like the job's.
+    """Check whether this machine can train, before submitting a job.
 
-    Looks at the files of the workspace and whether they go together, ImageNet weights, space, shared memory, cores, GPUs, locks
-    of the file system and versions. Exit code 2 where something would stop a training, or where ImageNet weights are absent; a
-    warning stops none.
+    Run it on a node like the job's. Checks the files of the workspace, ImageNet weights, disk space, shared memory, cores,
+    GPUs, file locks and versions. Exit code 2 if something would stop a training or if ImageNet weights are missing; warnings
+    do not change the exit code.
     """
 
-    dataset: Path | None = flag(None, "Images and labels [default: dataset.parquet]")
+    dataset: Path | None = flag(None, "Dataset with images and labels [default: dataset.parquet]")
     embeddings: Path | None = flag(None, "Label embeddings [default: label_embeddings.parquet]")
     backbone: tuple[str, ...] = flag(
         (TrainConfig.encoder,),
-        "Encoder of torchvision whose ImageNet weights must be there; may be repeated. none: a training starts at random.",
+        "torchvision encoder whose ImageNet weights are required; may be repeated. none: random weights are intended.",
         metavar="NAME",
     )
-    encoder: tuple[str, ...] = flag((), "A text encoder that must be there; may be repeated.", metavar="NAME")
-    device: Literal["auto", "cpu", "cuda"] = flag("auto", "cuda: there must be a GPU.")
-    space: float = flag(5.0, "Space that must be free in the workspace, GB; a run of ResNet-50 takes about 1.", metavar="GB")
-    json: bool = flag(False, "Print JSON, for a script.", name="--json")
+    encoder: tuple[str, ...] = flag((), "Text encoder that is required; may be repeated.", metavar="NAME")
+    device: Literal["auto", "cpu", "cuda"] = flag("auto", "cuda: require a GPU.")
+    space: float = flag(5.0, "Required free space in the workspace, GB; a run of ResNet-50 takes about 1.", metavar="GB")
+    json: bool = flag(False, "Print JSON.", name="--json")
 
     def __post_init__(self) -> None:
         if not self.space >= 0:

@@ -12,28 +12,26 @@ from cxrlt_cli.workspace import checked_name
 
 @dataclass(frozen=True)
 class CompareConfig:
-    """Compare runs or predictions: paired differences of mAP and of each class's AP, with intervals and p-values.
+    """Compare runs or predictions: differences, intervals, p-values.
 
-    All score the same images, and each resample of the patients scores them all: the differences are paired. p-values of
-    classes are corrected for their number (Holm). Only the options that differ are shown.
+    All entries score the same images, and every bootstrap resample of the patients scores all of them, so differences are
+    paired. p-values of classes are corrected for multiple testing (Holm). Options that differ are shown.
     """
 
     compared: tuple[str, ...] = flag(
         (),
-        "Two or more runs (their validation) or predictions, by name or path; the first is what the others are held against.",
+        "Two or more runs (their validation scores) or predictions, by name or path; the others are compared with the first.",
         metavar="BASE OTHER ...",
         argument=True,
     )
-    dataset: Path | None = flag(None, "The dataset with the labels [default: dataset.parquet]")
-    split: Literal["train", "val", "test", "all"] | None = flag(
-        None, "Split of the dataset that was scored [default: what the predictions say]"
-    )
+    dataset: Path | None = flag(None, "Dataset with the labels [default: dataset.parquet]")
+    split: Literal["train", "val", "test", "all"] | None = flag(None, "Split that was scored [default: as the predictions say]")
     groups: str = groups_flag()
-    bootstrap: int = flag(10_000, "Resamples of the patients; the smallest p-value is 2 / (N + 1).", metavar="N")
-    seed: int = flag(0, "Decides the resamples.", most=(1 << 63) - 1)
-    name: str = flag("", "Keep the comparison: comparisons/NAME/ [default: only printed]")
-    output: Path | None = flag(None, "Folder in which NAME/ is made [default: comparisons/]", metavar="FOLDER")
-    json: bool = flag(False, "Print the comparison as JSON instead of tables.", name="--json")
+    bootstrap: int = flag(10_000, "Bootstrap resamples of the patients; the smallest p-value is 2 / (N + 1).", metavar="N")
+    seed: int = flag(0, "Random seed of the resamples.", most=(1 << 63) - 1)
+    name: str = flag("", "Save the comparison as comparisons/NAME/ [default: print only]")
+    output: Path | None = flag(None, "Folder for NAME/ [default: comparisons/]", metavar="FOLDER")
+    json: bool = flag(False, "Print JSON instead of tables.", name="--json")
     overwrite: bool = flag(False, "Replace an existing comparison.", name="--overwrite")
 
     def __post_init__(self) -> None:

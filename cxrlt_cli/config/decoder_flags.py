@@ -6,7 +6,7 @@ from typing import Any
 from cxrlt_cli.errors import UserError
 
 #: Flags of the decoder and their defaults.
-DECODER_FLAGS = {"decoder": "residual", "label_attention": "on", "decoder_positions": "none"}
+DECODER_FLAGS = {"--decoder": "residual", "--label-attention": "on", "--decoder-positions": "none"}
 
 #: Sizes of each decoder where none are given; those of the transformer are KAD's, those of glori CheXFound's.
 _SIZES = {
@@ -43,18 +43,18 @@ def check_decoder(queries: str, classifier: str, given: Mapping[str, str], size:
     """
     if queries in _CLASSIFIERS:
         idle = [name for name, usual in DECODER_FLAGS.items() if given[name] != usual]
-        idle += [] if classifier in _CLASSIFIERS[queries] else ["classifier"]
+        idle += [] if classifier in _CLASSIFIERS[queries] else ["--classifier"]
         if idle:
             raise UserError(
-                f"--queries {queries} has no decoder to choose: --{idle[0].replace('_', '-')} has no effect",
+                f"--queries {queries} has no decoder to choose: {idle[0]} has no effect",
                 "leave it out, or use --queries text or learned",
             )
     if size["width"] % size["heads"]:
         text = f"--decoder-width {size['width']} cannot be shared among --decoder-heads {size['heads']}"
         raise UserError(text, "the width is a multiple of the heads")
-    if given["decoder_positions"] == "none":
+    if given["--decoder-positions"] == "none":
         return
-    if given["decoder"] == "transformer":
+    if given["--decoder"] == "transformer":
         raise UserError(
             "--decoder-positions sine is for the residual decoder: the published transformer has no positions",
             "leave one of them out",

@@ -4,40 +4,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cxrlt_cli.config.ranges import check_seed
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.options import flag
 
 
 @dataclass(frozen=True)
 class DemoConfig:
-    """Run every stage on made-up radiographs.
+    """Run every stage on synthetic radiographs.
 
-    A few minutes on two cores; nothing is downloaded. Every stage is the command that you would type for your own images,
-    and is shown before it runs.
+    Takes a few minutes on two cores and downloads nothing. Each command is printed before it runs, as you would type it for
+    your own images.
     """
 
-    folder: Path | None = flag(None, "Folder to make [default: cxrlt-demo]", metavar="DIR", argument=True)
-    phantoms: int = flag(2000, "Made-up radiographs.")
-    epochs: int = flag(8, "Passes over the training images, in each of two runs.")
-    size: int = flag(48, "Side of the cached images, px.")
+    folder: Path | None = flag(None, "Folder to create [default: cxrlt-demo]", metavar="DIR", argument=True)
+    phantoms: int = flag(2000, "Number of synthetic radiographs, at least 100.")
+    epochs: int = flag(8, "Epochs of each of the two runs.")
+    size: int = flag(48, "Side of the cached images, 16 to 192 px.")
     findings: Literal["standard", "hard"] = flag(
         "standard",
-        "standard: those of ChestX-ray14; hard: 20 small and faint ones, most of which differ only by place, with a box of "
-        "each, to compare networks (needs --data-only).",
+        "standard: the labels of ChestX-ray14. hard: 20 small, faint findings that differ mostly by location, with bounding "
+        "boxes (needs --data-only).",
     )
     tail: float | None = flag(
         None,
-        "Each finding is this many times as frequent as the one before: the smaller, the longer the tail [default: 0.84, and "
-        "0.79 for hard findings]",
+        "Frequency of each finding relative to the next more frequent one, 0.3 to 1; smaller is longer-tailed [default: "
+        "0.84; hard: 0.79]",
         metavar="RATIO",
     )
-    data_only: bool = flag(False, "Stop after merge: a workspace to try things in.", name="--data-only")
-    seed: int = flag(0, "Decides everything that is drawn.", most=(1 << 63) - 1)
+    data_only: bool = flag(False, "Stop after merge: create a workspace to experiment in.", name="--data-only")
+    seed: int = flag(0, "Random seed of images, labels and training.", most=(1 << 63) - 1)
     overwrite: bool = flag(False, "Replace an earlier demonstration.", name="--overwrite")
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seed < 1 << 63:
-            raise UserError(f"--seed {self.seed} is not within 0 … 2^63 - 1", "any whole number of that range will do")
+        check_seed(self.seed)
         if (self.tail is not None and not 0.3 <= self.tail <= 1) or not 16 <= self.size <= 192:
             raise UserError("--tail is within 0.3 … 1, --size within 16 … 192 px", "as in --tail 0.7 --size 64")
         if self.phantoms < 100 or self.epochs < 1:

@@ -9,26 +9,24 @@ from cxrlt_cli.options import flag
 
 @dataclass(frozen=True)
 class EmbedLabelsConfig:
-    """Encode label texts, the network's queries, to Parquet.
+    """Encode label texts as vectors, the queries of the network.
 
-    A vector a class goes to label_embeddings.parquet. Nothing is downloaded: `cxrlt fetch --encoder NAME` gets an encoder's
-    files on a machine with internet.
+    Writes label_embeddings.parquet, one vector per class. Downloads nothing: run `cxrlt fetch --encoder NAME` on a machine with
+    internet first.
     """
 
     encoder: str = flag(
         "pubmedbert",
-        "pubmedbert, med-kebert, clinical-t5, minilm, a local folder or a name on the Hugging Face hub; or ngram: built in, "
-        "it knows the spelling and not the meaning.",
+        "Text encoder: pubmedbert, med-kebert, clinical-t5, minilm, a folder, or a name on the Hugging Face hub. ngram: "
+        "built in, compares spelling, not meaning.",
         metavar="NAME",
     )
     label_space: str = flag(
-        "all", "all (every class of every built-in label space), one of these by name, dataset, or a file with a class a line."
+        "all", "all (the classes of all built-in label spaces), a label space, dataset, or a file with one class per line."
     )
     texts: Path | None = flag(
-        None,
-        "Texts of the labels: a CSV with the columns class,prompt,description [default: built in; the name of a class where "
-        "there is no text of it]",
+        None, "Label texts: a CSV with the columns class,prompt,description [default: built in, or the name of the class]"
     )
-    text: Literal["both", "prompt", "description"] = flag("both", "What is encoded; both: 'prompt. description'.")
-    output: Path | None = flag(None, "The embeddings to write [default: label_embeddings.parquet]")
+    text: Literal["both", "prompt", "description"] = flag("both", "Text to encode. both: 'prompt. description'.")
+    output: Path | None = flag(None, "Embeddings to write [default: label_embeddings.parquet]")
     overwrite: bool = flag(False, "Replace existing embeddings.", name="--overwrite")

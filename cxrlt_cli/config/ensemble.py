@@ -12,38 +12,34 @@ from cxrlt_cli.workspace import checked_name
 
 @dataclass(frozen=True)
 class EnsembleConfig:
-    """Merge predictions that exist, with equal, given or chosen weights.
+    """Merge existing predictions into an ensemble.
 
-    Nothing is scored anew. Members and weights go to ensembles/NAME.json, which `cxrlt predict --ensemble NAME` takes for any
-    images; the merged scores go to predictions/NAME.parquet.
+    Weights are equal, given or selected on validation. Nothing is scored again. Writes ensembles/NAME.json (members and
+    weights), which `cxrlt predict --ensemble NAME` applies to other images, and predictions/NAME.parquet (the merged scores).
     """
 
     members: tuple[str, ...] = flag(
-        (),
-        "Runs (their validation scores) or predictions, by name or by file.",
-        metavar="RUN|PREDICTIONS...",
-        argument=True,
+        (), "Runs (their validation scores) or predictions, by name or path.", metavar="RUN|PREDICTIONS...", argument=True
     )
     select: Literal["all", "greedy"] = flag(
         "all",
-        "all members, or greedy: the member that raises the validation mAP most is added again and again (Caruana et al., ICML "
-        "2004); how often each was taken is its weight. Only validation scores are accepted.",
+        "all: every member. greedy: repeatedly add the member that raises validation mAP most, with replacement (Caruana et "
+        "al., ICML 2004); needs validation scores.",
     )
-    rounds: int = flag(30, "How many members greedy selection adds; the best of the ensembles on the way is kept.")
+    rounds: int = flag(30, "Members that greedy selection adds; the best ensemble on the way is kept.")
     member_weights: str = flag("", "Weights of the members, in their order [default: equal]", metavar="W,W,…")
     merge: Literal["geomean", "mean", "logits"] = flag(
         "geomean", "Geometric or arithmetic mean of probabilities, or mean of logits."
     )
     apply: tuple[str, ...] = flag(
         (),
-        "Predictions of the same members for other images, one --apply for each member in their order: these are merged, "
-        "instead of those that the weights were found on.",
+        "Merge these predictions of the same members for other images instead: one --apply per member, in their order.",
         metavar="PREDICTIONS",
     )
     study: str = flag("none", STUDY_HELP, metavar="RULE")
-    dataset: Path | None = flag(None, "The dataset with validation labels and studies [default: dataset.parquet]")
+    dataset: Path | None = flag(None, "Dataset with validation labels and studies [default: dataset.parquet]")
     name: str = flag("ensemble", "Name: ensembles/NAME.json and predictions/NAME.parquet.")
-    json: bool = flag(False, "Print members, weights and figures as JSON instead of a table.", name="--json")
+    json: bool = flag(False, "Print JSON instead of a table.", name="--json")
     overwrite: bool = flag(False, "Replace an existing ensemble and its predictions.", name="--overwrite")
 
     def __post_init__(self) -> None:
@@ -54,9 +50,18 @@ class EnsembleConfig:
             raise UserError(f"--rounds {self.rounds} is not 1 or more", "30 adds up to thirty members, with repetition")
         if self.member_weights and self.select == "greedy":
             raise UserError("--member-weights and --select greedy exclude each other", "greedy selection finds the weights")
-        parse_weights(self.member_weights, len(self.members))
-        parse_study(self.study)
+        self.weights, self.study_weights  # noqa: B018 - checked before any work
         if self.apply and len(self.apply) != len(self.members):
             raise UserError(
                 f"{len(self.apply)} --apply for {len(self.members)} members", "give one for each member, in the same order"
             )
+
+    @property
+    def weights(self) -> list[float]:
+        """A weight for each member, equal ones where none are given."""
+        return parse_weights(self.member_weights, len(self.members))
+
+    @property
+    def study_weights(self) -> tuple[float, float] | None:
+        """The weights of a frontal and a lateral image of `--study`; None where studies are not merged."""
+        return parse_study(self.study)

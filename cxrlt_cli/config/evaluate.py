@@ -12,48 +12,45 @@ from cxrlt_cli.workspace import checked_name
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """Score predictions: each class's AP and AUROC, and mAP.
+    """Evaluate predictions: AP, AUROC, thresholds, calibration.
 
-    Average precision and AUROC of each class as scikit-learn defines them, their means over all classes and over head,
-    medium and tail. Unknown labels are left out class by class; a class without a positive is undefined, left out of the
-    means, and named. Images and classes are joined by name.
+    AP and AUROC as scikit-learn defines them, with means over all, head, medium and tail classes. Unknown labels are left out
+    per class. A class without a positive has no AP and is named. Images and classes are matched by name.
     """
 
     predictions: str = flag(
-        "", "A name under predictions/, or a file [default: the newest there]", metavar="PREDICTIONS", argument=True
+        "", "Name under predictions/, or a file [default: the newest there]", metavar="PREDICTIONS", argument=True
     )
-    dataset: Path | None = flag(None, "The dataset with the labels [default: dataset.parquet]")
-    split: Literal["train", "val", "test", "all"] | None = flag(
-        None, "Split of the dataset that was scored [default: what the predictions say]"
-    )
+    dataset: Path | None = flag(None, "Dataset with the labels [default: dataset.parquet]")
+    split: Literal["train", "val", "test", "all"] | None = flag(None, "Split that was scored [default: as the predictions say]")
     groups: str = groups_flag()
     undefined: Literal["leave-out", "zero"] = flag(
-        "leave-out", "A class without a positive has no AP: left out of the means, or 0 in them, as the challenge counts."
+        "leave-out", "AP of a class without a positive in the means: left out, or 0 as in the challenge."
     )
-    bootstrap: int = flag(1000, "Resamples of the patients for 95 % intervals; 0 for none.", metavar="N")
-    seed: int = flag(0, "Decides the resamples.", most=(1 << 63) - 1)
+    bootstrap: int = flag(1000, "Bootstrap resamples of the patients for 95 % intervals; 0: no intervals.", metavar="N")
+    seed: int = flag(0, "Random seed of the resamples.", most=(1 << 63) - 1)
     thresholds_from: str = flag(
         "",
-        "Predictions of the validation split, or a run (its validation), on which thresholds are chosen; else they are chosen "
-        "on the images evaluated.",
+        "Choose decision thresholds on these validation predictions, or on a run's; by default on the evaluated images, "
+        "where F1 is optimistic.",
         metavar="PREDICTIONS",
     )
-    specificity: float = flag(0.9, "Sensitivity is given where the specificity is this.")
-    calibrate: str = flag("", "Calibrate the predictions first: a name under calibrations/, or a file.")
-    per: Literal["image", "study"] = flag("image", "What is scored: each image, or the images of a study together.")
-    study_merge: Literal["mean", "max"] = flag("mean", "How the logits of a study's images become one.")
+    specificity: float = flag(0.9, "Specificity at which sensitivity is reported, 0 to 1.")
+    calibrate: str = flag("", "Apply a fitted calibration first: a name under calibrations/, or a file.")
+    per: Literal["image", "study"] = flag("image", "Evaluate each image, or the merged score of each study.")
+    study_merge: Literal["mean", "max"] = flag("mean", "How to merge the logits of a study.")
     by: tuple[str, ...] = flag(
         (),
-        "Also for each value of this column, repeatable: sex, age (in bands), view, source, a class, or one of --by-table; "
-        "many numbers are divided into quarters.",
+        "Also evaluate each subgroup of this column; may be repeated: sex, age (in bands), view, source, a class, or a "
+        "column of --by-table. A numeric column is split into quartiles.",
         metavar="COLUMN",
     )
     by_table: Path | None = flag(
-        None, "Further columns for --by: a CSV or Parquet with image_id, study_id or patient_id.", metavar="TABLE"
+        None, "More columns for --by: a CSV or Parquet with image_id, study_id or patient_id.", metavar="TABLE"
     )
     name: str = flag("", "Name of the evaluation: evaluations/NAME/ [default: the name of the predictions]")
-    output: Path | None = flag(None, "Folder in which NAME/ is made [default: evaluations/]", metavar="FOLDER")
-    json: bool = flag(False, "Print the figures as JSON instead of a table.", name="--json")
+    output: Path | None = flag(None, "Folder for NAME/ [default: evaluations/]", metavar="FOLDER")
+    json: bool = flag(False, "Print JSON instead of a table.", name="--json")
     overwrite: bool = flag(False, "Replace an existing evaluation.", name="--overwrite")
 
     def __post_init__(self) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cxrlt_cli.config.ranges import check_seed
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.options import flag
 from cxrlt_cli.workspace import checked_name
@@ -12,34 +13,32 @@ from cxrlt_cli.workspace import checked_name
 
 @dataclass(frozen=True)
 class FuseConfig:
-    """Learn how a study's images go together, on a finished run.
+    """Train attention over the images of each study.
 
-    The run's network stays as it is and gives each image's label features; attention over the images of a study, and the
-    classifiers behind it, are trained. The result is a run of its own, which `cxrlt predict` takes as any other: every image
-    gets the score of its study.
+    Uses the label features of a finished run, whose network is not changed. The result is a new run that `cxrlt predict` takes
+    as any other; every image gets the score of its study.
     """
 
     run: str = flag(
         "",
-        "The run whose network gives the label features, by name or folder [default: the newest finished run]",
+        "Run whose network gives the label features, by name or folder [default: the newest finished run]",
         metavar="RUN",
         argument=True,
     )
     epochs: int = flag(10, "Passes over the training studies.")
-    batch_size: int = flag(64, "Images a step; a study is never cut.")
+    batch_size: int = flag(64, "Images per step; studies are not split.")
     rate: float = flag(1e-3, "Peak learning rate of AdamW; it falls as a cosine.", name="--lr")
     weight_decay: float = flag(0.01, "Weight decay of AdamW.")
-    seed: int = flag(0, "Decides everything that is drawn.", most=(1 << 63) - 1)
-    device: Literal["auto", "cpu", "cuda"] = flag("auto", "Where to compute; auto takes a GPU where there is one.")
-    dataset: Path | None = flag(None, "Images, studies and labels [default: dataset.parquet]")
-    name: str = flag("", "Name of the new run: runs/NAME [default: the run's, with -fused]")
+    seed: int = flag(0, "Random seed.", most=(1 << 63) - 1)
+    device: Literal["auto", "cpu", "cuda"] = flag("auto", "Device; auto: a GPU if there is one.")
+    dataset: Path | None = flag(None, "Dataset with images, studies and labels [default: dataset.parquet]")
+    name: str = flag("", "Name of the new run: runs/NAME [default: the run's name with -fused]")
     overwrite: bool = flag(False, "Replace an existing run.", name="--overwrite")
 
     def __post_init__(self) -> None:
         if self.name:
             checked_name(self.name)
-        if not 0 <= self.seed < 1 << 63:
-            raise UserError(f"--seed {self.seed} is not within 0 … 2^63 - 1", "any whole number of that range will do")
+        check_seed(self.seed)
         if self.epochs < 1 or self.batch_size < 1:
             raise UserError("--epochs and --batch-size are at least 1", "see cxrlt fuse --help")
         if not 0 < self.rate < math.inf or not 0 <= self.weight_decay < math.inf:

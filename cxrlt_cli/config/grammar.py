@@ -1,38 +1,49 @@
-"""Options that are a text with a grammar of its own: the text in, its value out."""
+"""Grammars that several commands share: the text of a flag in, its value out, checked when the options are made."""
 
 import math
+import shlex
+from collections.abc import Iterable
 from typing import Any
 
-from cxrlt_cli.errors import UserError
+from cxrlt_cli.errors import UserError, nearest
 from cxrlt_cli.options import flag
+
+#: The word of `--label-space` for the labels of the sources, and no other.
+OF_SOURCES = "sources"
+
+
+def unknown(flag_name: str, text: str, expected: str, names: Iterable[str]) -> UserError:
+    """The error for a value that is not in the grammar of a flag: it names what is expected, and the nearest name."""
+    near = nearest(text.partition(":")[0], names)
+    return UserError(f"unknown {flag_name} {text!r}; expected {expected}", near.removeprefix("; "))
 
 
 def groups_flag() -> Any:
     """The option of every command that tells head, medium and tail apart."""
     return flag(
         "0.10,0.01",
-        "A class is head above the first share of training positives, medium above the second, tail else.",
+        "Training prevalence above which a class is head, and above which it is medium; below it is tail.",
         metavar="HIGH,LOW",
     )
 
 
 def parse_groups(text: str) -> tuple[float, float]:
-    """High and low. Raises UserError where they are not two shares in that order."""
+    """High and low. Raises UserError where they are not two fractions in that order."""
     try:
         high, low = (float(part) for part in text.split(","))
     except ValueError:
         high, low = 0.0, 0.0
     if not 0 <= low < high < 1:
         raise UserError(
-            f"--groups {text!r} is not two shares, high and low, with 0 <= low < high < 1",
-            "as in --groups 0.10,0.01: head above 10 %, medium above 1 %, tail else",
+            f"--groups {text!r} is not two fractions HIGH,LOW with 0 <= LOW < HIGH < 1",
+            "as in --groups 0.10,0.01: head above 10 %, medium above 1 %, tail below",
         )
     return high, low
 
 
 STUDY_HELP = (
-    "Merge the scores of a study's images, as --merge says, and give each image its study's: none, equal, or the weights of a "
-    "frontal and a lateral image, as 2:1."
+    "Merge the scores within a study by --merge and give each image the score of its study: none, equal, or weights of "
+    "frontal and lateral images, as 2:1."
 )
 
 
@@ -49,7 +60,10 @@ def parse_study(text: str) -> tuple[float, float] | None:
     except ValueError:
         frontal = lateral = -1.0
     if not (0 <= frontal < math.inf and 0 <= lateral < math.inf and frontal + lateral > 0):
-        raise UserError(f"--study {text!r} is neither none, equal nor two weights", "as in --study 2:1, frontal : lateral")
+        raise UserError(
+            f"unknown --study {text!r}; expected none, equal or FRONTAL:LATERAL (weights of at least 0, not both 0)",
+            "as in --study 2:1",
+        )
     return frontal, lateral
 
 
@@ -70,3 +84,34 @@ def parse_weights(text: str, count: int) -> list[float]:
     if not all(0 <= weight < math.inf for weight in weights) or not sum(weights):
         raise UserError(f"--member-weights {text!r}: a weight is 0 or more, and not all are 0", "as in 0.5,0.3,0.2")
     return weights
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """(index, count) of a shard I/N, the index from 0; (0, 1) where it is empty. Raises UserError where it is not I/N."""
+    if not text:
+        return 0, 1
+    index, _, count = text.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and int(index) < int(count) <= 99_999):
+        raise UserError(f"--shard {text!r} is not I/N with 0 <= I < N", "as in --shard 3/64, the fourth of 64")
+    return int(index), int(count)
+
+
+def parse_window(text: str) -> tuple[float, float] | None:
+    """The percentiles LOW,HIGH of `--window`; None where it is empty. Raises UserError where they are not in 0 ... 100."""
+    if not text:
+        return None
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        low, high = 0.0, 0.0
+    if not 0 <= low < high <= 100:
+        raise UserError(f"--window {text!r} is not LOW,HIGH with 0 <= LOW < HIGH <= 100", "as in --window 1,99")
+    return low, high
+
+
+def parse_words(flag_name: str, text: str) -> list[str]:
+    """The words of a flag that holds flags of another command. Raises UserError where a quote is not closed."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise UserError(f"{flag_name} {text!r}: {error}", f'as in {flag_name} "--encoder resnet18 --epochs 10"') from error

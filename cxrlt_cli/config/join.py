@@ -9,17 +9,17 @@ from cxrlt_cli.workspace import checked_name
 
 @dataclass(frozen=True)
 class JoinConfig:
-    """Join the shards of a cache that an array of jobs made.
+    """Join the shards that an array of cache jobs made.
 
-    Writes images/NAME.h5 and images/NAME.parquet. The image file points to the shards, which stay beside it and are checked
-    whenever it is opened; with --copy it holds the pixels itself, the same bytes as if one job had made it.
+    Writes images/NAME.h5 and images/NAME.parquet. NAME.h5 refers to the shards, which must stay next to it; with --copy it
+    contains the pixels itself, byte for byte as one job would have written them.
     """
 
-    name: str = flag("", "The cache, by its name under images/, whose shards are NAME.shard-*.h5.", argument=True)
-    copy: bool = flag(False, "Copy the pixels, so that the shards are no longer needed.", name="--copy")
+    name: str = flag("", "Name of the cache; its shards are images/NAME.shard-*.h5.", argument=True)
+    copy: bool = flag(False, "Copy the pixels, so that the shards can be deleted.", name="--copy")
     overwrite: bool = flag(False, "Replace an existing cache.", name="--overwrite", free=True)
 
     def __post_init__(self) -> None:
         if not self.name:
-            raise UserError("which cache?", "cxrlt join NAME joins images/NAME.shard-*.h5")
+            raise UserError("missing argument NAME", "cxrlt join NAME joins images/NAME.shard-*.h5")
         checked_name(self.name)

@@ -4,16 +4,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
-from cxrlt_cli.errors import UserError, nearest
-from cxrlt_cli.options import flag
+from cxrlt_cli.config.grammar import unknown
+from cxrlt_cli.config.ranges import check_seed
+from cxrlt_cli.errors import UserError
+from cxrlt_cli.options import flag, flag_of
 
 _MISSING = ("absent", "ignore", "pseudo")
 _UNCERTAIN = ("ignore", "negative", "positive", "soft:LOW-HIGH")
-
-#: The label space that has the labels of the sources, and no other.
-OF_SOURCES = "sources"
 
 #: Field -> its policies, and the one where none is given; `blank` follows `missing`.
 _POLICIES = {
@@ -26,77 +25,86 @@ _POLICIES = {
 
 @dataclass(frozen=True)
 class MergeConfig:
-    """Unite cached sources in one label space, and split them.
+    """Merge cached sources into one dataset and split the patients.
 
-    dataset.parquet has one row an image. Labels are joined by name with synonyms. Official lists are kept; the other
-    patients are split so that each class has its share in train, val and test as far as patients allow. No pixels are
-    copied.
+    Writes dataset.parquet, one row per image. Labels are matched by name and synonym. Official splits are kept; other patients
+    are split so that each class is distributed over train, val and test in the given proportions. Pixels are not copied.
     """
 
+    #: Field -> the panel of `--help` that begins with it.
+    PANELS: ClassVar[dict[str, str]] = {
+        "source": "Sources",
+        "label_space": "Labels",
+        "missing": "Missing and uncertain labels",
+        "split": "Split",
+        "output": "Output",
+    }
+
     source: tuple[str, ...] = flag(
-        (), "A cached source, by its name under images/; may be repeated [default: all]", metavar="NAME"
+        (), "Cached source, by its name under images/; may be repeated [default: all]", metavar="NAME"
+    )
+    duplicate_ids: Literal["refuse", "first", "prefix"] = flag(
+        "refuse", "Image id in two sources. first: keep the first source by name. prefix: put SOURCE/ before every id."
+    )
+    same_picture: Literal["refuse", "first", "keep"] = flag(
+        "refuse",
+        "Same picture under two patients. refuse: an error if they are in different splits. first: keep one. keep: keep both.",
     )
     label_space: str = flag(
         "",
-        "chestxray14 (14), chexpert (14), cxr-lt-2023 (26), cxr-lt-2024 (40), cxr-lt-2026 (30) …, a file with a class a line, "
-        "or sources: the labels of the sources [default: chestxray14 where every source is of that kind, else cxr-lt-2023]",
+        "chestxray14 (14), chexpert (14), cxr-lt-2023 (26), cxr-lt-2024 (40), cxr-lt-2026 (30) …, a file with one class per "
+        "line, or sources: the labels of the sources [default: chestxray14 if every source is of that kind, else cxr-lt-2023]",
     )
+    map: tuple[str, ...] = flag(
+        (),
+        'Rename a label, "LABEL=CLASS", or leave it out, "LABEL="; or a CSV with the columns source,label,class. A CSV that '
+        "does not exist is written with the unknown labels, to be filled in; may be repeated.",
+        metavar="LABEL=CLASS|FILE.csv",
+    )
+    unknown: Literal["refuse", "leave-out"] = flag("refuse", "Labels that no label space has: an error, or left out.")
+    hierarchy: bool = flag(False, "Set the parent classes of a positive finding to positive too.", name="--hierarchy")
     missing: tuple[str, ...] = flag(
         (),
-        "Labels that a source lacks, in training: absent (0, as in the paper), ignore (out of the loss) or pseudo (scores of "
-        "an earlier run); SOURCE=… for one source; may be repeated [default: absent]",
+        "Training labels that a source lacks: absent (0, as in the paper), ignore (not in the loss) or pseudo (scores of "
+        "--pseudo); SOURCE=POLICY for one source; may be repeated [default: absent]",
         metavar="POLICY",
     )
     missing_eval: tuple[str, ...] = flag(
         (),
-        "Labels that a source lacks, in validation and test: ignore (unknown, out of all metrics) or absent (0: metrics count "
-        "negatives that nobody labelled); SOURCE=… for one source; may be repeated [default: ignore]",
+        "Validation and test labels that a source lacks: ignore (unknown, not in any metric) or absent (0, counted as "
+        "negatives); SOURCE=POLICY for one source; may be repeated [default: ignore]",
         metavar="POLICY",
     )
     blank: tuple[str, ...] = flag(
         (),
-        "Labels that a source has but leaves blank for an image: as --missing, and in every split [default: as --missing]",
+        "Labels that a source has but leaves blank for an image, in every split: absent, ignore or pseudo [default: as "
+        "--missing]",
         metavar="POLICY",
     )
     uncertain: tuple[str, ...] = flag(
         (),
-        "Labels of -1: ignore, negative, positive, or soft:LOW-HIGH (a training target drawn from that range); SOURCE=… for "
-        "one source; may be repeated [default: ignore]",
+        "Uncertain labels (-1): ignore, negative, positive, or soft:LOW-HIGH (a training target drawn from that range); "
+        "SOURCE=POLICY for one source; may be repeated [default: ignore]",
         metavar="POLICY",
     )
     pseudo: Path | None = flag(None, "Predictions of the training images, for the policy pseudo.", metavar="FILE")
     pseudo_threshold: str = flag(
         "",
-        "Probabilities up to LOW become 0, from HIGH on 1, between them unknown [default: taken as they are]",
+        "Pseudo-labels: probabilities up to LOW become 0, from HIGH on 1, unknown between [default: the probability itself]",
         metavar="LOW,HIGH",
     )
-    hierarchy: bool = flag(False, "A positive finding makes those positive that it is a kind of.", name="--hierarchy")
-    map: tuple[str, ...] = flag(
-        (),
-        'The class of a label: "LABEL=CLASS", or "LABEL=" to leave it out; or a CSV with the columns source,label,class. A CSV '
-        "that is not there is written, with the labels that no label space knows, to be filled in; may be repeated.",
-        metavar="LABEL=CLASS|FILE.csv",
+    split: str = flag(
+        "70,10,20", "Percent of patients for train, val and test, without an official split.", metavar="TRAIN,VAL,TEST"
     )
-    unknown: Literal["refuse", "leave-out"] = flag("refuse", "Labels that no label space knows: an error, or left out.")
-    split: str = flag("70,10,20", "Percent of patients for train, val, test, where no official list decides.")
     train_only: tuple[str, ...] = flag(
-        (),
-        "A source that only adds training images; those of its official test list are left out; may be repeated.",
-        metavar="NAME",
+        (), "Source that only adds training images; its official test images are left out; may be repeated.", metavar="NAME"
     )
-    duplicate_ids: Literal["refuse", "first", "prefix"] = flag(
-        "refuse", "An image id in two sources: an error, only the first source's (by name), or SOURCE/ before every id."
-    )
-    same_picture: Literal["refuse", "first", "keep"] = flag(
-        "refuse", "The same picture under two patients: an error where these are in two splits, only the first's, or both."
-    )
-    seed: int = flag(0, "Decides which patients go where.", most=(1 << 63) - 1)
-    output: Path | None = flag(None, "The dataset to write [default: dataset.parquet]")
+    seed: int = flag(0, "Random seed of the patient split.", most=(1 << 63) - 1)
+    output: Path | None = flag(None, "Dataset to write [default: dataset.parquet]")
     overwrite: bool = flag(False, "Replace an existing dataset.", name="--overwrite", free=True)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seed < 1 << 63:
-            raise UserError(f"--seed {self.seed} is not within 0 … 2^63 - 1", "any whole number of that range will do")
+        check_seed(self.seed)
         for text in self.map:
             if not (text.partition("=")[0].strip() if "=" in text else text.endswith(".csv")):
                 raise UserError(
@@ -179,10 +187,8 @@ def _refuse_unknown_policies(name: str, given: Sequence[str]) -> None:
     for text in given:
         policy = text.rpartition("=")[2]
         if policy not in known[:3] and not (name == "uncertain" and _is_soft(policy)):
-            raise UserError(
-                f"--{name.replace('_', '-')} {text!r} is no policy{nearest(policy, known)}",
-                f"one of {', '.join(known)}, or SOURCE=…",
-            )
+            expected = f"{', '.join(known)}, or SOURCE=POLICY for one source"
+            raise unknown(flag_of(MergeConfig, name), text, expected, known)
 
 
 def _is_soft(policy: str) -> bool:

@@ -14,27 +14,27 @@ MOST = 6  # side by side: so many colours can be told apart
 
 @dataclass(frozen=True)
 class ReportConfig:
-    """Write one self-contained HTML page about a run, and its figures as PNG and SVG.
+    """Write an HTML page about a run, and its figures.
 
-    Of a run, the newest predictions of the test split are taken, else its scores of the validation split. The page opens from
-    disk, needs no network, and holds pictures of patients unless --mistakes 0. Thresholds and subgroups are those of the
-    evaluation that is named, or of the newest one of the same scores.
+    One self-contained page, and the figures as PNG and SVG. For a run, uses its newest predictions of the test split, else its
+    validation scores. The page needs no network. It contains patient images, unless --mistakes 0. Thresholds and subgroups come
+    from the newest evaluation of the same scores.
     """
 
     what: tuple[str, ...] = flag(
         (),
-        "Runs, evaluations or predictions, by name or path; the first is told of, others are compared with it "
-        "[default: the newest finished run]",
+        "Runs, evaluations or predictions, by name or path; the others are compared with the first [default: the newest "
+        "finished run]",
         argument=True,
         metavar="RUN|EVALUATION...",
     )
-    dataset: Path | None = flag(None, "The dataset with labels and pictures [default: dataset.parquet]")
-    mistakes: int = flag(6, "Show so many missed findings and as many false alarms as pictures; 0 keeps pictures out.")
-    resamples: int = flag(1000, "Resamples of the patients from which intervals come.")
+    dataset: Path | None = flag(None, "Dataset with labels and images [default: dataset.parquet]")
+    mistakes: int = flag(6, "Number of missed findings, and of false alarms, to show as images, 0 to 40.")
+    resamples: int = flag(1000, "Bootstrap resamples of the patients for the intervals, at least 100.")
     groups: str = groups_flag()
-    seed: int = flag(0, "Decides the resamples.", most=(1 << 63) - 1)
-    name: str = flag("", "Name of the report: reports/NAME/ [default: the names of what it is about]")
-    device: Literal["auto", "cpu", "cuda"] = flag("auto", "Where to compute; auto takes a GPU where there is one.")
+    seed: int = flag(0, "Random seed of the resamples.", most=(1 << 63) - 1)
+    name: str = flag("", "Name of the report: reports/NAME/ [default: from what it is about]")
+    device: Literal["auto", "cpu", "cuda"] = flag("auto", "Device; auto: a GPU if there is one.")
     overwrite: bool = flag(False, "Replace an existing report.", name="--overwrite")
 
     def __post_init__(self) -> None:

@@ -3,34 +3,45 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cxrlt_cli.config.cache import CacheConfig
+from cxrlt_cli.config.embed_labels import EmbedLabelsConfig
+from cxrlt_cli.config.evaluate import EvaluateConfig
+from cxrlt_cli.config.grammar import parse_words
+from cxrlt_cli.config.merge import MergeConfig
+from cxrlt_cli.config.predict import PredictConfig
+from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.options import flag
+from cxrlt_cli.options import flag, parse_options
 from cxrlt_cli.workspace import checked_name
 
 
 @dataclass(frozen=True)
 class SlurmConfig:
-    """Write the whole pipeline as batch scripts for Slurm.
+    """Write the whole pipeline as Slurm batch scripts.
 
-    A script for each stage, to be read and edited: an array that caches each source and the job that joins it, embed-labels,
-    merge, train on one or more nodes, predict, evaluate; submit.sh chains them. Jobs that are preempted or run out of time are
-    queued again and go on where they were.
+    One script per stage, to read and edit: an array that caches each source and a job that joins it, embed-labels, merge, train
+    on one or more nodes, predict, evaluate; submit.sh submits all of them. Jobs that are preempted or time out are requeued
+    and resume.
     """
 
     out: Path | None = flag(None, "Folder for the scripts and their logs.", argument=True, metavar="OUT")
-    source: tuple[str, ...] = flag((), "A source, as for cxrlt cache; repeat for several.", metavar="KIND=PATH")
-    shards: int = flag(16, "Jobs of the array that caches each source.")
-    name: str = flag("base", "Name of the run, of its predictions and of their evaluation.")
+    source: tuple[str, ...] = flag((), "Source, as for cxrlt cache; may be repeated.", metavar="KIND=PATH")
+    shards: int = flag(16, "Jobs in the array that caches each source.")
+    name: str = flag("base", "Name of the run, its predictions and their evaluation.")
     partition: str = flag("", "Partition of all jobs [default: the cluster's]")
-    account: str = flag("", "Account that all jobs are charged to [default: the user's]")
+    account: str = flag("", "Account of all jobs [default: the user's]")
     time: str = flag("12:00:00", "Time limit of each job.", metavar="[D-]HH:MM:SS")
-    nodes: int = flag(1, "Nodes that train and predict together.")
-    gpus: int = flag(1, "GPUs a node, each with a process of its own; 0 trains on CPUs, one process a node.")
-    cpus: int = flag(8, "Cores of each process.")
-    sbatch: tuple[str, ...] = flag((), "Any other option of sbatch, for all jobs: --sbatch=--qos=high.", metavar="OPTION")
-    setup: tuple[str, ...] = flag((), "A line of shell before the commands of each job, as 'module load cuda'.", metavar="LINE")
+    nodes: int = flag(1, "Nodes for train and predict.")
+    gpus: int = flag(1, "GPUs per node, one process each; 0: train on CPUs, one process per node.")
+    cpus: int = flag(8, "Cores per process.")
+    sbatch: tuple[str, ...] = flag(
+        (), "More options of sbatch for all jobs, as --sbatch=--qos=high; may be repeated.", metavar="OPTION"
+    )
+    setup: tuple[str, ...] = flag(
+        (), "Shell line to run first in each job, as 'module load cuda'; may be repeated.", metavar="LINE"
+    )
     cache: str = flag("", "More options of cxrlt cache, for all sources.", metavar="OPTIONS")
     embed_labels: str = flag("", "More options of cxrlt embed-labels.", metavar="OPTIONS")
     merge: str = flag("", "More options of cxrlt merge.", metavar="OPTIONS")
@@ -42,7 +53,7 @@ class SlurmConfig:
     def __post_init__(self) -> None:
         if self.out is None:
             raise UserError(
-                "where shall the scripts go?", "name a folder, as in: cxrlt slurm jobs --source chexpert=/data/CheXpert"
+                "missing argument OUT, the folder for the scripts", "as in: cxrlt slurm jobs --source chexpert=/data/CheXpert"
             )
         if not self.source:
             raise UserError("no source: there is nothing to cache", "as in: --source chexpert=/data/CheXpert")
@@ -55,6 +66,20 @@ class SlurmConfig:
         self._check_cluster_names()
         if len(set(self.source_names)) < len(self.source):
             raise UserError("two sources have one name", "cache the second by hand, with --name, and edit the scripts")
+        for command, kind, words in self._commands():
+            parse_options(command, kind, words)
+
+    def _commands(self) -> list[tuple[str, type[Any], list[str]]]:
+        """Each command that a script will run: its name, its options class, and its words."""
+        cache = parse_words("--cache", self.cache)
+        return [
+            *(("cache", CacheConfig, ["--source", source, *cache]) for source in self.source),
+            ("embed-labels", EmbedLabelsConfig, parse_words("--embed-labels", self.embed_labels)),
+            ("merge", MergeConfig, parse_words("--merge", self.merge)),
+            ("train", TrainConfig, ["--name", self.name, "--resume", *parse_words("--train", self.train)]),
+            ("predict", PredictConfig, [self.name, *parse_words("--predict", self.predict)]),
+            ("evaluate", EvaluateConfig, [self.name, *parse_words("--evaluate", self.evaluate)]),
+        ]
 
     def _check_cluster_names(self) -> None:
         for name in ("partition", "account"):
@@ -63,5 +88,5 @@ class SlurmConfig:
 
     @property
     def source_names(self) -> list[str]:
-        """The name under `images/` of each source. Raises UserError where one is none."""
+        """The name under `images/` of each source."""
         return [CacheConfig(source=source).artifact_name for source in self.source]

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cxrlt_cli.config.grammar import parse_shard, parse_words
+from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.options import flag, split_flags
+from cxrlt_cli.options import flag, parse_options
 from cxrlt_cli.workspace import checked_name
 
 #: Flags of `cxrlt train` that a study decides itself.
@@ -14,11 +16,11 @@ _OWN = ("--seed", "--name", "--dataset", "--embeddings", "--resume", "--overwrit
 
 @dataclass(frozen=True)
 class StudyConfig:
-    """Measure what a trick is worth: train variants over seeds, and compare them with intervals.
+    """Train variants over several seeds and compare them.
 
-    Runs are trained under studies/, shared between studies, and those that are finished are not run again: the same command
-    goes on where it was stopped. studies/NAME/ then holds table.csv, per_class.csv, study.json and figures: mAP by group,
-    spread over seeds, paired differences to the first variant with intervals and p-values by a bootstrap over patients.
+    Runs are trained under studies/ and shared between studies; finished runs are not repeated, so the same command continues
+    where it stopped. Writes studies/NAME/: table.csv, per_class.csv, study.json and figures, with mAP per group, spread over
+    seeds, and paired differences to the first variant with intervals and p-values.
     """
 
     study: str = flag(
@@ -30,27 +32,31 @@ class StudyConfig:
     train: str = flag(
         "", 'Flags of cxrlt train for every variant, as one text: "--encoder resnet18 --epochs 10".', metavar="FLAGS"
     )
-    seeds: int = flag(3, "Runs of each variant, with consecutive seeds.")
-    first_seed: int = flag(0, "First of the seeds; take others to confirm what was chosen on these.", most=(1 << 63) - 1)
-    split: Literal["val", "test"] = flag("test", "The split on which they are compared.")
-    resamples: int = flag(1000, "Bootstrap resamples of the patients.")
-    jobs: int = flag(1, "Commands that run at the same time; the cores are shared among them.", free=True, most=1024)
+    seeds: int = flag(3, "Runs per variant, with consecutive seeds.")
+    first_seed: int = flag(0, "First seed. Use other seeds to confirm what was chosen on these.", most=(1 << 63) - 1)
+    split: Literal["val", "test"] = flag("test", "Split on which variants are compared.")
+    resamples: int = flag(1000, "Bootstrap resamples of the patients, at least 100.")
+    jobs: int = flag(1, "Commands that run at the same time; they share the cores.", free=True, most=1024)
     shard: str = flag(
-        "", "Do only the I-th of N parts of the runs, for job I of an array; the command without it then writes the table.",
-        metavar="I/N", free=True,
-    )  # fmt: skip
-    name: str = flag("", "Name of the study: studies/NAME/ [default: that of the study]")
-    dataset: Path | None = flag(None, "Images and labels [default: dataset.parquet]")
+        "",
+        "Train only shard I (from 0) of N, for job I of an array. When all are done, the same command without --shard writes "
+        "the table.",
+        metavar="I/N",
+        free=True,
+    )
+    name: str = flag("", "Name of the study: studies/NAME/ [default: the name of STUDY]")
+    dataset: Path | None = flag(None, "Dataset with images and labels [default: dataset.parquet]")
     embeddings: Path | None = flag(None, "Label embeddings [default: label_embeddings.parquet]")
-    json: bool = flag(False, "Print the figures as JSON instead of a table.", name="--json", free=True)
+    json: bool = flag(False, "Print JSON instead of a table.", name="--json", free=True)
     overwrite: bool = flag(
-        False, "Replace the table of another study of that name; its runs stay.", name="--overwrite", free=True
+        False, "Replace the table of a different study of this name; its runs stay.", name="--overwrite", free=True
     )
 
     def __post_init__(self) -> None:
         if not self.study:
             raise UserError(
-                "study what?", "name one: heads, classifier, reweight, text, missing, external, bag, complexity, or a file"
+                "missing argument STUDY",
+                "one of: heads, classifier, reweight, text, missing, external, bag, complexity, or a file",
             )
         if self.first_seed < 0:
             raise UserError(f"--first-seed {self.first_seed} is below 0", "as in --first-seed 100")
@@ -59,6 +65,7 @@ class StudyConfig:
         taken = [text for text in self.train_flags if text.partition("=")[0] in _OWN]
         if taken:
             raise UserError(f"--train {' '.join(taken)}: a study decides this itself", "leave it out; see cxrlt study --help")
+        parse_options("train", TrainConfig, self.train_flags)
         checked_name(self.artifact_name)
         self.part  # noqa: B018 - checked before any work
 
@@ -69,8 +76,8 @@ class StudyConfig:
 
     @property
     def train_flags(self) -> list[str]:
-        """The words of `--train`. Raises UserError where quotes are not closed."""
-        return split_flags("--train", self.train)
+        """The words of `--train`."""
+        return parse_words("--train", self.train)
 
     @property
     def artifact_name(self) -> str:
@@ -79,11 +86,5 @@ class StudyConfig:
 
     @property
     def part(self) -> tuple[int, int]:
-        """Index, from 0, and number of the shards. Raises UserError where they are none."""
-        try:
-            index, count = (int(number) for number in self.shard.split("/")) if self.shard else (0, 1)
-        except ValueError:
-            index, count = 0, 0
-        if not 0 <= index < count:
-            raise UserError(f"--shard {self.shard!r} is not I/N with 0 <= I < N", "as in --shard $SLURM_ARRAY_TASK_ID/8")
-        return index, count
+        """(index, count) of `--shard`, the index from 0."""
+        return parse_shard(self.shard)

@@ -1,12 +1,27 @@
 """Options of `cxrlt train`."""
 
-import math
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from cxrlt_cli.config.decoder_flags import DECODER_FLAGS, check_decoder, decoder_sizes
+from cxrlt_cli.config.decoder_flags import check_decoder, decoder_sizes
+from cxrlt_cli.config.ranges import check_fractions, check_not_negative, check_positive, check_seed
+from cxrlt_cli.config.train_checks import check_freeze, check_smoothing, check_two_way
+from cxrlt_cli.config.train_grammar import (
+    AVERAGE_FORMS,
+    LOSS_FORMS,
+    SAMPLING_FORMS,
+    AverageSpec,
+    LossSpec,
+    SamplingSpec,
+    Term,
+    parse_average,
+    parse_loss,
+    parse_reweight,
+    parse_sampling,
+    parse_save_every,
+    parse_source_weights,
+)
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.options import flag
 from cxrlt_cli.workspace import checked_name
@@ -22,197 +37,207 @@ _POSITIVE = (
     "decoder_feedforward",
     "rank_timeout",
 )
-_SHARES = ("warmup", "decoder_dropout", "label_smoothing", "mosaic", "reweight_from", "drop_path", "blur", "noise", "erasing")
-
-#: Loss -> its best logits of an absent and a present label under a smoothing of 0.1 (ldam: of the rarest class).
-_MOVED = {"asl": "-0.3 and +1.8", "ldam": "-0.1 and +0.6"}
+_FRACTIONS = (
+    "warmup",
+    "decoder_dropout",
+    "label_smoothing",
+    "mosaic",
+    "reweight_from",
+    "drop_path",
+    "blur",
+    "noise",
+    "erasing",
+)
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Train a network, validated by each class's AP.
+    """Train a network and validate it after every epoch.
 
-    It learns from dataset.parquet, with label_embeddings.parquet as queries, into runs/NAME: history.jsonl holds each
-    class's AP, best.pt the weights of the highest mean. SIGTERM and SIGUSR1 save and stop; the same command with --resume
-    goes on.
+    Reads dataset.parquet and label_embeddings.parquet, writes runs/NAME: history.jsonl has the AP of each class per epoch,
+    best.pt the weights of the epoch with the highest validation mAP. SIGTERM and SIGUSR1 save the state and stop; the same
+    command with --resume continues.
     """
 
+    #: Field -> the panel of `--help` that begins with it.
+    PANELS: ClassVar[dict[str, str]] = {
+        "dataset": "Data",
+        "encoder": "Network",
+        "loss": "Loss",
+        "sampling": "Sampling",
+        "augment": "Augmentation",
+        "epochs": "Optimisation",
+        "device": "Hardware",
+        "name": "Run",
+    }
+
+    dataset: Path | None = flag(None, "Dataset with images and labels [default: dataset.parquet]")
+    embeddings: Path | None = flag(None, "Label embeddings [default: label_embeddings.parquet]")
     encoder: str = flag(
         "resnet50",
-        "Visual encoder, its features before pooling: torchvision's resnet50, densenet121, convnext_small, efficientnet_v2_s, "
-        "swin_v2_t …, or timm:NAME.",
+        "Image encoder: a network of torchvision, as resnet50, densenet121, convnext_small, efficientnet_v2_s or swin_v2_t, or "
+        "timm:NAME.",
         metavar="NAME",
     )
     weights: str = flag(
         "auto",
-        "Start of the encoder: none (random), imagenet (after `cxrlt fetch`), auto (imagenet where its file is in torch's "
-        "cache, else none), a state dict of torchvision or timm, or a run, of which all is taken that has the same shape.",
+        "Initial weights of the encoder. none: random. imagenet: from torch's cache (cxrlt fetch). auto: imagenet if it is in "
+        "the cache, else none. Or a state dict of torchvision or timm, or a run: every tensor of equal shape is loaded.",
         metavar="auto|none|imagenet|FILE|RUN",
     )
     freeze: Literal["none", "encoder"] = flag(
-        "none", "encoder: it stays as it was loaded, batch norms too; the rest is learned anew (classifier re-training)."
+        "none", "encoder: keep the encoder and its batch norms as loaded, train the rest (classifier re-training)."
     )
-    drop_path: float = flag(0.0, "Stochastic depth: up to this share of residual branches is left out in training.")
     stride: Literal["32", "16", "8"] = flag(
-        "32", "Pixels along a step of the feature map; 16 leaves out the last halving, 8 the last two, for small findings."
+        "32",
+        "Pixels per cell of the feature map. 16 or 8 skips the last one or two halvings, for small findings.",
     )
-    layer_decay: float = flag(
-        1.0, "Layer-wise rate decay: each layer of the encoder learns by this factor slower than the next; 1 is off."
-    )
+    drop_path: float = flag(0.0, "Stochastic depth: highest probability to skip a residual branch in training, 0 to 1.")
     queries: Literal["text", "tuned", "learned", "glori", "none", "csra"] = flag(
         "text",
-        "What asks the image for each label: its text embedding, kept or tuned; a learned vector; the head of CheXFound "
-        "(glori); none (global pooling and a linear layer); or class-specific residual attention.",
+        "Queries of the label decoder. text: label embeddings. tuned: label embeddings, trained. learned: free vectors. glori: "
+        "the head of CheXFound. none: global pooling and a linear layer. csra: class-specific residual attention.",
     )
     classifier: Literal["separate", "shared", "mlp"] = flag(
-        "separate", "One linear classifier for each label, one shared by all, or a small network for each."
+        "separate", "Classifier after the decoder: a linear layer per label, one for all labels, or a small MLP per label."
     )
     decoder: Literal["residual", "transformer"] = flag(
         "residual",
-        "Decoder of the label queries. residual: each label's query pools the features and steers a residual branch; starts "
-        "equal to a linear head. transformer: as published (KAD); needs many more steps.",
+        "Decoder of the label queries. residual: starts as a linear head, attention adds to it. transformer: as published "
+        "(KAD), needs many more steps.",
     )
     label_attention: Literal["on", "off"] = flag(
-        "on", "Self-attention among the labels; the residual decoder has it from its second layer on."
+        "on", "Self-attention among the labels. The residual decoder has it from its second layer on."
     )
-    reweight: str = flag(
-        "",
-        "Class weights, comma-separated terms that multiply: hardK:F (the K classes of lowest validation AP, times F), NAME:F, "
-        "head:F, medium:F, tail:F, inverse-sqrt, effective:BETA, @FILE.csv (class,weight).",
-        metavar="TERMS",
+    decoder_layers: int | None = flag(None, "Decoder layers. [default: 1; transformer: 4]", most=100)
+    decoder_heads: int | None = flag(None, "Attention heads. [default: 4; glori: 8]", most=1024)
+    decoder_width: int | None = flag(
+        None, "Attention width, a multiple of the heads. [default: 256; transformer, glori: 768]", most=1 << 16
     )
-    hard_from: Path | None = flag(None, "Run or evaluation that says which classes are hard [default: the newest finished run]")
-    reweight_from: float = flag(
-        0.0, "Class weights count only after this share of the training (deferred re-weighting); 0 is from the start."
+    decoder_feedforward: int | None = flag(
+        None, "Feed-forward width. [default: 512; transformer: 1024; glori: 2048]", most=1 << 18
+    )
+    decoder_dropout: float = flag(0.1, "Dropout of the decoder, 0 to 1.")
+    decoder_positions: Literal["none", "sine"] = flag(
+        "none", "sine: add 2-D sine positions to the keys of the residual decoder, so that a query can attend to a place."
     )
     loss: str = flag(
         "bce",
-        "bce, focal[:GAMMA], asl[:G-/G+/CLIP], ldam[:MARGIN/SCALE], db[:LAMBDA] or two-way[:T]; all leave out unknown labels.",
+        f"Loss: {LOSS_FORMS}. Unknown labels are left out.",
         metavar="LOSS",
     )
     balance: Literal["none", "prevalence"] = flag(
-        "none", "prevalence: a positive weighs exp(1 - p), a negative exp(p), p being the class's share of positives."
+        "none", "prevalence: weight positives by exp(1 - p) and negatives by exp(p), where p is the prevalence of the class."
     )
     label_smoothing: float = flag(
-        0.0, "Targets of 0 and 1 become E/2 and 1 - E/2; 0 is off. Not with asl or ldam.", metavar="E"
+        0.0, "Label smoothing: targets 0 and 1 become E/2 and 1 - E/2, E from 0 to 1. Not with asl or ldam.", metavar="E"
     )
     logit_adjustment: float = flag(
-        0.0, "Times this, the log-odds of each class's prior enter the loss; 0 is off.", metavar="TAU"
+        0.0, "Logit adjustment: add TAU times the log-odds of each class's prior to its logit in the loss.", metavar="TAU"
+    )
+    reweight: str = flag(
+        "",
+        "Class weights, a product of comma-separated terms: hardK:F (the K classes of lowest validation AP), NAME:F "
+        "(one class), head:F, medium:F, tail:F, inverse-sqrt, effective:BETA, @FILE.csv (columns class,weight).",
+        metavar="TERMS",
+    )
+    hard_from: Path | None = flag(
+        None, "Run or validation evaluation that decides which classes are hard [default: the newest finished run]"
+    )
+    reweight_from: float = flag(
+        0.0, "Deferred re-weighting: apply class weights only after this fraction of the training, 0 to 1."
     )
     sampling: str = flag(
-        "none", "How often an image is drawn: none (once), repeat-factor[:T], class-balanced, square-root.", metavar="RULE"
-    )
-    source_weight: tuple[str, ...] = flag(
-        (), "Images of a source are drawn this many times as often as others: SOURCE=F; may be repeated.", metavar="SOURCE=F"
-    )
-    mixup: float = flag(0.0, "MixUp: images and labels are mixed with shares from Beta(A, A); 0 is off.", metavar="A")
-    cutmix: float = flag(0.0, "CutMix: a box of another image, of a share from Beta(A, A); 0 is off.", metavar="A")
-    mosaic: float = flag(0.0, "Mosaic: this share of the batches shows four images in one; 0 is off.", metavar="P")
-    augment: Literal["standard", "none"] = flag(
-        "standard", "standard: flip, small rotation, zoom, shift, contrast, brightness."
-    )
-    blur: float = flag(0.0, "This share of the images is blurred; 0 is off.", metavar="P")
-    noise: float = flag(0.0, "This share of the images is made noisy; 0 is off.", metavar="P")
-    erasing: float = flag(0.0, "Random erasing: this share of the images loses a rectangle; 0 is off.", metavar="P")
-    average: str = flag(
         "none",
-        "Weights that are validated and kept: none (the last), ema[:DECAY] or swa[:SHARE] of the training.",
+        f"How often an image is drawn in an epoch: {SAMPLING_FORMS}. THRESHOLD: frequency below which classes are repeated.",
         metavar="RULE",
     )
+    source_weight: tuple[str, ...] = flag(
+        (), "Draw images of SOURCE with this relative weight; may be repeated.", metavar="SOURCE=WEIGHT"
+    )
+    augment: Literal["standard", "none"] = flag(
+        "standard", "standard: random flip, small rotation, zoom, shift, contrast and brightness."
+    )
+    mixup: float = flag(0.0, "MixUp: alpha of the Beta distribution; 0 is off.", metavar="ALPHA")
+    cutmix: float = flag(0.0, "CutMix: alpha of the Beta distribution; 0 is off.", metavar="ALPHA")
+    mosaic: float = flag(0.0, "Mosaic of four images: fraction of batches, 0 to 1.", metavar="P")
+    blur: float = flag(0.0, "Gaussian blur: fraction of images, 0 to 1.", metavar="P")
+    noise: float = flag(0.0, "Gaussian noise: fraction of images, 0 to 1.", metavar="P")
+    erasing: float = flag(0.0, "Random erasing of a rectangle: fraction of images, 0 to 1.", metavar="P")
     epochs: int = flag(20, "Passes over the training images.")
-    batch_size: int = flag(64, "Images a step.")
+    batch_size: int = flag(64, "Images per step, over all GPUs.")
     rate: float = flag(1e-4, "Peak learning rate of AdamW.", name="--lr")
-    encoder_lr: float = flag(
-        1.0, "The encoder learns at this factor of --lr; --layer-decay multiplies with it.", metavar="FACTOR"
+    encoder_lr: float = flag(1.0, "Learning rate of the encoder as a factor of --lr.", metavar="FACTOR")
+    layer_decay: float = flag(
+        1.0, "Layer-wise learning rate decay: factor from each encoder layer to the one before it, 0 to 1; 1 is off."
     )
-    weight_decay: float = flag(0.02, "Weight decay of AdamW; none on norms and biases.")
-    warmup: float = flag(0.05, "Share of the steps in which the rate rises; afterwards it falls as a cosine.")
-    decoder_layers: int | None = flag(None, "Layers of the decoder. [default: 1; transformer: 4]", most=100)
-    decoder_heads: int | None = flag(None, "Attention heads of the decoder. [default: 4; glori: 8]", most=1024)
-    decoder_width: int | None = flag(
-        None, "Width of the decoder's attention. [default: 256; transformer, glori: 768]", most=1 << 16
-    )
-    decoder_feedforward: int | None = flag(
-        None, "Hidden units of its feed-forward part. [default: 512; transformer: 1024; glori: 2048]", most=1 << 18
-    )
-    decoder_dropout: float = flag(0.1, "Dropout in the decoder.")
-    decoder_positions: Literal["none", "sine"] = flag(
-        "none", "sine: the residual decoder's keys carry 2-D sine positions, so that a query can ask for a place."
-    )
-    seed: int = flag(0, "Decides everything that is drawn.", most=(1 << 63) - 1)
-    device: Literal["auto", "cpu", "cuda"] = flag("auto", "Where to compute; auto takes a GPU where there is one.", free=True)
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = flag(
-        "auto",
-        "auto: on a GPU bf16, or fp16 with loss scaling where it has no bf16, else fp32; unless another is found much faster "
-        "when the run begins.",
-    )
-    layout: Literal["auto", "channels-last", "plain"] = flag(
-        "auto", "Order of the numbers in memory; auto: what is found faster when the run begins."
+    weight_decay: float = flag(0.02, "Weight decay of AdamW, except for norms and biases.")
+    warmup: float = flag(0.05, "Fraction of steps in which the learning rate rises, 0 to 1. It then falls as a cosine.")
+    average: str = flag(
+        "none",
+        f"Average of the weights that is validated and saved: {AVERAGE_FORMS}. DECAY: per step. FRACTION: where SWA starts.",
+        metavar="RULE",
     )
     accumulate: int = flag(
         1,
-        "A step's batch goes through the network in so many parts, whose gradients are added up; 0: as few as memory holds. "
-        "Batch norms see parts.",
+        "Gradient accumulation: split each batch into N micro-batches; 0: as few as fit in memory. BatchNorm statistics are "
+        "per micro-batch.",
         metavar="N",
     )
+    device: Literal["auto", "cpu", "cuda"] = flag("auto", "Device; auto: a GPU if there is one.", free=True)
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = flag(
+        "auto",
+        "Precision of convolutions and matrix products. auto: bf16 or fp16 on a GPU, fp32 on a CPU, or what is measured to "
+        "be much faster.",
+    )
+    layout: Literal["auto", "channels-last", "plain"] = flag("auto", "Memory layout. auto: the one measured to be faster.")
     checkpointing: bool = flag(
-        False,
-        "Keep less of the forward pass and compute it again on the way back: a third more time, for much less memory.",
-        name="--checkpointing",
+        False, "Gradient checkpointing: about one third slower, much less memory.", name="--checkpointing"
     )
     compile: bool = flag(
-        False, "Compile the network by torch.compile; where that fails it goes on without, and says so.", name="--compile"
+        False, "Compile the network with torch.compile; if that fails, warn and continue without it.", name="--compile"
     )
-    dataset: Path | None = flag(None, "Images and labels [default: dataset.parquet]")
-    embeddings: Path | None = flag(None, "Label embeddings [default: label_embeddings.parquet]")
+    rank_timeout: float = flag(
+        600.0, "With several processes: seconds after which one that hangs ends the training.", free=True
+    )
+    name: str = flag("", "Name of the run: runs/NAME [default: from encoder, reweight, loss, sampling and seed]")
+    seed: int = flag(0, "Random seed of initial weights, order, augmentation and dropout.", most=(1 << 63) - 1)
     save_every: str = flag(
-        "15m",
-        "Within an epoch, save the state after so many steps (N) or minutes (Nm); 0 saves at its end only.",
-        metavar="N|Nm",
-        free=True,
+        "15m", "Save the state within an epoch every N steps or N minutes; 0: only at its end.", metavar="N|Nm", free=True
     )
     tensorboard: bool = flag(
-        False, "Also write TensorBoard events: pip install cxrlt[tensorboard].", name="--tensorboard", free=True
+        False, "Also write TensorBoard events (pip install cxrlt[tensorboard]).", name="--tensorboard", free=True
     )
-    rank_timeout: float = flag(600.0, "Of several processes: seconds after which one that hangs ends the training.", free=True)
-    name: str = flag("", "Name of the run: runs/NAME [default: from encoder, reweight, loss, sampling and seed]")
-    resume: bool = flag(
-        False, "Go on with this run where it stopped; start it where there is none.", name="--resume", free=True
-    )
+    resume: bool = flag(False, "Continue the run where it stopped; start it if there is none.", name="--resume", free=True)
     overwrite: bool = flag(False, "Replace an existing run.", name="--overwrite", free=True)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seed < 1 << 63:
-            raise UserError(f"--seed {self.seed} is not within 0 … 2^63 - 1", "any whole number of that range will do")
+        check_seed(self.seed)
         if self.resume and self.overwrite:
-            raise UserError("--resume and --overwrite exclude each other", "--resume goes on, --overwrite begins again")
+            raise UserError("--resume and --overwrite exclude each other", "--resume continues, --overwrite starts again")
+        self._check_grammars()
         self._check_ranges()
         self._check_pairs()
-        self.source_weights  # noqa: B018 - checked before any work
-        self.saved_every  # noqa: B018 - checked before any work
         checked_name(self.run_name)
+
+    def _check_grammars(self) -> None:
+        """Every value that is a text with a grammar is parsed: an unknown one is an error now, before any work."""
+        self.loss_spec, self.average_spec, self.sampling_spec, self.reweight_terms  # noqa: B018
+        self.source_weights, self.saved_every  # noqa: B018
 
     def _check_pairs(self) -> None:
         """Flags that mean nothing together."""
-        given = {name: getattr(self, name) for name in DECODER_FLAGS}
+        given = {
+            "--decoder": self.decoder,
+            "--label-attention": self.label_attention,
+            "--decoder-positions": self.decoder_positions,
+        }
         check_decoder(self.queries, self.classifier, given, self.decoder_size)
-        if self.freeze == "encoder" and self.weights == "none":
-            raise UserError(
-                "--freeze encoder needs an encoder that has learned", "as in --weights runs/NAME or --weights imagenet"
-            )
-        if self.freeze == "encoder" and self.encoder_lr != 1:
-            raise UserError("--freeze encoder leaves no rate that --encoder-lr could scale", "leave one of them out")
-        if self.balance != "none" and self.loss.startswith("two-way"):
-            raise UserError("--loss two-way has no loss of a single label that --balance could weigh", "leave one of them out")
-        self._check_smoothing()
-        if self.hard_from and "hard" not in self.reweight:
-            raise UserError(
-                "--hard-from says which classes --reweight hardK:F takes, and there is none", "as in --reweight hard9:3"
-            )
-        if self.loss.startswith("two-way") and self.accumulate != 1:
-            raise UserError(
-                "--loss two-way looks at all images of a step at once: --accumulate would change it", "leave one out"
-            )
+        check_freeze(self.freeze, self.weights, self.encoder_lr)
+        check_smoothing(self.loss_spec, self.label_smoothing)
+        check_two_way(self.loss_spec, self.balance, self.accumulate)
+        if self.hard_from and not any(term.kind == "hard" for term in self.reweight_terms):
+            raise UserError("--hard-from names the run for --reweight hardK:F, which is not given", "as in --reweight hard9:3")
 
     @property
     def decoder_size(self) -> dict[str, Any]:
@@ -221,54 +246,42 @@ class TrainConfig:
         sizes = decoder_sizes("glori" if self.queries == "glori" else self.decoder, given)
         return {**sizes, "dropout": self.decoder_dropout, "positions": self.decoder_positions == "sine"}
 
-    def _check_smoothing(self) -> None:
-        """Losses whose minimum is far from the smoothed target; `tests/train/test_smoothing.py` computes the logits."""
-        name = self.loss.partition(":")[0]
-        if self.label_smoothing and name in _MOVED:
-            raise UserError(
-                f"--loss {self.loss} and --label-smoothing {self.label_smoothing} exclude each other: smoothing moves the "
-                f"minimum of {name}. At {name}'s default numbers and a smoothing of 0.1 it lies at logits of {_MOVED[name]} "
-                "for absent and present labels; that of bce lies at -2.9 and +2.9",
-                "leave one of them out",
-            )
-
     def _check_ranges(self) -> None:
-        for name in _POSITIVE:
-            if getattr(self, name) is not None and not 0 < getattr(self, name) < math.inf:
-                flag_name = "lr" if name == "rate" else name.replace("_", "-")
-                raise UserError(f"--{flag_name} {getattr(self, name)} is not a number above 0", "see cxrlt train --help")
-        for name in _SHARES:
-            if not 0 <= getattr(self, name) < 1:
-                raise UserError(f"--{name.replace('_', '-')} {getattr(self, name)} is not a share of 0 … 1", "as in 0.1")
+        check_positive(self, _POSITIVE)
+        check_fractions(self, _FRACTIONS)
+        check_not_negative(self, ("mixup", "cutmix", "weight_decay", "logit_adjustment", "accumulate"))
         if not 0 < self.layer_decay <= 1:
             raise UserError(f"--layer-decay {self.layer_decay} is not within 0 … 1", "as in 0.8; 1 is off")
-        for name in ("mixup", "cutmix", "weight_decay", "logit_adjustment", "accumulate"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise UserError(
-                    f"--{name.replace('_', '-')} {getattr(self, name)} is not a number of 0 or more", "see cxrlt train --help"
-                )
+
+    @property
+    def loss_spec(self) -> LossSpec:
+        """Name and numbers of `--loss`."""
+        return parse_loss(self.loss)
+
+    @property
+    def average_spec(self) -> AverageSpec:
+        """Rule and number of `--average`."""
+        return parse_average(self.average)
+
+    @property
+    def sampling_spec(self) -> SamplingSpec:
+        """Rule and threshold of `--sampling`."""
+        return parse_sampling(self.sampling)
+
+    @property
+    def reweight_terms(self) -> tuple[Term, ...]:
+        """The terms of `--reweight`."""
+        return parse_reweight(self.reweight)
 
     @property
     def source_weights(self) -> dict[str, float]:
-        """Source -> how often its images are drawn. Raises UserError where they are none."""
-        found = {}
-        for text in self.source_weight:
-            name, _, number = text.rpartition("=")
-            try:
-                found[name] = float(number)
-            except ValueError:
-                found[name] = math.nan
-            if not name or not 0 <= found[name] < math.inf:
-                raise UserError(f"--source-weight {text!r} is not SOURCE=F with F of 0 or more", "as in chexpert=0.5")
-        return found
+        """Source -> weight with which its images are drawn."""
+        return parse_source_weights(self.source_weight)
 
     @property
     def saved_every(self) -> tuple[int, float]:
-        """(steps, seconds) of `--save-every`, 0 for the one that does not count. Raises UserError where it is neither."""
-        found = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)m", self.save_every)
-        if not found:
-            raise UserError(f"--save-every {self.save_every!r} is neither steps nor minutes", "as in 500, or 10m; 0 is never")
-        return int(found[1] or 0), 60 * float(found[2] or 0)
+        """(steps, seconds) of `--save-every`, 0 for the one that is not given."""
+        return parse_save_every(self.save_every)
 
     @property
     def run_name(self) -> str:

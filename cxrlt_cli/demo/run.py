@@ -14,6 +14,7 @@ from cxrlt_cli.demo.sources import HOSPITAL_B_NAMES, write_sources
 from cxrlt_cli.errors import USAGE, UserError, reported_os_errors
 from cxrlt_cli.machine import cores
 from cxrlt_cli.paths import exists, is_file, is_folder
+from cxrlt_cli.results import DemoFolder
 from cxrlt_cli.subcommand import run_subcommand
 from cxrlt_cli.workspace import Workspace
 
@@ -23,7 +24,7 @@ _HARD_DRAWN = 2
 _HARD_SOURCE = "sources/hard"
 
 
-def run_demo(config: DemoConfig, workspace: Workspace) -> None:
+def run_demo(config: DemoConfig, workspace: Workspace) -> DemoFolder:
     """Runs all stages on phantoms.
 
     Raises:
@@ -39,6 +40,7 @@ def run_demo(config: DemoConfig, workspace: Workspace) -> None:
     say(f"Finished in {(time.monotonic() - began) / 60:.1f} minutes. Results in {folder}:")
     for path, what in _LOOK_NEXT_HARD if config.findings == "hard" else _LOOK_NEXT[: 3 if config.data_only else None]:
         say(f"  {path:<28}{what}")
+    return DemoFolder(folder)
 
 
 def _draw(config: DemoConfig, folder: Path) -> None:

@@ -24,6 +24,7 @@ from cxrlt_cli.metrics.calibration_fits import (
     order_keeping_points,
 )
 from cxrlt_cli.options import saved
+from cxrlt_cli.results import FittedCalibration
 from cxrlt_cli.scores.apply_calibration import calibrated_column
 from cxrlt_cli.scores.labelled import Scored, read_scored
 from cxrlt_cli.workspace import Workspace, checked_name
@@ -40,7 +41,7 @@ _TRIED = {
 _ERRORS = {"ece": "calibration error", "log_loss": "log-loss", "mean_error": "mean probability"}
 
 
-def calibrate(config: CalibrateConfig, workspace: Workspace) -> None:
+def calibrate(config: CalibrateConfig, workspace: Workspace) -> FittedCalibration:
     """Fits a calibration and writes it.
 
     Raises:
@@ -69,6 +70,7 @@ def calibrate(config: CalibrateConfig, workspace: Workspace) -> None:
         f"{config.method} fitted on {len(scored.table)} images of {entry.path}: {path}; "
         f"apply it with: cxrlt predict --calibrate {name}"
     )
+    return FittedCalibration(path, config.method, rows)
 
 
 def _refuse_unfit(entry: Entry, scored: Scored) -> None:

@@ -15,11 +15,12 @@ from cxrlt_cli.errors import UserError
 from cxrlt_cli.evaluate.comparison_table import as_text
 from cxrlt_cli.evaluate.option_diff import differing
 from cxrlt_cli.options import saved
+from cxrlt_cli.results import ComparedScores
 from cxrlt_cli.scores.labelled import Scored, read_scored
 from cxrlt_cli.workspace import Workspace
 
 
-def compare(config: CompareConfig, workspace: Workspace) -> None:
+def compare(config: CompareConfig, workspace: Workspace) -> ComparedScores:
     """Compares, shows the result, and writes it where a name was given.
 
     Raises:
@@ -52,6 +53,7 @@ def compare(config: CompareConfig, workspace: Workspace) -> None:
             write_comparison(folder, content)
         say(f"comparison: {folder}/comparison.json and differences.csv")
     data(json.dumps(content, indent=1) if config.json else as_text(content))
+    return ComparedScores(folder, content)
 
 
 def _same_images(entries: list[Entry], dataset: Dataset, split: str | None) -> list[Scored]:

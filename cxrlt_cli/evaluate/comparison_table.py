@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from cxrlt_cli.config.saved_options import flag_of_saved
 from cxrlt_cli.console import escaped, table
 
 Row = dict[str, Any]
@@ -31,7 +32,7 @@ def _options(options: dict[str, dict[str, Any]]) -> list[str]:
     if not options:
         return ["no option differs", ""]
     names = list(next(iter(options.values())))
-    rows = [[f"--{key.replace('_', '-')}", *(_value(values[name]) for name in names)] for key, values in options.items()]
+    rows = [[flag_of_saved(key), *(_value(values[name]) for name in names)] for key, values in options.items()]
     return [table(["options that differ", *names], rows), ""]
 
 

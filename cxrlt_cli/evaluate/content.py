@@ -1,12 +1,12 @@
 """What an evaluation holds: figures of the classes, their means, subgroups, and how all of it was found."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from cxrlt_cli.artifacts.evaluation import EvaluationTables
-from cxrlt_cli.config.evaluate import EvaluateConfig
 from cxrlt_cli.evaluate.bootstrap_metrics import decision_figures, micro_ap, ranking_figures
 from cxrlt_cli.evaluate.metric_rows import add_decisions, class_rows, means, with_interval, without_interval
 from cxrlt_cli.evaluate.subgroup_metrics import subgroup_rows
@@ -19,16 +19,41 @@ Row = dict[str, Any]
 INTERVAL = "AP, AUROC: Student's t of logits"
 
 
-def evaluation_of(config: EvaluateConfig, images: Scored, chosen_on: Scored | None) -> tuple[Row, EvaluationTables]:
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """How scores are evaluated, named as the options of `cxrlt evaluate`.
+
+    Attributes:
+        per: image or study.
+        study_merge: mean or max, of the logits of a study's images.
+        bounds: of head and medium, fractions of training positives.
+        undefined: leave-out or zero.
+        bootstrap: resamples of the patients.
+        seed: of the resamples.
+        specificity: at which sensitivity is given.
+        by: columns of subgroups.
+    """
+
+    per: Literal["image", "study"]
+    study_merge: Literal["mean", "max"]
+    bounds: tuple[float, float]
+    undefined: str
+    bootstrap: int
+    seed: int
+    specificity: float
+    by: tuple[str, ...]
+
+
+def evaluation_of(settings: EvaluationSettings, images: Scored, chosen_on: Scored | None) -> tuple[Row, EvaluationTables]:
     """What `metrics.json` holds beside its tables, and the tables."""
-    scored = _as_scored(config, images)
-    thresholds = choose_thresholds(_as_scored(config, chosen_on) if chosen_on else scored, config.specificity)
-    bootstrap = (config.bootstrap, config.seed)
+    scored = _as_scored(settings, images)
+    thresholds = choose_thresholds(_as_scored(settings, chosen_on) if chosen_on else scored, settings.specificity)
+    bootstrap = (settings.bootstrap, settings.seed)
     counts, figures = ranking_figures(scored, *bootstrap)
     decided = decision_figures(scored, thresholds, *bootstrap)
     positives = figures["positives"].value, figures["positives"].resampled
     figures |= decided
-    groups = scored.groups(config.bounds)
+    groups = scored.groups(settings.bounds)
     rows = class_rows(scored, groups, counts, figures)
     decisions = decision_rows(scored, thresholds)
     add_decisions(rows, decisions)
@@ -37,31 +62,31 @@ def evaluation_of(config: EvaluateConfig, images: Scored, chosen_on: Scored | No
         "split": scored.split,
         "images": len(images.table),
         "patients": int(images.table["patient_id"].nunique()),
-        "per": config.per if config.per == "image" else f"study, {config.study_merge} of logits",
-        **({"studies": len(scored.table)} if config.per == "study" else {}),
-        **means(figures, every, config.undefined),
+        "per": settings.per if settings.per == "image" else f"study, {settings.study_merge} of logits",
+        **({"studies": len(scored.table)} if settings.per == "study" else {}),
+        **means(figures, every, settings.undefined),
         **with_interval("micro_ap", micro_ap(scored, *bootstrap)),
         **with_interval("weighted_ap", figures["ap"].weighted(*positives)),
         **with_interval("micro_f1", decided["micro_f1"]),
         **with_interval("weighted_f1", figures["f1"].weighted(*positives)),
         "undefined": [row["class"] for row in rows if np.isnan(row["ap"])],
         "undefined_auroc": [row["class"] for row in rows if np.isnan(row["auroc"])],
-        "no_interval": without_interval(rows) if config.bootstrap else {},
-        "undefined_in_means": config.undefined,
-        "group_rule": rule(config.bounds) if any(groups) else "none, the dataset has no train split",
-        "groups": {name: means(figures, np.array([group == name for group in groups]), config.undefined) for name in GROUPS},
-        "bootstrap": {"resamples": config.bootstrap, "of": "patients", "seed": config.seed, "interval": INTERVAL},
-        "thresholds": _thresholds_of(thresholds, scored, chosen_on, config.specificity),
+        "no_interval": without_interval(rows) if settings.bootstrap else {},
+        "undefined_in_means": settings.undefined,
+        "group_rule": rule(settings.bounds) if any(groups) else "none, the dataset has no train split",
+        "groups": {name: means(figures, np.array([group == name for group in groups]), settings.undefined) for name in GROUPS},
+        "bootstrap": {"resamples": settings.bootstrap, "of": "patients", "seed": settings.seed, "interval": INTERVAL},
+        "thresholds": _thresholds_of(thresholds, scored, chosen_on, settings.specificity),
         "predictions": _described(images.path, images.header),
     }
-    subgroups = [row for column in config.by for row in subgroup_rows(scored, column, *bootstrap)]
+    subgroups = [row for column in settings.by for row in subgroup_rows(scored, column, *bootstrap)]
     order = [row["class"] for row in rows]
     decisions.sort(key=lambda row: order.index(row["class"]))
     return metrics, EvaluationTables(rows, decisions, subgroups)
 
 
-def _as_scored(config: EvaluateConfig, images: Scored) -> Scored:
-    return one_row_a_study(images, config.study_merge) if config.per == "study" else images
+def _as_scored(settings: EvaluationSettings, images: Scored) -> Scored:
+    return one_row_a_study(images, settings.study_merge) if settings.per == "study" else images
 
 
 def _thresholds_of(thresholds: Thresholds, scored: Scored, chosen_on: Scored | None, specificity: float) -> dict[str, Any]:

@@ -13,13 +13,14 @@ from cxrlt_cli.errors import UserError
 from cxrlt_cli.evaluate.join_columns import with_columns_of
 from cxrlt_cli.evaluate.subgroups import check_columns
 from cxrlt_cli.evaluate.terminal_table import as_text
-from cxrlt_cli.options import saved
+from cxrlt_cli.options import saved, select
+from cxrlt_cli.results import EvaluatedScores
 from cxrlt_cli.scores.apply_calibration import calibrated_scores
 from cxrlt_cli.scores.labelled import Scored, read_scored
 from cxrlt_cli.workspace import Workspace, checked_name
 
 
-def evaluate(config: EvaluateConfig, workspace: Workspace) -> None:
+def evaluate(config: EvaluateConfig, workspace: Workspace) -> EvaluatedScores:
     """Evaluates predictions, writes the figures and shows them.
 
     Raises:
@@ -50,16 +51,18 @@ def evaluate(config: EvaluateConfig, workspace: Workspace) -> None:
         inputs.append(config.by_table)
         scored = with_columns_of(scored, config.by_table)
     check_columns(scored, config.by)
-    from cxrlt_cli.evaluate.content import evaluation_of  # torch comes with it: not before all input is found good
+    # torch comes with it: not before all input is found good
+    from cxrlt_cli.evaluate.content import EvaluationSettings, evaluation_of
 
     provenance = record(saved(config), inputs)
-    metrics, tables = evaluation_of(config, scored, chosen_on)
+    metrics, tables = evaluation_of(select(EvaluationSettings, config), scored, chosen_on)
     with claimed(folder, config.overwrite):
         write_evaluation(folder, {**metrics, "provenance": provenance}, tables)
     content = read_evaluation(folder)
     data(json.dumps(content, indent=1) if config.json else as_text(content))
     written = ["per_class.csv", "decisions.csv", *(["subgroups.csv"] if tables.subgroups else [])]
     say(f"{path} against {dataset.path}: {folder}/metrics.json, {', '.join(written)}")
+    return EvaluatedScores(folder, content, content["per_class"])
 
 
 def _refuse_other_probabilities(scored: Scored, chosen_on: Scored) -> None:

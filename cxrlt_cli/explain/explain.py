@@ -26,6 +26,7 @@ from cxrlt_cli.paths import is_file
 from cxrlt_cli.predict.members import Member, load_members
 from cxrlt_cli.preprocess.remarks import UnreadableImageError
 from cxrlt_cli.preprocess.settings import read_square, settings_from
+from cxrlt_cli.results import ExplainedImages
 from cxrlt_cli.workspace import Workspace, checked_name
 
 _METHODS = {
@@ -36,7 +37,7 @@ _METHODS = {
 _LAYERS = {"last": "where its query looked (last layer)", "rollout": "where its query looked (all layers)"}
 
 
-def explain_images(config: ExplainConfig, workspace: Workspace) -> None:
+def explain_images(config: ExplainConfig, workspace: Workspace) -> ExplainedImages:
     """Explains images, draws the sheets and prints the scores.
 
     Raises:
@@ -52,11 +53,12 @@ def explain_images(config: ExplainConfig, workspace: Workspace) -> None:
     inputs = [member.path, *(Path(name) for name in config.images if is_file(Path(name)))]
     check_writable(folder.parent)
     with claimed(folder, config.overwrite), replacing_folder(folder, _is_of_an_explanation) as aside:
-        maps, rows = [], []
+        maps, rows, sheets = [], [], []
         for number, subject in enumerate(subjects, start=1):
             explained = explain(member, subject.pixels, labels, config.top, config.layers, config.method)
-            sheet = aside / f"{number:02}-{_file_name(subject.name)}.png"
-            draw_sheet(subject, explained, sheet)
+            sheet = f"{number:02}-{_file_name(subject.name)}.png"
+            draw_sheet(subject, explained, aside / sheet)
+            sheets.append(folder / sheet)
             maps += _maps(config, subject, explained)
             rows += _rows(subject, explained)
         header = {"run": run.folder.name, "pixels": member.pixels, "provenance": record(saved(config), inputs)}
@@ -65,6 +67,7 @@ def explain_images(config: ExplainConfig, workspace: Workspace) -> None:
         say(f"{run.folder} has no queries, so no attention: {_METHODS[config.method]} alone")
     data(table(["image", "label", "probability", "truth"], rows))
     say(f"{len(subjects)} sheet(s) and the maps: {folder}")
+    return ExplainedImages(folder, sheets, folder / "maps.parquet")
 
 
 def _label(name: str, classes: list[str]) -> int:

@@ -15,11 +15,10 @@ from cxrlt_cli.artifacts.json_files import read_json
 from cxrlt_cli.artifacts.predictions import read_predictions
 from cxrlt_cli.artifacts.run import Run, read_history, shown_options
 from cxrlt_cli.artifacts.source_table import BLANK, read_source_table
-from cxrlt_cli.config.train import TrainConfig
+from cxrlt_cli.config.saved_options import changed_options, flag_of_saved
 from cxrlt_cli.console import table
 from cxrlt_cli.errors import listed
 from cxrlt_cli.info.description import Told
-from cxrlt_cli.options import saved
 from cxrlt_cli.paths import is_file
 
 
@@ -109,9 +108,7 @@ def describe_run(path: Path) -> Told:
     status = read_json(run.status) if is_file(run.status) else {"state": "not begun"}
     history = read_history(run) if is_file(run.history) else []
     options = config.get("options", {})
-    usual = saved(TrainConfig())
-    known = {field.name for field in dataclasses.fields(TrainConfig)}
-    chosen = {name: value for name, value in options.items() if name in known and value != usual[name]}
+    chosen = changed_options(options)
     best = max((epoch["mAP"] for epoch in history), default=None)
     lines = [
         ("state", f"{status.get('state')} {status.get('reason', '')}".strip()),
@@ -119,7 +116,7 @@ def describe_run(path: Path) -> Told:
         ("best validation mAP", "none yet" if best is None else f"{best:.4f}"),
         ("classes", f"{len(config.get('classes', []))}"),
         ("encoder's weights", shown_options(config).get("weights", "unknown")),
-        ("other than default", ", ".join(f"--{name.replace('_', '-')} {value}" for name, value in chosen.items()) or "nothing"),
+        ("other than default", ", ".join(f"{flag_of_saved(name)} {value}" for name, value in chosen.items()) or "nothing"),
     ]
     facts = {"kind": "run", "status": status, "epochs": len(history), "best_mAP": best, "options": options, "chosen": chosen}
     return Told("a run", lines, facts, config.get("provenance", {}))

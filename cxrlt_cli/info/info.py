@@ -30,6 +30,7 @@ from cxrlt_cli.info.describe_others import (
 )
 from cxrlt_cli.info.description import Told
 from cxrlt_cli.paths import exists, is_file, is_folder
+from cxrlt_cli.results import ArtifactFacts
 from cxrlt_cli.workspace import Workspace
 
 _KINDS = (
@@ -54,7 +55,7 @@ _TABLES = {
 }
 
 
-def tell(config: InfoConfig, workspace: Workspace) -> None:
+def tell(config: InfoConfig, workspace: Workspace) -> ArtifactFacts:
     """Prints the description of an artifact, and plots it if asked for.
 
     Raises:
@@ -68,10 +69,12 @@ def tell(config: InfoConfig, workspace: Workspace) -> None:
             raise UserError(f"{path} cannot be plotted", "only a dataset and images/NAME.h5 can be plotted")
         refuse_existing(config.figure, config.overwrite)
     told = kind.describe(path)
-    data(json.dumps(told.facts | made_by(told.provenance), indent=1) if config.json else _as_text(path, told))
+    facts = told.facts | made_by(told.provenance)
+    data(json.dumps(facts, indent=1) if config.json else _as_text(path, told))
     if config.figure and kind.draw:
         kind.draw(path, config.figure)
         say(f"figure: {config.figure}")
+    return ArtifactFacts(path, facts)
 
 
 _FOLDERS = {

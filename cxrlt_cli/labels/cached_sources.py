@@ -10,11 +10,9 @@ import numpy as np
 from cxrlt_cli.artifacts.files import fingerprint
 from cxrlt_cli.artifacts.image_file import read_attributes, read_done, read_hashes, read_layout
 from cxrlt_cli.artifacts.source_table import SourceTable, read_source_table
-from cxrlt_cli.config.merge import MergeConfig
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed, nearest
 from cxrlt_cli.paths import why_absent
-from cxrlt_cli.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -41,15 +39,20 @@ class CachedSource:
         return self.name if self.table.kind == "table" else self.table.kind
 
 
-def read_sources(config: MergeConfig, workspace: Workspace) -> list[CachedSource]:
+def read_sources(folder: Path, wanted: tuple[str, ...], train_only: tuple[str, ...]) -> list[CachedSource]:
     """The sources to merge, by name: the result does not depend on the order in which they are given.
+
+    Args:
+        folder: of the cached images.
+        wanted: names of the sources; all of the folder where there are none.
+        train_only: names of sources that only add training images.
 
     Raises:
         UserError: none, one that is not there, pixels that are not there or were made otherwise.
     """
-    names = _names(config, workspace)
+    names = _names(folder, wanted, train_only)
     with ThreadPoolExecutor(len(names)) as pool:
-        sources = list(pool.map(lambda name: _read(workspace.images, name), names))
+        sources = list(pool.map(lambda name: _read(folder, name), names))
     for source in sources:
         _warn_of_changed_inputs(source)
     first = sources[0]
@@ -62,22 +65,21 @@ def read_sources(config: MergeConfig, workspace: Workspace) -> list[CachedSource
     return sources
 
 
-def _names(config: MergeConfig, workspace: Workspace) -> list[str]:
-    folder = workspace.images
+def _names(folder: Path, wanted: tuple[str, ...], train_only: tuple[str, ...]) -> list[str]:
     there = sorted(path.stem for path in folder.glob("*.parquet") if ".shard-" not in path.name)
     shards = {path.name.partition(".shard-")[0] for path in folder.glob("*.shard-*.parquet")}
     unjoined = sorted(shards - set(there))
     unfinished = sorted(path.name for path in folder.glob("*.h5.part"))
-    if unjoined and not config.source:
+    if unjoined and not wanted:
         warn(f"shards that are not joined are not merged: {listed(unjoined)} (cxrlt join NAME)")
-    if unfinished and not config.source:
+    if unfinished and not wanted:
         warn(f"unfinished caches are not merged: {listed(unfinished)} (cxrlt cache --resume)")
     if not there:
         raise UserError(f"{folder} holds no cached source", "make one with: cxrlt cache --source KIND=PATH")
-    for name in (*config.source, *config.train_only):
+    for name in (*wanted, *train_only):
         if name not in there:
             raise UserError(f"{name!r} is no cached source{nearest(name, there)}", f"{folder} has: {', '.join(there)}")
-    return sorted(set(config.source)) or there
+    return sorted(set(wanted)) or there
 
 
 def _warn_of_changed_inputs(source: CachedSource) -> None:

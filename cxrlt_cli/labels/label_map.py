@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cxrlt_cli.artifacts.csv_rows import CsvRow, csv_rows
-from cxrlt_cli.artifacts.files import replacing
+from cxrlt_cli.artifacts.files import write_text
 from cxrlt_cli.console import say, shortened, table
 from cxrlt_cli.errors import UserError, closest, listed, nearest
 from cxrlt_cli.labels.spaces import canonical, known_names
@@ -200,5 +200,4 @@ def _write(path: Path, unknown: list[tuple[str, str, str]]) -> None:
     text = io.StringIO()
     rows = ([source, label, "", near] for source, label, near in unknown)
     csv.writer(text, lineterminator="\n").writerows([[*_COLUMNS, "nearest"], *rows])
-    with replacing(path) as aside:
-        aside.write_text(text.getvalue(), encoding="utf-8")
+    write_text(path, text.getvalue())

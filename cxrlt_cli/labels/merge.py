@@ -13,7 +13,8 @@ from cxrlt_cli.artifacts.dataset import FORMAT, Dataset, write_dataset
 from cxrlt_cli.artifacts.files import claimed, refuse_existing
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.tables import refuse_other_table
-from cxrlt_cli.config.merge import OF_SOURCES, MergeConfig
+from cxrlt_cli.config.grammar import OF_SOURCES
+from cxrlt_cli.config.merge import MergeConfig
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed, nearest
 from cxrlt_cli.labels.cached_sources import CachedSource, read_sources
@@ -27,6 +28,7 @@ from cxrlt_cli.labels.pseudo import pseudo_labels
 from cxrlt_cli.labels.spaces import read_space
 from cxrlt_cli.labels.splits import SPLITS, split_patients
 from cxrlt_cli.options import saved
+from cxrlt_cli.results import MergedDataset
 from cxrlt_cli.workspace import Workspace
 
 
@@ -54,7 +56,7 @@ class _Rows:
         return _Rows(table, self.targets[keep], self.label_mask[keep], soft, self.hashes[keep])
 
 
-def merge_sources(config: MergeConfig, workspace: Workspace) -> None:
+def merge_sources(config: MergeConfig, workspace: Workspace) -> MergedDataset:
     """Merges cached sources into a dataset.
 
     Raises:
@@ -66,7 +68,7 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> None:
     refuse_other_table(path, FORMAT)
     label_map = read_label_map(config.map_pairs, config.map_files)
     with claimed(path, config.overwrite):
-        sources = read_sources(config, workspace)
+        sources = read_sources(workspace.images, config.source, config.train_only)
         _refuse_idle_names(config, sources)
         labels = {source.name: source.table.classes for source in sources}
         space = config.label_space or _usual_space(sources)
@@ -94,6 +96,8 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> None:
         write_dataset(dataset)
     report_implied(implied)
     report_dataset(dataset, config.shares)
+    counts = dataset.table["split"].value_counts()
+    return MergedDataset(path, classes, {name: int(counts.get(name, 0)) for name in SPLITS})
 
 
 def _with_parents(rows: _Rows, classes: list[str]) -> tuple[_Rows, list[Implied]]:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from cxrlt_cli.artifacts.dataset import Dataset
-from cxrlt_cli.config.merge import OF_SOURCES
+from cxrlt_cli.config.grammar import OF_SOURCES
 from cxrlt_cli.console import data, say, shortened, table, warn
 from cxrlt_cli.errors import listed
 from cxrlt_cli.labels.hierarchy import Implied

@@ -8,7 +8,6 @@ import torch
 
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.compute.distributed import Ranks
-from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.console import progress
 from cxrlt_cli.data.batches import batches, pinned_for, rows_in_order
 from cxrlt_cli.data.dataset_images import DatasetImages
@@ -49,18 +48,16 @@ def batches_of(count: int, codes: np.ndarray | None, batch_size: int, ranks: Ran
     return Share(every[ranks.rank :: ranks.world_size], codes)
 
 
-def score_split(
-    config: PredictConfig, score_batch: Scorer, dataset: Dataset, share: Share, device: torch.device
-) -> Iterator[Part]:
+def score_split(split: str, score_batch: Scorer, dataset: Dataset, share: Share, device: torch.device) -> Iterator[Part]:
     """Scores a share of the images of a split; `device` is where they are looked at."""
-    with progress(f"predict {config.split}", share.images) as bar:
+    with progress(f"predict {split}", share.images) as bar:
         for batch in batches(dataset, DatasetImages(dataset), share.batches, pinned_for(device)):
             yield batch.rows, score_batch(batch.images, share.studies(batch.rows))
             bar.advance(len(batch.rows))
 
 
 def score_folder(
-    config: PredictConfig,
+    workers: int,
     score_batch: Scorer,
     files: dict[str, ImageFile],
     settings: PixelSettings,
@@ -72,7 +69,7 @@ def score_folder(
     row = {name: index for index, name in enumerate(names)}
     groups = [[names[index] for index in rows] for rows in share.batches]
     with progress("predict", share.images) as bar:
-        for ids, pixels, reasons in read_folder(files, settings, groups, config.workers):
+        for ids, pixels, reasons in read_folder(files, settings, groups, workers):
             failures.update(reasons)
             if ids:
                 rows = np.array([row[name] for name in ids])

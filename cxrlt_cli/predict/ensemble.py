@@ -15,7 +15,6 @@ from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.resolve import find_member
 from cxrlt_cli.artifacts.tables import refuse_other_table
 from cxrlt_cli.config.ensemble import EnsembleConfig
-from cxrlt_cli.config.grammar import parse_study, parse_weights
 from cxrlt_cli.console import data, say, table
 from cxrlt_cli.data.studies import studies_of_table
 from cxrlt_cli.errors import UserError, listed
@@ -26,10 +25,11 @@ from cxrlt_cli.predict.ensemble_members import MemberScores, read_members
 from cxrlt_cli.predict.greedy_selection import Selection, select_greedily
 from cxrlt_cli.predict.merge import merge_logits
 from cxrlt_cli.predict.merge_studies import merge_by_study, merge_studies
+from cxrlt_cli.results import FittedEnsemble
 from cxrlt_cli.workspace import Workspace
 
 
-def make_ensemble(config: EnsembleConfig, workspace: Workspace) -> None:
+def make_ensemble(config: EnsembleConfig, workspace: Workspace) -> FittedEnsemble:
     """Finds weights, merges, writes both and shows them.
 
     Raises:
@@ -53,6 +53,8 @@ def make_ensemble(config: EnsembleConfig, workspace: Workspace) -> None:
         write_ensemble(pipeline, ensemble)
     _show(config, ensemble)
     say(f"{pipeline}; the merged scores of {len(others.files[0].image_ids)} images: {path}")
+    weights = {member.name: member.weight for member in ensemble.members}
+    return FittedEnsemble(pipeline, path, weights, ensemble.header["mean_ap"])
 
 
 def _read_others(config: EnsembleConfig, workspace: Workspace, scores: MemberScores) -> MemberScores:
@@ -102,9 +104,9 @@ def _mean_ap(config: EnsembleConfig, val: Dataset, scores: MemberScores, logits:
     row = {name: index for index, name in enumerate(scores.files[0].image_ids)}
     rows = [row[name] for name in val.table["image_id"]]
     columns = [scores.files[0].classes.index(name) for name in val.classes]
-    aligned, weights = logits[rows][:, columns], parse_study(config.study)
-    if weights:
-        aligned = merge_by_study(aligned, studies_of_table(val.table), config.merge, weights)
+    aligned = logits[rows][:, columns]
+    if config.study_weights:
+        aligned = merge_by_study(aligned, studies_of_table(val.table), config.merge, config.study_weights)
     return mean_of_defined(per_class(aligned, val.targets, val.label_mask).ap)
 
 
@@ -112,7 +114,7 @@ def _select(config: EnsembleConfig, scores: MemberScores, val: Dataset | None) -
     if config.select == "greedy":
         assert val is not None
         return select_greedily(scores.logits, config.merge, partial(_mean_ap, config, val, scores), config.rounds)
-    weights = np.array(parse_weights(config.member_weights, len(scores.files)))
+    weights = np.array(config.weights)
     return Selection(weights / weights.sum(), [])
 
 
@@ -157,9 +159,9 @@ def _merged(config: EnsembleConfig, workspace: Workspace, others: MemberScores, 
     }
     first = others.files[0]
     logits = merge_logits(others.logits, config.merge, np.array([member.weight for member in ensemble.members]))
-    if parse_study(config.study):
+    if config.study_weights:
         studies = studies_of_table(read_dataset(config.dataset or workspace.dataset).table).of(first.image_ids)
-        logits = merge_studies(logits, studies, config.merge, config.study)
+        logits = merge_studies(logits, studies, config.merge, config.study_weights)
     return Predictions(first.image_ids, first.classes, logits, header)
 
 

@@ -16,7 +16,7 @@ class MemberScores:
 
     Attributes:
         paths: of the members' files.
-        files: what stands in them.
+        files: their content.
         logits: (V, N, C) joined by id and class name, in the order of the first.
     """
 

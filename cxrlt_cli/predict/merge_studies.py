@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cxrlt_cli.config.grammar import parse_study
 from cxrlt_cli.console import say
 from cxrlt_cli.data.studies import Studies, make_studies
 from cxrlt_cli.predict.merge import merge_logits
@@ -53,11 +52,8 @@ def merge_by_study(logits: np.ndarray, studies: Studies, how: str, weights: tupl
     return merged
 
 
-def merge_studies(logits: np.ndarray, studies: Studies, how: str, rule: str) -> np.ndarray:
-    """Merges by a rule of `--study`, and says how many studies there are and how many lack a view; (N, C) logits."""
-    weights = parse_study(rule)
-    if weights is None:
-        return logits
+def merge_studies(logits: np.ndarray, studies: Studies, how: str, weights: tuple[float, float]) -> np.ndarray:
+    """As `merge_by_study`; says how many studies there are and how many lack a view."""
     _tell(studies)
     return merge_by_study(logits, studies, how, weights)
 

@@ -7,8 +7,6 @@ from cxrlt_cli.artifacts.ensemble import Ensemble, EnsembleMember, read_ensemble
 from cxrlt_cli.artifacts.files import fingerprint
 from cxrlt_cli.artifacts.resolve import find_ensemble, find_runs
 from cxrlt_cli.artifacts.run import Run
-from cxrlt_cli.config.grammar import parse_weights
-from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.console import say, warn
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.paths import is_file
@@ -25,16 +23,29 @@ class Chosen:
     pipeline: Path | None = None
 
 
-def choose_runs(config: PredictConfig, workspace: Workspace) -> Chosen:
-    """The runs that a user named, those of an ensemble, or the newest finished one.
+def choose_runs(names: tuple[str, ...], weights: list[float] | None, merge: str | None, workspace: Workspace) -> Chosen:
+    """The runs of some names, the newest finished one where there are none.
+
+    Args:
+        names: under `runs/`, or folders.
+        weights: of the runs in their order; None for equal ones.
+        merge: geomean, mean or logits; None for geomean.
+        workspace: where runs are.
 
     Raises:
-        UserError: no such run or ensemble, none at all, one twice, or an ensemble of more than runs.
+        UserError: no such run, none at all, or one twice.
     """
-    if not config.ensemble:
-        runs = find_runs(config.runs, workspace.runs)
-        return Chosen(runs, parse_weights(config.member_weights, len(runs)), config.merge or "geomean")
-    path = find_ensemble(config.ensemble, workspace.ensembles)
+    runs = find_runs(names, workspace.runs)
+    return Chosen(runs, weights or [1.0] * len(runs), merge or "geomean")
+
+
+def choose_ensemble(name: str, views: int, workspace: Workspace) -> Chosen:
+    """The runs and weights of an ensemble; says so where its weights were selected with another number of `views`.
+
+    Raises:
+        UserError: no such ensemble or run, or one that merges more than runs.
+    """
+    path = find_ensemble(name, workspace.ensembles)
     ensemble = read_ensemble(path)
     members = [member for member in ensemble.members if member.weight]
     merged = [member.name for member in members if len(member.runs) != 1]
@@ -46,7 +57,7 @@ def choose_runs(config: PredictConfig, workspace: Workspace) -> Chosen:
     runs = [_run(member, workspace) for member in members]
     if len({run.folder.resolve() for run in runs}) < len(runs):
         raise UserError(f"{path} merges several predictions of one run", "merge the files: cxrlt ensemble … --apply")
-    _tell(config, path, ensemble, members)
+    _report(views, path, ensemble, members)
     return Chosen(runs, [member.weight for member in members], ensemble.merge, path)
 
 
@@ -62,9 +73,9 @@ def _run(member: EnsembleMember, workspace: Workspace) -> Run:
     return own
 
 
-def _tell(config: PredictConfig, path: Path, ensemble: Ensemble, members: list[EnsembleMember]) -> None:
+def _report(now: int, path: Path, ensemble: Ensemble, members: list[EnsembleMember]) -> None:
     said = ", ".join(f"{member.weight:.3f} {member.name}" for member in members)
     say(f"{path}: {said}, merged by {ensemble.merge}")
     views = sorted({member.views for member in members})
-    if views != [config.tta]:
-        say(f"its members were judged with {listed(views)} view(s); --tta {config.tta} is used now")
+    if views != [now]:
+        say(f"weights were selected with --tta {listed(views)}; predicting with --tta {now}")

@@ -24,9 +24,11 @@ from cxrlt_cli.preprocess.missing_files import rows_of_part, rows_present
 from cxrlt_cli.preprocess.remarks import Remark, RemarkCounts
 from cxrlt_cli.preprocess.resume_check import identity_of, refuse_other_pixels, refuse_other_source
 from cxrlt_cli.preprocess.settings import PixelSettings
+from cxrlt_cli.results import CachedImages
 from cxrlt_cli.signals import StopRequest, stop_requests
 from cxrlt_cli.sources.listing import Listing
-from cxrlt_cli.sources.registry import read_source
+from cxrlt_cli.sources.registry import label_columns, read_source
+from cxrlt_cli.sources.table import TableColumns
 from cxrlt_cli.workspace import Workspace
 
 _SECONDS_BETWEEN_MARKS = 0.5  # at most this much decoding is done again after a kill
@@ -60,7 +62,7 @@ class _Work:
         return [ImageFile(self.listing.root / file, inverted is True) for file, inverted in pairs]
 
 
-def cache_source(config: CacheConfig, workspace: Workspace) -> None:
+def cache_source(config: CacheConfig, workspace: Workspace) -> CachedImages:
     """Caches one source, or one shard of it.
 
     Raises:
@@ -71,7 +73,7 @@ def cache_source(config: CacheConfig, workspace: Workspace) -> None:
     folder, name = workspace.images, config.artifact_name
     files = _Files(folder / f"{name}.h5", folder / f"{name}.h5.part", folder / f"{name}.parquet", folder / f"{name}.failed.csv")
     _refuse_existing(config, files)
-    listing = read_source(config)
+    listing = read_source(config.kind, config.path, config.labels, config.images, _columns(config))
     tables = [fingerprint(path) for path in listing.tables]  # now: they may be replaced while pictures are decoded
     present = rows_present(listing, config.part, config.allow_missing)
     work = _Work(listing, present, listing.source.rows(present), identity_of(listing.source, config.part), settings, tables)
@@ -83,7 +85,28 @@ def cache_source(config: CacheConfig, workspace: Workspace) -> None:
         layout = _open(config, files, work)
         failures = _decode(layout, work, config, stop)
         _finish(config, files, layout, work, failures)
-    _report(files, layout, failures, time.monotonic() - began)
+    count = int(read_done(read_layout(files.images)).sum())
+    _report(files, count, layout.size, failures, time.monotonic() - began)
+    return CachedImages(files.images, files.table, files.failed if files.failed.exists() else None, count)
+
+
+def _columns(config: CacheConfig) -> TableColumns:
+    """The columns of a table."""
+    return TableColumns(
+        image=config.image_column,
+        path=config.path_column,
+        patient=config.patient_column,
+        study=config.study_column,
+        view=config.view_column,
+        sex=config.sex_column,
+        age=config.age_column,
+        split=config.split_column,
+        inverted=config.invert_column,
+        labels=label_columns(config.label_columns),
+        values=config.value_labels,
+        texts=config.label_column,
+        separator=config.separator,
+    )
 
 
 def _refuse_existing(config: CacheConfig, files: _Files) -> None:
@@ -179,9 +202,8 @@ def _finish(config: CacheConfig, files: _Files, layout: Layout, work: _Work, fai
             put_in_place(layout.path, files.images)
 
 
-def _report(files: _Files, layout: Layout, failures: dict[int, str], seconds: float) -> None:
-    done = int(read_done(read_layout(files.images)).sum())
-    say(f"{done} images of {layout.size} px in {files.images} after {seconds:.1f} s")
+def _report(files: _Files, count: int, size: int, failures: dict[int, str], seconds: float) -> None:
+    say(f"{count} images of {size} px in {files.images} after {seconds:.1f} s")
     if failures:
         warn(f"{len(failures)} images cannot be read: {listed(sorted(set(failures.values())), 3)}")
     if exists(files.failed):

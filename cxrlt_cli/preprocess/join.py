@@ -23,13 +23,13 @@ from cxrlt_cli.artifacts.image_file import (
 from cxrlt_cli.artifacts.image_pixels import ImageReader, PixelWriter
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.source_table import SourceTable, read_source_table, write_source_table
-from cxrlt_cli.config.cache import shard_name
 from cxrlt_cli.config.join import JoinConfig
 from cxrlt_cli.console import progress, say
 from cxrlt_cli.errors import UserError, listed, reported_os_errors
 from cxrlt_cli.options import saved
 from cxrlt_cli.preprocess.resume_check import refuse_other_shard
-from cxrlt_cli.workspace import Workspace
+from cxrlt_cli.results import CachedImages
+from cxrlt_cli.workspace import Workspace, shard_name
 
 _BLOCK = 64  # images copied at once
 
@@ -44,7 +44,7 @@ class _Shard:
     table_path: Path
 
 
-def join_shards(config: JoinConfig, workspace: Workspace) -> None:
+def join_shards(config: JoinConfig, workspace: Workspace) -> CachedImages:
     """Joins the shards of a cache.
 
     Raises:
@@ -71,9 +71,11 @@ def join_shards(config: JoinConfig, workspace: Workspace) -> None:
                     part.rename(aside)
         finally:
             part.unlink(missing_ok=True)
-    layout = read_layout(target)
+    count = int(read_done(read_layout(target)).sum())
     how = "copied" if config.copy else "pointed to: keep them beside it"
-    say(f"{int(read_done(layout).sum())} images of {len(shards)} shards in {target} ({how})")
+    say(f"{count} images of {len(shards)} shards in {target} ({how})")
+    failed = target.with_suffix(".failed.csv")
+    return CachedImages(target, target.with_suffix(".parquet"), failed if failed.exists() else None, count)
 
 
 def _names(folder: Path, name: str) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from cxrlt_cli.config.grammar import parse_window
 from cxrlt_cli.errors import UserError, reason
 from cxrlt_cli.preprocess.gray_levels import check_mapping, equalize, to_8_bit
 from cxrlt_cli.preprocess.read_gray import Picture, full, read_picture
@@ -42,16 +43,8 @@ class PixelSettings:
 
     @property
     def percentiles(self) -> tuple[float, float] | None:
-        """The window as numbers. Raises UserError where it is none."""
-        if not self.window:
-            return None
-        try:
-            low, high = (float(part) for part in self.window.split(","))
-        except ValueError:
-            low, high = 0.0, 0.0
-        if not 0 <= low < high <= 100:
-            raise UserError(f"--window {self.window!r} is not LOW,HIGH with 0 <= LOW < HIGH <= 100", "as in --window 1,99")
-        return low, high
+        """The window as numbers."""
+        return parse_window(self.window)
 
     def saved(self) -> dict[str, Any]:
         """The plain values that an artifact keeps."""

@@ -1,6 +1,5 @@
 """What the page says: plain values that the template places."""
 
-import dataclasses
 import math
 from datetime import UTC, datetime
 from typing import Any
@@ -10,10 +9,8 @@ from cxrlt_cli.artifacts.dataset import SPLITS, Dataset
 from cxrlt_cli.artifacts.json_files import read_json
 from cxrlt_cli.artifacts.provenance import made_by
 from cxrlt_cli.artifacts.run import shown_options
-from cxrlt_cli.config.report import ReportConfig
-from cxrlt_cli.config.train import TrainConfig
+from cxrlt_cli.config.saved_options import changed_options, flag_of_saved
 from cxrlt_cli.labels.groups import rule
-from cxrlt_cli.options import saved
 from cxrlt_cli.paths import is_file
 from cxrlt_cli.report.cooccurrence import Together, cells, largest_share
 from cxrlt_cli.report.metrics import Difference, Estimate, Numbers
@@ -22,19 +19,19 @@ from cxrlt_cli.report.subjects import Subject
 from cxrlt_cli.report.svg_geometry import drawn
 
 
-def head_of(subjects: list[Subject], numbers: list[Numbers], config: ReportConfig) -> dict[str, Any]:
+def head_of(subjects: list[Subject], numbers: list[Numbers], resamples: int, bounds: tuple[float, float]) -> dict[str, Any]:
     """Title, what was scored, the main figures of each subject."""
     first = subjects[0].scored
     return {
         "title": ", ".join(one.name for one in subjects),
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "version": __version__,
-        "resamples": config.resamples,
+        "resamples": resamples,
         "subjects": [_subject(one, number, index) for index, (one, number) in enumerate(zip(subjects, numbers, strict=True))],
         "split": first.split,
         "classes_in_all": len(first.classes),
         "undefined": [name for name, value in zip(first.classes, numbers[0].figures.ap, strict=True) if math.isnan(value)],
-        "rule": rule(config.bounds) if first.train_label_counts.any() else "",
+        "rule": rule(bounds) if first.train_label_counts.any() else "",
         "scale": max(0.1, *(estimate.high for number in numbers for estimate in number.means.values() if estimate.high > 0)),
     }
 
@@ -87,7 +84,7 @@ def comparison(subjects: list[Subject], differences: list[list[Difference]]) -> 
     """Paired differences to the first, and the options that are not the same in all runs."""
     options = [shown_options(one.config) for one in subjects]
     names = sorted({name for one in options for name in one} - {"name"})
-    rows = [(name, [one.get(name, "") for one in options]) for name in names]
+    rows = [(flag_of_saved(name), [one.get(name, "") for one in options]) for name in names]
     return {
         "paired": bool(differences),
         "differences": [
@@ -115,19 +112,16 @@ def company(found: Together, classes: list[str], order: list[int]) -> dict[str, 
 
 def what_was_run(subjects: list[Subject], dataset: Dataset) -> dict[str, Any]:
     """Options other than the usual ones, the dataset, and every artifact's own record."""
-    usual = saved(TrainConfig())
-    known = {field.name for field in dataclasses.fields(TrainConfig)}
     runs = {}
     for run in (run for one in subjects for run in one.runs):
         config = read_json(run.config)
-        chosen = {key: value for key, value in config.get("options", {}).items() if key in known and value != usual[key]}
-        runs[run.folder.name] = (chosen, config.get("provenance", {}))
+        runs[run.folder.name] = (changed_options(config.get("options", {})), config.get("provenance", {}))
     run_log = [("dataset", str(dataset.path), dataset.header.get("provenance", {}))]
     run_log += [("run", name, record) for name, (_, record) in runs.items()]
     run_log += [("predictions", str(one.scored.path), one.scored.header.get("provenance", {})) for one in subjects]
     return {
         "runs": [
-            (name, {f"--{key.replace('_', '-')}": str(value) for key, value in chosen.items()})
+            (name, {flag_of_saved(key): str(value) for key, value in chosen.items()})
             for name, (chosen, _) in runs.items()
         ],
         "absent": sorted({name for one in subjects for name in one.absent}),

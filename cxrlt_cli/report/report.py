@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
-from cxrlt_cli.artifacts.files import check_writable, claimed, refuse_existing
+from cxrlt_cli.artifacts.files import check_writable, claimed, refuse_existing, write_text
 from cxrlt_cli.artifacts.folder_swap import replacing_folder
 from cxrlt_cli.compute.device import choose_device
 from cxrlt_cli.config.report import ReportConfig
@@ -20,10 +20,11 @@ from cxrlt_cli.report.mistakes import pictures, worst
 from cxrlt_cli.report.page import page
 from cxrlt_cli.report.panels import curve_panels, reliability_panels, training_panels
 from cxrlt_cli.report.subjects import Subject, find_subjects
+from cxrlt_cli.results import WrittenReport
 from cxrlt_cli.workspace import Workspace, checked_name
 
 
-def write_report(config: ReportConfig, workspace: Workspace) -> None:
+def write_report(config: ReportConfig, workspace: Workspace) -> WrittenReport:
     """Writes `reports/NAME/report.html` and the figures beside it, and prints the page's path.
 
     Raises:
@@ -48,7 +49,7 @@ def write_report(config: ReportConfig, workspace: Workspace) -> None:
     found = together(scored)
     rows = class_rows(subjects, numbers, groups, order)
     content = {
-        **head_of(subjects, numbers, config),
+        **head_of(subjects, numbers, config.resamples, config.bounds),
         "rows": rows,
         "comparison": comparison(subjects, differences),
         "thresholds": at_thresholds(subjects[0].evaluation),
@@ -61,9 +62,10 @@ def write_report(config: ReportConfig, workspace: Workspace) -> None:
     html = page(content)
     with claimed(folder, config.overwrite), replacing_folder(folder, _is_of_a_report) as aside:
         draw_figures(aside, subjects, numbers, rows, panels, found)
-        (aside / "report.html").write_text(html, encoding="utf-8")
+        write_text(aside / "report.html", html)
     data(str(folder / "report.html"))
     _say(subjects, numbers, folder)
+    return WrittenReport(folder / "report.html")
 
 
 def _is_of_a_report(name: str) -> bool:

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from cxrlt_cli.config.cache import CacheConfig
 from cxrlt_cli.labels.spaces import built_in_spaces, read_space
 from cxrlt_cli.paths import is_file
 from cxrlt_cli.sources.chestxray14 import read_chestxray14
@@ -24,32 +23,25 @@ _PUBLISHED = {
 }
 
 
-def read_source(config: CacheConfig) -> Listing:
-    """Lists the images of the source that the options name. Raises UserError as its reader does."""
-    if config.kind in _PUBLISHED:
-        return _PUBLISHED[config.kind](config.path, config.labels)
-    return read_table_source(config.path, config.images, _columns(config))
+def read_source(kind: str, path: Path, labels: Path | None, images: Path | None, columns: TableColumns) -> Listing:
+    """Lists the images of a source.
+
+    Args:
+        kind: of the source, as `mimic-cxr-lt` or `table`.
+        path: its folder; of a table, the file.
+        labels: the label table of a published source, where it is not in its folder.
+        images: the folder from which the paths of a table count; None for its own.
+        columns: of a table.
+
+    Raises:
+        UserError: as its reader does.
+    """
+    if kind in _PUBLISHED:
+        return _PUBLISHED[kind](path, labels)
+    return read_table_source(path, images, columns)
 
 
-def _columns(config: CacheConfig) -> TableColumns:
-    return TableColumns(
-        image=config.image_column,
-        path=config.path_column,
-        patient=config.patient_column,
-        study=config.study_column,
-        view=config.view_column,
-        sex=config.sex_column,
-        age=config.age_column,
-        split=config.split_column,
-        inverted=config.invert_column,
-        labels=_label_columns(config.label_columns),
-        values=config.value_labels,
-        texts=config.label_column,
-        separator=config.separator,
-    )
-
-
-def _label_columns(text: str) -> tuple[str, ...]:
+def label_columns(text: str) -> tuple[str, ...]:
     """Column names as given one by one, or all classes of a label space."""
     if text in built_in_spaces() or is_file(Path(text)):
         return tuple(read_space(text))

@@ -3,15 +3,18 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from cxrlt_cli.config.embed_labels import EmbedLabelsConfig
 from cxrlt_cli.config.merge import MergeConfig
+from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.config.study import StudyConfig
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
+from cxrlt_cli.options import flag_name, parse_options
 from cxrlt_cli.study.spec import Study, Variant
 from cxrlt_cli.workspace import Workspace
 
@@ -59,6 +62,23 @@ class Given:
 
 
 _REPEATED = ("--source-weight",)
+
+
+#: Command of a task -> its options class.
+_OPTIONS: dict[str, type[Any]] = {
+    "embed-labels": EmbedLabelsConfig,
+    "merge": MergeConfig,
+    "predict": PredictConfig,
+    "train": TrainConfig,
+}
+
+
+def check_commands(tasks: Iterable[Task]) -> None:
+    """Checks the options of tasks and of those they need, before the first is run. Raises UserError as a command would."""
+    for task in tasks:
+        check_commands(task.needs)
+        command, *words = task.arguments
+        parse_options(command, _OPTIONS[command], words)
 
 
 class Plan:
@@ -139,7 +159,7 @@ def merge_options(saved: Mapping[str, Any]) -> dict[str, list[str]]:
     """The flags that give a saved `MergeConfig` again: flag -> its values, an empty one for a switch."""
     options: dict[str, list[str]] = {}
     for field in fields(MergeConfig):
-        value, flag = saved.get(field.name), field.metadata["name"] or "--" + field.name.replace("_", "-")
+        value, flag = saved.get(field.name), flag_name(field)
         if field.name in ("output", "overwrite") or value in (None, "", False, []) or value == field.default:
             continue
         options[flag] = [""] if value is True else [str(item) for item in value] if isinstance(value, list) else [str(value)]
@@ -156,7 +176,7 @@ def _lists(flags: tuple[str, ...]) -> dict[str, list[str]]:
 
 def _decisive(flags: list[str]) -> dict[str, str]:
     """Flags of `cxrlt train` that are not at their defaults anyway."""
-    usual = {field.metadata["name"] or "--" + field.name.replace("_", "-"): str(field.default) for field in fields(TrainConfig)}
+    usual = {flag_name(field): str(field.default) for field in fields(TrainConfig)}
     return {flag: value for flag, value in _last_of_each(flags).items() if value != usual.get(flag)}
 
 

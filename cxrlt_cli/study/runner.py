@@ -59,7 +59,7 @@ def do_all(tasks: Sequence[Task], first: Task, folder: Path, jobs: int) -> dict[
         with ThreadPoolExecutor(jobs) as pool:
             list(pool.map(do, tasks))
         if stop:
-            raise stop.stopped(f"{folder} keeps what is done; the same command goes on")
+            raise stop.stopped(f"{folder} keeps what is done; the same command continues")
     return failed
 
 

@@ -11,24 +11,21 @@ import numpy as np
 
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
 from cxrlt_cli.artifacts.embeddings import read_embeddings
-from cxrlt_cli.artifacts.files import claimed, fingerprint, replacing
+from cxrlt_cli.artifacts.files import claimed, fingerprint, write_text
 from cxrlt_cli.artifacts.json_files import read_json
 from cxrlt_cli.artifacts.predictions import read_predictions, rows_of
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.study import read_study, write_study
-from cxrlt_cli.config.embed_labels import EmbedLabelsConfig
-from cxrlt_cli.config.merge import MergeConfig
-from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.config.study import StudyConfig
-from cxrlt_cli.config.train import TrainConfig
-from cxrlt_cli.console import complain, data, say, warn
+from cxrlt_cli.console import data, say, warn
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.labels.groups import assign, rule
-from cxrlt_cli.options import parsed_options, saved
+from cxrlt_cli.options import saved
+from cxrlt_cli.results import StudyTable
 from cxrlt_cli.study import spec
 from cxrlt_cli.study.figure import draw_study
 from cxrlt_cli.study.metrics import Reference, class_rows, mean_rows, score
-from cxrlt_cli.study.plan import Given, Plan, Task
+from cxrlt_cli.study.plan import Given, Plan, Task, check_commands
 from cxrlt_cli.study.runner import Failed, do_all, taken
 from cxrlt_cli.study.spec import Study, Variant
 from cxrlt_cli.study.terminal_table import as_text
@@ -37,8 +34,8 @@ from cxrlt_cli.workspace import Workspace
 Planned = list[tuple[Variant, list[Task]]]
 
 
-def run_study(config: StudyConfig, workspace: Workspace) -> None:
-    """Runs a study, or goes on with it.
+def run_study(config: StudyConfig, workspace: Workspace) -> StudyTable:
+    """Runs a study, or continues it.
 
     Raises:
         UserError: bad input, another study of that name, or commands that failed (their logs are named).
@@ -50,10 +47,10 @@ def run_study(config: StudyConfig, workspace: Workspace) -> None:
     given = _given(config, workspace, dataset)
     plan = Plan(config, study, given)
     planned = [(variant, plan.predictions(variant)) for variant in study.variants]
+    check_commands(task for _, tasks in planned for task in tasks)
     digest = _digest(planned)
     folder = given.studies.root / config.artifact_name
     _refuse_other(folder, digest, config.overwrite)
-    _refuse_wrong_options(planned)
     tasks = [task for number in range(config.seeds) for _, made in planned for task in made[number : number + 1]]
     index, count = config.part
     say(
@@ -63,7 +60,7 @@ def run_study(config: StudyConfig, workspace: Workspace) -> None:
     if count > 1:
         _refuse_failures(failed)
         say(f"part {index} of {count} is done; when all are, the same command without --shard writes the table")
-        return
+        return StudyTable(folder, {})
     there = _without_failed(study, planned, failed)
     content = _content(config, study, there, plan.reference[0], given)
     with claimed(folder, overwrite=True):
@@ -72,6 +69,7 @@ def run_study(config: StudyConfig, workspace: Workspace) -> None:
     data(json.dumps(read_study(folder), indent=1) if config.json else as_text(content))
     say(f"{folder}: table.csv, per_class.csv, study.json, figure.png and figure.svg")
     _refuse_failures({name: failure for name, failure in failed.items() if failure.task.arguments[0] != "embed-labels"})
+    return StudyTable(folder, content)
 
 
 def _given(config: StudyConfig, workspace: Workspace, dataset: Dataset) -> Given:
@@ -83,36 +81,11 @@ def _given(config: StudyConfig, workspace: Workspace, dataset: Dataset) -> Given
     studies = Workspace(root / "studies")
     both = [fingerprint(path)["sha256"] for path in (dataset.path, embeddings)]
     classes = studies.root / "embeddings" / f"classes-{both[0][:8]}.txt"
-    with replacing(classes) as aside:
-        aside.write_text("\n".join(dataset.classes) + "\n", encoding="utf-8")
+    write_text(classes, "\n".join(dataset.classes) + "\n")
     merge = dataset.header["provenance"]["config"]
     return Given(
         dataset.path.resolve(), embeddings, content.encoder["name"], classes, "".join(both), merge, Workspace(root), studies
     )
-
-
-_OPTIONS: dict[str, type[Any]] = {
-    "train": TrainConfig, "merge": MergeConfig, "predict": PredictConfig, "embed-labels": EmbedLabelsConfig
-}  # fmt: skip
-
-
-def _refuse_wrong_options(planned: Planned) -> None:
-    """Every command of the study is parsed before the first is run. Raises UserError where one has a wrong option."""
-    for variant, tasks in planned:
-        for task in _with_needs(tasks[:1]):  # the seeds differ in nothing else
-            command, *words = task.arguments
-            try:
-                parsed_options(command, _OPTIONS[command], words)
-            except UserError as error:
-                raise UserError(f"variant {variant.name!r}, cxrlt {command}: {error.message}", error.hint) from error
-            except SystemExit:
-                complain(f"in the options of cxrlt {command} of variant {variant.name!r}")
-                raise
-
-
-def _with_needs(tasks: Sequence[Task]) -> list[Task]:
-    """Tasks, and all that have to be done before."""
-    return [one for task in tasks for one in (*_with_needs(task.needs), task)]
 
 
 def _digest(planned: Planned) -> str:
@@ -163,7 +136,7 @@ def _refuse_failures(failed: dict[str, Failed]) -> None:
         first = next(iter(tasks.values()))
         raise UserError(
             f"{len(tasks)} commands failed: {listed(tasks)}; the first: {first.said}",
-            f"see studies/logs/{first.task.name}.txt; what is done is kept: mend it, and run this again",
+            f"see studies/logs/{first.task.name}.txt; what is done is kept: fix it and rerun",
         )
 
 

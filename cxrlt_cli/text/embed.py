@@ -14,13 +14,14 @@ from cxrlt_cli.console import say
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.labels.spaces import all_classes, canonical, read_space
 from cxrlt_cli.options import saved
+from cxrlt_cli.results import EmbeddedLabels
 from cxrlt_cli.text.encoders import find_encoder
 from cxrlt_cli.text.label_texts import BUILT_IN, read_label_texts, texts_for
 from cxrlt_cli.text.ngram import embed_ngrams
 from cxrlt_cli.workspace import Workspace
 
 
-def embed_label_texts(config: EmbedLabelsConfig, workspace: Workspace) -> None:
+def embed_label_texts(config: EmbedLabelsConfig, workspace: Workspace) -> EmbeddedLabels:
     """Embeds the labels of a label space.
 
     Raises:
@@ -41,6 +42,7 @@ def embed_label_texts(config: EmbedLabelsConfig, workspace: Workspace) -> None:
         write_embeddings(path, LabelEmbeddings(classes, prompts, vectors, encoder), record(saved(config), [source]))
     say(f"{len(classes)} classes x {vectors.shape[1]} by {config.encoder} in {path}")
     say(f"most similar: {_nearest_pairs(classes, vectors)}")
+    return EmbeddedLabels(path, classes, vectors.shape[1])
 
 
 def _classes(space: str, workspace: Workspace) -> list[str]:

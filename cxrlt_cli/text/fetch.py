@@ -7,25 +7,30 @@ from cxrlt_cli.config.fetch import FetchConfig
 from cxrlt_cli.console import say
 from cxrlt_cli.errors import UserError, listed, reason
 from cxrlt_cli.model.imagenet import fetch_imagenet
+from cxrlt_cli.results import FetchedFiles
 from cxrlt_cli.text.encoders import HUB_NAMES
 from cxrlt_cli.workspace import Workspace
 
 _FILES = ["*.json", "*.txt", "*.model"]
 
 
-def fetch_files(config: FetchConfig, _workspace: Workspace) -> None:
+def fetch_files(config: FetchConfig, _workspace: Workspace) -> FetchedFiles:
     """Downloads what the options name.
 
     Raises:
         UserError: the hub cannot be reached, or the repository does not exist.
     """
+    files: dict[str, Path] = {}
     for name in config.encoder:
         if name == "ngram":
             say("ngram is built in: nothing to fetch")
             continue
-        say(f"{name}: {_fetch_encoder(HUB_NAMES.get(name, name))} (HF_HOME moves it)")
+        files[name] = _fetch_encoder(HUB_NAMES.get(name, name))
+        say(f"{name}: {files[name]} (HF_HOME moves it)")
     for backbone in config.backbone:
-        say(f"{backbone}: {fetch_imagenet(backbone)} (TORCH_HOME moves it)")
+        files[backbone] = fetch_imagenet(backbone)
+        say(f"{backbone}: {files[backbone]} (TORCH_HOME moves it)")
+    return FetchedFiles(files)
 
 
 def _fetch_encoder(hub_name: str) -> Path:

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.data.rng import Stream, batch_generator
+from cxrlt_cli.train.settings import MixSettings
 from cxrlt_cli.tricks.cutmix import cut_box, cutmix
 from cxrlt_cli.tricks.mixup import mixup
 from cxrlt_cli.tricks.mosaic import mosaic
@@ -51,23 +51,23 @@ def _with(rows: np.ndarray, more: np.ndarray) -> np.ndarray:
     return np.concatenate([rows, np.setdiff1d(more, rows)])
 
 
-def draw_mix(config: TrainConfig, step: int, count: int) -> BatchMix:
+def draw_mix(settings: MixSettings, step: int, count: int) -> BatchMix:
     """The mixture of a step of `count` rows. Where both MixUp and CutMix are on, a coin decides at each step, as in timm."""
-    corners = _corners(config, step, count) if config.mosaic else None
-    if config.cutmix and not (config.mixup and batch_generator(config.seed, step, Stream.CUTMIX).random() < 0.5):
-        draws = batch_generator(config.seed, step, Stream.BATCH)
-        partner, share = draws.permutation(count), float(draws.beta(config.cutmix, config.cutmix))
+    corners = _corners(settings, step, count) if settings.mosaic else None
+    if settings.cutmix and not (settings.mixup and batch_generator(settings.seed, step, Stream.CUTMIX).random() < 0.5):
+        draws = batch_generator(settings.seed, step, Stream.BATCH)
+        partner, share = draws.permutation(count), float(draws.beta(settings.cutmix, settings.cutmix))
         down, right = draws.random(2).tolist()
         return BatchMix(count, corners, partner, share, (down, right))
-    if config.mixup:
-        draws = batch_generator(config.seed, step, Stream.BATCH)
-        return BatchMix(count, corners, draws.permutation(count), draws.beta(config.mixup, config.mixup))
+    if settings.mixup:
+        draws = batch_generator(settings.seed, step, Stream.BATCH)
+        return BatchMix(count, corners, draws.permutation(count), draws.beta(settings.mixup, settings.mixup))
     return BatchMix(count, corners)
 
 
-def _corners(config: TrainConfig, step: int, count: int) -> np.ndarray | None:
-    draws = batch_generator(config.seed, step, Stream.MOSAIC)
-    return np.stack([draws.permutation(count) for _ in range(3)]) if draws.random() < config.mosaic else None
+def _corners(settings: MixSettings, step: int, count: int) -> np.ndarray | None:
+    draws = batch_generator(settings.seed, step, Stream.MOSAIC)
+    return np.stack([draws.permutation(count) for _ in range(3)]) if draws.random() < settings.mosaic else None
 
 
 def mixed(mix: BatchMix, own: np.ndarray, images: Tensor, targets: Tensor, label_mask: Tensor) -> Inputs:

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.data.augment import AugmentDraw, AugmentParams, augment, draw, normalise, to_unit
 from cxrlt_cli.data.batches import Batch
 from cxrlt_cli.data.corruptions import Disturbances, disturb
 from cxrlt_cli.train.batch_mixing import BatchMix, Inputs, draw_mix, mixed
 from cxrlt_cli.train.loss import Counts, Loss, make_loss
+from cxrlt_cli.train.settings import AugmentSettings, LossSettings, MixSettings
 
 
 @dataclass(frozen=True)
@@ -35,16 +35,19 @@ class BatchPipeline:
     loss: Loss
 
 
-def make_recipe(config: TrainConfig, counts: Counts, device: torch.device) -> BatchPipeline:
-    """The recipe that the flags describe, on a device. Raises UserError where `--loss` is none."""
-    disturbances = Disturbances(config.blur, config.noise, config.erasing)
+def make_pipeline(
+    mix_settings: MixSettings, augmentation: AugmentSettings, loss: LossSettings, counts: Counts, device: torch.device
+) -> BatchPipeline:
+    """The pipeline that the settings describe, on a device."""
+    seed = augmentation.seed
+    disturbances = Disturbances(augmentation.blur, augmentation.noise, augmentation.erasing)
 
     def made(batch: Batch, epoch: int) -> Tensor:
-        images = to_unit(batch.images) if config.augment == "none" else augment(batch.images, drawn(batch, epoch))
-        return normalise(disturb(images, config.seed, epoch, batch.draws, disturbances))
+        images = to_unit(batch.images) if augmentation.augment == "none" else augment(batch.images, drawn(batch, epoch))
+        return normalise(disturb(images, seed, epoch, batch.draws, disturbances))
 
     def drawn(batch: Batch, epoch: int) -> AugmentDraw:
-        return draw(config.seed, epoch, batch.draws, AugmentParams())
+        return draw(seed, epoch, batch.draws, AugmentParams())
 
     def ahead(epoch: int, batch: Batch) -> Batch:
         return replace(batch, images=made(batch, epoch)) if device.type == "cpu" else batch.pinned()
@@ -53,4 +56,4 @@ def make_recipe(config: TrainConfig, counts: Counts, device: torch.device) -> Ba
         images = batch.images if device.type == "cpu" else made(batch, epoch)
         return mixed(mix, own, images, batch.targets, batch.label_mask)
 
-    return BatchPipeline(partial(draw_mix, config), ahead, inputs, make_loss(config, counts.to(device)))
+    return BatchPipeline(partial(draw_mix, mix_settings), ahead, inputs, make_loss(loss, counts.to(device)))

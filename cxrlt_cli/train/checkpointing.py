@@ -9,7 +9,6 @@ import numpy as np
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.artifacts.predictions import Predictions, write_predictions
 from cxrlt_cli.artifacts.run import Run, write_checkpoint, write_history
-from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.model.network import NetworkSpec
 from cxrlt_cli.signals import StopRequest
@@ -25,7 +24,6 @@ class Validator:
     dataset: Dataset
     images: DatasetImages
     spec: NetworkSpec
-    config: TrainConfig
     described: dict[str, Any]
 
 
@@ -57,7 +55,7 @@ def finish_epoch(run: Run, training: Training, state: State, validator: Validato
         training.run_log.epoch(state, entry)
     losses = f"loss {math.nan if loss is None else loss:.4f}, validation loss {validation.loss:.4f}"
     throughput = f"{speed['images_per_s']:.1f} images/s, {speed['waiting']:.1%} waiting"
-    text = f"epoch {state.epoch}/{training.config.epochs}: {losses}, validation mAP {validation.mean_ap:.4f}"
+    text = f"epoch {state.epoch}/{training.settings.epochs}: {losses}, validation mAP {validation.mean_ap:.4f}"
     training.run_log.log(f"{text}{' (best)' if better else ''}; {throughput}")
     return True
 

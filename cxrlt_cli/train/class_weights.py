@@ -1,79 +1,27 @@
-"""The grammar of `--reweight`, and the class weights that it stands for."""
+"""The class weights that the terms of `--reweight` stand for."""
 
 import math
-import re
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from cxrlt_cli.artifacts.csv_rows import CsvRow, csv_rows
+from cxrlt_cli.config.train_grammar import REWEIGHT_HINT, Term
 from cxrlt_cli.errors import UserError, listed, nearest
 from cxrlt_cli.labels.groups import assign
 from cxrlt_cli.labels.spaces import canonical
 from cxrlt_cli.tricks.class_weights import effective_number, inverse_sqrt
 
-_HINT = 'as in --reweight hard9:3, "Hernia:2,Fibrosis:3", tail:2, inverse-sqrt, effective:0.999 or @weights.csv'
-_GROUPS = ("head", "medium", "tail")
-
-
-@dataclass(frozen=True)
-class Term:
-    """One term: `kind` is hard, group, class, inverse-sqrt, effective or file; `name` and `value` are what it says."""
-
-    kind: str
-    name: str = ""
-    value: float = 1.0
-    count: int = 0
-
-
-def parse_reweight(text: str) -> list[Term]:
-    """The terms of `--reweight`.
-
-    Raises:
-        UserError: a term is none of the grammar, or its number is out of range.
-    """
-    return [_term(part.strip()) for part in text.split(",")] if text.strip() else []
-
-
-def _term(part: str) -> Term:
-    if part == "inverse-sqrt":
-        return Term("inverse-sqrt")
-    if part.startswith("@") and len(part) > 1:
-        return Term("file", part[1:])
-    name, value = _factor(part)
-    if name == "effective":
-        if value >= 1:
-            raise UserError(f"--reweight effective:{value:g}: beta is within 0 … 1, 1 excluded", _HINT)
-        return Term("effective", value=value)
-    hard = re.fullmatch(r"hard(\d+)", name)
-    if hard:
-        if int(hard[1]) < 1:
-            raise UserError(f"--reweight {part!r}: at least one class is hard", _HINT)
-        return Term("hard", value=value, count=int(hard[1]))
-    return Term("group" if name in _GROUPS else "class", name, value)
-
-
-def _factor(part: str) -> tuple[str, float]:
-    """`NAME:F` as name and factor."""
-    name, _, number = part.rpartition(":")
-    try:
-        value = float(number)
-    except ValueError:
-        value = math.nan
-    if not name.strip() or not math.isfinite(value) or value < 0:
-        raise UserError(f"--reweight: {part!r} is not a term", _HINT)
-    return name.strip(), value
-
 
 def class_weights(
-    terms: list[Term], classes: list[str], positives: np.ndarray, label_mask: np.ndarray, hard_ap: dict[str, float]
+    terms: Sequence[Term], classes: list[str], positives: np.ndarray, label_mask: np.ndarray, hard_ap: dict[str, float]
 ) -> np.ndarray:
     """The product of all terms.
 
     Args:
-        terms: of `parse_reweight`.
+        terms: of `--reweight`.
         classes: names.
         positives: (C,) training positives.
         label_mask: (C,) training images whose label is known.
@@ -114,7 +62,7 @@ def hardest(count: int, classes: list[str], ap: dict[str, float]) -> list[str]:
     if len(scored) < count:
         raise UserError(
             f"--reweight hard{count}: only {len(scored)} of {len(classes)} classes have an AP there (none without a positive)",
-            f"take hard{len(scored)} at most, or name classes: {_HINT}",
+            f"take hard{len(scored)} at most, or name classes: {REWEIGHT_HINT}",
         )
     return sorted(scored, key=lambda name: ap[name])[:count]
 

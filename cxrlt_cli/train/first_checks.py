@@ -1,29 +1,20 @@
-"""What can be refused before anything is measured: options that do not parse, weights that are not there, too few images."""
+"""What can be refused before anything is measured: weights that are not there, too few images."""
 
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.artifacts.json_files import read_json
 from cxrlt_cli.artifacts.run import Run
-from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.train.class_weights import parse_reweight
-from cxrlt_cli.train.loss import parse_loss
+from cxrlt_cli.paths import is_file
 from cxrlt_cli.train.sampler import drawing_weights
+from cxrlt_cli.train.settings import TrainSettings
 from cxrlt_cli.train.start_weights import check_start
-from cxrlt_cli.train.weight_average import parse_average
 
 
-def refuse_wrong_words(config: TrainConfig) -> None:
-    """Raises UserError where `--loss`, `--average` or `--reweight` is not in its grammar; needs nothing but the options."""
-    parse_loss(config.loss)
-    parse_average(config.average)
-    parse_reweight(config.reweight)
-
-
-def refuse_what_cannot_start(config: TrainConfig, weights: str, train: Dataset, ranks: int) -> None:
+def refuse_what_cannot_start(settings: TrainSettings, weights: str, train: Dataset, ranks: int) -> None:
     """Checks a new run against its data, in seconds: measuring how it computes best takes minutes.
 
     Args:
-        config: the options.
+        settings: of the training.
         weights: what `--weights` comes to (`start_weights.settled_weights`).
         train: the training split.
         ranks: processes that train together.
@@ -32,9 +23,9 @@ def refuse_what_cannot_start(config: TrainConfig, weights: str, train: Dataset, 
         UserError: weights that are not there or of another network, a source or rule of drawing that is not there, a batch or
             a split of fewer images than ranks.
     """
-    refuse_few_images(config, train, ranks)
-    drawing_weights(config, train)
-    check_start(weights, config)
+    refuse_few_images(settings.loop.batch_size, train, ranks)
+    drawing_weights(settings.sampling, train)
+    check_start(weights, settings.start)
 
 
 def refuse_lost_state(run: Run) -> None:
@@ -44,10 +35,10 @@ def refuse_lost_state(run: Run) -> None:
         UserError: one of the two is gone, and other files of the run are there. Not where the run is finished, nor where it was
             killed before it had written its first `last.pt`: then it begins again.
     """
-    kept = [path for path in (run.last, run.best, run.history) if path.is_file()]
-    if not kept or (run.config.is_file() and (run.last.is_file() or _needs_no_state(run))):
+    kept = [path for path in (run.last, run.best, run.history) if is_file(path)]
+    if not kept or (is_file(run.config) and (is_file(run.last) or _needs_no_state(run))):
         return
-    lost = run.last if run.config.is_file() else run.config
+    lost = run.last if is_file(run.config) else run.config
     raise UserError(
         f"{lost} is gone, and {kept[0]} is there: the run cannot be resumed",
         f"restore {lost.name}; or begin again with --overwrite, or give another --name",
@@ -56,25 +47,34 @@ def refuse_lost_state(run: Run) -> None:
 
 def _needs_no_state(run: Run) -> bool:
     """Whether a run is finished, or was killed before its first `last.pt`: from then on `status.json` counts its steps."""
-    status = read_json(run.status) if run.status.is_file() else {}
+    status = read_json(run.status) if is_file(run.status) else {}
     return status.get("state") == "done" or status.get("step") == 0
 
 
-def refuse_small_passes(config: TrainConfig, train: Dataset, ranks: int, parts: int, least: int) -> None:
-    """Raises UserError where fewer images than `least` (`compute.probe.least_images`) go through the network together."""
-    count = min(config.batch_size, len(train.table))
+def refuse_small_passes(count: int, ranks: int, parts: int, least: int) -> None:
+    """Checks how many images go through the network at a time.
+
+    Args:
+        count: images of a step, of all ranks.
+        ranks: processes that share them.
+        parts: micro-batches of each rank.
+        least: the fewest that a pass may have (`compute.probe.least_images`).
+
+    Raises:
+        UserError: they are fewer.
+    """
     images = count // ranks // (parts if count % (parts * ranks) == 0 else 1)
     if images < least:
         raise UserError(
-            f"{images} image goes through {config.encoder} at a time: a batch norm gets a single value, which has no variance",
+            f"{images} image goes through the network at a time: a batch norm gets a single value, which has no variance",
             "give a larger --batch-size, fewer ranks or a smaller --accumulate; or cache a larger --size",
         )
 
 
-def refuse_few_images(config: TrainConfig, train: Dataset, ranks: int) -> None:
+def refuse_few_images(batch_size: int, train: Dataset, ranks: int) -> None:
     """Raises UserError where a step has not an image for each rank."""
-    if config.batch_size < ranks or len(train.table) < ranks:
+    if batch_size < ranks or len(train.table) < ranks:
         raise UserError(
-            f"{ranks} ranks share a batch of {min(config.batch_size, len(train.table))} images",
+            f"{ranks} ranks share a batch of {min(batch_size, len(train.table))} images",
             "--batch-size is that of all ranks together: give more, or start fewer ranks",
         )

@@ -26,13 +26,15 @@ from cxrlt_cli.data.studies import studies_of_table
 from cxrlt_cli.errors import UserError, reported_os_errors
 from cxrlt_cli.model.network import Network, network_from
 from cxrlt_cli.model.study_fusion import StudyFusion
-from cxrlt_cli.options import saved
+from cxrlt_cli.options import saved, select
 from cxrlt_cli.paths import is_folder
+from cxrlt_cli.results import TrainedRun
 from cxrlt_cli.train.fuse_loop import FeaturedSplit, Trained, train_fusion
+from cxrlt_cli.train.settings import FuseSettings
 from cxrlt_cli.workspace import Workspace
 
 
-def fuse_run(config: FuseConfig, workspace: Workspace) -> None:
+def fuse_run(config: FuseConfig, workspace: Workspace) -> TrainedRun:
     """Trains the fusion and writes its run.
 
     Raises:
@@ -57,8 +59,10 @@ def fuse_run(config: FuseConfig, workspace: Workspace) -> None:
         train, val = (_featured(dataset.split(name), network, width, scratch, device) for name in ("train", "val"))
         described = {"options": saved(config), "classes": dataset.classes, "pixels": dataset.settings}
         described["provenance"] = record(saved(config), [dataset.path, base.best])
-        trained = train_fusion(config, fusion, train, val)
-        _write(run, trained, val.dataset, {**content, "described": described})
+        trained = train_fusion(select(FuseSettings, config), fusion, train, val)
+        best = next(entry for entry in trained.history if entry["epoch"] == trained.epoch)["mAP"]
+        _write(run, trained, best, val.dataset, {**content, "described": described})
+    return TrainedRun(run.folder, run.best, trained.epoch, best)
 
 
 def _find(config: FuseConfig, workspace: Workspace) -> Run:
@@ -110,8 +114,7 @@ def _featured(dataset: Dataset, network: Network, width: int, folder: Path, devi
     return FeaturedSplit(dataset, features, codes)
 
 
-def _write(run: Run, trained: Trained, val: Dataset, content: dict[str, Any]) -> None:
-    best = next(entry for entry in trained.history if entry["epoch"] == trained.epoch)
+def _write(run: Run, trained: Trained, best: float, val: Dataset, content: dict[str, Any]) -> None:
     header = {"runs": [run.folder.name], "epoch": trained.epoch, "split": "val", "views": 1, "merge": "none", "study": "fused"}
     header |= {"pixels": val.settings, "provenance": content["described"]["provenance"]}
     with reported_os_errors(f"cannot write {run.folder}"):
@@ -121,8 +124,6 @@ def _write(run: Run, trained: Trained, val: Dataset, content: dict[str, Any]) ->
         write_history(run, trained.history)
         write_predictions(run.validation, Predictions(list(val.table["image_id"]), val.classes, trained.logits, header))
         write_checkpoint(run.best, {**content, "epoch": trained.epoch, "fusion": trained.weights})
-        write_status(run, "done", epoch=trained.history[-1]["epoch"], best_epoch=trained.epoch, best_mAP=best["mAP"])
+        write_status(run, "done", epoch=trained.history[-1]["epoch"], best_epoch=trained.epoch, best_mAP=best)
     start = trained.history[0]["mAP"]
-    say(
-        f"validation mAP {best['mAP']:.4f} in epoch {trained.epoch}; mean of the images' label features {start:.4f}: {run.best}"
-    )
+    say(f"validation mAP {best:.4f} in epoch {trained.epoch}; mean of the images' label features {start:.4f}: {run.best}")

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from cxrlt_cli.artifacts.dataset import Dataset
-from cxrlt_cli.config.fuse import FuseConfig
 from cxrlt_cli.console import say
 from cxrlt_cli.data.rng import permutation
 from cxrlt_cli.data.studies import local_codes, rows_by_study
@@ -16,6 +15,7 @@ from cxrlt_cli.errors import UserError
 from cxrlt_cli.metrics.ranking import mean_of_defined, per_class
 from cxrlt_cli.model.study_fusion import StudyFusion
 from cxrlt_cli.train.lr_schedule import lr_at
+from cxrlt_cli.train.settings import FuseSettings
 from cxrlt_cli.tricks.bce import bce
 from cxrlt_cli.tricks.masked_mean import masked_mean
 
@@ -44,38 +44,40 @@ class Trained:
     history: list[dict[str, Any]]
 
 
-def train_fusion(config: FuseConfig, fusion: StudyFusion, train: FeaturedSplit, val: FeaturedSplit) -> Trained:
+def train_fusion(settings: FuseSettings, fusion: StudyFusion, train: FeaturedSplit, val: FeaturedSplit) -> Trained:
     """Trains, and keeps the epoch of highest validation mAP; the start, which is the mean, is one of them."""
-    optimizer = torch.optim.AdamW(fusion.parameters(), lr=config.rate, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(fusion.parameters(), lr=settings.rate, weight_decay=settings.weight_decay)
     trained = Trained(-1, {}, np.empty(0), [])
-    _validate(trained, fusion, val, config, 0, float("nan"))
+    _validate(trained, fusion, val, settings, 0, float("nan"))
     count = int(train.codes.max()) + 1
-    for epoch in range(config.epochs):
+    for epoch in range(settings.epochs):
         losses = []
-        rows = rows_by_study(train.codes, permutation(config.seed, epoch, count), config.batch_size)
+        rows = rows_by_study(train.codes, permutation(settings.seed, epoch, count), settings.batch_size)
         for index, chosen in enumerate(rows):
-            step = round(1000 * (epoch + index / len(rows)) / config.epochs)  # batches of an epoch vary in number
-            optimizer.param_groups[0]["lr"] = lr_at(step, 1000, config.rate, 0.0)
+            step = round(1000 * (epoch + index / len(rows)) / settings.epochs)  # batches of an epoch vary in number
+            optimizer.param_groups[0]["lr"] = lr_at(step, 1000, settings.rate, 0.0)
             optimizer.zero_grad(set_to_none=True)
             features, codes = train.batch(chosen, fusion.attention.device)
             loss = _loss(fusion(features, codes)[codes], train, chosen)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             losses.append(float(loss.detach()))
-        _validate(trained, fusion, val, config, epoch + 1, float(np.mean(losses)))
+        _validate(trained, fusion, val, settings, epoch + 1, float(np.mean(losses)))
     return trained
 
 
 def _loss(logits: Tensor, split: FeaturedSplit, rows: np.ndarray) -> Tensor:
-    """Each image's own labels judge the scores of its study."""
+    """The loss of each image's labels against the scores of its study."""
     targets = torch.from_numpy(split.dataset.targets[rows].astype(np.float32)).to(logits.device)
     return masked_mean(bce(logits, targets), torch.from_numpy(split.dataset.label_mask[rows]).to(logits.device))
 
 
-def _validate(trained: Trained, fusion: StudyFusion, val: FeaturedSplit, config: FuseConfig, epoch: int, loss: float) -> None:
+def _validate(
+    trained: Trained, fusion: StudyFusion, val: FeaturedSplit, settings: FuseSettings, epoch: int, loss: float
+) -> None:
     logits = np.empty(val.dataset.targets.shape, dtype=np.float32)
     with torch.inference_mode():
-        for rows in rows_by_study(val.codes, np.arange(int(val.codes.max()) + 1), config.batch_size):
+        for rows in rows_by_study(val.codes, np.arange(int(val.codes.max()) + 1), settings.batch_size):
             features, codes = val.batch(rows, fusion.attention.device)
             logits[rows] = fusion(features, codes)[codes].float().cpu().numpy()
     if not np.isfinite(logits).all():
@@ -91,4 +93,4 @@ def _validate(trained: Trained, fusion: StudyFusion, val: FeaturedSplit, config:
     if value > best:
         weights = {name: tensor.detach().cpu().clone() for name, tensor in fusion.state_dict().items()}
         trained.epoch, trained.weights, trained.logits = epoch, weights, logits
-    say(f"epoch {epoch}/{config.epochs}: validation loss {val_loss:.4f}, mAP {value:.4f}{' (best)' if value > best else ''}")
+    say(f"epoch {epoch}/{settings.epochs}: validation loss {val_loss:.4f}, mAP {value:.4f}{' (best)' if value > best else ''}")

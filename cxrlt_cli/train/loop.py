@@ -11,7 +11,6 @@ from torch import nn
 
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.compute.distributed import Ranks
-from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import progress
 from cxrlt_cli.data.batches import Batch, batches, epoch_draws
 from cxrlt_cli.data.dataset_images import DatasetImages
@@ -22,6 +21,7 @@ from cxrlt_cli.train.batch_mixing import Inputs
 from cxrlt_cli.train.batch_pipeline import BatchPipeline
 from cxrlt_cli.train.lr_schedule import lr_at
 from cxrlt_cli.train.run_log import RunLogger, Throughput
+from cxrlt_cli.train.settings import LoopSettings
 from cxrlt_cli.train.state import State
 from cxrlt_cli.train.weight_average import average_epoch, average_step
 
@@ -38,7 +38,7 @@ class Training:
         parts: in which a step's rows go through the network.
     """
 
-    config: TrainConfig
+    settings: LoopSettings
     pipeline: BatchPipeline
     dataset: Dataset
     images: DatasetImages
@@ -53,12 +53,12 @@ class Training:
     @property
     def steps_an_epoch(self) -> int:
         """Batches of an epoch."""
-        return max(1, len(self.dataset.table) // self.config.batch_size)
+        return max(1, len(self.dataset.table) // self.settings.batch_size)
 
     @property
     def steps(self) -> int:
         """Of the whole training."""
-        return self.steps_an_epoch * self.config.epochs
+        return self.steps_an_epoch * self.settings.epochs
 
 
 def train_epochs(training: Training, state: State, stop: StopRequest, finished: Callable[[], bool]) -> bool:
@@ -73,12 +73,12 @@ def train_epochs(training: Training, state: State, stop: StopRequest, finished: 
     Returns:
         Whether it came to the end.
     """
-    while len(state.history) < training.config.epochs:
+    while len(state.history) < training.settings.epochs:
         if state.epoch == len(state.history):  # else its validation was stopped: that is what remains of it
             if not _train_epoch(training, state, stop):
                 return False
             state.epoch, state.position = state.epoch + 1, 0
-            average_epoch(training.config, state)
+            average_epoch(training.settings.average_spec, training.settings.epochs, state)
         if not finished():
             return False
     return True
@@ -86,13 +86,13 @@ def train_epochs(training: Training, state: State, stop: StopRequest, finished: 
 
 def _train_epoch(training: Training, state: State, stop: StopRequest) -> bool:
     """The rest of the epoch that the state is in; false where a stop broke it off."""
-    config = training.config
-    rows = epoch_draws(len(training.dataset.table), config.batch_size, config.seed, state.epoch, training.sampling)
+    settings = training.settings
+    rows = epoch_draws(len(training.dataset.table), settings.batch_size, settings.seed, state.epoch, training.sampling)
     state.network.train()
-    if config.freeze == "encoder":
+    if settings.freeze == "encoder":
         state.network.encoder.eval()  # the statistics of its batch norms stay too
     throughput = training.run_log.throughput = Throughput()
-    with progress(f"epoch {state.epoch + 1}/{config.epochs}", len(rows) * len(rows[0])) as bar:
+    with progress(f"epoch {state.epoch + 1}/{settings.epochs}", len(rows) * len(rows[0])) as bar:
         bar.advance(state.position * len(rows[0]))
         remaining = rows[state.position :]
         shares = _shares(training, state.epoch, state.step, remaining)
@@ -120,11 +120,11 @@ def _step(training: Training, state: State, drawn: np.ndarray, batch: Batch) -> 
     Raises:
         UserError: too many steps in a row were skipped.
     """
-    config, ranks = training.config, training.ranks
-    rate = lr_at(state.step, training.steps, config.rate, config.warmup)
+    settings, ranks = training.settings, training.ranks
+    rate = lr_at(state.step, training.steps, settings.rate, settings.warmup)
     for group in state.optimizer.param_groups:
         group["lr"] = rate * group["scale"]
-    torch.manual_seed(step_seed(config.seed, state.step) + ranks.rank)  # dropout: a function of the step
+    torch.manual_seed(step_seed(settings.seed, state.step) + ranks.rank)  # dropout: a function of the step
     mix = training.pipeline.mix(state.step, len(drawn))
     own = ranks.shard(len(drawn))
     inputs, targets, label_mask = training.pipeline.inputs(batch.to(training.device), state.epoch, mix, own)
@@ -133,7 +133,7 @@ def _step(training: Training, state: State, drawn: np.ndarray, batch: Batch) -> 
     if trouble:
         _skip(training, state, drawn, trouble)
     else:
-        average_step(config, state)
+        average_step(settings.average_spec, state)
         state.loss_sum, state.loss_count, state.skipped = state.loss_sum + value, state.loss_count + 1, 0
     state.step, state.position = state.step + 1, state.position + 1
     training.run_log.step(state, value, rate)

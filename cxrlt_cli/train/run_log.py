@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import torch
 
 from cxrlt_cli.artifacts.run import Run, write_status
-from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import dated, escaped, say
 from cxrlt_cli.errors import UserError, reported_os_errors
+from cxrlt_cli.train.settings import LogSettings
 from cxrlt_cli.train.state import State, save_state
 
 Item = TypeVar("Item")
@@ -55,14 +55,14 @@ class Throughput:
 class RunLogger:
     """Writes into a run's folder; on other ranks than the first it does nothing."""
 
-    def __init__(self, run: Run, config: TrainConfig, writes: bool) -> None:
+    def __init__(self, run: Run, settings: LogSettings, writes: bool) -> None:
         """Raises UserError where TensorBoard is asked for and not installed."""
         self.run, self.writes = run, writes
         self.throughput = Throughput()
-        self._steps, self._seconds = config.saved_every
+        self._steps, self._seconds = settings.saved_every
         self._saved = time.monotonic()
         self._events: Any = None
-        if config.tensorboard and writes:
+        if settings.tensorboard and writes:
             self._writer = _tensorboard()
 
     def begin(self, state: State) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from torch import Tensor
 
 from cxrlt_cli.artifacts.run import Run, read_checkpoint
-from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import say, warn
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.model.encoder import VisualEncoder, encoder_names
@@ -14,9 +13,10 @@ from cxrlt_cli.model.imagenet import imagenet_file
 from cxrlt_cli.model.load_weights import load_encoder, load_weights
 from cxrlt_cli.model.network import Network
 from cxrlt_cli.paths import is_folder
+from cxrlt_cli.train.settings import StartSettings
 
 
-def settled_weights(config: TrainConfig) -> str:
+def settled_weights(settings: StartSettings) -> str:
     """What `--weights` comes to on this machine: `auto` is imagenet where torch's cache has the file, else none.
 
     The choice is printed; a random start gets a warning. An encoder that does not exist gets no warning, since
@@ -28,9 +28,9 @@ def settled_weights(config: TrainConfig) -> str:
     Raises:
         UserError: `auto` comes to none, and `--freeze encoder` needs weights.
     """
-    if config.weights != "auto":
-        return config.weights
-    name = config.encoder
+    if settings.weights != "auto":
+        return settings.weights
+    name = settings.encoder
     with suppress(UserError):
         say(f"the encoder starts from its ImageNet weights: {imagenet_file(name)}")
         return "imagenet"
@@ -41,22 +41,22 @@ def settled_weights(config: TrainConfig) -> str:
         missing, instead = f"cxrlt knows no ImageNet weights of {name}", "give a file of weights: --weights FILE"
     else:
         return "none"
-    if config.freeze == "encoder":
+    if settings.freeze == "encoder":
         raise UserError(f"--freeze encoder needs pretrained weights, and {missing}", instead)
     warn(f"the encoder starts from random weights: {missing}; {instead}")
     return "none"
 
 
-def check_start(weights: str, config: TrainConfig) -> None:
+def check_start(weights: str, settings: StartSettings) -> None:
     """Loads into an encoder that is thrown away again what `settled_weights` names.
 
     Raises:
         UserError: the weights are not there, or are of another network.
     """
     if weights == "imagenet":
-        imagenet_file(config.encoder)
+        imagenet_file(settings.encoder)
     if weights != "none":
-        _load_encoder(weights, VisualEncoder(config.encoder, config.drop_path, int(config.stride)))
+        _load_encoder(weights, VisualEncoder(settings.encoder, settings.drop_path, int(settings.stride)))
 
 
 def load_start(weights: str, network: Network) -> None:

@@ -48,7 +48,7 @@ def validate(
         UserError: scores are not finite.
     """
     ranks, count = training.ranks, len(dataset.table)
-    rows = rows_in_order(count, training.config.batch_size)
+    rows = rows_in_order(count, training.settings.batch_size)
     own = batches(dataset, images, rows[ranks.rank :: ranks.world_size], pinned_for(training.device))
     ranks.broadcast_weights(network)  # batch statistics are of each rank's own images
     network.eval()

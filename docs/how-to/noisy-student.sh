@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Noisy-student rounds (Xie, Luong, Hovy, Le; CVPR 2020) for labels that a source lacks, in the workspace that is the current
-# folder (or CXRLT_WORKSPACE), with its cached sources and label embeddings:
+# Noisy-student rounds (Xie, Luong, Hovy, Le; CVPR 2020) for labels that a source lacks.
 #
-#   bash noisy-student.sh ROUNDS [TRAINING FLAG ...]        as in: bash noisy-student.sh 2 --encoder resnet50 --epochs 20
+#   bash noisy-student.sh ROUNDS [TRAINING FLAG ...]        for example: bash noisy-student.sh 2 --encoder resnet50 --epochs 20
 #
-# The teacher of round 0 leaves unknown labels out. In each round it scores the training images, undisturbed and in two views;
-# its scores stand in for the labels that nobody gave, in training only; and the student that learns from them, with noise
-# (MixUp, CutMix, smoothing), is the next teacher. Validation and test keep their labels and patients: the split depends on
-# the seed of merge alone. NOISE and MERGE may be set to other flags.
+# Run it in a workspace (the current folder, or CXRLT_WORKSPACE) with cached sources and label embeddings. The teacher of round
+# 0 is trained without unknown labels. In each round the teacher scores the training images in two views, without noise. Its
+# scores replace missing labels, in training only. The student is trained on them with noise (MixUp, CutMix, label smoothing)
+# and is the next teacher. Validation and test keep their labels and patients, because the split depends only on the seed of
+# merge. Set NOISE and MERGE to other flags if you want.
 set -euo pipefail
 rounds=$1; shift
 merge=(cxrlt merge --blank absent ${MERGE:-} --overwrite)

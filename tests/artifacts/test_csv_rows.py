@@ -11,10 +11,11 @@ import pytest
 
 from cxrlt_cli.artifacts.csv_rows import csv_rows
 from cxrlt_cli.artifacts.failures import read_failures
+from cxrlt_cli.config.train_grammar import parse_reweight
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.sources.listing import read_text_table
 from cxrlt_cli.text.label_texts import read_label_texts
-from cxrlt_cli.train.class_weights import class_weights, parse_reweight
+from cxrlt_cli.train.class_weights import class_weights
 
 HEADER = "class,weight,prompt,description"
 ROWS = [f"Class {number},{number},a thing,It looks like one." for number in range(60)]

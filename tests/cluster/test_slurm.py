@@ -89,7 +89,7 @@ def test_the_chain_survives_a_signal_and_a_preemption_and_ends_as_by_hand(
     _until((tmp_path / "evaluations/base/metrics.json").exists)
     found = json.loads((tmp_path / "evaluations/base/metrics.json").read_text())
     log = (run / "log.txt").read_text()
-    assert log.count("going on after") == 2
+    assert log.count("resumed after") == 2
     assert "2 ranks" in log
     states = {name: job["JobState"] for name, job in _jobs(cluster).items() if name.startswith("cxrlt")}
     assert set(states.values()) <= {"COMPLETED", "COMPLETING", "RUNNING"}, states

@@ -9,10 +9,10 @@ from conftest import TRAIN, Run
 
 from cxrlt_cli.artifacts.run import read_checkpoint
 from cxrlt_cli.compute import autotune
-from cxrlt_cli.compute.autotune import ComputeMode, choose_compute_mode, compute_mode_of
+from cxrlt_cli.compute.autotune import ComputeMode, Workload, choose_compute_mode, compute_mode_of
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.train.build import workload_of
+from cxrlt_cli.options import select
 
 CPU = torch.device("cpu")
 
@@ -35,7 +35,7 @@ def test_only_what_is_clearly_faster_is_chosen(
     seconds: dict[str, float], chosen: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(autotune, "_pass", lambda _encoder, _images, form: seconds[form.name])
-    found = choose_compute_mode(workload_of(TrainConfig(encoder="resnet18", batch_size=4)), 32, CPU)
+    found = choose_compute_mode(select(Workload, TrainConfig(encoder="resnet18", batch_size=4)), 32, CPU)
     assert found.name == chosen
     assert found.images_per_s == {name: round(4 / time, 2) for name, time in seconds.items()}
     assert f"using {chosen} (measured: fp32, plain 4.0 images/s" in capsys.readouterr().err
@@ -43,13 +43,13 @@ def test_only_what_is_clearly_faster_is_chosen(
 
 def test_what_flags_say_is_not_measured_and_a_measurement_changes_no_draw(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(3)
-    measured = choose_compute_mode(workload_of(TrainConfig(encoder="resnet18", batch_size=2, layout="plain")), 32, CPU)
+    measured = choose_compute_mode(select(Workload, TrainConfig(encoder="resnet18", batch_size=2, layout="plain")), 32, CPU)
     drawn = torch.rand(2)
     torch.manual_seed(3)
     assert torch.equal(drawn, torch.rand(2))
     assert set(measured.images_per_s) == {"fp32, plain", "bf16, plain"}
     monkeypatch.setattr(autotune, "_pass", None)
-    assert choose_compute_mode(workload_of(TrainConfig(precision="bf16", layout="channels-last")), 32, CPU) == ComputeMode(
+    assert choose_compute_mode(select(Workload, TrainConfig(precision="bf16", layout="channels-last")), 32, CPU) == ComputeMode(
         "bf16", "channels-last"
     )
 
@@ -57,7 +57,7 @@ def test_what_flags_say_is_not_measured_and_a_measurement_changes_no_draw(monkey
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--weights", "imagenet"], "ImageNet weights of resnet18 are not on this machine"),
+        (["--encoder", "resnet18", "--weights", "imagenet"], "ImageNet weights of resnet18 are not on this machine"),
         (["--weights", "nothing.pt"], "nothing.pt cannot be read as weights"),
         (["--weights", "classes.txt"], "classes.txt cannot be read as weights"),
         (["--loss", "focl"], "nearest is 'focal'"),
@@ -74,7 +74,7 @@ def test_what_must_fail_fails_before_anything_is_measured(
     def measured(*_: object) -> None:
         raise AssertionError("measured")
 
-    monkeypatch.setattr("cxrlt_cli.train.train.choose_compute_mode", measured)
+    monkeypatch.setattr("cxrlt_cli.train.start.choose_compute_mode", measured)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     ended = cxrlt(*TRAIN, "--layout", "auto", "--precision", "auto", *options)
     assert ended.code == 2, ended.err

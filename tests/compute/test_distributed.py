@@ -1,8 +1,11 @@
 """Several processes that train and predict as one, each a real process of the real command."""
 
 import json
+import multiprocessing
+import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,10 +17,11 @@ import pytest
 import torch
 from conftest import CACHE, TRAIN, TRAIN_BY_IMAGE, Run, classes_file, ended, start_ranks, wait_for
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.distributed import distributed_c10d
 
 from cxrlt_cli.artifacts.predictions import read_predictions
 from cxrlt_cli.artifacts.run import read_checkpoint
-from cxrlt_cli.compute.distributed import find_ranks
+from cxrlt_cli.compute.distributed import find_ranks, join_ranks
 from cxrlt_cli.compute.rendezvous import first_node
 from cxrlt_cli.errors import UserError
 
@@ -61,11 +65,14 @@ def test_two_ranks_come_to_what_one_comes_to(cxrlt: Run, partly_known: Path) -> 
     done = cxrlt(*command, "--name", "one")
     assert done.code == 0, done.err
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "cxrlt_cli"]
-    for name, more in (("two", []), ("parts", ["--accumulate", "2"])):
-        own = [*launcher, *command, *more, "--name", name]
-        launched = subprocess.run(own, cwd=partly_known, capture_output=True, text=True, check=False, timeout=250)
-        assert launched.returncode == 0, launched.stderr
-        assert launched.stderr.count("epoch 1/3: loss") == 1, "rank 0 alone talks"
+    own = [*launcher, *command, "--name", "two"]
+    launched = subprocess.run(own, cwd=partly_known, capture_output=True, text=True, check=False, timeout=250)
+    assert launched.returncode == 0, launched.stderr
+    assert launched.stderr.count("epoch 1/3: loss") == 1, "rank 0 alone talks"
+    parts = ended(start_ranks(2, *command, "--accumulate", "2", "--name", "parts", cwd=partly_known))
+    assert [rank.code for rank in parts] == [0, 0], parts
+    assert sum(rank.err.count("epoch 1/3: loss") for rank in parts) == 1
+    for name in ("two", "parts"):
         _expect_the_same_training(partly_known / "runs/one", partly_known / f"runs/{name}")
 
     for images in ([], ["--images", "source/pictures", "--name", "folder"]):
@@ -98,7 +105,7 @@ def _expect_the_same_training(one: Path, other: Path) -> None:
 
 def test_a_stop_of_one_rank_stops_all_and_they_go_on_bit_equal(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
     """With batch norms, whose statistics are each rank's own: rank 0's are kept."""
-    command = [*TRAIN, "--epochs", "4", "--mixup", "0.4", "--average", "ema:0.9"]
+    command = [*TRAIN, "--epochs", "8", "--mixup", "0.4", "--average", "ema:0.9"]
     undisturbed = ended(start_ranks(2, *command, "--name", "undisturbed", cwd=tmp_path))
     assert [rank.code for rank in undisturbed] == [0, 0], undisturbed
     processes = start_ranks(2, *command, "--name", "stopped", cwd=tmp_path)
@@ -117,7 +124,7 @@ def test_a_stop_of_one_rank_stops_all_and_they_go_on_bit_equal(cxrlt: Run, datas
 def test_a_rank_that_dies_ends_the_others_and_leaves_a_state_to_go_on_from(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
     command = [*TRAIN, "--epochs", "500", "--save-every", "1"]
     processes = start_ranks(2, *command, cwd=tmp_path)
-    wait_for(tmp_path / "runs/resnet18/last.pt")
+    wait_for(tmp_path / "runs/test_resnet/last.pt")
     processes[1].kill()
     since = time.monotonic()
     survivor, _ = ended(processes, seconds=60)
@@ -125,12 +132,12 @@ def test_a_rank_that_dies_ends_the_others_and_leaves_a_state_to_go_on_from(cxrlt
     assert survivor.code == 2
     assert "another of the 2 ranks has ended or does not answer" in survivor.err
     assert "Traceback" not in survivor.err
-    assert _status(tmp_path / "runs/resnet18")["state"] == "failed"
-    step = read_checkpoint(tmp_path / "runs/resnet18/last.pt", ["step"])["step"]
+    assert _status(tmp_path / "runs/test_resnet")["state"] == "failed"
+    step = read_checkpoint(tmp_path / "runs/test_resnet/last.pt", ["step"])["step"]
     assert step > 0
     processes = start_ranks(1, *command, "--resume", cwd=tmp_path)
     end = time.monotonic() + 60
-    while _status(tmp_path / "runs/resnet18")["step"] <= step:
+    while _status(tmp_path / "runs/test_resnet")["step"] <= step:
         assert time.monotonic() < end
         time.sleep(0.1)
     processes[0].send_signal(signal.SIGTERM)
@@ -138,9 +145,9 @@ def test_a_rank_that_dies_ends_the_others_and_leaves_a_state_to_go_on_from(cxrlt
 
 
 def test_a_rank_that_hangs_ends_the_others_after_the_timeout(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
-    processes = start_ranks(2, *TRAIN, "--epochs", "500", "--rank-timeout", "20", cwd=tmp_path)
+    processes = start_ranks(2, *TRAIN, "--epochs", "500", "--rank-timeout", "8", cwd=tmp_path)
     try:
-        wait_for(tmp_path / "runs/resnet18/last.pt")
+        wait_for(tmp_path / "runs/test_resnet/last.pt")
         processes[1].send_signal(signal.SIGSTOP)
         _, told = processes[0].communicate(timeout=100)
     finally:
@@ -151,42 +158,47 @@ def test_a_rank_that_hangs_ends_the_others_after_the_timeout(cxrlt: Run, dataset
 
 
 def test_an_error_is_told_once(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
-    (tmp_path / "runs/resnet18").mkdir(parents=True)
+    (tmp_path / "runs/test_resnet").mkdir(parents=True)
     ranks = ended(start_ranks(2, *TRAIN, cwd=tmp_path))
     assert [rank.code for rank in ranks] == [2, 2]
-    assert [rank.err.count("error: runs/resnet18 exists") for rank in ranks] == [1, 0]
+    assert [rank.err.count("error: runs/test_resnet exists") for rank in ranks] == [1, 0]
 
 
-_EXCHANGE = """
-import sys
-import numpy as np
-from torch.distributed import distributed_c10d
-from cxrlt_cli.compute.distributed import join_ranks
+def _exchange(rank: int, port: int) -> None:
+    """One of two ranks, in a process of its own."""
 
-def refused(*_, **__):
-    raise AssertionError("an object is pickled between ranks")
+    def refused(*_: object, **__: object) -> None:
+        raise AssertionError("an object is pickled between ranks")
 
-distributed_c10d._object_to_tensor = distributed_c10d._tensor_to_object = refused
-with join_ranks(60) as ranks:
-    first = ranks.rank == 0
-    value = {"name": "größe", "some": [1, None, 0.1, float("inf")], "inner": {"a": True}}
-    assert ranks.broadcast(value if first else {}) == value
-    assert ranks.all_gather(["x"] * ranks.rank) == [[], ["x"]]
-    assert ranks.gather(ranks.rank) == ([0, 1] if first else [])
-    rows = np.arange(6, dtype=np.float32).reshape(3, 2)
-    found = ranks.gather_arrays(rows if first else rows[:0])
-    assert [part.tolist() for part in found] == ([rows.tolist(), []] if first else [])
-    found = ranks.gather_arrays(np.arange(ranks.rank * 5))
-    assert [part.tolist() for part in found] == ([[], [0, 1, 2, 3, 4]] if first else [])
-    assert all(part.dtype == np.int64 for part in found)
-print("exchanged")
-"""
+    distributed_c10d._object_to_tensor = distributed_c10d._tensor_to_object = refused
+    place = {"RANK": rank, "WORLD_SIZE": 2, "LOCAL_RANK": rank, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in place.items()})
+    with join_ranks(60) as ranks:
+        first = ranks.is_rank_zero
+        value = {"name": "größe", "some": [1, None, 0.1, float("inf")], "inner": {"a": True}}
+        assert ranks.broadcast(value if first else {}) == value
+        assert ranks.all_gather(["x"] * rank) == [[], ["x"]]
+        assert ranks.gather(rank) == ([0, 1] if first else [])
+        rows = np.arange(6, dtype=np.float32).reshape(3, 2)
+        found = ranks.gather_arrays(rows if first else rows[:0])
+        assert [part.tolist() for part in found] == ([rows.tolist(), []] if first else [])
+        found = ranks.gather_arrays(np.arange(rank * 5))
+        assert [part.tolist() for part in found] == ([[], [0, 1, 2, 3, 4]] if first else [])
+        assert all(part.dtype == np.int64 for part in found)
 
 
-def test_ranks_exchange_json_and_numbers_and_never_pickles(tmp_path: Path) -> None:
-    (tmp_path / "exchange.py").write_text(_EXCHANGE)
-    ranks = ended(start_ranks(2, cwd=tmp_path, command=[sys.executable, "exchange.py"]), seconds=120)
-    assert [rank.out for rank in ranks] == ["exchanged\n"] * 2, ranks
+def test_ranks_exchange_json_and_numbers_and_never_pickles() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = multiprocessing.get_context("forkserver")
+    processes = [context.Process(target=_exchange, args=(rank, port)) for rank in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+        process.kill()
+    assert [process.exitcode for process in processes] == [0, 0]
     package = Path(find_ranks.__code__.co_filename).parents[1]
     assert not [path for path in package.rglob("*.py") if re.search(r"distributed\.\w*object", path.read_text())]
 

@@ -12,7 +12,9 @@ from torch import nn
 from cxrlt_cli.compute.probe import compile_network, fitting_parts, least_images, training_pass
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
+from cxrlt_cli.options import select
 from cxrlt_cli.train.build import make_network
+from cxrlt_cli.train.settings import NetworkSettings
 
 CPU = torch.device("cpu")
 
@@ -96,7 +98,7 @@ def test_what_compiles_is_the_same_function(monkeypatch: pytest.MonkeyPatch) -> 
 )
 def test_one_image_is_too_few_where_a_batch_norm_gets_a_single_value(encoder: str, frozen: bool, size: int, least: int) -> None:
     config = TrainConfig(encoder=encoder, queries="none", weights="none")
-    network, _ = make_network(config, np.zeros((3, 4), np.float32))
+    network, _ = make_network(select(NetworkSettings, config), np.zeros((3, 4), np.float32))
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     assert least_images(network, frozen, size, torch.device("cpu")) == least
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())

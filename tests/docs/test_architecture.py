@@ -29,7 +29,7 @@ def floors() -> list[list[str]]:
 
 def picture() -> str:
     """The floors as SVG, the highest on top."""
-    rows = [*reversed(floors()), ["options, errors, console, workspace, signals, machine, subcommand"]]
+    rows = [*reversed(floors()), ["options, results, errors, console, workspace, signals, machine, paths, subcommand"]]
     rows.insert(0, ["app"])
     parts = []
     for number, rooms in enumerate(rows):

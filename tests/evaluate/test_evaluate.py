@@ -3,9 +3,6 @@
 import csv
 import json
 import math
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from conftest import Run
 from scored_files import CLASSES, IMAGES, make_dataset, make_predictions, rows_of_split
 from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -28,12 +26,6 @@ NIH_CLASSES = [
     "Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax", "Consolidation",
     "Edema", "Emphysema", "Fibrosis", "Pleural_Thickening", "Hernia",
 ]  # fmt: skip
-
-
-def evaluate(folder: Path, *arguments: object) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "cxrlt_cli", "evaluate", *map(str, arguments)]
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("CXRLT_")}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 def metrics_of(folder: Path) -> dict[str, Any]:
@@ -61,12 +53,12 @@ def reference(dataset: Dataset, predictions: Predictions, split: str) -> dict[st
     return found
 
 
-def test_figures_equal_scikit_learn_and_are_all_on_disk(workspace: Path) -> None:
+def test_figures_equal_scikit_learn_and_are_all_on_disk(cxrlt: Run, workspace: Path) -> None:
     dataset = make_dataset(workspace / "dataset.parquet")
     predictions = make_predictions(workspace / "predictions" / "base-test.parquet", dataset)
     wanted = reference(dataset, predictions, "test")
-    ended = evaluate(workspace)
-    assert ended.returncode == 0, ended.stderr
+    ended = cxrlt("evaluate")
+    assert ended.code == 0, ended.err
     folder = workspace / "evaluations" / "base-test"
     assert sorted(path.name for path in folder.iterdir()) == ["decisions.csv", "metrics.json", "per_class.csv"]
     metrics = metrics_of(folder)
@@ -81,9 +73,9 @@ def test_figures_equal_scikit_learn_and_are_all_on_disk(workspace: Path) -> None
     assert metrics["provenance"]["inputs"][1]["sha256"] == fingerprint(workspace / "dataset.parquet")["sha256"]
     check_counts_groups_and_micro(metrics, dataset, predictions)
     check_csv(folder / "per_class.csv", metrics)
-    check_table(ended.stdout, metrics)
-    assert "evaluations/base-test" in ended.stderr
-    assert "warning" not in ended.stderr
+    check_table(ended.out, metrics)
+    assert "evaluations/base-test" in ended.err
+    assert "warning" not in ended.err
 
 
 def check_counts_groups_and_micro(metrics: dict[str, Any], dataset: Dataset, predictions: Predictions) -> None:
@@ -147,11 +139,11 @@ def check_table(text: str, metrics: dict[str, Any]) -> None:
     assert "1 without a positive, AP and AUROC are undefined and left out of the means: Never seen" in text
 
 
-def test_neither_the_order_of_rows_nor_of_classes_matters(workspace: Path) -> None:
+def test_neither_the_order_of_rows_nor_of_classes_matters(cxrlt: Run, workspace: Path) -> None:
     def rounded(text: str) -> float:
         return round(float(text), 5)  # sums of probabilities differ in the last digits with the order
 
-    before = json.loads(evaluate(workspace, "--json").stdout, parse_float=rounded)
+    before = json.loads(cxrlt("evaluate", "--json").out, parse_float=rounded)
     draws = np.random.default_rng(3)
     dataset = make_dataset(workspace / "dataset.parquet")
     predictions = make_predictions(workspace / "plain.parquet", dataset)
@@ -160,60 +152,60 @@ def test_neither_the_order_of_rows_nor_of_classes_matters(workspace: Path) -> No
     ids, names = [predictions.image_ids[row] for row in rows], [CLASSES[c] for c in columns]
     logits = predictions.logits[rows][:, columns]
     write_predictions(workspace / "shuffled-test.parquet", Predictions(ids, names, logits, predictions.header))
-    ended = evaluate(workspace, "shuffled-test.parquet", "--dataset", "shuffled.parquet", "--json")
-    assert ended.returncode == 0, ended.stderr
-    after = json.loads(ended.stdout, parse_float=rounded)
-    assert "shuffled.parquet has changed since it was scored" in ended.stderr
+    ended = cxrlt("evaluate", "shuffled-test.parquet", "--dataset", "shuffled.parquet", "--json")
+    assert ended.code == 0, ended.err
+    after = json.loads(ended.out, parse_float=rounded)
+    assert "shuffled.parquet has changed since it was scored" in ended.err
     for content in (before, after):
         del content["provenance"], content["predictions"]
     assert before == after
 
 
-def test_options_name_other_places_bounds_and_splits(workspace: Path) -> None:
+def test_options_name_other_places_bounds_and_splits(cxrlt: Run, workspace: Path) -> None:
     dataset = make_dataset(workspace / "dataset.parquet")
     everywhere = replace(dataset, table=dataset.table.assign(split="test"))
     make_predictions(workspace / "all.parquet", everywhere)
     options = ["--split", "all", "--name", "whole", "--output", "elsewhere", "--groups", "0.5,0.1"]
-    ended = evaluate(workspace, "all.parquet", *options)
-    assert ended.returncode == 0, ended.stderr
+    ended = cxrlt("evaluate", "all.parquet", *options)
+    assert ended.code == 0, ended.err
     metrics = metrics_of(workspace / "elsewhere" / "whole")
     assert (metrics["split"], metrics["images"]) == ("all", sum(IMAGES.values()))
     assert [metrics["groups"][group]["classes"] for group in ("head", "medium", "tail")] == [0, 2, 3]
-    assert "head > 50%, medium > 10%, tail <= 10%" in ended.stdout
+    assert "head > 50%, medium > 10%, tail <= 10%" in ended.out
     assert not (workspace / "evaluations").exists()
 
 
-def test_the_newest_predictions_are_taken_and_the_split_is_theirs(workspace: Path) -> None:
+def test_the_newest_predictions_are_taken_and_the_split_is_theirs(cxrlt: Run, workspace: Path) -> None:
     dataset = make_dataset(workspace / "dataset.parquet")
     make_predictions(workspace / "predictions" / "a-val.parquet", dataset, "val")
-    ended = evaluate(workspace, "--json")
-    assert ended.returncode == 0, ended.stderr
-    printed = json.loads(ended.stdout)
+    ended = cxrlt("evaluate", "--json")
+    assert ended.code == 0, ended.err
+    printed = json.loads(ended.out)
     assert (printed["split"], printed["images"], printed["predictions"]["name"]) == ("val", 60, "a-val")
     assert printed == metrics_of(workspace / "evaluations" / "a-val")
 
 
-def test_without_a_train_split_there_are_no_groups(workspace: Path) -> None:
+def test_without_a_train_split_there_are_no_groups(cxrlt: Run, workspace: Path) -> None:
     dataset = make_dataset(workspace / "dataset.parquet")
     rows = rows_of_split(dataset, "test")
     table = dataset.table.iloc[rows].reset_index(drop=True)
     write_dataset(replace(dataset, table=table, targets=dataset.targets[rows], label_mask=dataset.label_mask[rows]))
-    ended = evaluate(workspace)
-    assert ended.returncode == 0, ended.stderr
+    ended = cxrlt("evaluate")
+    assert ended.code == 0, ended.err
     metrics = metrics_of(workspace / "evaluations" / "base-test")
     assert {row["group"] for row in metrics["per_class"]} == {None}
     assert metrics["defined"] == 4
-    assert "groups: none, the dataset has no train split" in ended.stdout
+    assert "groups: none, the dataset has no train split" in ended.out
 
 
-def test_overwrite_replaces(workspace: Path) -> None:
+def test_overwrite_replaces(cxrlt: Run, workspace: Path) -> None:
     existing_output(workspace)
-    ended = evaluate(workspace, "base-test", "--overwrite", "--groups", "0.3,0.2")
-    assert ended.returncode == 0, ended.stderr
+    ended = cxrlt("evaluate", "base-test", "--overwrite", "--groups", "0.3,0.2")
+    assert ended.code == 0, ended.err
     assert metrics_of(workspace / "evaluations" / "base-test")["group_rule"].startswith("head > 30%")
 
 
-def test_real_networks_scores(real_data: Path, tmp_path: Path) -> None:
+def test_real_networks_scores(cxrlt: Run, real_data: Path, tmp_path: Path) -> None:
     """A DenseNet-121 on NIH's official test list, 25,596 images: the same figures as scikit-learn's."""
     content = np.load(real_data / "logits" / "densenet121_seed0.npz")
     logits, targets = content["test_logits"], content["test_labels"].astype(np.uint8)
@@ -226,9 +218,9 @@ def test_real_networks_scores(real_data: Path, tmp_path: Path) -> None:
     order = np.random.default_rng(0).permutation(len(ids))
     header = {"split": "test", "runs": ["densenet121"]}
     write_predictions(tmp_path / "real.parquet", Predictions(list(ids[order]), NIH_CLASSES, logits[order], header))
-    ended = evaluate(tmp_path, "real.parquet", "--json")
-    assert ended.returncode == 0, ended.stderr
-    found = json.loads(ended.stdout)
+    ended = cxrlt("evaluate", "real.parquet", "--json")
+    assert ended.code == 0, ended.err
+    found = json.loads(ended.out)
     assert found["patients"] == len(np.unique(content["test_patient"]))
     assert abs(found["mAP"] - average_precision_score(targets, logits, average="macro")) <= 1e-9
     assert abs(found["mean_auroc"] - roc_auc_score(targets, logits, average="macro")) <= 1e-9
@@ -351,14 +343,14 @@ def everything(folder: Path) -> dict[str, bytes | None]:
 
 @pytest.mark.parametrize("spoil", BAD, ids=lambda spoil: spoil.__name__)
 def test_bad_input_is_one_message_and_a_hint_and_nothing_is_written(
-    workspace: Path, spoil: Callable[[Path], list[object]]
+    cxrlt: Run, workspace: Path, spoil: Callable[[Path], list[object]]
 ) -> None:
     arguments = spoil(workspace)
     before = everything(workspace)
-    ended = evaluate(workspace, *arguments)
-    assert ended.returncode == 2, ended.stderr
-    assert [line.split(":")[0] for line in ended.stderr.splitlines()] == ["error", "hint"]
+    ended = cxrlt("evaluate", *arguments)
+    assert ended.code == 2, ended.err
+    assert [line.split(":")[0] for line in ended.err.splitlines()] == ["error", "hint"]
     for words in BAD[spoil]:
-        assert words in ended.stderr
-    assert ended.stdout == ""
+        assert words in ended.err
+    assert ended.out == ""
     assert everything(workspace) == before

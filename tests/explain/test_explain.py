@@ -5,26 +5,36 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import TRAIN, Run
+from conftest import TRAIN, Run, type_in
 from PIL import Image
+from shared import copied, made_once
 
 from cxrlt_cli.explain.heatmap import marked, overlay, peak_of, strength
 
 
+@pytest.fixture(scope="session")
+def made_run(made_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The workspace of `run`, to be copied."""
+
+    def make(folder: Path) -> None:
+        copied(made_dataset, folder)
+        type_in(folder, [TRAIN])
+
+    return made_once(tmp_path_factory, "explain", make)
+
+
 @pytest.fixture
-def run(cxrlt: Run, dataset: Path) -> Path:
+def run(made_run: Path, tmp_path: Path) -> Path:
     """A trained run beside its dataset."""
-    ended = cxrlt(*TRAIN)
-    assert ended.code == 0, ended.err
-    return dataset.parent / "runs/resnet18"
+    return copied(made_run, tmp_path) / "runs/test_resnet"
 
 
 def test_sheets_and_maps_of_ids_and_files(cxrlt: Run, run: Path, pictures: Path) -> None:
     workspace = run.parents[1]
     file = pictures / "pictures/0003.png"
-    ended = cxrlt("explain", "resnet18", "i0003", file, "--top", "1", "--label", "Hernia")
+    ended = cxrlt("explain", "test_resnet", "i0003", file, "--top", "1", "--label", "Hernia")
     assert ended.code == 0, ended.err
-    folder = workspace / "explanations/resnet18-i0003+1"
+    folder = workspace / "explanations/test_resnet-i0003+1"
     assert sorted(path.name for path in folder.iterdir()) == ["01-i0003.png", "02-0003.png", "maps.parquet"]
     with Image.open(folder / "01-i0003.png") as sheet:
         assert min(sheet.size) > 300
@@ -37,18 +47,18 @@ def test_sheets_and_maps_of_ids_and_files(cxrlt: Run, run: Path, pictures: Path)
     by_image = [rows[["class", "logit"]].to_numpy().tolist() for _, rows in attention.groupby("image_id")]
     assert by_image[0] == by_image[1], "the id and the file are the same picture"
     assert ended.out.count("Hernia") == 2
-    assert cxrlt("explain", "resnet18", "i0003", file, "--top", "1", "--label", "Hernia").code == 2
-    ended = cxrlt("explain", "resnet18", "i0003", file, "--method", "grad-cam", "--layers", "rollout", "--overwrite")
+    assert cxrlt("explain", "test_resnet", "i0003", file, "--top", "1", "--label", "Hernia").code == 2
+    ended = cxrlt("explain", "test_resnet", "i0003", file, "--method", "grad-cam", "--layers", "rollout", "--overwrite")
     assert ended.code == 0, ended.err
     assert set(pd.read_parquet(folder / "maps.parquet")["kind"]) == {"attention-rollout", "grad-cam"}
 
 
 def test_the_scores_are_those_of_predict(cxrlt: Run, run: Path) -> None:
     workspace = run.parents[1]
-    assert cxrlt("predict", "resnet18", "--split", "train").code == 0
-    scores = pd.read_parquet(workspace / "predictions/resnet18-train.parquet").set_index("image_id")
+    assert cxrlt("predict", "test_resnet", "--split", "train").code == 0
+    scores = pd.read_parquet(workspace / "predictions/test_resnet-train.parquet").set_index("image_id")
     image = str(scores.index[0])
-    ended = cxrlt("explain", "resnet18", image, "--method", "grad-cam", "--top", "3", "--name", "x")
+    ended = cxrlt("explain", "test_resnet", image, "--method", "grad-cam", "--top", "3", "--name", "x")
     assert ended.code == 0, ended.err
     maps = pd.read_parquet(workspace / "explanations/x/maps.parquet")
     for name, logit in zip(maps["class"], maps["logit"], strict=True):
@@ -67,14 +77,14 @@ def test_a_network_without_queries_says_so(cxrlt: Run, dataset: Path) -> None:
 def test_wrong_usage(cxrlt: Run, run: Path, tmp_path: Path) -> None:
     (tmp_path / "torn.png").write_bytes(b"\x89PNG")
     for arguments, says in (
-        ([], "explain what?"),
-        (["resnet18"], "explain what?"),
-        (["resnet18", "none.png"], "neither a file nor an image of"),
-        (["resnet18", "i000"], "nearest is 'i0"),
-        (["resnet18", "i0003", "--label", "hernia"], "nearest is 'Hernia'"),
-        (["resnet18", "i0003", "--top", "0"], "leaves nothing to explain"),
-        (["resnet81", "i0003"], "nearest is 'resnet18'"),
-        (["resnet18", "torn.png"], "torn.png cannot be read"),
+        ([], "missing arguments"),
+        (["test_resnet"], "missing arguments"),
+        (["test_resnet", "none.png"], "neither a file nor an image of"),
+        (["test_resnet", "i000"], "nearest is 'i0"),
+        (["test_resnet", "i0003", "--label", "hernia"], "nearest is 'Hernia'"),
+        (["test_resnet", "i0003", "--top", "0"], "leaves nothing to explain"),
+        (["test_resent", "i0003"], "nearest is 'test_resnet'"),
+        (["test_resnet", "torn.png"], "torn.png cannot be read"),
     ):
         ended = cxrlt("explain", *arguments)
         assert ended.code == 2, arguments

@@ -6,32 +6,29 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import CACHE, TRAIN, Run
+from conftest import CACHE, TRAIN, Run, classes_file, type_in
 from PIL import Image
+from shared import copied, made_once
 
 from cxrlt_cli.report.cooccurrence import counts_together, strongest_pairs
 
 
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="session")
+def workspace(written: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with one artifact of each kind."""
-    from conftest import classes_file, start, write_pictures
 
-    folder = tmp_path_factory.mktemp("info")
-    write_pictures(folder / "source", 96)
-    commands = [
-        [*CACHE, "--source", f"table={folder / 'source/labels.csv'}", "--name", "pictures"],
-        ["embed-labels", "--encoder", "ngram"],
-        ["merge", "--label-space", classes_file(folder), "--split", "50,25,25", "--uncertain", "positive"],
-        [*TRAIN, "--mixup", "0.3"],
-        ["predict"],
-        ["evaluate"],
-    ]
-    for command in commands:
-        process = start(*command, cwd=folder)
-        _, err = process.communicate(timeout=120)
-        assert process.returncode == 0, err
-    return folder
+    def make(folder: Path) -> None:
+        commands: list[list[object]] = [
+            [*CACHE, "--source", f"table={copied(written, folder / 'source') / 'labels.csv'}", "--name", "pictures"],
+            ["embed-labels", "--encoder", "ngram"],
+            ["merge", "--label-space", classes_file(folder), "--split", "50,25,25", "--uncertain", "positive"],
+            [*TRAIN, "--mixup", "0.3"],
+            ["predict"],
+            ["evaluate"],
+        ]
+        type_in(folder, commands)
+
+    return made_once(tmp_path_factory, "info", make)
 
 
 def _info(cxrlt: Run, workspace: Path, path: str, *more: object) -> dict[str, object]:
@@ -46,9 +43,9 @@ KINDS = {
     "images/pictures.h5": "images",
     "images/pictures.parquet": "source table",
     "label_embeddings.parquet": "label embeddings",
-    "predictions/resnet18-test.parquet": "predictions",
-    "runs/resnet18": "run",
-    "evaluations/resnet18-test": "evaluation",
+    "predictions/test_resnet-test.parquet": "predictions",
+    "runs/test_resnet": "run",
+    "evaluations/test_resnet-test": "evaluation",
 }
 
 
@@ -88,7 +85,7 @@ def test_figures_of_a_dataset(cxrlt: Run, workspace: Path) -> None:
 def test_images_and_runs(cxrlt: Run, workspace: Path) -> None:
     images = _info(cxrlt, workspace, "images/pictures.h5")
     assert (images["images"], images["done"], images["size"], images["constant"]) == (96, 96, 32, 0)
-    run = _info(cxrlt, workspace, "runs/resnet18")
+    run = _info(cxrlt, workspace, "runs/test_resnet")
     assert run["chosen"]["mixup"] == 0.3  # type: ignore[index]
     assert "weight_decay" not in run["chosen"]  # type: ignore[operator]
     assert run["epochs"] == 2
@@ -144,11 +141,11 @@ def test_a_contact_sheet_shows_the_pictures(cxrlt: Run, workspace: Path, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "info about what?"),
+        ([], "missing argument PATH"),
         (["none.parquet"], "none.parquet is not there"),
         (["source/labels.csv"], "is not an artifact of cxrlt"),
         (["source"], "not a run, an evaluation or a comparison"),
-        (["runs/resnet18", "--figure", "x.png"], "cannot be plotted"),
+        (["runs/test_resnet", "--figure", "x.png"], "cannot be plotted"),
         (["dataset.parquet", "--figure", "x.jpg"], "neither in .png nor in .svg"),
         (["images/pictures.h5", "--figure", "x.svg"], "name a .png"),
     ],

@@ -13,7 +13,9 @@ from cxrlt_cli.model.classifiers import SeparateClassifiers
 from cxrlt_cli.model.decoder import DecoderSize, LabelQueryDecoder, sine_positions
 from cxrlt_cli.model.label_queries import LabelQueries
 from cxrlt_cli.model.network import Network
+from cxrlt_cli.options import select
 from cxrlt_cli.train.build import make_network
+from cxrlt_cli.train.settings import NetworkSettings
 
 CHANNELS = 8
 EMBEDDINGS = torch.randn(5, 12, generator=torch.Generator().manual_seed(7))
@@ -81,7 +83,7 @@ def test_rows_of_attention_sum_to_1(form: dict[str, Any]) -> None:
 def _gradients(config: TrainConfig) -> tuple[Tensor, dict[str, Tensor]]:
     """Logits and the gradients of the encoder before the first step, in float64, where rounding does not hide a difference."""
     embeddings = np.random.default_rng(0).normal(size=(4, 12)).astype(np.float32)
-    network, _ = make_network(config, embeddings)
+    network, _ = make_network(select(NetworkSettings, config), embeddings)
     images = torch.randn(4, 1, 64, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     logits = network.double()(images)
     functional.binary_cross_entropy_with_logits(logits, torch.eye(4, dtype=torch.float64)).backward()
@@ -210,7 +212,9 @@ def test_each_label_has_a_classifier_of_its_own() -> None:
 
 
 def test_a_network_with_queries_has_their_kind() -> None:
-    network, _ = make_network(TrainConfig(encoder="timm:test_convnext"), np.eye(3, 8, dtype=np.float32))
+    network, _ = make_network(
+        select(NetworkSettings, TrainConfig(encoder="timm:test_convnext")), np.eye(3, 8, dtype=np.float32)
+    )
     assert isinstance(network, Network)
     assert isinstance(network.decoder, LabelQueryDecoder)
     assert network.label_width == network.encoder.channels

@@ -15,7 +15,9 @@ from cxrlt_cli.model.decoder import DecoderSize
 from cxrlt_cli.model.glori import Glori
 from cxrlt_cli.model.network import network_from
 from cxrlt_cli.model.study_fusion import StudyFusion
+from cxrlt_cli.options import select
 from cxrlt_cli.train.build import make_network
+from cxrlt_cli.train.settings import NetworkSettings
 
 SIZE = DecoderSize(layers=1, heads=2, width=8, feedforward=12, dropout=0.1)
 
@@ -42,10 +44,10 @@ def _by_equations(head: Glori, image: Tensor) -> Tensor:
         x @ weight.T + bias
         for x, weight, bias in zip((q, v, v), attention.in_proj_weight.chunk(3), attention.in_proj_bias.chunk(3), strict=True)
     )
-    attention = [
+    heads = [
         torch.softmax(query[:, part] @ key[:, part].T / 4**0.5, dim=1) @ value[:, part] for part in (slice(0, 4), slice(4, 8))
     ]
-    q = _norm(q + torch.cat(attention, dim=1) @ attention.out_proj.weight.T + attention.out_proj.bias, layer.norm2)
+    q = _norm(q + torch.cat(heads, dim=1) @ attention.out_proj.weight.T + attention.out_proj.bias, layer.norm2)
     hidden = (q @ layer.linear1.weight.T + layer.linear1.bias).clamp(min=0)
     q = _norm(q + hidden @ layer.linear2.weight.T + layer.linear2.bias, layer.norm3)
     return torch.cat([image.mean(dim=(1, 2)).expand(4, -1), q], dim=1)
@@ -60,7 +62,8 @@ def test_label_features_are_those_of_the_published_equations() -> None:
 
 def test_sizes_and_start_are_as_published() -> None:
     network, spec = make_network(
-        TrainConfig(encoder="timm:test_convnext", queries="glori"), np.zeros((300, 5), dtype=np.float32)
+        select(NetworkSettings, TrainConfig(encoder="timm:test_convnext", queries="glori")),
+        np.zeros((300, 5), dtype=np.float32),
     )
     assert spec.decoder == DecoderSize(layers=1, heads=8, width=768, feedforward=2048, dropout=0.1)
     assert network.label_width == 64 + 768
@@ -74,7 +77,9 @@ def test_sizes_and_start_are_as_published() -> None:
 
 def test_fusion_takes_its_label_features() -> None:
     """Untrained fusion is the mean of the logits of a study's images."""
-    network, _ = make_network(TrainConfig(encoder="timm:test_convnext", queries="glori"), np.zeros((3, 5), dtype=np.float32))
+    network, _ = make_network(
+        select(NetworkSettings, TrainConfig(encoder="timm:test_convnext", queries="glori")), np.zeros((3, 5), dtype=np.float32)
+    )
     images = torch.randn(3, 1, 64, 64)
     fusion, studies = StudyFusion(3, network.label_width, network.classifier), torch.tensor([0, 0, 1])
     with torch.no_grad():

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import TRAIN, Run, prepared
+from conftest import TRAIN, Run, preparation, type_in
+from shared import copied, made_once
 
 from cxrlt_cli.artifacts.dataset import read_dataset
 from cxrlt_cli.artifacts.predictions import read_predictions
@@ -52,18 +53,26 @@ def test_studies_never_touch_each_other_and_the_order_of_images_is_nothing(how: 
     assert np.allclose(again, merged[shuffled], atol=1e-6)
 
 
+@pytest.fixture(scope="session")
+def made_run(written: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The workspace of `run`, to be copied."""
+
+    def make(folder: Path) -> None:
+        pictures = copied(written, folder / "source")
+        table = pd.read_csv(pictures / "labels.csv")
+        table["study_id"] = "study1"  # as CheXpert's: unique within a patient only
+        table.loc[:3, "study_id"] = ""
+        table["view"] = np.where(np.arange(len(table)) % 2, "LATERAL", "AP")
+        table.to_csv(pictures / "labels.csv", index=False)
+        type_in(folder, [*preparation(pictures, folder), [*TRAIN, "--epochs", "1", "--name", "a"]])
+
+    return made_once(tmp_path_factory, "two-views", make)
+
+
 @pytest.fixture
-def run(cxrlt: Run, pictures: Path, tmp_path: Path) -> Path:
+def run(made_run: Path, tmp_path: Path) -> Path:
     """The workspace of a run on pictures of which the two of a patient are one study, frontal and lateral."""
-    table = pd.read_csv(pictures / "labels.csv")
-    table["study_id"] = "study1"  # as CheXpert's: unique within a patient only
-    table.loc[:3, "study_id"] = ""
-    table["view"] = np.where(np.arange(len(table)) % 2, "LATERAL", "AP")
-    table.to_csv(pictures / "labels.csv", index=False)
-    prepared(cxrlt, pictures, tmp_path)
-    ended = cxrlt(*TRAIN, "--epochs", "1", "--name", "a")
-    assert ended.code == 0, ended.err
-    return tmp_path
+    return copied(made_run, tmp_path)
 
 
 def test_each_image_of_a_split_gets_the_score_of_its_study(cxrlt: Run, run: Path) -> None:

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import CLASSES, TRAIN, Run
+from conftest import CLASSES, TRAIN, Run, type_in
+from shared import copied, made_once
 
 from cxrlt_cli.artifacts.dataset import read_dataset
 from cxrlt_cli.artifacts.predictions import read_predictions
@@ -16,12 +17,21 @@ from cxrlt_cli.predict.folder import ListColumns, listed_files
 from cxrlt_cli.predict.merge import merge_logits
 
 
+@pytest.fixture(scope="session")
+def made_runs(made_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The workspace of `runs`, to be copied."""
+
+    def make(folder: Path) -> None:
+        copied(made_dataset, folder)
+        type_in(folder, [[*TRAIN, "--epochs", "1", "--name", name, "--seed", seed] for name, seed in (("a", 0), ("b", 1))])
+
+    return made_once(tmp_path_factory, "runs", make)
+
+
 @pytest.fixture
-def runs(cxrlt: Run, dataset: Path, tmp_path: Path) -> Path:
+def runs(made_runs: Path, tmp_path: Path) -> Path:
     """Two finished runs, `a` and `b`; the workspace."""
-    for name, seed in (("a", 0), ("b", 1)):
-        assert cxrlt(*TRAIN, "--epochs", "1", "--name", name, "--seed", seed).code == 0
-    return tmp_path
+    return copied(made_runs, tmp_path)
 
 
 def _logits(workspace: Path, name: str) -> np.ndarray:

@@ -158,7 +158,7 @@ def test_an_existing_cache_is_refused_resumed_or_overwritten(cxrlt: Run, picture
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--source", "nih=x"], "'nih' is no kind of source"),
+        (["--source", "nih=x"], "unknown kind 'nih'"),
         (["--source", "x"], "is not KIND=PATH"),
         (["--source", "table=none.csv"], "none.csv is not there"),
         (["--source", "chestxray14=none"], "only for --source table"),

@@ -36,7 +36,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("many")
     draws = np.random.default_rng(0)
     for number in range(8):
-        Image.fromarray(draws.integers(0, 255, (900, 800), np.uint8)).save(folder / f"{number}.png", compress_level=1)
+        Image.fromarray(draws.integers(0, 255, (450, 400), np.uint8)).save(folder / f"{number}.png", compress_level=1)
     rows = [[f"i{row:04}", f"{row % 8}.png", f"p{row}", 1, 0, 0] for row in range(240)]
     pd.DataFrame(rows, columns=["image_id", "path", "patient_id", *CLASSES]).to_csv(folder / "labels.csv", index=False)
     return folder
@@ -131,7 +131,7 @@ def _assert_same(workspace: Path, undisturbed: Path) -> None:
 def test_a_signal_keeps_what_is_done_and_says_how_to_go_on(sent: signal.Signals, code: int, many: Path, tmp_path: Path) -> None:
     process = start(*_cache(many), cwd=tmp_path)
     part = tmp_path / "images/pictures.h5.part"
-    _until(30, part.exists)
+    _until(100, part.exists)
     time.sleep(0.5)
     process.send_signal(sent)
     _, err = process.communicate(timeout=30)
@@ -160,7 +160,7 @@ def test_a_signal_to_all_processes_while_they_start(
 
 def test_workers_end_with_their_parent(many: Path, tmp_path: Path) -> None:
     process = start(*_cache(many), cwd=tmp_path)
-    _until(30, (tmp_path / "images/pictures.h5.part").exists)
+    _until(100, (tmp_path / "images/pictures.h5.part").exists)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     process.kill()
     process.wait()
@@ -178,7 +178,7 @@ def test_half_written_parts_are_marked_so(many: Path, tmp_path: Path) -> None:
     """What is not marked done has no pixels to trust: after a kill, marked rows hold their picture."""
     process = start(*_cache(many), cwd=tmp_path)
     part = tmp_path / "images/pictures.h5.part"
-    _until(30, part.exists)
+    _until(100, part.exists)
     time.sleep(0.5)
     process.kill()
     process.wait()

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import CACHE, TRAIN, Run, classes_file, type_in, write_pictures
+from conftest import TRAIN, Run, classes_file, type_in
 from PIL import Image
+from shared import copied
 from sklearn.metrics import average_precision_score
 
 from cxrlt_cli.artifacts.dataset import read_dataset, write_dataset
@@ -20,14 +21,11 @@ from cxrlt_cli.scores.labelled import Scored
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def workspace(made_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two runs, predictions of one, an evaluation of both."""
-    folder = tmp_path_factory.mktemp("report")
-    write_pictures(folder / "source", 96)
+    folder = copied(made_dataset, tmp_path_factory.mktemp("report"))
     commands = [
-        [*CACHE, "--source", f"table={folder / 'source/labels.csv'}", "--name", "pictures"],
-        ["embed-labels", "--encoder", "ngram"],
-        ["merge", "--label-space", classes_file(folder), "--split", "40,20,40", "--same-picture", "keep"],
+        ["merge", "--label-space", classes_file(folder), "--split", "40,20,40", "--same-picture", "keep", "--overwrite"],
         [*TRAIN, "--name", "a"],
         [*TRAIN, "--name", "b", "--queries", "none", "--mixup", "0.3"],
         ["predict", "a"],
@@ -170,7 +168,7 @@ def test_an_existing_report_is_not_overwritten_unasked(cxrlt: Run, workspace: Pa
         (["a", "a"], "named twice: a, a"),
         (["a", "--mistakes", "-1"], "is not within 0"),
         (["a", "--resamples", "7"], "gives no interval"),
-        (["a", "--groups", "1"], "is not two shares"),
+        (["a", "--groups", "1"], "is not two fractions"),
         ([*"abcdefg"], "too many for one report"),
     ],
 )

@@ -60,7 +60,7 @@ def test_the_interval_is_that_of_resampled_patients() -> None:
     row = _rows(WEAK[:1], STRONG[:1])["v1", "all"]
     rng = np.random.default_rng(5)
     found = []
-    for _ in range(300):
+    for _ in range(150):
         patients = rng.integers(0, 150, 150)
         rows = np.stack([2 * patients, 2 * patients + 1], axis=1).ravel()
         label_mask, targets = KNOWN[rows], TARGETS[rows]

@@ -116,7 +116,7 @@ def test_a_variant_that_waits_for_itself_is_refused(variants: tuple[Variant, ...
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"study": ""}, "study what"),
+        ({"study": ""}, "missing argument STUDY"),
         ({"train": "--seed 3"}, "decides this itself"),
         ({"train": '--name "x'}, "No closing quotation"),
         ({"shard": "2/2"}, "--shard '2/2'"),

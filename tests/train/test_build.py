@@ -11,7 +11,9 @@ from conftest import CACHE, TRAIN, Run, classes_file
 from cxrlt_cli.artifacts.run import read_checkpoint
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
+from cxrlt_cli.options import select
 from cxrlt_cli.train.build import make_network, make_optimizer
+from cxrlt_cli.train.settings import NetworkSettings, OptimizerSettings
 from cxrlt_cli.tricks.layer_decay import lr_scales
 
 SMALL = {"encoder": "resnet18", "decoder_layers": 1, "decoder_width": 32, "decoder_feedforward": 32, "decoder_heads": 2}
@@ -19,8 +21,8 @@ SMALL = {"encoder": "resnet18", "decoder_layers": 1, "decoder_width": 32, "decod
 
 def test_every_weight_is_learned_once_and_vectors_are_not_decayed() -> None:
     config = TrainConfig(**SMALL, layer_decay=0.5)
-    network, _ = make_network(config, np.eye(3, 8, dtype=np.float32))
-    groups = make_optimizer(config, network).param_groups
+    network, _ = make_network(select(NetworkSettings, config), np.eye(3, 8, dtype=np.float32))
+    groups = make_optimizer(select(OptimizerSettings, config), network).param_groups
     assert sum(len(group["params"]) for group in groups) == len(list(network.parameters()))
     for group in groups:
         assert all((parameter.dim() > 1) == (group["weight_decay"] > 0) for parameter in group["params"])
@@ -33,8 +35,8 @@ def test_every_weight_is_learned_once_and_vectors_are_not_decayed() -> None:
 @pytest.mark.parametrize(("layer_decay", "first", "last"), [(1.0, 0.1, 0.1), (0.5, 0.1 * 0.5**8, 0.05)])
 def test_the_encoders_rate_is_a_factor_of_the_rest(layer_decay: float, first: float, last: float) -> None:
     config = TrainConfig(**SMALL, encoder_lr=0.1, layer_decay=layer_decay)
-    network, _ = make_network(config, np.eye(3, 8, dtype=np.float32))
-    groups = make_optimizer(config, network).param_groups
+    network, _ = make_network(select(NetworkSettings, config), np.eye(3, 8, dtype=np.float32))
+    groups = make_optimizer(select(OptimizerSettings, config), network).param_groups
     assert sum(len(group["params"]) for group in groups) == len(list(network.parameters()))
     scale = {id(parameter): group["scale"] for group in groups for parameter in group["params"]}
     assert scale[id(network.encoder.network.conv1.weight)] == pytest.approx(first)
@@ -47,10 +49,10 @@ def test_the_encoders_rate_is_a_factor_of_the_rest(layer_decay: float, first: fl
 @pytest.mark.parametrize("layer_decay", [1.0, 0.7])
 def test_an_encoder_rate_of_one_leaves_the_groups_bit_equal(layer_decay: float) -> None:
     config = TrainConfig(**SMALL, layer_decay=layer_decay)
-    network, _ = make_network(config, np.eye(3, 8, dtype=np.float32))
+    network, _ = make_network(select(NetworkSettings, config), np.eye(3, 8, dtype=np.float32))
     alone = lr_scales(network.encoder.network, layer_decay)
     names = {id(parameter): name.removeprefix("encoder.network.") for name, parameter in network.named_parameters()}
-    groups = make_optimizer(config, network).param_groups
+    groups = make_optimizer(select(OptimizerSettings, config), network).param_groups
     assert len(groups) == (2 if layer_decay == 1 else 2 * (len(set(alone.values())) + 1))
     for group in groups:
         assert {alone.get(names[id(parameter)], 1.0) for parameter in group["params"]} == {group["scale"]}

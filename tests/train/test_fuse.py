@@ -7,25 +7,34 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import TRAIN, Run, prepared
+from conftest import TRAIN, Run, preparation, type_in
+from shared import copied, made_once
 
 from cxrlt_cli.artifacts.dataset import read_dataset
 from cxrlt_cli.artifacts.predictions import read_predictions
 from cxrlt_cli.predict.merge import merge_logits
 
 
+@pytest.fixture(scope="session")
+def made_run(written: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The workspace of `run`, to be copied."""
+
+    def make(folder: Path) -> None:
+        pictures = copied(written, folder / "source")
+        table = pd.read_csv(pictures / "labels.csv")
+        number = np.searchsorted(np.cumsum(np.tile([1, 2, 3, 4], 10)), np.arange(len(table)), side="right")
+        table["patient_id"] = [f"p{one}" for one in number]
+        table["study_id"] = [f"s{one}" for one in number]
+        table.to_csv(pictures / "labels.csv", index=False)
+        type_in(folder, [*preparation(pictures, folder), [*TRAIN, "--epochs", "1", "--name", "a"]])
+
+    return made_once(tmp_path_factory, "studies", make)
+
+
 @pytest.fixture
-def run(cxrlt: Run, pictures: Path, tmp_path: Path) -> Path:
+def run(made_run: Path, tmp_path: Path) -> Path:
     """The workspace of a run `a` on pictures in studies of one to four images, of a patient each."""
-    table = pd.read_csv(pictures / "labels.csv")
-    number = np.searchsorted(np.cumsum(np.tile([1, 2, 3, 4], 10)), np.arange(len(table)), side="right")
-    table["patient_id"] = [f"p{one}" for one in number]
-    table["study_id"] = [f"s{one}" for one in number]
-    table.to_csv(pictures / "labels.csv", index=False)
-    prepared(cxrlt, pictures, tmp_path)
-    ended = cxrlt(*TRAIN, "--epochs", "1", "--name", "a")
-    assert ended.code == 0, ended.err
-    return tmp_path
+    return copied(made_run, tmp_path)
 
 
 def _logits(workspace: Path, name: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The grammar of `--loss`, and that no loss forgets an unknown label."""
+"""What the losses are, and that none forgets an unknown label."""
 
 import math
 from typing import Any
@@ -7,8 +7,11 @@ import pytest
 import torch
 
 from cxrlt_cli.config.train import TrainConfig
+from cxrlt_cli.config.train_grammar import LOSSES
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.train.loss import DEFAULTS, Counts, make_loss, parse_loss
+from cxrlt_cli.options import select
+from cxrlt_cli.train.loss import Counts, make_loss
+from cxrlt_cli.train.settings import LossSettings
 from cxrlt_cli.tricks.asymmetric import asymmetric
 from cxrlt_cli.tricks.bce import bce
 from cxrlt_cli.tricks.distribution_balanced import negative_tolerant
@@ -21,13 +24,17 @@ KNOWN = torch.ones(6, 3, dtype=torch.bool)
 KNOWN[2, 2] = KNOWN[4, 0] = False
 
 
+def _settings(**options: Any) -> LossSettings:
+    return select(LossSettings, TrainConfig(**options))
+
+
 def test_the_base_is_the_masked_mean_of_cross_entropy() -> None:
-    base = make_loss(TrainConfig(), COUNTS)(LOGITS, TARGETS, KNOWN, 0.0)
+    base = make_loss(_settings(), COUNTS)(LOGITS, TARGETS, KNOWN, 0.0)
     assert base == masked_mean(bce(LOGITS, TARGETS), KNOWN, COUNTS.weights.float())
 
 
 def test_a_balance_weighs_positives_and_negatives_by_prevalence() -> None:
-    found = make_loss(TrainConfig(loss="asl", balance="prevalence"), COUNTS)(LOGITS, TARGETS, KNOWN, 0.0)
+    found = make_loss(_settings(loss="asl", balance="prevalence"), COUNTS)(LOGITS, TARGETS, KNOWN, 0.0)
     share = torch.tensor([0.6, 0.2, 3 / 80])
     weights = torch.where(TARGETS == 1, torch.exp(1 - share), torch.exp(share))
     assert torch.isclose(
@@ -37,12 +44,12 @@ def test_a_balance_weighs_positives_and_negatives_by_prevalence() -> None:
         TrainConfig(loss="two-way:4", balance="prevalence")
 
 
-@pytest.mark.parametrize("text", [*DEFAULTS, "focal:1", "asl:6/0/0.05", "ldam:0.3/10", "db:5", "two-way:1"])
+@pytest.mark.parametrize("text", [*LOSSES, "focal:1", "asl:6/0/0.05", "ldam:0.3/10", "db:5", "two-way:1"])
 @pytest.mark.parametrize("more", [{}, {"label_smoothing": 0.1, "logit_adjustment": 1.0}])
 def test_an_unknown_label_changes_neither_loss_nor_gradient(text: str, more: dict[str, float]) -> None:
     if text.startswith(("asl", "ldam")):
         more = {name: value for name, value in more.items() if name != "label_smoothing"}
-    loss = make_loss(TrainConfig(loss=text, **more), COUNTS)
+    loss = make_loss(_settings(loss=text, **more), COUNTS)
     values = []
     for unknown in (0.0, 1.0):
         logits = LOGITS.clone().requires_grad_()
@@ -56,16 +63,16 @@ def test_an_unknown_label_changes_neither_loss_nor_gradient(text: str, more: dic
     assert values[0] > 0
 
 
-@pytest.mark.parametrize("text", DEFAULTS)
+@pytest.mark.parametrize("text", LOSSES)
 def test_every_loss_is_lower_for_a_better_ranking(text: str) -> None:
-    loss = make_loss(TrainConfig(loss=text), COUNTS)
+    loss = make_loss(_settings(loss=text), COUNTS)
     right, wrong = (loss(sign * (4 * TARGETS - 2), TARGETS, KNOWN, 1.0) for sign in (1, -1))
     assert right < wrong / 2
 
 
 def test_class_weights_wait_for_their_share_of_the_training() -> None:
     plain = Counts(COUNTS.positives, COUNTS.label_mask, torch.ones(3, dtype=torch.float64))
-    loss, unweighted = (make_loss(TrainConfig(reweight_from=0.8), counts) for counts in (COUNTS, plain))
+    loss, unweighted = (make_loss(_settings(reweight_from=0.8), counts) for counts in (COUNTS, plain))
     assert loss(LOGITS, TARGETS, KNOWN, 0.79) == unweighted(LOGITS, TARGETS, KNOWN, 0.79)
     assert loss(LOGITS, TARGETS, KNOWN, 0.8) > unweighted(LOGITS, TARGETS, KNOWN, 0.8)
 
@@ -77,12 +84,12 @@ def test_weights_go_by_the_labels_and_not_by_smoothed_targets() -> None:
     logits, targets = torch.zeros(1, 6), torch.tensor([[1.0, 0, 0, 0, 0, 0]])
     label_mask = torch.tensor([[True, False, False, False, False, False]])
     amount = 0.1
-    found = make_loss(TrainConfig(loss="db", label_smoothing=amount), counts)(logits, targets, label_mask, 0.0)
+    found = make_loss(_settings(loss="db", label_smoothing=amount), counts)(logits, targets, label_mask, 0.0)
     prior = positives / 10_000
     element = negative_tolerant(logits, torch.full((1, 6), 1 - amount / 2), prior)[0, 0]
     assert (found / element).item() == pytest.approx(1.0997, abs=1e-4)
-    found = make_loss(TrainConfig(balance="prevalence", label_smoothing=amount), counts)(logits, targets, label_mask, 0.0)
-    plain = make_loss(TrainConfig(label_smoothing=amount), counts)(logits, targets, label_mask, 0.0)
+    found = make_loss(_settings(balance="prevalence", label_smoothing=amount), counts)(logits, targets, label_mask, 0.0)
+    plain = make_loss(_settings(label_smoothing=amount), counts)(logits, targets, label_mask, 0.0)
     assert (found / plain).item() == pytest.approx(math.exp(1 - 0.6), rel=1e-5)
 
 
@@ -94,7 +101,7 @@ EDGES = ["focal:0", "focal:1", "focal:1.5", "focal:20", "asl:0/0/0", "asl:1/1/0"
 MORE: list[dict[str, Any]] = [{}, {"label_smoothing": 0.1}, {"balance": "prevalence"}, {"logit_adjustment": 2.0}]
 TOGETHER = [
     (text, more)
-    for text in (*DEFAULTS, *EDGES)
+    for text in (*LOSSES, *EDGES)
     for more in MORE
     if not ("label_smoothing" in more and text.startswith(("asl", "ldam"))) and not ("balance" in more and "two-way" in text)
 ]
@@ -103,7 +110,7 @@ TOGETHER = [
 @pytest.mark.parametrize(("text", "more"), TOGETHER)
 @pytest.mark.parametrize("size", [20.0, 40.0, 60.0, 80.0])
 def test_losses_and_gradients_are_finite_at_large_logits(text: str, size: float, more: dict[str, Any]) -> None:
-    loss = make_loss(TrainConfig(loss=text, **more), COUNTS)
+    loss = make_loss(_settings(loss=text, **more), COUNTS)
     for targets in (TARGETS, torch.zeros(6, 3), torch.ones(6, 3), 0.3 * TARGETS + 0.1):
         for signs in (torch.ones(6, 3), -torch.ones(6, 3), 1 - 2 * TARGETS, 2 * TARGETS - 1):
             logits = (size * signs).requires_grad_()
@@ -112,36 +119,3 @@ def test_losses_and_gradients_are_finite_at_large_logits(text: str, size: float,
             assert torch.isfinite(value)
             assert logits.grad is not None
             assert torch.isfinite(logits.grad).all(), (targets, signs)
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("focal:0.5", "GAMMA is 0 or at least 1"),
-        ("focal:1e-9", "GAMMA is 0 or at least 1"),
-        ("focal:0.999", "GAMMA is 0 or at least 1"),
-        ("asl:4/0.5/0.05", r"G\+ is 0 or at least 1"),
-        ("asl:0.5/1/0.05", "G- is 0 or at least 1"),
-        ("asl:0.5/0/0", "G- is 0 or at least 1"),
-        ("asl:4/1/1", "CLIP is a probability"),
-        ("focal:-1", "GAMMA is within 0 … 1000"),
-        ("focal:nan", "GAMMA is within 0 … 1000"),
-        ("two-way:1e-30", "T is within 0.001 … 1000"),
-        ("db:0", "LAMBDA is within"),
-        ("ldam:0.5/0", "SCALE is within"),
-        ("bce:1", "takes no number"),
-        ("asl:4", "takes 3 numbers, G-/G"),
-    ],
-)
-def test_numbers_out_of_range_are_named(text: str, says: str) -> None:
-    with pytest.raises(UserError, match=says):
-        parse_loss(text)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "focal:x", "focal:1/2", "asl:4", "asl:4/1/1", "ldam:0/30", "db:-1", "foccal", "two-way:inf"]
-)
-def test_what_is_no_loss_names_the_grammar(text: str) -> None:
-    with pytest.raises(UserError, match="--loss") as caught:
-        parse_loss(text)
-    assert "asl[:G-/G+/CLIP]" in caught.value.hint

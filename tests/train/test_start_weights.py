@@ -13,9 +13,11 @@ from cxrlt_cli.artifacts.run import read_checkpoint
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.model.imagenet import _cached, _url
+from cxrlt_cli.options import select
+from cxrlt_cli.train.settings import StartSettings
 from cxrlt_cli.train.start_weights import settled_weights
 
-AUTO = [*TRAIN, "--weights", "auto", "--epochs", "1"]
+AUTO = [*TRAIN, "--encoder", "resnet18", "--weights", "auto", "--epochs", "1"]
 WARNING = "warning: the encoder starts from random weights"
 
 
@@ -43,12 +45,12 @@ def _described(run: Path) -> dict[str, Any]:
 def test_auto_is_the_default_and_takes_what_was_fetched(capsys: pytest.CaptureFixture[str]) -> None:
     assert TrainConfig().weights == "auto"
     path = _fetched("resnet18")
-    assert settled_weights(TrainConfig(encoder="resnet18", freeze="encoder")) == "imagenet"
+    assert settled_weights(select(StartSettings, TrainConfig(encoder="resnet18", freeze="encoder"))) == "imagenet"
     err = capsys.readouterr().err
     assert str(path) in err
     assert "warning" not in err
-    assert settled_weights(TrainConfig(encoder="resnet18", weights="none")) == "none"
-    assert settled_weights(TrainConfig(encoder="resnet18", weights="x.pth")) == "x.pth"
+    assert settled_weights(select(StartSettings, TrainConfig(encoder="resnet18", weights="none"))) == "none"
+    assert settled_weights(select(StartSettings, TrainConfig(encoder="resnet18", weights="x.pth"))) == "x.pth"
     assert not capsys.readouterr().err
 
 
@@ -56,13 +58,13 @@ def test_auto_is_the_default_and_takes_what_was_fetched(capsys: pytest.CaptureFi
     ("encoder", "says"), [("resnet18", "`cxrlt fetch --backbone resnet18`"), ("timm:test_convnext", "--weights FILE")]
 )
 def test_without_a_file_auto_is_random_with_one_warning(encoder: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert settled_weights(TrainConfig(encoder=encoder)) == "none"
+    assert settled_weights(select(StartSettings, TrainConfig(encoder=encoder))) == "none"
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith(WARNING)
     assert says in lines[0]
     with pytest.raises(UserError, match="--freeze encoder needs pretrained weights") as caught:
-        settled_weights(TrainConfig(encoder=encoder, freeze="encoder"))
+        settled_weights(select(StartSettings, TrainConfig(encoder=encoder, freeze="encoder")))
     assert says.strip("`") in caught.value.hint
 
 

@@ -14,7 +14,7 @@ from conftest import TRAIN, TRAIN_BY_IMAGE, Run, ended, start_ranks
 
 from cxrlt_cli.artifacts.run import Run as RunFolder
 from cxrlt_cli.artifacts.run import read_checkpoint
-from cxrlt_cli.train import batch_pipeline, loop, train, validate
+from cxrlt_cli.train import batch_pipeline, loop, setup, validate
 from cxrlt_cli.train.first_checks import refuse_lost_state
 
 #: Three steps an epoch; with statistics of batch norms, and dropout.
@@ -59,10 +59,10 @@ def _at_call(number: int, of: Callable[..., Any], does: Callable[[], object]) ->
 
 #: Moment -> the function that is called then, and at which of its calls it is.
 MOMENTS = {
-    "setting up": (train, "make_network", 0),
-    "warm-up": (loop, "rate_at", 0),
-    "middle of an epoch": (loop, "rate_at", 4),
-    "first step of an epoch": (loop, "rate_at", 6),
+    "setting up": (setup, "make_network", 0),
+    "warm-up": (loop, "lr_at", 0),
+    "middle of an epoch": (loop, "lr_at", 4),
+    "first step of an epoch": (loop, "lr_at", 6),
     "validation": (validate, "normalise", 2),
     "last validation": (validate, "normalise", 4),
 }
@@ -99,7 +99,7 @@ def test_stopped_at_a_chosen_moment_and_resumed_it_ends_bit_equal(
             assert _state(run) == "stopped", moment
         resumed = cxrlt(*command, "--name", moment, "--resume")
         assert resumed.code == 0, resumed.err
-        assert ("going on after" in resumed.err) == (moment != "setting up")
+        assert ("resumed after" in resumed.err) == (moment != "setting up")
         assert _same(undisturbed, run), moment
 
 

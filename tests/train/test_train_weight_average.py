@@ -4,15 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 from conftest import TRAIN, Run
 
 from cxrlt_cli.artifacts.run import read_checkpoint
-from cxrlt_cli.config.train import TrainConfig
-from cxrlt_cli.errors import UserError
+from cxrlt_cli.config.train_grammar import AverageSpec
 from cxrlt_cli.train.state import State
-from cxrlt_cli.train.weight_average import average_epoch, begin_average, parse_average
+from cxrlt_cli.train.weight_average import average_epoch, begin_average
 
 
 def _model(path: Path, key: str = "model") -> dict[str, torch.Tensor]:
@@ -27,15 +25,15 @@ def _train(cxrlt: Run, *more: object) -> None:
 
 def test_swa_is_the_mean_of_the_last_epochs() -> None:
     """With 4 epochs and a share of 0.5 the weights after epochs 3 and 4 are averaged; before, the average follows them."""
-    config = TrainConfig(epochs=4, average="swa:0.5")
+    spec = AverageSpec("swa", 0.5)
     network: Any = torch.nn.Linear(3, 2)
-    state = State(network, torch.optim.SGD(network.parameters()), torch.amp.GradScaler("cpu"), begin_average(config, network))
+    state = State(network, torch.optim.SGD(network.parameters()), torch.amp.GradScaler("cpu"), begin_average(spec, network))
     after = []
     for epoch in range(1, 5):
         torch.nn.init.normal_(network.weight)
         after.append(network.weight.detach().clone())
         state.epoch = epoch
-        average_epoch(config, state)
+        average_epoch(spec, 4, state)
         expected = after[-1] if epoch < 3 else torch.stack(after[2:]).mean(dim=0)
         torch.testing.assert_close(state.eval_model.weight, expected)
 
@@ -57,9 +55,3 @@ def test_ema_is_what_best_keeps(cxrlt: Run, dataset: Path, tmp_path: Path) -> No
     assert any((content["average"][name] != content["model"][name]).any() for name in content["model"])
     status = json.loads((tmp_path / "runs/whole/status.json").read_text())
     assert status["state"] == "done"
-
-
-@pytest.mark.parametrize("text", ["", "ema:1", "ema:x", "swa:-0.1", "mean"])
-def test_what_is_no_average_is_refused(text: str) -> None:
-    with pytest.raises(UserError, match="--average"):
-        parse_average(text)

@@ -1,0 +1,22 @@
+"""Saved options of training and prediction, shown as the flags that a user types."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from cxrlt_cli.config.predict import PredictConfig
+from cxrlt_cli.config.train import TrainConfig
+from cxrlt_cli.options import defaults, flag_name
+
+_FLAGS = {field.name: flag_name(field) for config in (PredictConfig, TrainConfig) for field in fields(config)}
+
+
+def flag_of_saved(name: str) -> str:
+    """The flag of a saved option; the name itself where this version has no such option."""
+    return _FLAGS.get(name, name)
+
+
+def changed_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Name -> value of the saved options of a run that this version has and that are not at their defaults."""
+    usual = defaults(TrainConfig)
+    return {name: value for name, value in options.items() if name in usual and value != usual[name]}

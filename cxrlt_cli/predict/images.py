@@ -1,0 +1,116 @@
+"""The images that are scored: those of a split, or the files of a folder."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
+from cxrlt_cli.artifacts.files import fingerprint
+from cxrlt_cli.console import warn
+from cxrlt_cli.data.studies import Studies, studies_of_table
+from cxrlt_cli.errors import UserError
+from cxrlt_cli.predict.batches import Part, Scorer, Share, score_folder, score_split
+from cxrlt_cli.predict.folder import ListColumns, image_files, listed_files, refuse_all_absent
+from cxrlt_cli.predict.members import Member
+from cxrlt_cli.predict.merge_studies import studies_of_list
+from cxrlt_cli.preprocess.settings import settings_from
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images to score.
+
+    Attributes:
+        ids: of the images.
+        studies: theirs; None where they are not needed.
+        inputs: fingerprints of the files that were read.
+        score: (scorer, share, failures) -> the logits of a share, batch by batch; id -> reason of what cannot be read goes to
+            `failures`.
+    """
+
+    ids: list[str]
+    studies: Studies | None
+    inputs: list[dict[str, Any]]
+    score: Callable[[Scorer, Share, dict[str, str]], Iterator[Part]]
+
+
+@dataclass(frozen=True)
+class ImageList:
+    """A table that names images of a folder: its path, its columns, and those of study and view."""
+
+    path: Path
+    columns: ListColumns
+    study_column: str
+    view_column: str
+
+
+def split_images(path: Path, split: str, members: list[Member], by_study: bool, device: torch.device) -> ImageSet:
+    """The images of a split of a dataset.
+
+    Args:
+        path: of the dataset.
+        split: train, val or test.
+        members: the networks; their pixels must be those of the dataset.
+        by_study: whether the studies are needed.
+        device: of the networks.
+
+    Raises:
+        UserError: no such dataset or split, or pixels made otherwise.
+    """
+    dataset = read_dataset(path)
+    taken = fingerprint(path)  # now: it may be replaced while its images are scored
+    _refuse_unlike(members, dataset, taken["sha256"])
+    part = dataset.split(split)
+    studies = studies_of_table(part.table) if by_study else None
+
+    def scored(score_batch: Scorer, share: Share, _failures: dict[str, str]) -> Iterator[Part]:
+        return score_split(split, score_batch, part, share, device)
+
+    return ImageSet(list(part.table["image_id"]), studies, [taken], scored)
+
+
+def folder_images(folder: Path, listed: ImageList | None, members: list[Member], by_study: bool, workers: int) -> ImageSet:
+    """The image files of a folder.
+
+    Args:
+        folder: which folder.
+        listed: the table that names them; None for all.
+        members: the networks, whose pixels say how squares are made of the files.
+        by_study: whether the studies are needed; they are in the table.
+        workers: threads that decode, 0 for one for each core.
+
+    Raises:
+        UserError: no such folder, table or column, no images, or no table where studies are needed.
+    """
+    if by_study and listed is None:
+        raise UserError("a fused run with --images needs --list", "that table says which images are of one study")
+    if listed:
+        files = listed_files(folder, listed.path, listed.columns)
+        refuse_all_absent(files, listed.path)
+    else:
+        files = image_files(folder)
+    ids, studies = list(files), None
+    if listed and by_study:
+        studies = studies_of_list(listed.path, listed.columns.id, listed.study_column, listed.view_column).of(ids)
+    settings = settings_from(members[0].pixels, members[0].path)
+
+    def scored(score_batch: Scorer, share: Share, failures: dict[str, str]) -> Iterator[Part]:
+        return score_folder(workers, score_batch, files, settings, share, failures)
+
+    return ImageSet(ids, studies, [], scored)
+
+
+def _refuse_unlike(members: list[Member], dataset: Dataset, sha256: str) -> None:
+    """Pixels made otherwise are refused; a dataset that has changed since the training is pointed out."""
+    for member in members:
+        if member.pixels != dataset.settings:
+            raise UserError(
+                f"{member.path} learned from pixels {member.pixels}, {dataset.path} has {dataset.settings}",
+                "predict on the dataset it was trained with, or cache and merge with its settings",
+            )
+        trained_on = member.described["provenance"]["inputs"][0]
+        if trained_on["sha256"] != sha256:
+            warn(f"{dataset.path} is not the dataset of {member.name}'s training, which may have seen its test patients")

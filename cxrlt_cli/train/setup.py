@@ -1,0 +1,81 @@
+"""Sets a run up: the state that training changes, what does not change, and in how many micro-batches a step goes."""
+
+import torch
+
+from cxrlt_cli.artifacts.run import Run
+from cxrlt_cli.compute.autotune import LAYOUTS, compute_mode_of, precision_of
+from cxrlt_cli.compute.distributed import Ranks
+from cxrlt_cli.compute.probe import compile_network, fitting_parts, least_images, training_pass
+from cxrlt_cli.console import say
+from cxrlt_cli.data.dataset_images import DatasetImages
+from cxrlt_cli.model.gradient_checkpointing import checkpoint_blocks
+from cxrlt_cli.model.network import NetworkSpec
+from cxrlt_cli.train.batch_pipeline import make_pipeline
+from cxrlt_cli.train.build import make_network, make_optimizer
+from cxrlt_cli.train.first_checks import refuse_few_images, refuse_small_passes
+from cxrlt_cli.train.loop import Training
+from cxrlt_cli.train.run_log import RunLogger
+from cxrlt_cli.train.sampler import drawing_weights
+from cxrlt_cli.train.settings import TrainSettings
+from cxrlt_cli.train.start import Start
+from cxrlt_cli.train.start_weights import load_start
+from cxrlt_cli.train.state import State
+from cxrlt_cli.train.training_data import TrainingData, count_labels
+from cxrlt_cli.train.weight_average import begin_average
+
+
+def make_state(settings: TrainSettings, data: TrainingData, start: Start, device: torch.device) -> tuple[State, NetworkSpec]:
+    """Network, optimizer and average before the first step; raises UserError where the encoder cannot take the images."""
+    mode = compute_mode_of(start.described)
+    network, spec = make_network(settings.network, data.queries)
+    if not start.kept:
+        load_start(start.described["encoder_weights"], network)
+    network.place(device, data.size, LAYOUTS[mode.layout]).check_size(data.size)
+    scaler = torch.amp.GradScaler(device.type, enabled=mode.precision == "fp16")
+    average = begin_average(settings.loop.average_spec, network)
+    state = State(network, make_optimizer(settings.optimizer, network), scaler, average)
+    if settings.checkpointing:
+        checkpoint_blocks(network.encoder)  # after the average was copied
+    return state, spec
+
+
+def fit_memory(settings: TrainSettings, data: TrainingData, start: Start, state: State, world_size: int) -> int:
+    """Micro-batches of a rank's rows, found by trying where `--accumulate` is 0; compiles the network if asked.
+
+    Raises:
+        UserError: fewer images go through the network at a time than its batch norms need, or too many for the memory.
+    """
+    share, device = settings.loop.batch_size // world_size, next(state.network.parameters()).device
+    tried = training_pass(state.network, data.size, device, precision_of(compute_mode_of(start.described)))
+    parts: int = start.described.get("parts") or settings.accumulate  # a resumed run has it in `config.json`
+    joined = device.type == "cuda" and world_size > 1  # batch norms see the images of all ranks
+    least = 1 if joined else least_images(state.network, settings.start.freeze == "encoder", data.size, device)
+    if not parts:
+        parts = fitting_parts(share, tried, least)
+        say(f"memory holds {share // parts} of the {share} images of a step: {parts} micro-batches")
+    refuse_small_passes(min(settings.loop.batch_size, len(data.train.table)), world_size, parts, least)
+    if settings.compile:
+        compile_network(state.network, tried, share // parts, device)
+    return parts
+
+
+def make_training(
+    settings: TrainSettings, data: TrainingData, start: Start, state: State, place: tuple[Run, Ranks, torch.device]
+) -> Training:
+    """What does not change while training; raises UserError where a step has not an image for each rank."""
+    run, ranks, device = place
+    refuse_few_images(settings.loop.batch_size, data.train, ranks.world_size)
+    counts = count_labels(data.train, start.described["class_weights"])
+    return Training(
+        settings.loop,
+        make_pipeline(settings.mix, settings.augment, settings.loss, counts, device),
+        data.train,
+        DatasetImages(data.train),
+        device,
+        precision_of(compute_mode_of(start.described)),
+        drawing_weights(settings.sampling, data.train),
+        ranks,
+        state.network,
+        RunLogger(run, settings.log, ranks.is_rank_zero),
+        start.described["parts"],
+    )
