@@ -16,8 +16,7 @@ from cxrlt_cli.artifacts.run import Run
 from cxrlt_cli.console import table
 from cxrlt_cli.data.batches import batches, rows_in_order
 from cxrlt_cli.data.dataset_images import DatasetImages
-from cxrlt_cli.metrics.bootstrap import resample
-from cxrlt_cli.metrics.intervals import p_values, percentile_interval
+from cxrlt_cli.metrics.paired import paired, score_all
 from cxrlt_cli.metrics.ranking import mean_of_defined, per_class
 from cxrlt_cli.predict.greedy_selection import select_greedily
 from cxrlt_cli.predict.members import load_members
@@ -34,17 +33,15 @@ def show(
 ) -> None:
     """A row for each contender: mAP and mean AUROC, and the difference of each to `base` with its 95 % interval and p-value."""
     names = list(scores)
-    found = resample(np.stack(list(scores.values())), targets, label_mask, who, RESAMPLES)
-    at, rows = names.index(base), []
+    scorers = score_all(np.stack(list(scores.values())), targets, label_mask, who, RESAMPLES)
+    every, at, rows = np.ones(targets.shape[1], dtype=bool), names.index(base), []
     for index, name in enumerate(names):
-        figures = per_class(scores[name], targets, label_mask)
         row = [name]
-        for values, drawn, own in (("ap", found.ap, figures.ap), ("auroc", found.auroc, figures.auroc)):
-            paired = np.nanmean(drawn[index] - drawn[at], axis=1)  # (R,) both miss the same classes in a resample
-            low, high = percentile_interval(paired)
-            to_base = mean_of_defined(own) - mean_of_defined(getattr(per_class(scores[base], targets, label_mask), values))
-            p = float(p_values(paired[:, None])[0])
-            row += [f"{mean_of_defined(own):.4f}", "" if index == at else f"{to_base:+.4f} [{low:+.4f}, {high:+.4f}] p {p:.3f}"]
+        for pair in paired(scorers, [at], [index], RESAMPLES):
+            found = pair.of_mean(every)
+            low, high, p = (float(one[0]) for one in (found.low, found.high, found.p))
+            text = f"{found.difference[0]:+.4f} [{low:+.4f}, {high:+.4f}] p {p:.3f}"
+            row += [f"{found.other[0]:.4f}", "" if index == at else text]
         rows.append(row)
     print(f"\n{title}: {len(targets)} images of {len(np.unique(who))} patients, {RESAMPLES} resamples\n")
     print(table([f"difference to {base}", "mAP", "difference", "AUROC", "difference"], rows))

@@ -11,7 +11,10 @@ from cxrlt_cli.paths import is_folder
 
 FORMAT, VERSION = "cxrlt comparison", 1
 _FILES = frozenset({"comparison.json", "differences.csv"})
-_COLUMNS = ["base", "other", "figure", "group", "base_value", "value", "difference", "low", "high", "p", "p_holm"]
+_COLUMNS = [
+    "base", "other", "figure", "group", "base_value", "value", "difference", "low", "high", "p", "p_holm", "positive_patients",
+    "note",
+]  # fmt: skip
 
 
 def write_comparison(folder: Path, content: dict[str, Any]) -> None:

@@ -14,8 +14,8 @@ from cxrlt_cli.workspace import checked_name
 class CompareConfig:
     """Compare runs or predictions: differences, intervals, p-values.
 
-    All entries score the same images, and every bootstrap resample of the patients scores all of them, so differences are
-    paired. p-values of classes are corrected for multiple testing (Holm). Options that differ are shown.
+    All entries score the same images, so differences are paired. Intervals come from bootstrap resamples of the patients,
+    p-values from swapping the two within random patients, corrected over classes (Holm). Options that differ are shown.
     """
 
     compared: tuple[str, ...] = flag(
@@ -27,8 +27,9 @@ class CompareConfig:
     dataset: Path | None = flag(None, "Dataset with the labels [default: dataset.parquet]")
     split: Literal["train", "val", "test", "all"] | None = flag(None, "Split that was scored [default: as the predictions say]")
     groups: str = groups_flag()
-    bootstrap: int = flag(10_000, "Bootstrap resamples of the patients; the smallest p-value is 2 / (N + 1).", metavar="N")
-    seed: int = flag(0, "Random seed of the resamples.", most=(1 << 63) - 1)
+    bootstrap: int = flag(1000, "Bootstrap resamples of the patients, for the intervals.", metavar="N")
+    permutations: int = flag(10_000, "Permutations of the patients; the smallest p-value is 1 / (N + 1).", metavar="N")
+    seed: int = flag(0, "Random seed of the resamples and permutations.", most=(1 << 63) - 1)
     name: str = flag("", "Save the comparison as comparisons/NAME/ [default: print only]")
     output: Path | None = flag(None, "Folder for NAME/ [default: comparisons/]", metavar="FOLDER")
     json: bool = flag(False, "Print JSON instead of tables.", name="--json")
@@ -37,8 +38,10 @@ class CompareConfig:
     def __post_init__(self) -> None:
         if len(self.compared) < 2:
             raise UserError("a comparison needs two runs or predictions or more", "as in: cxrlt compare runs/a runs/b")
-        if not 1 <= self.bootstrap <= 1_000_000 or self.seed < 0:
-            raise UserError("--bootstrap is 1 … 1000000 and --seed at least 0", "10000 resamples are enough for a p-value")
+        if not 2 <= self.bootstrap <= 1_000_000 or self.seed < 0:
+            raise UserError("--bootstrap is 2 … 1000000 and --seed at least 0", "1000 resamples are enough for an interval")
+        if not 1 <= self.permutations <= 1_000_000:
+            raise UserError("--permutations is 1 … 1000000", "10000 are enough for a p-value")
         if self.output and not self.name:
             raise UserError("--output needs --name", "the comparison is written to OUTPUT/NAME/")
         if self.name:

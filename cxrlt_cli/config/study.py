@@ -35,7 +35,8 @@ class StudyConfig:
     seeds: int = flag(3, "Runs per variant, with consecutive seeds.")
     first_seed: int = flag(0, "First seed. Use other seeds to confirm what was chosen on these.", most=(1 << 63) - 1)
     split: Literal["val", "test"] = flag("test", "Split on which variants are compared.")
-    resamples: int = flag(1000, "Bootstrap resamples of the patients, at least 100.")
+    resamples: int = flag(1000, "Bootstrap resamples of the patients, for the intervals; at least 100.")
+    permutations: int = flag(10_000, "Permutations of the patients; the smallest p-value is 1 / (N + 1).")
     jobs: int = flag(1, "Commands that run at the same time; they share the cores.", free=True, most=1024)
     shard: str = flag(
         "",
@@ -60,6 +61,8 @@ class StudyConfig:
             )
         if self.first_seed < 0:
             raise UserError(f"--first-seed {self.first_seed} is below 0", "as in --first-seed 100")
+        if not 1 <= self.permutations <= 1_000_000:
+            raise UserError("--permutations is 1 … 1000000", "10000 are enough for a p-value")
         if self.seeds < 1 or self.jobs < 1 or self.resamples < 100:
             raise UserError("--seeds and --jobs are at least 1, --resamples at least 100", "as in --seeds 3 --resamples 1000")
         taken = [text for text in self.train_flags if text.partition("=")[0] in _OWN]

@@ -19,6 +19,8 @@ from cxrlt_cli.results import ComparedScores
 from cxrlt_cli.scores.labelled import Scored, read_scored
 from cxrlt_cli.workspace import Workspace
 
+INTERVAL = "95 %: Student's t with the standard deviation over resamples"
+
 
 def compare(config: CompareConfig, workspace: Workspace) -> ComparedScores:
     """Compares, shows the result, and writes it where a name was given.
@@ -35,16 +37,17 @@ def compare(config: CompareConfig, workspace: Workspace) -> ComparedScores:
     provenance = record(saved(config), [*(entry.path for entry in entries), dataset.path])
     from cxrlt_cli.evaluate.paired_rows import differences_to_base  # torch comes with it
 
-    first = scored[0]
+    first, names = scored[0], [entry.name for entry in entries]
     content = without_nan(
         {
             "split": first.split,
             "images": len(first.table),
             "patients": int(first.table["patient_id"].nunique()),
             "base": entries[0].name,
-            "options": differing([entry.options for entry in entries], [entry.name for entry in entries]),
-            "bootstrap": {"resamples": config.bootstrap, "of": "patients", "seed": config.seed, "interval": "95 % percentile"},
-            **differences_to_base(scored, [entry.name for entry in entries], config.bounds, (config.bootstrap, config.seed)),
+            "options": differing([entry.options for entry in entries], names),
+            "bootstrap": {"resamples": config.bootstrap, "of": "patients", "seed": config.seed, "interval": INTERVAL},
+            "permutations": config.permutations,
+            **differences_to_base(scored, names, config.bounds, (config.bootstrap, config.permutations, config.seed)),
             "provenance": provenance,
         }
     )

@@ -10,7 +10,7 @@ Row = dict[str, Any]
 
 def as_text(comparison: Row) -> str:
     """What differs; for each of the others the differences to the base; how they were found."""
-    base, drawn = comparison["base"], comparison["bootstrap"]
+    base = comparison["base"]
     lines = [*_options(comparison["options"])]
     for other in comparison["others"]:
         header = ["", "group", base, other["name"], "difference", "95 %", "p", "p (Holm)"]
@@ -18,14 +18,30 @@ def as_text(comparison: Row) -> str:
         lines += [escaped(f"{other['name']} against {base}"), "", table(header, rows), ""]
     lines.append(f"{comparison['split']}: {comparison['images']:,} images of {comparison['patients']:,} patients")
     lines.append(f"groups: {comparison['group_rule']}")
-    lines.append(
-        f"95 % and p: paired, percentiles over {drawn['resamples']:,} resamples of the patients; the smallest p is "
-        f"{2 / (drawn['resamples'] + 1):.1g}"
-    )
-    lines.append("p (Holm): corrected for the number of classes; those of means are not corrected")
+    lines += _how(comparison)
     if comparison["undefined"]:
         lines.append(f"without a positive, undefined and left out of the means: {escaped(', '.join(comparison['undefined']))}")
     return "\n".join(lines)
+
+
+def _how(comparison: Row) -> list[str]:
+    drawn, count = comparison["bootstrap"], comparison.get("permutations")
+    if count is None:  # written by an earlier version
+        return [
+            f"95 % and p: percentiles over {drawn['resamples']:,} resamples of the patients; p is too small for few positives"
+        ]
+    lines = [
+        f"95 %: Student's t, from {drawn['resamples']:,} resamples; none for fewer than 5 patients with a positive",
+        f"p: both scorers swapped in random patients, {count:,} times; the smallest p is {1 / (count + 1):.1g}",
+        "p (Holm): corrected for the number of classes; those of means are not corrected",
+    ]
+    classes = max(sum(row["p"] is not None for row in other["classes"]) for other in comparison["others"])
+    if classes / (count + 1) > 0.05:
+        needed = 20 * classes
+        lines.append(f"no class can have p (Holm) below 0.05: {classes} classes need --permutations {needed} or more")
+    if any(row["note"] for other in comparison["others"] for row in other["classes"]):
+        lines.append("no power: 3 patients with a positive or fewer, no difference can be significant")
+    return lines
 
 
 def _options(options: dict[str, dict[str, Any]]) -> list[str]:
@@ -51,7 +67,7 @@ def _cells(row: Row) -> list[str]:
         f"{row['base']:.4f}",
         f"{row['value']:.4f}",
         f"{row['difference']:+.4f}",
-        f"{row['low']:+.4f} {row['high']:+.4f}",
-        f"{row['p']:.2g}",
+        f"{row['low']:+.4f} {row['high']:+.4f}" if row["low"] is not None else "-",
+        f"{row['p']:.2g}" + (f" ({row['note']})" if row.get("note") else ""),
         f"{row['p_holm']:.2g}" if "p_holm" in row else "",
     ]

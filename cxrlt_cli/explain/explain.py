@@ -18,7 +18,7 @@ from cxrlt_cli.compute.device import choose_device
 from cxrlt_cli.config.explain import ExplainConfig
 from cxrlt_cli.console import data, say, table
 from cxrlt_cli.data.dataset_images import DatasetImages
-from cxrlt_cli.errors import UserError, nearest
+from cxrlt_cli.errors import UserError, listed, nearest
 from cxrlt_cli.explain.explain_image import Explained, explain
 from cxrlt_cli.explain.sheet import Subject, draw_sheet
 from cxrlt_cli.options import saved
@@ -72,7 +72,7 @@ def explain_images(config: ExplainConfig, workspace: Workspace) -> ExplainedImag
 
 def _label(name: str, classes: list[str]) -> int:
     if name not in classes:
-        raise UserError(f"--label {name!r} is no class of the run{nearest(name, classes)}", f"it has: {', '.join(classes)}")
+        raise UserError(f"--label {name!r} is no class of the run{nearest(name, classes)}", f"it has: {listed(classes, 40)}")
     return classes.index(name)
 
 

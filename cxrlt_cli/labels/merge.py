@@ -149,7 +149,7 @@ def _refuse_idle_names(config: MergeConfig, sources: list[CachedSource]) -> None
     for old in config.map_pairs:
         if old not in labels:
             raise UserError(
-                f"--map: no source has a label {old!r}{nearest(old, labels)}", f"they have: {', '.join(sorted(labels))}"
+                f"--map: no source has a label {old!r}{nearest(old, labels)}", f"they have: {listed(sorted(labels), 40)}"
             )
 
 

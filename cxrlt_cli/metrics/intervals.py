@@ -72,22 +72,6 @@ def std_of_defined(resampled: np.ndarray) -> np.ndarray:
     return np.where(count > 1, np.sqrt(squares.sum(axis=0) / np.maximum(count - 1, 1)), np.nan)
 
 
-def p_values(differences: np.ndarray) -> np.ndarray:
-    """(...) two-sided p-values of no difference: twice the share of resamples on the rarer side of 0, one resample added.
-
-    The added one (Davison & Hinkley 1997, 4.2) keeps it above 0: with R resamples the smallest is 2 / (R + 1).
-
-    Args:
-        differences: (R, ...) paired differences in each resample.
-
-    Returns:
-        Within 0 … 1, NaN where the difference is undefined in every resample.
-    """
-    count = (~np.isnan(differences)).sum(axis=0)
-    rarer = np.minimum((differences <= 0).sum(axis=0), (differences >= 0).sum(axis=0))
-    return np.where(count > 0, np.minimum(1.0, 2 * (rarer + 1) / (count + 1)), np.nan)
-
-
 def holm(p: np.ndarray) -> np.ndarray:
     """p-values corrected for their number so that any false finding has at most the stated probability (Holm 1979).
 

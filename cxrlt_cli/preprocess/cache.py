@@ -87,7 +87,7 @@ def cache_source(config: CacheConfig, workspace: Workspace) -> CachedImages:
         _finish(config, files, layout, work, failures)
     count = int(read_done(read_layout(files.images)).sum())
     _report(files, count, layout.size, failures, time.monotonic() - began)
-    return CachedImages(files.images, files.table, files.failed if files.failed.exists() else None, count)
+    return CachedImages(files.images, files.table, files.failed if exists(files.failed) else None, count)
 
 
 def _columns(config: CacheConfig) -> TableColumns:

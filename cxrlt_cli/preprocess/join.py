@@ -27,6 +27,7 @@ from cxrlt_cli.config.join import JoinConfig
 from cxrlt_cli.console import progress, say
 from cxrlt_cli.errors import UserError, listed, reported_os_errors
 from cxrlt_cli.options import saved
+from cxrlt_cli.paths import exists
 from cxrlt_cli.preprocess.resume_check import refuse_other_shard
 from cxrlt_cli.results import CachedImages
 from cxrlt_cli.workspace import Workspace, shard_name
@@ -75,7 +76,7 @@ def join_shards(config: JoinConfig, workspace: Workspace) -> CachedImages:
     how = "copied" if config.copy else "pointed to: keep them beside it"
     say(f"{count} images of {len(shards)} shards in {target} ({how})")
     failed = target.with_suffix(".failed.csv")
-    return CachedImages(target, target.with_suffix(".parquet"), failed if failed.exists() else None, count)
+    return CachedImages(target, target.with_suffix(".parquet"), failed if exists(failed) else None, count)
 
 
 def _names(folder: Path, name: str) -> list[str]:

@@ -1,14 +1,14 @@
 """The numbers of a report: figures with intervals, by class and by group, of each subject and paired between them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from cxrlt_cli.labels.groups import GROUPS
-from cxrlt_cli.metrics.bootstrap import Resampled, resample
-from cxrlt_cli.metrics.intervals import p_values, percentile_interval
-from cxrlt_cli.metrics.ranking import PerClass, per_class
+from cxrlt_cli.metrics.paired import Scorers, paired, score_all
+from cxrlt_cli.metrics.ranking import PerClass
+from cxrlt_cli.metrics.ranking_intervals import ClassEstimates, MeanEstimate, estimate
 from cxrlt_cli.report.subjects import Subject
 
 
@@ -65,31 +65,23 @@ def numbers_of(
     Args:
         subjects: what is reported.
         groups: (C,) head, medium or tail, or None for each.
-        resamples: of the patients.
-        seed: of the resamples.
+        resamples: of the patients for intervals, and as many swaps of two subjects for p-values.
+        seed: of both.
 
     Returns:
         A `Numbers` a subject, and for each but the first its differences; none where they cannot be paired.
     """
-    paired = same_images(subjects)
-    if paired:
-        first = subjects[0].scored
-        stacked = np.stack([one.scored.logits for one in subjects])
-        together = resample(stacked, first.targets, first.label_mask, first.patients, resamples, seed)
-        drawn = [replace(together, ap=together.ap[m : m + 1], auroc=together.auroc[m : m + 1]) for m in range(len(subjects))]
-    else:
-        drawn = [_resampled(one, resamples, seed) for one in subjects]
     chosen = _members(groups)
-    numbers = [_numbers(one, sample, chosen) for one, sample in zip(subjects, drawn, strict=True)]
-    if not paired:
-        return numbers, []
-    others = zip(numbers[1:], drawn[1:], strict=True)
-    return numbers, [_differences(numbers[0], drawn[0], number, sample, chosen) for number, sample in others]
+    if not same_images(subjects):
+        return [_numbers(_scorers([one], resamples, seed), 0, chosen) for one in subjects], []
+    scorers = _scorers(subjects, resamples, seed)
+    numbers = [_numbers(scorers, model, chosen) for model in range(len(subjects))]
+    return numbers, [_differences(scorers, model, chosen, resamples, seed) for model in range(1, len(subjects))]
 
 
-def _resampled(subject: Subject, resamples: int, seed: int) -> Resampled:
-    scored = subject.scored
-    return resample(scored.logits[None], scored.targets, scored.label_mask, scored.patients, resamples, seed)
+def _scorers(subjects: list[Subject], resamples: int, seed: int) -> Scorers:
+    first, logits = subjects[0].scored, np.stack([one.scored.logits for one in subjects])
+    return score_all(logits, first.targets, first.label_mask, first.patients, resamples, seed)
 
 
 def _members(groups: list[Any]) -> dict[str, np.ndarray]:
@@ -98,38 +90,27 @@ def _members(groups: list[Any]) -> dict[str, np.ndarray]:
     return {"all": np.ones(len(groups), dtype=bool), **{name: named == name for name in GROUPS if (named == name).any()}}
 
 
-def _numbers(subject: Subject, drawn: Resampled, chosen: dict[str, np.ndarray]) -> Numbers:
-    scored = subject.scored
-    figures = per_class(scored.logits, scored.targets, scored.label_mask)
-    means = {name: _mean(figures.ap, drawn.ap[0], members) for name, members in chosen.items()}
-    auroc = _mean(figures.auroc, drawn.auroc[0], chosen["all"])
-    return Numbers(figures, _estimates(figures.ap, drawn.ap[0]), _estimates(figures.auroc, drawn.auroc[0]), means, auroc)
+def _numbers(scorers: Scorers, model: int, chosen: dict[str, np.ndarray]) -> Numbers:
+    truth = scorers.targets, scorers.label_mask, scorers.patients
+    figures, ap, auroc = estimate(scorers.scores[model], *truth, scorers.resampled, model)
+    means = {name: _estimate(ap.mean(members)) for name, members in chosen.items()}
+    return Numbers(figures, _estimates(ap), _estimates(auroc), means, _estimate(auroc.mean(chosen["all"])))
 
 
-def _estimates(values: np.ndarray, drawn: np.ndarray) -> list[Estimate]:
-    low, high = percentile_interval(drawn)
-    return [Estimate(*map(float, row)) for row in zip(values, low, high, strict=True)]
+def _estimates(classes: ClassEstimates) -> list[Estimate]:
+    low, high = classes.interval
+    return [Estimate(*map(float, row)) for row in zip(classes.value, low, high, strict=True)]
 
 
-def _mean(values: np.ndarray, drawn: np.ndarray, members: np.ndarray) -> Estimate:
-    [estimate] = _estimates(np.array([_mean_defined(values[None, members])[0]]), _mean_defined(drawn[:, members])[:, None])
-    return estimate
+def _estimate(mean: MeanEstimate) -> Estimate:
+    return Estimate(float(mean.value), *map(float, mean.interval))
 
 
-def _mean_defined(values: np.ndarray) -> np.ndarray:
-    """(R,) means of (R, C) over what is defined, NaN where nothing is."""
-    there = ~np.isnan(values)
-    count = there.sum(axis=1)
-    return np.where(count > 0, np.where(there, values, 0).sum(axis=1) / np.maximum(count, 1), np.nan)
-
-
-def _differences(
-    first: Numbers, first_drawn: Resampled, other: Numbers, drawn: Resampled, chosen: dict[str, np.ndarray]
-) -> list[Difference]:
+def _differences(scorers: Scorers, model: int, chosen: dict[str, np.ndarray], permutations: int, seed: int) -> list[Difference]:
+    ap, _ = paired(scorers, [0], [model], permutations, seed)
     rows = []
     for name, members in chosen.items():
-        sampled = _mean_defined(drawn.ap[0][:, members]) - _mean_defined(first_drawn.ap[0][:, members])
-        value = other.means[name].value - first.means[name].value
-        [estimate] = _estimates(np.array([value]), sampled[:, None])
-        rows.append(Difference(name, estimate, float(p_values(sampled[:, None])[0])))
+        found = ap.of_mean(members)
+        value, low, high, p = (float(one[0]) for one in (found.difference, found.low, found.high, found.p))
+        rows.append(Difference(name, Estimate(value, low, high), p))
     return rows

@@ -130,8 +130,7 @@ def require(table: pd.DataFrame, names: Iterable[str], path: Path, hint: str = "
     """Raises UserError where a table lacks columns."""
     absent = [name for name in names if name not in table.columns]
     if absent:
-        there = ", ".join(map(str, table.columns))
-        raise UserError(f"{path} has no column {listed(absent)}", hint or f"its columns are: {there}")
+        raise UserError(f"{path} has no column {listed(absent)}", hint or f"its columns are: {listed(table.columns, 40)}")
 
 
 def label_columns(table: pd.DataFrame, others: Iterable[str], path: Path, hint: str) -> list[str]:
@@ -143,7 +142,7 @@ def label_columns(table: pd.DataFrame, others: Iterable[str], path: Path, hint: 
     known = set(others)
     found = [str(name) for name in table.columns if name not in known and not str(name).startswith("Unnamed: ")]
     if not found:
-        raise UserError(f"{path} has no label columns, only {', '.join(map(str, table.columns))}", hint)
+        raise UserError(f"{path} has no label columns, only {listed(table.columns, 40)}", hint)
     return found
 
 

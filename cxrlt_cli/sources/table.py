@@ -129,6 +129,23 @@ def _suggestion(table: pd.DataFrame) -> str:
     texts = {str(name): table[name].dropna().astype(str).str.strip() for name in table}
     likely = [name for name, column in texts.items() if column.str.fullmatch(r"-?[01](\.0)?").all()]
     if likely:
-        return f'--label-columns "{",".join(likely)}"'
+        return f'--label-columns "{_names(likely)}"'
+    worded = {name: sorted(set(column)) for name, column in texts.items() if _are_words(column)}
+    if worded:
+        words = {word: _WORDS[word.casefold()] for found in worded.values() for word in found}
+        meant = ",".join(f"{word}={label}" for word, label in words.items())
+        return f'--label-columns "{_names(list(worded))}" --values {meant}'
     lists = [name for name, column in texts.items() if column.str.contains(r"\w\|\w|^\[.*\]$").any()]
     return f'--label-column "{lists[0]}"' if lists else '--label-columns "Name,Name", or --label-column "Name"'
+
+
+_WORDS = {"yes": 1, "true": 1, "present": 1, "positive": 1, "no": 0, "false": 0, "absent": 0, "negative": 0}
+
+
+def _are_words(column: pd.Series) -> bool:
+    return len(column) > 0 and bool(column.str.casefold().isin(list(_WORDS)).all())
+
+
+def _names(names: list[str]) -> str:
+    """Names as `--label-columns` takes them; of very many the first."""
+    return ",".join(names[:40]) + (",…" if len(names) > 40 else "")

@@ -1,15 +1,15 @@
 """From predictions of all variants and seeds to a study's figures."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from cxrlt_cli.labels.groups import GROUPS
-from cxrlt_cli.metrics.bootstrap import resample
-from cxrlt_cli.metrics.intervals import holm, p_values, percentile_interval, t_interval
-from cxrlt_cli.metrics.ranking import per_class
+from cxrlt_cli.metrics.intervals import holm, t_interval
+from cxrlt_cli.metrics.paired import Differences, Paired, Scorers, paired, score_all
+from cxrlt_cli.metrics.ranking_intervals import ClassEstimates, estimate
 
 #: The columns of means: all classes, then the groups.
 MEANS = ("all", *GROUPS)
@@ -40,44 +40,72 @@ class Scored:
 
     Attributes:
         point: (S, C), a row a seed.
-        resampled: (R, S, C), in the same resamples for every variant.
+        mean: of the seeds, with intervals.
+        to_base: paired with the variant's base, averaged over seeds; None for a base.
+        to_former: paired with the variant before, in a chain; None elsewhere.
     """
 
     point: np.ndarray
-    resampled: np.ndarray
+    mean: ClassEstimates
+    to_base: Paired | None
+    to_former: Paired | None
 
 
-def score(logits: Sequence[Sequence[np.ndarray]], reference: Reference, resamples: int) -> list[Scored]:
-    """AP of each variant, seed and class.
+def score(
+    logits: Sequence[Sequence[np.ndarray]],
+    reference: Reference,
+    draws: tuple[int, int],
+    chain: bool = False,
+    bases: Sequence[int] | None = None,
+) -> list[Scored]:
+    """AP of each variant, seed and class, and the pairs that are compared.
 
     Args:
         logits: (N, C) for each variant and seed.
         reference: labels and patients of the same rows and columns.
-        resamples: of the patients, the same for all.
+        draws: resamples of the patients for intervals, and permutations for p-values.
+        chain: whether each variant adds something to the one before it.
+        bases: index of each variant's base, its own index for a base; None where all are compared with the first.
     """
-    scores = np.stack([one for variant in logits for one in variant])
-    point = np.stack([per_class(one, reference.targets, reference.label_mask).ap for one in scores])
-    resampled = resample(scores, reference.targets, reference.label_mask, reference.patients, resamples).ap.swapaxes(0, 1)
+    truth = reference.targets, reference.label_mask, reference.patients
+    scorers = score_all(np.stack([one for variant in logits for one in variant]), *truth, draws[0])
     ends = np.cumsum([len(variant) for variant in logits])
-    return [Scored(point[end - len(v) : end], resampled[:, end - len(v) : end]) for v, end in zip(logits, ends, strict=True)]
+    members = [range(end - len(variant), end) for variant, end in zip(logits, ends, strict=True)]
+    point = np.stack([one.ap for one in scorers.metrics])
+    made = []
+    for at, own in enumerate(members):
+        base = bases[at] if bases else 0
+        to_base = paired(scorers, members[base], own, draws[1])[0] if base != at else None
+        former = chain and at > 0
+        same = former and at - 1 == base
+        to_former = to_base if same else paired(scorers, members[at - 1], own, draws[1])[0] if former else None
+        made.append(Scored(point[list(own)], _mean_of_seeds(scorers, own), to_base, to_former))
+    return made
+
+
+def _mean_of_seeds(scorers: Scorers, own: Sequence[int]) -> ClassEstimates:
+    truth = scorers.targets, scorers.label_mask, scorers.patients
+    found = [estimate(scorers.scores[model], *truth, scorers.resampled, model)[1] for model in own]
+    value, corrected, resampled = (
+        np.mean([getattr(one, name) for one in found], axis=0) for name in ("value", "corrected", "resampled")
+    )
+    return replace(found[0], value=value, corrected=corrected, resampled=resampled)
 
 
 def mean_rows(
-    names: Sequence[str], scored: Sequence[Scored], reference: Reference, chain: bool, bases: Sequence[int] | None = None
+    names: Sequence[str], scored: Sequence[Scored], reference: Reference, bases: Sequence[int] | None = None
 ) -> list[dict[str, Any]]:
     """A row for each variant and mean (all classes, head, medium, tail).
 
     mAP is the mean over classes and seeds, its interval that of patients; `sd` the spread over seeds. `difference` is to the
-    base, paired by resample, with interval and p-value, and with the 95 % interval over seeds (Student's t of the paired
-    differences); `holm` corrects for the number of variants with that base. `to_former` is the difference to the variant
-    before, in a chain.
+    base, with interval and p-value, and with the 95 % interval over seeds (Student's t of the paired differences); `holm`
+    corrects for the number of variants with that base. `to_former` is the difference to the variant before, in a chain.
 
     Args:
         names: of the variants.
         scored: their AP.
         reference: labels and groups.
-        chain: whether each variant adds something to the one before it.
-        bases: index of each variant's base, its own index for a base; None where all are compared with the first.
+        bases: as of `score`.
     """
     rows = []
     bases = bases or [0] * len(names)
@@ -85,31 +113,31 @@ def mean_rows(
         columns = _columns(mean, reference)
         if not columns.any():
             continue
-        points = [_over_classes(one.point[:, columns]) for one in scored]
-        resampled = [_over_classes(one.resampled[..., columns]).mean(axis=1) for one in scored]
-        corrected = _corrected(resampled, bases)
-        for at, name in enumerate(names):
-            low, high = percentile_interval(resampled[at][:, None])[:, 0]
+        points = [one.point[:, columns].mean(axis=1) for one in scored]
+        corrected = _corrected(scored, columns, bases)
+        for at, (name, one) in enumerate(zip(names, scored, strict=True)):
+            whole, base = one.mean.mean(columns), bases[at]
+            low, high = map(float, whole.interval)
             row = {"variant": name, "mean": mean, "seeds": len(points[at]), "mAP": points[at].mean(), "low": low, "high": high}
+            row |= {"mAP_corrected": float(whole.corrected)}
             row["sd"] = points[at].std(ddof=1) if len(points[at]) > 1 else np.nan
-            base = bases[at]
-            if base != at:
+            if one.to_base:
                 row |= {"base": names[base]}
-                row |= _difference("difference", points[at], points[base], resampled[at], resampled[base])
+                row |= _difference("difference", points[at], points[base], one.to_base.of_mean(columns))
                 row |= {"holm": corrected[at]}
-            if chain and at:
-                row |= _difference("to_former", points[at], points[at - 1], resampled[at], resampled[at - 1])
+            if one.to_former:
+                row |= _difference("to_former", points[at], points[at - 1], one.to_former.of_mean(columns))
             rows.append(row)
     return rows
 
 
-def _corrected(resampled: Sequence[np.ndarray], bases: Sequence[int]) -> dict[int, float]:
+def _corrected(scored: Sequence[Scored], columns: np.ndarray, bases: Sequence[int]) -> dict[int, float]:
     """Index of a variant -> its p-value by Holm, among the variants with the same base."""
     found: dict[int, float] = {}
+    p = {at: float(one.to_base.of_mean(columns).p[0]) for at, one in enumerate(scored) if one.to_base}
     for base in set(bases):
-        own = [at for at, other in enumerate(bases) if other == base != at]
-        p = holm(np.array([float(p_values(resampled[at] - resampled[base])) for at in own]))
-        found |= dict(zip(own, p.tolist(), strict=True))
+        own = [at for at in p if bases[at] == base]
+        found |= dict(zip(own, holm(np.array([p[at] for at in own])).tolist(), strict=True))
     return found
 
 
@@ -120,10 +148,8 @@ def class_rows(
     rows = []
     bases = bases or [0] * len(names)
     for at, (name, one) in enumerate(zip(names, scored, strict=True)):
-        base = scored[bases[at]]
-        differences = one.resampled.mean(axis=1) - base.resampled.mean(axis=1)
-        bounds, p = percentile_interval(differences), p_values(differences)
-        corrected = holm(p)
+        found = one.to_base.of_classes() if one.to_base else None
+        corrected = holm(found.p) if found else None
         for c, label in enumerate(reference.classes):
             points = one.point[:, c]
             row: dict[str, Any] = {
@@ -131,27 +157,32 @@ def class_rows(
                 "class": label,
                 "group": reference.groups[c],
                 "positives": int(reference.targets[:, c].sum()),
+                "positive_patients": int(one.mean.patients[c]),
             }
             row |= {"ap": points.mean(), "sd": points.std(ddof=1) if len(points) > 1 else np.nan}
-            if at != bases[at]:
-                row |= {"difference": points.mean() - base.point[:, c].mean(), "low": bounds[0, c], "high": bounds[1, c]}
-                row |= {"p": p[c], "holm": corrected[c]}
+            if found is not None and corrected is not None:
+                row |= {"difference": points.mean() - scored[bases[at]].point[:, c].mean()}
+                row |= {
+                    "low": found.low[c],
+                    "high": found.high[c],
+                    "p": found.p[c],
+                    "holm": corrected[c],
+                    "note": found.notes[c],
+                }
             rows.append(row)
     return rows
 
 
-def _difference(key: str, points: np.ndarray, base: np.ndarray, resampled: np.ndarray, of_base: np.ndarray) -> dict[str, Any]:
-    differences = resampled - of_base
-    low, high = percentile_interval(differences[:, None])[:, 0]
-    paired = points - base if len(points) == len(base) > 1 else None
+def _difference(key: str, points: np.ndarray, base: np.ndarray, found: Differences) -> dict[str, Any]:
+    paired_seeds = points - base if len(points) == len(base) > 1 else None
     return {
         key: points.mean() - base.mean(),
-        f"{key}_low": low,
-        f"{key}_high": high,
-        f"{key}_p": float(p_values(differences)),
-        f"{key}_sd": np.nan if paired is None else paired.std(ddof=1),
-        f"{key}_seeds_low": np.nan if paired is None else t_interval(paired)[0],
-        f"{key}_seeds_high": np.nan if paired is None else t_interval(paired)[1],
+        f"{key}_low": float(found.low[0]),
+        f"{key}_high": float(found.high[0]),
+        f"{key}_p": float(found.p[0]),
+        f"{key}_sd": np.nan if paired_seeds is None else paired_seeds.std(ddof=1),
+        f"{key}_seeds_low": np.nan if paired_seeds is None else t_interval(paired_seeds)[0],
+        f"{key}_seeds_high": np.nan if paired_seeds is None else t_interval(paired_seeds)[1],
     }
 
 
@@ -160,10 +191,3 @@ def _columns(mean: str, reference: Reference) -> np.ndarray:
     some = ((reference.targets == 1) & reference.label_mask).any(axis=0)
     found: np.ndarray = some if mean == "all" else some & np.array([group == mean for group in reference.groups])
     return found
-
-
-def _over_classes(ap: np.ndarray) -> np.ndarray:
-    """The mean over the last axis of what is defined: a resample may lack a class. NaN where it lacks all."""
-    defined = ~np.isnan(ap)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(defined, ap, 0.0).sum(axis=-1) / defined.sum(axis=-1))

@@ -147,9 +147,9 @@ def _content(config: StudyConfig, study: Study, planned: Planned, reference_path
     patients = part.table["patient_id"].to_numpy()
     reference = Reference(part.classes, assign(share), part.targets, part.label_mask, patients)
     logits = [[_aligned(task.made, part) for task in tasks] for _, tasks in planned]
-    scored = score(logits, reference, config.resamples)
     names = [variant.name for variant, _ in planned]
     bases = [names.index(study.base_of(variant).name) for variant, _ in planned]
+    scored = score(logits, reference, (config.resamples, config.permutations), study.chain, bases)
     runs = {variant.name: [_of_train(task) for task in tasks] for variant, tasks in planned}
     return {
         "study": study.name,
@@ -160,12 +160,13 @@ def _content(config: StudyConfig, study: Study, planned: Planned, reference_path
         "seeds": config.seeds,
         "first_seed": config.first_seed,
         "resamples": config.resamples,
+        "permutations": config.permutations,
         "group_rule": rule(),
         "groups": dict(zip(part.classes, reference.groups, strict=True)),
         "chain": study.chain,
         "variants": {variant.name: _described(variant, tasks, given.studies.root) for variant, tasks in planned},
         "bases": {name: names[base] for name, base in zip(names, bases, strict=True)},
-        "means": mean_rows(names, scored, reference, study.chain, bases),
+        "means": mean_rows(names, scored, reference, bases),
         "seeds_mAP": {name: [float(np.nanmean(row)) for row in one.point] for name, one in zip(names, scored, strict=True)},
         "per_class": class_rows(names, scored, reference, bases),
         "runs": {name: [[run.name for run in members] for members in groups] for name, groups in runs.items()},

@@ -37,7 +37,8 @@ def as_text(content: Row) -> str:
         header += ["to former", "95 %", "p"]
     lines = [table(header, [_cells(name, of, means, content) for name in names])]
     scored_on = f"{content['split']} split: {content['images']:,} images of {content['patients']:,} patients; "
-    by = f"intervals and p-values by {content['resamples']:,} resamples of the patients, for these very networks"
+    drawn, swaps = f"{content['resamples']:,}", f"{content.get('permutations', 0):,}"
+    by = f"intervals from {drawn} resamples of the patients, p-values from {swaps} swaps of both, for these very networks"
     return "\n".join(
         [
             escaped(content["asks"]),

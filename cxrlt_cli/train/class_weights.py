@@ -71,7 +71,7 @@ def _index(name: str, classes: list[str]) -> int:
     meanings = [canonical(label_mask) for label_mask in classes]
     if canonical(name) not in meanings:
         raise UserError(
-            f"--reweight: the dataset has no class {name!r}{nearest(name, classes)}", f"its classes: {', '.join(classes)}"
+            f"--reweight: the dataset has no class {name!r}{nearest(name, classes)}", f"its classes: {listed(classes, 40)}"
         )
     return meanings.index(canonical(name))
 

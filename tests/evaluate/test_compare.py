@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Run
+from scipy import stats
 from scored_files import CLASSES, make_dataset, make_predictions, rows_of_split
 from sklearn.metrics import average_precision_score
 
@@ -54,7 +55,7 @@ def compared(cxrlt: Run, *arguments: object) -> dict[str, object]:
 
 
 def test_differences_are_those_of_resampled_rows(cxrlt: Run, workspace: Path) -> None:
-    content = compared(cxrlt, "good", "bad", "--bootstrap", 60, "--seed", 3, "--name", "kept")
+    content = compared(cxrlt, "good", "bad", "--bootstrap", 60, "--permutations", 300, "--seed", 3, "--name", "kept")
     dataset = make_dataset(workspace / "again.parquet")
     rows = rows_of_split(dataset, "test")
     patients = np.unique(dataset.table["patient_id"].to_numpy()[rows], return_inverse=True)[1]
@@ -78,13 +79,20 @@ def test_differences_are_those_of_resampled_rows(cxrlt: Run, workspace: Path) ->
             assert row["figure"] == "Never seen"
             continue
         assert (row["base"], row["value"]) == pytest.approx(ap[:, 60, c])
-        assert (row["low"], row["high"]) == pytest.approx(np.nanquantile(differences[:60, c], [0.025, 0.975]), abs=1e-12)
+        h = np.unique(patients[(dataset.targets[rows, c] == 1) & dataset.label_mask[rows, c]])
+        assert row["positive_patients"] == len(h)
+        if len(h) < 5:
+            assert (row["low"], row["high"]) == (None, None)
+            continue
+        half = stats.t.ppf(0.975, len(h) - 1) * np.nanstd(differences[:60, c], ddof=1)
+        expected = max(row["difference"] - half, -1), min(row["difference"] + half, 1)
+        assert (row["low"], row["high"]) == pytest.approx(expected, abs=1e-9)
     mean = np.nanmean(ap[1], axis=1) - np.nanmean(ap[0], axis=1)
     row = other["means"][0]
     assert (row["figure"], row["difference"]) == ("mAP", pytest.approx(mean[60]))
-    assert (row["low"], row["high"]) == pytest.approx(np.quantile(mean[:60], [0.025, 0.975]), abs=1e-12)
-    rarer = min((mean[:60] <= 0).sum(), (mean[:60] >= 0).sum())
-    assert row["p"] == pytest.approx(min(1, 2 * (rarer + 1) / 61))
+    half = stats.t.ppf(0.975, row["positive_patients"] - 1) * np.std(mean[:60], ddof=1)
+    assert (row["low"], row["high"]) == pytest.approx((mean[60] - half, mean[60] + half), abs=1e-9)
+    assert 1 / 301 <= row["p"] < 0.05, "noise of four times the spread of the scores"
     check_kept(workspace / "comparisons/kept", content)
     told = cxrlt("info", "comparisons/kept")
     assert told.code == 0, told.err
@@ -101,7 +109,7 @@ def check_kept(folder: Path, content: dict[str, object]) -> None:
 
 
 def test_p_values_of_classes_are_corrected_and_equal_scores_do_not_differ(cxrlt: Run, workspace: Path) -> None:
-    content = compared(cxrlt, "good", "copy", "bad", "--bootstrap", 200)
+    content = compared(cxrlt, "good", "copy", "bad", "--bootstrap", 100, "--permutations", 200)
     copy, bad = content["others"]  # type: ignore[misc]
     assert all((row["difference"], row["p"]) in ((0, 1), (None, None)) for row in (*copy["means"], *copy["classes"]))
     p = {row["figure"]: (row["p"], row["p_holm"]) for row in bad["classes"]}
@@ -111,7 +119,7 @@ def test_p_values_of_classes_are_corrected_and_equal_scores_do_not_differ(cxrlt:
 
 
 def test_runs_are_compared_by_their_validation_and_only_what_differs_is_shown(cxrlt: Run, workspace: Path) -> None:
-    ended = cxrlt("compare", "a", "runs/b", "--bootstrap", 100)
+    ended = cxrlt("compare", "a", "runs/b", "--bootstrap", 50, "--permutations", 50)
     assert ended.code == 0, ended.err
     assert "val: 60 images of 30 patients" in ended.out
     assert "b against a" in ended.out
@@ -121,6 +129,7 @@ def test_runs_are_compared_by_their_validation_and_only_what_differs_is_shown(cx
     assert "--seed" not in ended.out
     assert "--name" not in ended.out
     assert "p (Holm)" in ended.out
+    assert "4 classes need --permutations 80 or more" in ended.out
     assert not (workspace / "comparisons").exists()
 
 
@@ -130,7 +139,7 @@ def test_predictions_of_one_run_show_its_training_too(cxrlt: Run, workspace: Pat
     for name, run, views in (("x", "a", 1), ("y", "b", 8)):
         header = {"split": "test", "runs": [run], "provenance": {"config": {"tta": views, "name": name}}}
         write_predictions(workspace / f"predictions/{name}.parquet", replace(plain, header=header))
-    options = compared(cxrlt, "x", "y", "--bootstrap", 10)["options"]
+    options = compared(cxrlt, "x", "y", "--bootstrap", 10, "--permutations", 10)["options"]
     assert options == {
         "loss": {"x": "bce", "y": "asl"},
         "mixup": {"x": 0.0, "y": 0.2},
@@ -147,6 +156,7 @@ def test_predictions_of_one_run_show_its_training_too(cxrlt: Run, workspace: Pat
         (["good", "predictions/good.parquet"], "named twice"),
         (["good", "a"], "different splits (good: test; a: val)"),
         (["good", "bad", "--bootstrap", "0"], "--bootstrap"),
+        (["good", "bad", "--permutations", "0"], "--permutations"),
         (["good", "bad", "--output", "x"], "--output needs --name"),
         (["good", "bad", "--name", "there"], "comparisons/there exists"),
         (["good", "unfinished"], "has not finished an epoch"),

@@ -128,6 +128,19 @@ def test_a_column_of_label_texts_is_suggested(folder: Path) -> None:
     with pytest.raises(UserError, match="which columns are labels") as caught:
         read_table_source(path, None, replace(COLUMNS, labels=()))
     assert caught.value.hint == 'name them: --label-column "Mass"'
+    path = _csv(folder, Mass=["YES", "NO", ""], Edema=["True", "yes", "NO"])
+    with pytest.raises(UserError) as caught:
+        read_table_source(path, None, replace(COLUMNS, labels=()))
+    assert caught.value.hint == 'name them: --label-columns "Mass,Edema" --values NO=0,YES=1,True=1,yes=1'
+
+
+def test_a_thousand_columns_do_not_fill_the_screen(folder: Path) -> None:
+    names = [f"Finding {number}" for number in range(1200)]
+    path = _csv(folder, **{name: ["1", "0", ""] for name in names})
+    for columns in (replace(COLUMNS, labels=()), replace(COLUMNS, labels=("Oedema",))):
+        with pytest.raises(UserError) as caught:
+            read_table_source(path, None, columns)
+        assert len(caught.value.hint) < 1000
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,8 @@ STRONG = [_logits(1.5, seed) for seed in (1, 2)]
 
 
 def _rows(*variants: list[np.ndarray], chain: bool = False) -> dict[tuple[str, str], dict[str, Any]]:
-    scored = score(variants, JUDGED, 400)
-    rows = mean_rows([f"v{at}" for at in range(len(variants))], scored, JUDGED, chain)
+    scored = score(variants, JUDGED, (400, 400), chain)
+    rows = mean_rows([f"v{at}" for at in range(len(variants))], scored, JUDGED)
     return {(row["variant"], row["mean"]): row for row in rows}
 
 
@@ -48,8 +48,8 @@ def test_a_difference_that_is_there_is_found_and_one_that_is_not_is_not() -> Non
     expected = np.mean([_ap(s, (0, 1, 2)) - _ap(w, (0, 1, 2)) for s, w in zip(STRONG, WEAK, strict=True)])
     assert better["difference"] == pytest.approx(expected, abs=1e-12)
     assert 0 < better["difference_low"] < better["difference"] < better["difference_high"]
-    assert better["difference_p"] == pytest.approx(2 / 401)
-    assert better["holm"] == pytest.approx(2 * 2 / 401)
+    assert better["difference_p"] == pytest.approx(1 / 401)
+    assert better["holm"] == pytest.approx(2 * 1 / 401)
     assert same["difference"] == same["difference_low"] == same["difference_high"] == same["difference_sd"] == 0
     assert same["difference_p"] == 1
     assert same["to_former"] == pytest.approx(-expected, abs=1e-12)
@@ -79,7 +79,7 @@ def test_the_interval_is_that_of_resampled_patients() -> None:
 
 
 def test_classes_are_rows_of_their_own() -> None:
-    rows = class_rows(["v0", "v1"], score([WEAK, STRONG], JUDGED, 200), JUDGED)
+    rows = class_rows(["v0", "v1"], score([WEAK, STRONG], JUDGED, (200, 200)), JUDGED)
     assert [row["class"] for row in rows] == ["A", "B", "C", "D"] * 2
     assert np.isnan(rows[3]["ap"])
     assert rows[4]["difference"] == pytest.approx(rows[4]["ap"] - rows[0]["ap"])
@@ -88,9 +88,9 @@ def test_classes_are_rows_of_their_own() -> None:
 
 def test_each_variant_is_compared_with_the_base_of_its_own_budget() -> None:
     variants = [WEAK, STRONG, STRONG, WEAK]  # bases at 0 and 2
-    scored = score(variants, JUDGED, 200)
+    scored = score(variants, JUDGED, (200, 200), False, [0, 0, 2, 2])
     names = ["base, 1 ep", "other, 1 ep", "base, 5 ep", "other, 5 ep"]
-    rows = {row["variant"]: row for row in mean_rows(names, scored, JUDGED, False, [0, 0, 2, 2]) if row["mean"] == "all"}
+    rows = {row["variant"]: row for row in mean_rows(names, scored, JUDGED, [0, 0, 2, 2]) if row["mean"] == "all"}
     assert rows["other, 1 ep"]["base"] == "base, 1 ep"
     assert rows["other, 5 ep"]["base"] == "base, 5 ep"
     assert rows["other, 1 ep"]["difference"] == pytest.approx(-rows["other, 5 ep"]["difference"], abs=1e-12)
