@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -150,7 +150,7 @@ def classes_of(labels: Mapping[str, list[str]], given: LabelMap) -> list[str]:
 
 
 def map_sources(
-    labels: Mapping[str, list[str]], space: list[str], given: LabelMap, leave_out_unknown: bool
+    labels: Mapping[str, list[str]], space: list[str], given: LabelMap, leave_out: Collection[str]
 ) -> dict[str, dict[str, str | None]]:
     """`map_labels` of every source: source -> label -> class.
 
@@ -158,7 +158,7 @@ def map_sources(
         labels: source -> its labels.
         space: classes.
         given: what the user says.
-        leave_out_unknown: labels that no vocabulary knows are left out, which is said, instead of refused.
+        leave_out: the sources whose labels that no vocabulary knows are left out, with a message, instead of refused.
 
     Raises:
         UserError: labels that no vocabulary knows; all are shown with the nearest name, and written to the label map that is
@@ -170,12 +170,13 @@ def map_sources(
         rows = shortened([[label, source, near] for source, label, near in unknown], "cxrlt merge --map FILE.csv")
         for line in table(["label", "source", "nearest"], rows).splitlines():
             say(line)
-        if not leave_out_unknown:
-            _refuse_unknown(unknown, given)
-        say(f"{len(unknown)} labels that no label space knows are left out (--unknown)")
+    refused = [entry for entry in unknown if entry[0] not in leave_out]
+    if refused:
+        _refuse_unknown(refused, given)
+    if unknown:
+        say(f"{len(unknown)} labels that no label space knows are left out")
     for path in given.absent:
-        if not unknown or leave_out_unknown:
-            say(f"{path} is not there, and not needed: every label is a class or left out")
+        say(f"{path} is not there, and not needed: every label is a class or left out")
     return {source: mapping for source, (mapping, _) in found.items()}
 
 

@@ -128,7 +128,7 @@ def test_all_unknown_labels_are_named_in_one_run(cxrlt: Run, odd: pd.DataFrame, 
 
 def test_many_unknown_labels_do_not_fill_the_screen(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UserError, match="1200 labels are in no label space"):
-        map_sources({"a": [f"Code {number}" for number in range(1200)]}, NIH, LabelMap({}), leave_out_unknown=False)
+        map_sources({"a": [f"Code {number}" for number in range(1200)]}, NIH, LabelMap({}), leave_out=[])
     shown = capsys.readouterr().err.splitlines()
     assert len(shown) < 50
     assert any("1160 more, all in: cxrlt merge --map FILE.csv" in line for line in shown)

@@ -7,6 +7,7 @@ import pytest
 from conftest import Run
 from PIL import Image
 
+from cxrlt_cli.artifacts.dataset import read_dataset
 from cxrlt_cli.artifacts.source_table import BLANK, read_source_table
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.sources.padchest import read_padchest
@@ -77,11 +78,18 @@ def test_bad_tables(labels: list[str], says: str, tmp_path: Path) -> None:
 
 
 def test_the_command_caches_it_and_its_labels_are_classes(tmp_path: Path, cxrlt: Run) -> None:
-    _table(tmp_path / "source")
+    _table(tmp_path / "source", [*LABELS[:5], "['kerley lines']"])
     for row in range(6):
         Image.new("I;16", (8, 8), 9000 + 5000 * row).save(tmp_path / f"source/{row}.png")
     ended = cxrlt("cache", "--source", f"padchest={tmp_path / 'source'}", "--size", 32)
     assert ended.code == 0, ended.err
     assert read_source_table(tmp_path / "images/padchest.parquet").kind == "padchest"
-    ended = cxrlt("merge", "--label-space", "sources", "--same-picture", "keep")
+    merge = ["merge", "--same-picture", "keep"]
+    assert cxrlt(*merge, "--label-space", "sources").code == 0
+    assert read_dataset(tmp_path / "dataset.parquet").classes == ["kerley lines", "kyphosis", "normal", "pleural effusion"]
+    ended = cxrlt(*merge, "--label-space", "cxr-lt-2026", "--overwrite", "--map", "map.csv")
+    assert ended.code == 2
+    assert (tmp_path / "map.csv").read_text() == "source,label,class,nearest\npadchest,kerley lines,,\n"
+    ended = cxrlt(*merge, "--label-space", "cxr-lt-2026", "--overwrite")
     assert ended.code == 0, ended.err
+    assert "1 labels that no label space knows are left out" in ended.err
