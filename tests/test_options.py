@@ -126,6 +126,47 @@ def test_control_characters_are_refused_before_anything_is_made(words: list[str]
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "--decoder-layers", "100000000"],
+        ["train", "--decoder-width", str(1 << 40)],
+        ["train", "--batch-size", "9" * 30],
+        ["compare", "a", "b", "--bootstrap", "1000000000000"],
+        ["cache", "--source", "table=a.csv", "--workers", "1000000"],
+        ["study", "heads", "--jobs", "5000"],
+        ["study", "heads", "--train", "--decoder-layers 100000000"],
+        ["slurm", "jobs", "--source", "table=a.csv", "--train", "--decoder-layers 100000000"],
+        ["train", "--seed", str(1 << 63)],
+    ],
+    ids=lambda words: " ".join(words)[:40],
+)
+def test_huge_numbers_are_refused_before_memory_is_taken(words: list[str], cxrlt: Run, tmp_path: Path) -> None:
+    ended = cxrlt(*words)
+    assert ended.code == 2
+    assert "is more than" in ended.err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["embed-labels", "--encoder", "ngram", "--texts", "/dev/zero"],
+        ["embed-labels", "--encoder", "ngram", "--label-space", "/dev/zero"],
+        ["merge", "--map", "/dev/zero"],
+        ["cache", "--source", "table=/dev/zero"],
+        ["study", "/dev/zero"],
+        ["info", "/dev/zero"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_device_in_place_of_a_file_is_one_message(words: list[str], cxrlt: Run, tmp_path: Path) -> None:
+    ended = cxrlt(*words)
+    assert ended.code == 2
+    assert ended.err.count("error:") == 1
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_workspace_of_the_environment_is_an_option_too(cxrlt: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXRLT_WORKSPACE", "a\nb")
     ended = cxrlt("embed-labels", "--encoder", "ngram")

@@ -1,5 +1,6 @@
 """Files appear whole or not at all, existing ones are not overwritten unasked, and two writers do not share one."""
 
+import errno
 import fcntl
 import glob
 import hashlib
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cxrlt_cli.errors import UserError, reported_os_errors
-from cxrlt_cli.paths import kind_of
+from cxrlt_cli.paths import exists, is_folder, kind_of
 
 _WHOLE = 64 << 20  # files up to this many bytes are hashed whole
 _SAMPLE = 1 << 20
@@ -150,13 +151,31 @@ def sync_folder(folder: Path) -> None:
 
 
 def refuse_existing(path: Path, overwrite: bool, resumable: bool = False) -> None:
-    """Raises UserError where `path` exists and `--overwrite` was not given, or is a device, a pipe or a socket."""
+    """Checks an output before any work is done for it; nothing is made to try it.
+
+    Raises:
+        UserError: `path` exists and `--overwrite` was not given, or is a device, a pipe or a socket; or nothing can be written
+            to its folder.
+    """
     kind = kind_of(path)
     if kind not in ("", "a file", "a folder"):
         raise UserError(f"{path} is {kind}: not replaced", "name a file")
     if kind and not overwrite:
         resume = "--resume goes on with it, " if resumable else ""
         raise UserError(f"{path} exists", f"{resume}--overwrite replaces it; or give the new one another name")
+    with reported_os_errors(f"cannot write {path}"):
+        _refuse_unwritable(path.parent)
+
+
+def _refuse_unwritable(folder: Path) -> None:
+    """Raises OSError where nothing can be made in a folder, or in the nearest one above it that is there."""
+    while not exists(folder) and folder != folder.parent:
+        folder = folder.parent
+    if is_folder(folder) and os.access(folder, os.W_OK | os.X_OK):
+        return
+    read_only = is_folder(folder) and os.statvfs(folder).f_flag & os.ST_RDONLY
+    code = errno.EROFS if read_only else errno.EACCES if is_folder(folder) else errno.ENOTDIR
+    raise OSError(code, os.strerror(code), str(folder))
 
 
 def check_writable(folder: Path) -> None:

@@ -50,7 +50,7 @@ def explain_images(config: ExplainConfig, workspace: Workspace) -> ExplainedImag
     [member] = load_members([run], choose_device(config.device))
     labels = [_label(name, member.classes) for name in config.labels]
     subjects = list(_subjects(config, workspace, member))  # all are read before anything is written
-    inputs = [member.path, *(Path(name) for name in config.images if is_file(Path(name)))]
+    provenance = record(saved(config), [member.path, *(Path(name) for name in config.images if is_file(Path(name)))])
     check_writable(folder.parent)
     with claimed(folder, config.overwrite), replacing_folder(folder, _is_of_an_explanation) as aside:
         maps, rows, sheets = [], [], []
@@ -61,7 +61,7 @@ def explain_images(config: ExplainConfig, workspace: Workspace) -> ExplainedImag
             sheets.append(folder / sheet)
             maps += _maps(config, subject, explained)
             rows += _rows(subject, explained)
-        header = {"run": run.folder.name, "pixels": member.pixels, "provenance": record(saved(config), inputs)}
+        header = {"run": run.folder.name, "pixels": member.pixels, "provenance": provenance}
         write_maps(aside, maps, header)
     if all(one.kind == config.method for one in maps):
         say(f"{run.folder} has no queries, so no attention: {_METHODS[config.method]} alone")

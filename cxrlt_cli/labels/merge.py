@@ -69,6 +69,7 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> MergedDataset:
     label_map = read_label_map(config.map_pairs, config.map_files)
     with claimed(path, config.overwrite):
         sources = read_sources(workspace.images, config.source, config.train_only)
+        provenance = record(saved(config), [*_inputs(config, workspace, sources), *label_map.files])
         _refuse_idle_names(config, sources)
         labels = {source.name: source.table.classes for source in sources}
         space = config.label_space or _usual_space(sources)
@@ -89,7 +90,7 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> MergedDataset:
             "implied": [asdict(entry) for entry in implied],
             "counts": {name: int(count) for name, count in zip(classes, rows.targets.sum(axis=0), strict=True)},
             "left_out": sum(len(source.table.table) for source in sources) - len(rows.table),
-            "provenance": record(saved(config), [*_inputs(config, workspace, sources), *label_map.files]),
+            "provenance": provenance,
         }
         soft = _soft_targets(config, rows, classes, policies)
         dataset = Dataset(rows.table, classes, rows.targets, rows.label_mask, sources[0].settings, header, path, soft)

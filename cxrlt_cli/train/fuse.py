@@ -48,6 +48,8 @@ def fuse_run(config: FuseConfig, workspace: Workspace) -> TrainedRun:
     device = choose_device(config.device)
     content = read_checkpoint(base.best, ["model", "spec", "classes", "pixels", "described"])
     dataset = read_dataset(config.dataset or workspace.dataset)
+    described = {"options": saved(config), "classes": dataset.classes, "pixels": dataset.settings}
+    described["provenance"] = record(saved(config), [dataset.path, base.best])  # now: files may be replaced meanwhile
     _refuse_unlike(base, content, dataset)
     network = network_from(content, base.best).place(device, int(dataset.settings["size"])).eval()
     check_writable(workspace.runs)
@@ -57,8 +59,6 @@ def fuse_run(config: FuseConfig, workspace: Workspace) -> TrainedRun:
         fusion = StudyFusion(len(dataset.classes), width, network.classifier).to(device)
         scratch = workspace.runs
         train, val = (_featured(dataset.split(name), network, width, scratch, device) for name in ("train", "val"))
-        described = {"options": saved(config), "classes": dataset.classes, "pixels": dataset.settings}
-        described["provenance"] = record(saved(config), [dataset.path, base.best])
         trained = train_fusion(select(FuseSettings, config), fusion, train, val)
         best = next(entry for entry in trained.history if entry["epoch"] == trained.epoch)["mAP"]
         _write(run, trained, best, val.dataset, {**content, "described": described})

@@ -99,6 +99,18 @@ def test_an_existing_output_is_refused_with_both_ways_out(tmp_path: Path) -> Non
     assert "--overwrite" in caught.value.hint
 
 
+def test_a_folder_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    refuse_existing(tmp_path / "new/deep/x", overwrite=False)
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(UserError, match=r"cannot write .*/file/x: Not a directory"):
+        refuse_existing(tmp_path / "file/x", overwrite=False)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(UserError, match="Permission denied") as caught:
+        refuse_existing(tmp_path / "new/deep/x", overwrite=False)
+    assert "right" in caught.value.hint
+
+
 def test_no_space_is_said_before_the_work(tmp_path: Path) -> None:
     refuse_no_space(tmp_path, 1)
     with pytest.raises(UserError, match="GB free"):

@@ -1,7 +1,10 @@
 """`cxrlt predict` as a command."""
 
+import errno
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,8 +14,10 @@ from conftest import CLASSES, TRAIN, Run, type_in
 from shared import copied, made_once
 
 from cxrlt_cli.artifacts.dataset import read_dataset
+from cxrlt_cli.artifacts.files import fingerprint
 from cxrlt_cli.artifacts.predictions import read_predictions
 from cxrlt_cli.errors import UserError
+from cxrlt_cli.predict.batches import Part, score_split
 from cxrlt_cli.predict.folder import ListColumns, listed_files
 from cxrlt_cli.predict.merge import merge_logits
 
@@ -217,3 +222,42 @@ def test_another_dataset_is_pointed_out_and_existing_predictions_kept(cxrlt: Run
     ended = cxrlt("predict", "b")
     assert ended.code == 2
     assert "pictures.h5 is not there" in ended.err
+
+
+def test_files_that_are_replaced_while_images_are_scored(cxrlt: Run, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The header names the files that were read, not those that are there when it is written."""
+    read = {name: fingerprint(runs / name)["sha256"] for name in ("runs/a/best.pt", "dataset.parquet")}
+
+    def scored(*arguments: Any) -> Iterator[Part]:
+        for name in read:
+            (runs / name).write_bytes(b"another")
+        return score_split(*arguments)
+
+    monkeypatch.setattr("cxrlt_cli.predict.images.score_split", scored)
+    ended = cxrlt("predict", "a")
+    assert ended.code == 0, ended.err
+    inputs = read_predictions(runs / "predictions/a-test.parquet").header["provenance"]["inputs"]
+    assert [file["sha256"] for file in inputs] == list(read.values())
+
+
+def test_scores_and_submission_are_replaced_together(cxrlt: Run, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one cannot be written both stay as they were."""
+    command = ["predict", "a", "--submission", "s.csv", "--overwrite"]
+    assert cxrlt(*command).code == 0
+    paths = [runs / "predictions/a-test.parquet", runs / "s.csv"]
+    before = [path.read_bytes() for path in paths]
+    assert cxrlt(*command, "--tta", "8", "--name", "a-test").code == 0
+    after = [path.read_bytes() for path in paths]
+    assert all(new != old for new, old in zip(after, before, strict=True))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for name in ("pyarrow.parquet.write_table", "pandas.DataFrame.to_csv"):
+        with monkeypatch.context() as patch:
+            patch.setattr(name, lambda *_, **__: full())
+            ended = cxrlt(*command)
+        assert ended.code == 2
+        assert "No space left" in ended.err
+        assert [path.read_bytes() for path in paths] == after
+        assert not list(runs.rglob("*.tmp"))
