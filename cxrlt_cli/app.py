@@ -32,8 +32,9 @@ from cxrlt_cli.config.slurm import SlurmConfig
 from cxrlt_cli.config.study import StudyConfig
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import complain, say
-from cxrlt_cli.errors import USAGE, Stopped, UserError
-from cxrlt_cli.options import add_command
+from cxrlt_cli.errors import INTERRUPTED, USAGE, Stopped, UserError
+from cxrlt_cli.machine import refuse_no_threads
+from cxrlt_cli.options import add_command, refuse_control_characters
 from cxrlt_cli.workspace import Workspace
 
 #: A command a row: its options, whose docstring is its help; the stage, imported when it runs; its panel in `cxrlt --help`.
@@ -91,7 +92,11 @@ def _stage(target: str) -> Callable[[Any, Workspace], None]:
 
     def run(config: Any, workspace: Workspace) -> None:
         module, _, name = target.partition(":")
-        getattr(import_module(module), name)(config, workspace)
+        refuse_no_threads()
+        try:
+            getattr(import_module(module), name)(config, workspace)
+        except KeyboardInterrupt:
+            raise Stopped("interrupted", INTERRUPTED) from None
 
     return run
 
@@ -116,11 +121,12 @@ def top(
 
 
 def main() -> None:
-    """Runs one command. Exit codes: 0 done, 1 a defect, 2 usage or input, 75 / 143 stopped by SIGUSR1 / SIGTERM."""
+    """Runs one command. Exit codes: 0 done, 1 a defect, 2 usage or input, 75, 143, 130 stopped by SIGUSR1, SIGTERM, SIGINT."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # where a terminal cannot show a letter, its number will do
             stream.reconfigure(errors="backslashreplace")
     try:
+        refuse_control_characters(sys.argv[1:])  # before the parser repeats what it does not know
         app()
     except UserError as error:
         complain(f"error: {error.message}")

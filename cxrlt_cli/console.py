@@ -1,8 +1,13 @@
-"""Talk goes to stderr, data to stdout. A bar on a terminal, a dated line a minute where output is kept in a file."""
+"""Talk goes to stderr, data to stdout. A bar on a terminal, a dated line a minute where output is kept in a file.
+
+Every text passes `escaped` on its way out: names of classes, images and files come from elsewhere, and must not move the cursor
+of a terminal, reorder a line or begin a new one.
+"""
 
 import os
 import sys
 import time
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -33,6 +38,26 @@ def quiet() -> Iterator[None]:
         _Voice.quiet = before
 
 
+#: Control, format, surrogate, line and paragraph separator characters; but joiners, which some scripts need to be readable.
+_ESCAPED, _JOINERS = {"Cc", "Cf", "Cs", "Zl", "Zp"}, "\u200c\u200d"
+
+
+def escaped(text: str, keep: str = "") -> str:
+    r"""A text in which characters that move the cursor, begin a line, reorder text or are not seen are written as in `\x1b`.
+
+    Args:
+        text: any text.
+        keep: characters that stay as they are.
+    """
+    if text.isprintable():
+        return text
+    kept = _JOINERS + keep
+    return "".join(
+        mark.encode("unicode_escape").decode() if mark not in kept and unicodedata.category(mark) in _ESCAPED else mark
+        for mark in text
+    )
+
+
 def say(text: str) -> None:
     """One line to the reader."""
     if not _Voice.silent and not _Voice.quiet:
@@ -41,7 +66,7 @@ def say(text: str) -> None:
 
 def complain(text: str) -> None:
     """One line to the reader, from whichever process."""
-    print(text, file=sys.stderr, flush=True)
+    print(escaped(text), file=sys.stderr, flush=True)
 
 
 def warn(text: str) -> None:
@@ -56,11 +81,11 @@ def dated(text: str) -> str:
 
 
 def data(text: str) -> None:
-    """A result, for the eye or for the next program of a pipe."""
+    """A result, for the eye or for the next program of a pipe: lines, whose parts `table` and `escaped` have made safe."""
     if _Voice.quiet:
         return
     try:
-        print(text, flush=True)
+        print(escaped(text, keep="\n"), flush=True)
     except BrokenPipeError:  # `| head` has seen enough: the artifact is written all the same
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
@@ -105,7 +130,7 @@ def progress(label: str, total: int, unit: str = "images") -> Iterator[Progress]
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=total, note="")
+        task = bar.add_task(escaped(label), total=total, note="")
 
         class _Bar:
             def advance(self, count: int, note: str = "") -> None:
@@ -131,6 +156,7 @@ def shortened(rows: Sequence[Sequence[str]], where: str, most: int = 60) -> list
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Aligned plain text: the first column to the left, the others to the right."""
+    header, *rows = [[escaped(cell) for cell in row] for row in (header, *rows)]
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
 
     def line(row: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """What a command may end with, other than success. Everything else that escapes is a defect of ours."""
 
+import errno
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -7,6 +8,7 @@ from difflib import get_close_matches
 USAGE = 2
 STOPPED_BY_SIGUSR1 = 75  # EX_TEMPFAIL: state is saved, run the same command again
 STOPPED_BY_SIGTERM = 143
+INTERRUPTED = 130  # SIGINT, as Ctrl-C sends it
 
 
 class UserError(Exception):
@@ -52,6 +54,26 @@ def nearest(name: str, known: Iterable[object]) -> str:
     return f"; nearest is {close!r}" if close else ""
 
 
+_HINTS = {
+    errno.ENOENT: "see whether the path is right",
+    errno.EACCES: "give yourself the right to read and write it, or name another path",
+    errno.EPERM: "give yourself the right to read and write it, or name another path",
+    errno.EROFS: "its file system cannot be written to: name another path",
+    errno.ENOSPC: "free space, or name a folder elsewhere",
+    errno.EDQUOT: "your quota is used up: free space, or name a folder elsewhere",
+    errno.EFBIG: "files may be no larger here: raise the limit (ulimit -f), or name a folder elsewhere",
+    errno.EMFILE: "too many files are open: raise the limit (ulimit -n)",
+    errno.ENAMETOOLONG: "the path is too long: name a shorter one",
+    errno.EIO: "the disk or the network fails: try again, and ask who runs the machine",
+}
+
+
+def os_hint(error: OSError) -> str:
+    """What to do about a refusal of the operating system."""
+    other = "check that the folder exists, may be written to and has space left; or name another one"
+    return _HINTS.get(error.errno or 0, other)
+
+
 @contextmanager
 def reported_os_errors(doing: str) -> Iterator[None]:
     """Turns the operating system's refusals (read-only, full, not there, not allowed) into a UserError."""
@@ -59,7 +81,4 @@ def reported_os_errors(doing: str) -> Iterator[None]:
         yield
     except OSError as error:
         where = error.filename or ""
-        raise UserError(
-            f"{doing}: {error.strerror or error}{f' ({where})' if where else ''}",
-            "check that the folder exists, may be written to and has space left; or name another one",
-        ) from error
+        raise UserError(f"{doing}: {error.strerror or error}{f' ({where})' if where else ''}", os_hint(error)) from error

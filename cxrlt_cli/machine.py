@@ -3,15 +3,26 @@
 import ctypes
 import multiprocessing
 import os
+import threading
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 
 from cxrlt_cli.console import warn
-from cxrlt_cli.errors import reason
+from cxrlt_cli.errors import UserError, reason
 
 
 def cores() -> int:
     """Number of cores this process may use; on a cluster fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def refuse_no_threads() -> None:
+    """Raises UserError where this process may start no thread: what shares work would wait for its threads for ever."""
+    thread = threading.Thread(target=int)
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise UserError(f"no thread can be started here: {error}", "raise the limit of processes: ulimit -u") from error
+    thread.join()
 
 
 def keep_memory() -> None:

@@ -3,7 +3,8 @@
 import dataclasses
 import inspect
 import io
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Iterable
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
@@ -24,8 +25,19 @@ _WORKSPACE = Annotated[
 ]
 
 
-def flag(
-    default: Any, help: str, *, name: str = "", metavar: str | None = None, free: bool = False, argument: bool = False
+#: The largest whole number that an option takes, where its flag does not say another.
+MOST = 1_000_000
+
+
+def flag(  # noqa: PLR0913 - keywords of a declaration
+    default: Any,
+    help: str,
+    *,
+    name: str = "",
+    metavar: str | None = None,
+    free: bool = False,
+    argument: bool = False,
+    most: int = MOST,
 ) -> Any:
     """A dataclass field that is a command-line option.
 
@@ -36,8 +48,9 @@ def flag(
         metavar: the name of the value in `--help`.
         free: a resumed run may have another value (it changes nothing in the result).
         argument: a positional argument instead of a flag.
+        most: the largest whole number it may be: beyond it memory or time run out before a message can be given.
     """
-    metadata = {"help": help, "name": name, "metavar": metavar, "free": free, "argument": argument}
+    metadata = {"help": help, "name": name, "metavar": metavar, "free": free, "argument": argument, "most": most}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -98,6 +111,30 @@ def _parameter(field: "dataclasses.Field[Any]", hint: Any, panel: str) -> inspec
     return inspect.Parameter(field.name, kind, default=default, annotation=Annotated[hint, info])
 
 
+def refuse_control_characters(values: Iterable[Any]) -> None:
+    """Options enter file names, batch scripts and messages: a newline in one of them would begin a line of its own there.
+
+    Args:
+        values: of options; of those that are lists, each item.
+
+    Raises:
+        UserError: a text or a path holds a control character, or a separator of lines or paragraphs.
+    """
+    for value in values:
+        for text in map(str, value if isinstance(value, list | tuple) else [value]):
+            if not text.isprintable() and any(unicodedata.category(mark) in ("Cc", "Zl", "Zp") for mark in text):
+                raise UserError(
+                    f"{text!r}: an option holds a control character", "leave out line breaks, tabs and escape sequences"
+                )
+
+
+def _refuse_huge_numbers(fields: Iterable["dataclasses.Field[Any]"], values: dict[str, Any]) -> None:
+    for field in fields:
+        value, most = values.get(field.name), field.metadata["most"]
+        if isinstance(value, int) and value > most:
+            raise UserError(f"{flag_name(field)} {value} is more than {most:,}", "give a smaller number")
+
+
 def add_command(app: typer.Typer, name: str, config: type[Config], run: Callable[[Config, Workspace], None]) -> None:
     """Registers `run` as the subcommand `name`; the fields of `config` are its options, its docstring the help."""
     hints = get_type_hints(config)
@@ -108,6 +145,8 @@ def add_command(app: typer.Typer, name: str, config: type[Config], run: Callable
     parameters.append(inspect.Parameter("workspace", kind, default=Path(), annotation=_WORKSPACE))
 
     def call(**values: Any) -> None:
+        refuse_control_characters(values.values())
+        _refuse_huge_numbers(fields, values)
         workspace = Workspace(values.pop("workspace"))
         frozen = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
         for key, value in (*frozen.items(), ("workspace", workspace.root)):

@@ -57,6 +57,13 @@ def is_folder(path: Path) -> bool:
     return mode is not None and stat.S_ISDIR(mode)
 
 
+def kind_of(path: Path) -> str:
+    """What is there: `a file`, `a folder`, `a pipe`, `a socket` or `a device`; empty where nothing is. Raises as `exists`."""
+    kinds = {stat.S_IFREG: "a file", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    mode = _mode(path)
+    return "" if mode is None else kinds.get(stat.S_IFMT(mode), "a device")
+
+
 def _mode(path: Path) -> int | None:
     try:
         return path.stat().st_mode

@@ -1,13 +1,13 @@
-"""SIGTERM and SIGUSR1 ask a command to save and stop at the next safe moment."""
+"""SIGTERM, SIGUSR1 and SIGINT (Ctrl-C) ask a command to save and stop at the next safe moment."""
 
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from cxrlt_cli.errors import STOPPED_BY_SIGTERM, STOPPED_BY_SIGUSR1, Stopped
+from cxrlt_cli.errors import INTERRUPTED, STOPPED_BY_SIGTERM, STOPPED_BY_SIGUSR1, Stopped
 
-_CODES = {signal.SIGTERM: STOPPED_BY_SIGTERM, signal.SIGUSR1: STOPPED_BY_SIGUSR1}
+_CODES = {signal.SIGTERM: STOPPED_BY_SIGTERM, signal.SIGUSR1: STOPPED_BY_SIGUSR1, signal.SIGINT: INTERRUPTED}
 
 
 class StopRequest:
@@ -27,10 +27,15 @@ class StopRequest:
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Inside, SIGTERM and SIGUSR1 set the request instead of ending the process; the old handlers are restored at the end."""
+    """Inside, these signals set the request instead of ending the process; the old handlers are restored at the end.
+
+    A second SIGINT raises KeyboardInterrupt at once: the user does not want to wait.
+    """
     request = StopRequest()
 
     def handler(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGINT == request.signal:
+            raise KeyboardInterrupt
         request.signal = signal.Signals(number)
 
     before = {number: signal.signal(number, handler) for number in _CODES}
@@ -43,7 +48,7 @@ def stop_requests() -> Iterator[StopRequest]:
 
 @contextmanager
 def stops_at_once(lost: str) -> Iterator[None]:
-    """Inside, SIGTERM and SIGUSR1 end the command at once with their exit codes; for phases with nothing to save.
+    """Inside, these signals end the command at once with their exit codes; for phases with nothing to save.
 
     Args:
         lost: text of the message.

@@ -1,6 +1,7 @@
 """Runs a cxrlt command in its own process."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -56,6 +57,6 @@ def run_subcommand(
             unit = 1 if sys.platform == "darwin" else 1024
             return Ended(process.returncode, time.monotonic() - began, usage.ru_maxrss * unit)
         if stop is not None and stop.signal is not None and not told:
-            process.send_signal(stop.signal)
+            process.send_signal(signal.SIGTERM if stop.signal == signal.SIGINT else stop.signal)  # Ctrl-C has reached it too
             told = True
         time.sleep(_POLL)

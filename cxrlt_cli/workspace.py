@@ -1,5 +1,6 @@
 """Paths of the artifacts in a workspace."""
 
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,15 +62,19 @@ class Workspace:
         return self.root / "explanations"
 
 
+_MARKS = "-_.+=,@() "
+
+
 def checked_name(name: str) -> str:
-    """Checks an artifact name given by a user.
+    """Checks an artifact name given by a user: letters and digits of any script, and `_MARKS`.
 
     Raises:
-        UserError: the name would leave the folder or be a hidden file.
+        UserError: another character, none, or more than 200 bytes; a dot or a dash at the beginning, a space at either end.
     """
-    if not name or name.startswith(".") or any(mark in name for mark in "/\\\0") or len(name.encode()) > 200:
+    sound = all(mark in _MARKS or unicodedata.category(mark)[0] in "LMN" for mark in name)
+    if not (sound and 0 < len(name.encode(errors="replace")) <= 200) or name[0] in ".-" or name != name.strip():
         raise UserError(
-            f"{name!r} cannot be an artifact's name", "use letters, digits, '-', '_' and '.', not beginning with '.'"
+            f"{name!r} cannot be an artifact's name", "use letters, digits, '-', '_' and '.', not beginning with '.' or '-'"
         )
     return name
 

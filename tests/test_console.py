@@ -63,6 +63,29 @@ def test_long_tables_show_their_ends() -> None:
     assert len(console.table(["class", "n"], found).splitlines()) == 43
 
 
+_HOSTILE = "a\x1b[2Jb\u202ec\nerror: d\x9be\u2028f\x07"
+_SHOWN = r"a\x1b[2Jb\u202ec\nerror: d\x9be\u2028f\x07"
+
+
+def test_control_characters_are_written_out() -> None:
+    assert console.escaped(_HOSTILE) == _SHOWN
+    assert console.escaped(_HOSTILE, keep="\n") == _SHOWN.replace(r"\n", "\n")
+    for text in ("Größe 胸部 भारत", "Chest\u00a0X-ray", "می\u200cشود", "50 % … µ"):  # what scripts and typography need stays
+        assert console.escaped(text) == text
+    assert console.escaped("\udcff") == r"\udcff"
+
+
+def test_every_way_to_the_terminal_writes_them_out(capsys: pytest.CaptureFixture[str]) -> None:
+    console.say(_HOSTILE)
+    console.warn(_HOSTILE)
+    console.complain(_HOSTILE)
+    console.data(console.table(["class", _HOSTILE], [[_HOSTILE, "1"]]))
+    said = capsys.readouterr()
+    assert said.err.splitlines() == [_SHOWN, f"warning: {_SHOWN}", _SHOWN]
+    assert said.out.count(_SHOWN) == 2
+    assert len(said.out.splitlines()) == 3
+
+
 @pytest.mark.parametrize(("target", "code"), [("| head -n 1", 0), ("> /dev/full", 2)])
 def test_results_that_nobody_takes(target: str, code: int, tmp_path: Path) -> None:
     script = "from cxrlt_cli.console import data\nfrom cxrlt_cli import app\n"

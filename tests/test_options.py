@@ -1,5 +1,6 @@
 """Options declared once: flag, saved form, resume check."""
 
+import errno
 import os
 import re
 from dataclasses import dataclass
@@ -73,10 +74,63 @@ def test_the_workspace_from_the_environment(cxrlt: Run, tmp_path: Path, monkeypa
     assert (tmp_path / "here/label_embeddings.parquet").is_file()
 
 
-@pytest.mark.parametrize("name", ["", ".x", "a/b", "../x", "a\\b", "n" * 300])
-def test_names_that_would_leave_their_folder(name: str) -> None:
+_NO_NAMES = [
+    "",
+    ".x",
+    "a/b",
+    "../x",
+    "a\\b",
+    "n" * 300,
+    "-x",
+    "a\nb",
+    "a\x1b[2Jb",
+    "a\u202eb",
+    "a;b",
+    "a$(b)",
+    "a`b`",
+    "a*",
+    "x ",
+]
+
+
+@pytest.mark.parametrize("name", _NO_NAMES)
+def test_names_that_would_leave_their_folder_or_mean_something_to_a_shell(name: str) -> None:
     with pytest.raises(UserError, match="cannot be an artifact's name"):
         checked_name(name)
+
+
+@pytest.mark.parametrize("name", ["resnet50-hard9_3", "my run (2)", "größe", "gro\u0308ße", "胸部", "a+b", "ema_0.9", "भारत"])
+def test_names_of_any_script(name: str) -> None:
+    assert checked_name(name) == name
+
+
+_FLAGS = [
+    ["cache", "--source", "table=a\nb.csv"],
+    ["cache", "--source", "table=a.csv", "--label-columns", "Mass\x1b[2J"],
+    ["slurm", "jobs", "--source", "table=a.csv", "--partition", "gpu\ntouch x"],
+    ["slurm", "jobs", "--source", "table=a.csv", "--sbatch=--qos=a\u2028b"],
+    ["slurm", "jobs", "--source", "table=a.csv", "--setup", "module load a\rrm -r b"],
+    ["study", "heads", "--train", "--epochs 1\n--lr 1"],
+    ["train", "--no-such-\x1b[31mflag"],
+    ["predict", "a\x00b"],
+    ["fetch\x9b"],
+]
+
+
+@pytest.mark.parametrize("words", _FLAGS, ids=lambda words: words[0][:5])
+def test_control_characters_are_refused_before_anything_is_made(words: list[str], cxrlt: Run, tmp_path: Path) -> None:
+    ended = cxrlt(*words)
+    assert ended.code == 2
+    assert "holds a control character" in ended.err
+    assert (ended.out + ended.err).replace("\n", "").isprintable()
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_workspace_of_the_environment_is_an_option_too(cxrlt: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXRLT_WORKSPACE", "a\nb")
+    ended = cxrlt("embed-labels", "--encoder", "ngram")
+    assert ended.code == 2
+    assert "holds a control character" in ended.err
 
 
 def test_the_newest_file(tmp_path: Path) -> None:
@@ -94,6 +148,42 @@ def test_words_of_messages() -> None:
     assert nearest("zzz", ["Hernia"]) == ""
     with pytest.raises(UserError, match="doing it: No such file"), reported_os_errors("doing it"):
         Path("/does/not/exist").read_text()
+
+
+@pytest.mark.parametrize(
+    ("number", "says"), [("EACCES", "right"), ("ENOSPC", "free space"), ("EFBIG", "ulimit -f"), ("EROFS", "cannot be written"),
+                         ("ENAMETOOLONG", "too long"), ("EBUSY", "folder exists")]
+)  # fmt: skip
+def test_hints_of_the_operating_systems_refusals(number: str, says: str) -> None:
+    code = getattr(errno, number)
+    with pytest.raises(UserError, match="doing it") as caught, reported_os_errors("doing it"):
+        raise OSError(code, os.strerror(code))
+    assert says in caught.value.hint
+
+
+@pytest.mark.parametrize("command", [["check"], ["embed-labels", "--encoder", "ngram"], ["cache", "--source", "table=x.csv"]])
+def test_where_no_thread_can_be_started(
+    command: list[str], cxrlt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("threading.Thread.start", refused)
+    ended = cxrlt(*command)
+    assert ended.code == 2
+    assert ended.err.splitlines()[0] == "error: no thread can be started here: can't start new thread"
+    assert "ulimit -u" in ended.err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", [["check"], ["embed-labels"], ["train"]])
+def test_an_interrupted_command_ends_in_one_line(command: list[str], cxrlt: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cxrlt_cli.app.import_module", interrupted)
+    ended = cxrlt(*command)
+    assert (ended.code, ended.err) == (130, "interrupted\n")
 
 
 def test_a_defect_of_ours_keeps_its_traceback(cxrlt: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from cxrlt_cli.artifacts.files import refuse_irregular_file
 from cxrlt_cli.errors import reported_os_errors
 from cxrlt_cli.paths import exists, is_folder
 
@@ -47,6 +48,9 @@ def replaced(folder: Path, files: Sequence[Path], proof: Path) -> Iterator[None]
 
 
 def _move(files: Sequence[Path], source: Path, target: Path) -> None:
+    for path in files:
+        refuse_irregular_file(source / path.name)
+        refuse_irregular_file(target / path.name)
     for path in files:
         if exists(source / path.name):
             os.replace(source / path.name, target / path.name)

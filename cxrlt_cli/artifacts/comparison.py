@@ -5,11 +5,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cxrlt_cli.artifacts.files import replacing
+from cxrlt_cli.artifacts.folder_swap import replacing_folder
 from cxrlt_cli.artifacts.json_files import read_figures, without_nan
 from cxrlt_cli.paths import is_folder
 
 FORMAT, VERSION = "cxrlt comparison", 1
+_FILES = frozenset({"comparison.json", "differences.csv"})
 _COLUMNS = [
     "base", "other", "figure", "group", "base_value", "value", "difference", "low", "high", "p", "p_holm", "positive_patients",
     "note",
@@ -17,17 +18,18 @@ _COLUMNS = [
 
 
 def write_comparison(folder: Path, content: dict[str, Any]) -> None:
-    """Writes a comparison. Undefined figures (NaN) become null in JSON and an empty cell in CSV."""
-    with replacing(folder / "differences.csv") as aside, aside.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, _COLUMNS)
-        writer.writeheader()
-        for other in content["others"]:
-            for row in (*other["means"], *other["classes"]):
-                named = {"base": content["base"], "other": other["name"], "base_value": row["base"]}
-                writer.writerow(without_nan({**row, **named}))
+    """Writes a comparison whose lock is held. Undefined figures (NaN) become null in JSON and an empty cell in CSV."""
     whole = {"format": FORMAT, "version": VERSION, **content}
-    with replacing(folder / "comparison.json") as aside:  # last: where it stands, the comparison is whole
-        aside.write_text(json.dumps(without_nan(whole), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    with replacing_folder(folder, _FILES.__contains__) as aside:
+        with (aside / "differences.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, _COLUMNS)
+            writer.writeheader()
+            for other in content["others"]:
+                for row in (*other["means"], *other["classes"]):
+                    named = {"base": content["base"], "other": other["name"], "base_value": row["base"]}
+                    writer.writerow(without_nan({**row, **named}))
+        text = json.dumps(without_nan(whole), indent=1, allow_nan=False)
+        (aside / "comparison.json").write_text(text + "\n", encoding="utf-8")
 
 
 def read_comparison(path: Path) -> dict[str, Any]:

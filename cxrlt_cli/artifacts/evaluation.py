@@ -3,17 +3,17 @@
 import csv
 import io
 import json
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cxrlt_cli.artifacts.files import replacing
+from cxrlt_cli.artifacts.folder_swap import replacing_folder
 from cxrlt_cli.artifacts.json_files import read_figures, without_nan
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.paths import is_folder
 
 FORMAT, VERSION = "cxrlt evaluation", 1
+_FILES = frozenset({"metrics.json", "per_class.csv", "decisions.csv", "subgroups.csv"})
 
 
 @dataclass(frozen=True)
@@ -32,16 +32,14 @@ class EvaluationTables:
 
 
 def write_evaluation(folder: Path, metrics: dict[str, Any], tables: EvaluationTables) -> None:
-    """Writes an evaluation. Undefined figures (NaN) become null in JSON and an empty cell in CSV."""
+    """Writes an evaluation whose lock is held. Undefined figures (NaN) become null in JSON and an empty cell in CSV."""
     rows = {name: found for name, found in vars(tables).items() if found}
     content = {"format": FORMAT, "version": VERSION, **metrics, **rows}
     text = json.dumps(without_nan(content), indent=1, allow_nan=False) + "\n"
     files = {"metrics.json": text, **{f"{name}.csv": _csv(found) for name, found in rows.items()}}
-    with ExitStack() as written:  # all or none are put in place, in the reverse of this order
+    with replacing_folder(folder, _FILES.__contains__) as aside:
         for name, lines in files.items():
-            written.enter_context(replacing(folder / name)).write_text(lines, encoding="utf-8", newline="")
-    if not tables.subgroups:
-        (folder / "subgroups.csv").unlink(missing_ok=True)  # of the evaluation that was replaced
+            (aside / name).write_text(lines, encoding="utf-8", newline="")
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:

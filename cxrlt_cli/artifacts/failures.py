@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cxrlt_cli.artifacts.csv_rows import csv_rows
-from cxrlt_cli.artifacts.files import replacing
+from cxrlt_cli.artifacts.files import remove, replacing
 from cxrlt_cli.paths import exists
 
 
 def write_failures(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Writes the list, or removes an earlier one where nothing failed. Raises UserError where it cannot be written."""
     if not rows:
-        path.unlink(missing_ok=True)
+        remove(path)
         return
     with replacing(path) as aside, aside.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([header, *rows])

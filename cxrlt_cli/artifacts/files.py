@@ -4,17 +4,24 @@ import fcntl
 import glob
 import hashlib
 import os
+import resource
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 from cxrlt_cli.errors import UserError, reported_os_errors
-from cxrlt_cli.paths import exists
+from cxrlt_cli.paths import kind_of
 
 _WHOLE = 64 << 20  # files up to this many bytes are hashed whole
 _SAMPLE = 1 << 20
+
+
+#: (file that is whole, its target) of a block of `replacing_together`; None for the first where the target is to be removed.
+_Pending = list[tuple[Path | None, Path]]
+_pending: ContextVar[_Pending | None] = ContextVar("pending", default=None)
 
 
 @contextmanager
@@ -22,20 +29,82 @@ def replacing(path: Path) -> Iterator[Path]:
     """Gives a path beside `path` to write to; renamed over `path` when the block ends well, removed when it does not.
 
     Raises:
-        UserError: the folder cannot be written to, or is full.
+        UserError: the folder cannot be written to, or is full; or `path` is a device, a pipe, a socket or a folder.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    aside, pending = path.with_name(f".{path.name}.{os.getpid()}.tmp"), _pending.get()
+    whole = False
     try:
         with reported_os_errors(f"cannot write {path}"):
             path.parent.mkdir(parents=True, exist_ok=True)
+            refuse_irregular_file(path)
             yield aside
-            with aside.open("rb+") as file:
-                os.fsync(file.fileno())
-            os.replace(aside, path)
-            sync_folder(path.parent)
+            _sync(aside)
+            whole = True
+            if pending is None:
+                put_in_place(aside, path)
+            else:
+                pending.append((aside, path))
     finally:
-        with suppress(OSError):
-            aside.unlink(missing_ok=True)
+        if pending is None or not whole:
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_together() -> Iterator[None]:
+    """Files of one artifact that `replacing` writes in this block get their names at its end, one right after the other.
+
+    Where the block fails, none does: the old files stay as they were.
+
+    Raises:
+        UserError: a file cannot be renamed.
+    """
+    pending: _Pending = []
+    token = _pending.set(pending)
+    try:
+        yield
+        for aside, path in pending:
+            with reported_os_errors(f"cannot write {path}"):
+                path.unlink(missing_ok=True) if aside is None else put_in_place(aside, path)
+    finally:
+        _pending.reset(token)
+        for aside, _ in pending:
+            with suppress(OSError):
+                if aside is not None:
+                    aside.unlink(missing_ok=True)
+
+
+def remove(path: Path) -> None:
+    """Removes a file that an artifact no longer has; in a block of `replacing_together`, at its end."""
+    pending = _pending.get()
+    if pending is not None:
+        pending.append((None, path))
+        return
+    with reported_os_errors(f"cannot remove {path}"):
+        path.unlink(missing_ok=True)
+
+
+def put_in_place(aside: Path, path: Path) -> None:
+    """Renames a file whose bytes are on the disk over `path`, in the same folder.
+
+    Raises:
+        UserError: `path` is there and is not a regular file.
+    """
+    refuse_irregular_file(path)
+    os.replace(aside, path)
+    sync_folder(path.parent)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def refuse_irregular_file(path: Path) -> None:
+    """Raises UserError where `path` is there and is not a regular file: a rename would replace a device by a file."""
+    kind = kind_of(path)
+    if kind not in ("", "a file"):
+        raise UserError(f"{path} is {kind}: not replaced", "name a file")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -48,8 +117,26 @@ def clear_unfinished(*paths: Path) -> None:
     """Removes what killed writers of these files left beside them; call it where a lock makes sure that none is alive."""
     for path in paths:
         for aside in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-            with suppress(OSError):
+            with suppress(OSError):  # folders are those of `folder_swap`
                 aside.unlink()
+
+
+@contextmanager
+def claimed(path: Path, overwrite: bool, *beside: Path) -> Iterator[None]:
+    """Holds an artifact's lock while it is written, after another look whether it exists. What killed writers left is removed.
+
+    Args:
+        path: the artifact, a file or a folder; the lock is a file beside it.
+        overwrite: whether an existing one is replaced.
+        beside: its other files.
+
+    Raises:
+        UserError: another process writes it, or it exists.
+    """
+    with exclusive(path.with_name(f".{path.name}.lock")):
+        refuse_existing(path, overwrite)
+        clear_unfinished(path, *beside)
+        yield
 
 
 def sync_folder(folder: Path) -> None:
@@ -63,8 +150,11 @@ def sync_folder(folder: Path) -> None:
 
 
 def refuse_existing(path: Path, overwrite: bool, resumable: bool = False) -> None:
-    """Raises UserError where `path` exists and `--overwrite` was not given."""
-    if exists(path) and not overwrite:
+    """Raises UserError where `path` exists and `--overwrite` was not given, or is a device, a pipe or a socket."""
+    kind = kind_of(path)
+    if kind not in ("", "a file", "a folder"):
+        raise UserError(f"{path} is {kind}: not replaced", "name a file")
+    if kind and not overwrite:
         resume = "--resume goes on with it, " if resumable else ""
         raise UserError(f"{path} exists", f"{resume}--overwrite replaces it; or give the new one another name")
 
@@ -78,7 +168,13 @@ def check_writable(folder: Path) -> None:
 
 
 def refuse_no_space(folder: Path, needed: int) -> None:
-    """Raises UserError where the file system of `folder` has fewer than `needed` bytes free."""
+    """Raises UserError where `folder` has no space for a file of `needed` bytes, or files may not be so large."""
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if most != resource.RLIM_INFINITY and needed > most:
+        raise UserError(
+            f"files of at most {most / 1e9:,.3f} GB may be written, {needed / 1e9:,.3f} GB are needed",
+            "raise the limit: ulimit -f",
+        )
     with reported_os_errors(f"cannot read the free space of {folder}"):
         free = shutil.disk_usage(folder).free
     if free < needed:

@@ -98,10 +98,14 @@ def join_images(path: Path, shards: list[Layout], source: dict[str, Any]) -> Non
             rows = len(shard.ids)
             virtual[first : first + rows] = h5py.VirtualSource(shard.path.name, "images", shape=(rows, size, size))
             first += rows
-    with replacing(path) as aside, _created(aside, ids, shards[0].settings, source) as file:
+    with _created(path, ids, shards[0].settings, source, driver="core", backing_store=False) as file:
         file.create_virtual_dataset("images", virtual)
         file["done"][:] = np.concatenate([read_done(shard) for shard in shards])
         file["hash"][:] = np.concatenate([read_hashes(shard) for shard in shards])
+        file.flush()
+        content = file.id.get_file_image()  # in memory: HDF5 itself does not survive a disk that is full
+    with replacing(path) as aside:
+        aside.write_bytes(content)
 
 
 def _longest(ids: list[str]) -> int:
@@ -109,10 +113,12 @@ def _longest(ids: list[str]) -> int:
 
 
 @contextmanager
-def _created(path: Path, ids: list[str], settings: dict[str, Any], source: dict[str, Any]) -> Iterator[h5py.File]:
-    """A new file with everything but the images."""
+def _created(
+    path: Path, ids: list[str], settings: dict[str, Any], source: dict[str, Any], **driver: Any
+) -> Iterator[h5py.File]:
+    """A new file with everything but the images; `driver` is h5py's."""
     encoded = np.array([name.encode() for name in ids], dtype=f"S{_longest(ids)}")
-    with h5py.File(path, "w", libver=("v110", "v110")) as file:
+    with h5py.File(path, "w", libver=("v110", "v110"), **driver) as file:
         about = {**_prefixed("settings", settings), **_prefixed("source", source)}
         file.attrs.update({"format": FORMAT, "version": VERSION, **dict(sorted(about.items()))})
         _allocate(file, "done", (len(ids),), h5py.h5t.STD_U8LE)

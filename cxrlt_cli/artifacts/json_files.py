@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cxrlt_cli.artifacts.files import write_text
-from cxrlt_cli.errors import UserError
+from cxrlt_cli.errors import UserError, reported_os_errors
 from cxrlt_cli.paths import is_file
 
 
@@ -53,8 +53,9 @@ def write_json(path: Path, content: Any) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """Reads a JSON object. Raises UserError where it is not there or not one."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        with reported_os_errors(f"cannot read {path}"):
+            content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise UserError(f"{path} cannot be read: {error}", "the run is damaged: train it again with --overwrite") from error
     if not isinstance(content, dict):
         raise UserError(f"{path} does not hold a JSON object", "the run is damaged: train it again with --overwrite")

@@ -19,17 +19,17 @@ from cxrlt_cli.paths import exists
 _PACKAGES = ("torch", "torchvision", "transformers", "numpy", "pandas", "pyarrow", "h5py", "pillow")
 
 
-def record(config: dict[str, Any], inputs: Iterable[Path] = ()) -> dict[str, Any]:
+def record(config: dict[str, Any], inputs: Iterable[Path | dict[str, Any]] = ()) -> dict[str, Any]:
     """The provenance of an artifact about to be written.
 
     Args:
         config: the stage's options in their saved form.
-        inputs: the files it was made from; their fingerprints are taken now.
+        inputs: the files it was made from: their fingerprints, taken when they were read; those of paths are taken now.
     """
     return {
         "command": ["cxrlt", *sys.argv[1:]],
         "config": config,
-        "inputs": [fingerprint(path) for path in inputs],
+        "inputs": [fingerprint(one) if isinstance(one, Path) else one for one in inputs],
         "versions": _versions(),
         "git": _git(),
         "host": socket.gethostname(),

@@ -4,6 +4,7 @@ Checkpoints hold tensors and plain values only and are loaded with `weights_only
 """
 
 import json
+import os
 import pickle
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -115,8 +116,18 @@ def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
     """Writes tensors and plain values; the file appears when it is whole."""
     import torch
 
-    with replacing(path) as aside:
-        torch.save({"format": FORMAT, "version": VERSION, **content}, aside)
+    whole = {"format": FORMAT, "version": VERSION, **content}
+    with replacing(path) as aside, aside.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, 1 + _bytes_of(whole))  # torch has no words for a full disk, this has
+        torch.save(whole, file)
+        file.truncate()
+
+
+def _bytes_of(value: Any) -> int:
+    """The bytes of the tensors in a checkpoint."""
+    if isinstance(value, dict | list | tuple):
+        return sum(map(_bytes_of, value.values() if isinstance(value, dict) else value))
+    return int(getattr(value, "nbytes", 0))
 
 
 def read_checkpoint(path: Path, keys: list[str]) -> dict[str, Any]:

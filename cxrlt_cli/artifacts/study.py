@@ -3,27 +3,36 @@
 import csv
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from cxrlt_cli.artifacts.files import replacing
+from cxrlt_cli.artifacts.folder_swap import replacing_folder
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.paths import exists
 
 FORMAT, VERSION = "cxrlt study", 1
+_FILES = frozenset({"study.json", "table.csv", "per_class.csv", "figure.png", "figure.svg"})
 
 
-def write_study(folder: Path, content: dict[str, Any]) -> None:
-    """Writes a study, whose `means` and `per_class` are rows. Undefined figures (NaN) become null and empty cells."""
-    for name, rows in (("table.csv", content["means"]), ("per_class.csv", content["per_class"])):
-        with replacing(folder / name) as aside, aside.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, _columns(rows), restval="")
-            writer.writeheader()
-            writer.writerows(_plain(rows))
-    with replacing(folder / "study.json") as aside:  # last: where it stands, the study is whole
-        text = json.dumps({"format": FORMAT, "version": VERSION, **_plain(content)}, indent=1, allow_nan=False)
-        aside.write_text(text + "\n", encoding="utf-8")
+def write_study(folder: Path, content: dict[str, Any], draw: Callable[[Path, str], None]) -> None:
+    """Writes a study whose lock is held. Undefined figures (NaN) become null and empty cells.
+
+    Args:
+        folder: of the study.
+        content: its `means` and `per_class` are rows.
+        draw: draws the figure to a path, as png or svg.
+    """
+    text = json.dumps({"format": FORMAT, "version": VERSION, **_plain(content)}, indent=1, allow_nan=False)
+    with replacing_folder(folder, _FILES.__contains__) as aside:
+        for name, rows in (("table.csv", content["means"]), ("per_class.csv", content["per_class"])):
+            with (aside / name).open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, _columns(rows), restval="")
+                writer.writeheader()
+                writer.writerows(_plain(rows))
+        for form in ("png", "svg"):
+            draw(aside / f"figure.{form}", form)
+        (aside / "study.json").write_text(text + "\n", encoding="utf-8")
 
 
 def read_study(folder: Path) -> dict[str, Any] | None:

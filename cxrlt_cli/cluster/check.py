@@ -19,7 +19,7 @@ from cxrlt_cli.artifacts.embeddings import read_embeddings
 from cxrlt_cli.artifacts.files import check_writable
 from cxrlt_cli.artifacts.run import finished_runs
 from cxrlt_cli.config.check import CheckConfig
-from cxrlt_cli.console import data
+from cxrlt_cli.console import data, escaped
 from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.machine import cores, refused_semaphores
@@ -48,7 +48,7 @@ def check_machine(config: CheckConfig, workspace: Workspace) -> MachineCheck:
     else:
         width = max(map(len, findings)) + 2
         for what, (state, found) in findings.items():
-            data(f"{what:<{width}}{state:<9}{found}")
+            data(escaped(f"{what:<{width}}{state:<9}{found}"))
     errors = [what for what, (state, _) in findings.items() if state == "error"]
     if errors:
         raise UserError(f"not ready for a training: {', '.join(errors)}", "see what was found, above")

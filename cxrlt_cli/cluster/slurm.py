@@ -1,14 +1,16 @@
 """`cxrlt slurm`: the pipeline as batch scripts that a person can read and edit."""
 
+import re
 import shlex
 import sys
 from importlib.resources import files
 from pathlib import Path
 
-from cxrlt_cli.artifacts.files import refuse_existing, replacing
+from cxrlt_cli.artifacts.files import refuse_existing, replacing, replacing_together
 from cxrlt_cli.config.slurm import SlurmConfig
 from cxrlt_cli.console import say
 from cxrlt_cli.errors import reported_os_errors
+from cxrlt_cli.options import refuse_control_characters
 from cxrlt_cli.results import SlurmScripts
 from cxrlt_cli.workspace import Workspace
 
@@ -23,13 +25,15 @@ def write_scripts(config: SlurmConfig, workspace: Workspace) -> SlurmScripts:
     """
     assert config.out is not None, "the config has checked it"
     out = config.out.resolve()
+    refuse_control_characters([out, workspace.root.resolve(), Path.cwd(), Path(sys.executable).parent])
     scripts = _scripts(config, out, workspace.root.resolve())
     for name in scripts:
         refuse_existing(out / name, config.overwrite)
-    for name, text in scripts.items():
-        with replacing(out / name) as aside:
-            aside.write_text(text, encoding="utf-8")
-            aside.chmod(0o755 if name.endswith(".sh") else 0o644)
+    with replacing_together():
+        for name, text in scripts.items():
+            with replacing(out / name) as aside:
+                aside.write_text(text, encoding="utf-8")
+                aside.chmod(0o755 if name.endswith(".sh") else 0o644)
     with reported_os_errors(f"cannot write {out}"):
         (out / "logs").mkdir(parents=True, exist_ok=True)
     say(f"{len(scripts)} scripts in {out}: read them, then submit all with {out / 'submit.sh'}")
@@ -83,9 +87,7 @@ def _more(options: str) -> str:
 def _filled(template: str, values: dict[str, str]) -> str:
     """A template of `templates/`, its @NAMES@ replaced."""
     text = files("cxrlt_cli.cluster").joinpath("templates", template).read_text(encoding="utf-8")
-    for name, value in values.items():
-        text = text.replace(f"@{name}@", value)
-    return text
+    return re.sub("@([A-Z]+)@", lambda name: values[name[1]], text)  # in one pass: a value is not searched for names
 
 
 _SUBMIT = """\

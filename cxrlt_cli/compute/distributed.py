@@ -5,22 +5,23 @@ here does nothing. Every collective that is not of gradients runs on the CPU thr
 """
 
 import gc
+import json
 import os
 import re
 import signal
-import socket
 import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, distributed, nn
 
+from cxrlt_cli.compute.rendezvous import set_rendezvous
 from cxrlt_cli.console import only_errors
 from cxrlt_cli.errors import USAGE, Stopped, UserError, reason
 from cxrlt_cli.signals import StopRequest
@@ -52,12 +53,16 @@ class Ranks:
         return np.array_split(np.arange(count), self.world_size)[self.rank]
 
     def broadcast(self, value: Value) -> Value:
-        """Rank 0's value, on every rank."""
+        """Rank 0's value, on every rank. A value is what JSON holds: nothing that a rank receives is unpickled."""
         if self.world_size == 1:
             return value
-        held = [value]
-        distributed.broadcast_object_list(held, src=0, device=torch.device("cpu"))
-        return held[0]
+        held = _encoded(value)
+        length = torch.tensor([len(held)])
+        distributed.broadcast(length, src=0)
+        held = held if self.is_rank_zero else torch.empty(int(length), dtype=torch.uint8)
+        distributed.broadcast(held, src=0)
+        found: Value = _decoded(held)
+        return found
 
     def all_reduce_max(self, value: int) -> int:
         """The highest of all ranks' values: one that stops stops all."""
@@ -76,20 +81,39 @@ class Ranks:
         return held.numpy()
 
     def all_gather(self, value: Value) -> list[Value]:
-        """Every rank's value, in the order of ranks."""
+        """Every rank's value (as of `broadcast`), in the order of ranks."""
         if self.world_size == 1:
             return [value]
-        held: list[Value | None] = [None] * self.world_size
-        distributed.all_gather_object(held, value)
-        return held  # type: ignore[return-value]
+        return [_decoded(rows) for rows in self._gather_rows(_encoded(value), everywhere=True)]
 
     def gather(self, value: Value) -> list[Value]:
-        """Every rank's value, in the order of ranks, on rank 0; nothing on the others."""
+        """Every rank's value (as of `broadcast`), in the order of ranks, on rank 0; nothing on the others."""
         if self.world_size == 1:
             return [value]
-        held: list[Value | None] | None = [None] * self.world_size if self.is_rank_zero else None
-        distributed.gather_object(value, held, dst=0)
-        return held or []  # type: ignore[return-value]
+        return [_decoded(rows) for rows in self._gather_rows(_encoded(value))]
+
+    def gather_arrays(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Every rank's rows, in the order of ranks, on rank 0; nothing on the others.
+
+        Args:
+            rows: (n, ...) numbers; n may differ between ranks, and be 0, all else is the same.
+        """
+        if self.world_size == 1:
+            return [rows]
+        return [part.numpy() for part in self._gather_rows(torch.from_numpy(np.ascontiguousarray(rows)))]
+
+    def _gather_rows(self, rows: Tensor, everywhere: bool = False) -> list[Tensor]:
+        """(n, ...) tensors of the CPU whose n differs: collectives want one shape, so all are padded to the longest."""
+        lengths = [torch.zeros(1, dtype=torch.int64) for _ in range(self.world_size)]
+        distributed.all_gather(lengths, torch.tensor([len(rows)]))
+        padded = rows.new_zeros(max(int(length) for length in lengths), *rows.shape[1:])
+        padded[: len(rows)] = rows
+        parts = [torch.empty_like(padded) for _ in lengths] if everywhere or self.is_rank_zero else []
+        if everywhere:
+            distributed.all_gather(parts, padded)
+        else:
+            distributed.gather(padded, parts or None, dst=0)
+        return [part[: int(length)] for part, length in zip(parts, lengths, strict=bool(parts))]
 
     @contextmanager
     def fail_together(self) -> Iterator[None]:
@@ -164,6 +188,14 @@ class Ranks:
         return logits, targets.detach(), given.detach() > 0
 
 
+def _encoded(value: Any) -> Tensor:
+    return torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8)
+
+
+def _decoded(held: Tensor) -> Any:
+    return json.loads(held.numpy().tobytes())
+
+
 class _GatherRows(torch.autograd.Function):
     """Rows of all ranks; backwards, the own rows' gradient times the number of ranks."""
 
@@ -213,7 +245,7 @@ def join_ranks(timeout: float) -> Iterator[Ranks]:
         yield ranks
         return
     only_errors(ranks.rank)
-    _name_meeting_point()
+    set_rendezvous()
     try:
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         wait = timedelta(seconds=timeout)
@@ -248,27 +280,3 @@ def _of_a_collective(error: BaseException) -> bool:
         isinstance(error, RuntimeError)
         and re.search(r"gloo|NCCL|Connection (closed|reset)|[Tt]imed out", str(error)) is not None
     )
-
-
-def _name_meeting_point() -> None:
-    """MASTER_ADDR and MASTER_PORT for ranks that srun started: rank 0's node, and a port of this step alone."""
-    if "RANK" in os.environ:
-        return
-    job, step = int(os.environ.get("SLURM_JOB_ID", "0")), int(os.environ.get("SLURM_STEP_ID", "0"))
-    os.environ.setdefault("MASTER_PORT", str(20000 + (97 * job + step) % 20000))
-    os.environ.setdefault("MASTER_ADDR", _first_address())
-
-
-def _first_address() -> str:
-    """The first node of the step; where its name means nothing to the resolver, the machine that started the step."""
-    node = first_node(os.environ.get("SLURM_STEP_NODELIST", "localhost"))
-    try:
-        return socket.gethostbyname(node)
-    except OSError:
-        return os.environ.get("SLURM_LAUNCH_NODE_IPADDR", "127.0.0.1")
-
-
-def first_node(nodes: str) -> str:
-    """The first name of a Slurm node list, as gpu07 of gpu[07-09,12],cpu1."""
-    found = re.match(r"([^\[,]*)(?:\[(\w+)[^\]]*\])?", nodes)
-    return "".join(part or "" for part in found.groups()) if found else nodes

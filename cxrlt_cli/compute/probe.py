@@ -7,6 +7,7 @@ from torch import nn
 
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, reason
+from cxrlt_cli.model.network import Network
 
 Pass = Callable[[int], None]
 
@@ -32,6 +33,28 @@ def training_pass(network: nn.Module, size: int, device: torch.device, precision
     return tried
 
 
+def least_images(network: Network, frozen: bool, size: int, device: torch.device) -> int:
+    """The fewest images that can go through a network together in training.
+
+    Returns:
+        2 where a batch norm gets a single value a channel from one image of `size` px, which has no variance; else 1. The batch
+        norms of a `frozen` encoder do not count: they are in evaluation form.
+    """
+    values: list[int] = []
+    encoder = set(network.encoder.modules()) if frozen else set()
+    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m not in encoder]
+    hooks = [m.register_forward_pre_hook(lambda _, x: values.append(x[0].numel() // x[0].shape[1])) for m in norms]
+    training = network.training
+    try:
+        with torch.inference_mode():
+            network.eval()(torch.zeros(1, 1, size, size, device=device))
+    finally:
+        network.train(training)
+        for hook in hooks:
+            hook.remove()
+    return 2 if 1 in values else 1
+
+
 def compile_network(network: nn.Module, tried: Pass, count: int, device: torch.device) -> bool:
     """Compiles the network in place for batches of `count`; returns False with a warning if that or the first pass fails.
 
@@ -47,13 +70,18 @@ def compile_network(network: nn.Module, tried: Pass, count: int, device: torch.d
     return True
 
 
-def fitting_parts(count: int, tried: Pass) -> int:
+def fitting_parts(count: int, tried: Pass, least: int = 1) -> int:
     """Smallest number of equal micro-batches of `count` images that fit into memory.
 
+    Args:
+        count: images of a step.
+        tried: a training pass of so many images.
+        least: fewest images of a micro-batch.
+
     Raises:
-        UserError: not even one image fits.
+        UserError: not even the smallest part fits.
     """
-    for parts in (number for number in range(1, count + 1) if count % number == 0):
+    for parts in (number for number in range(1, count + 1) if count % number == 0 and count // number >= least):
         try:
             tried(count // parts)
         except torch.OutOfMemoryError:
@@ -63,4 +91,5 @@ def fitting_parts(count: int, tried: Pass) -> int:
                 raise
             continue
         return parts
-    raise UserError("not even one image fits into memory", "use --checkpointing, a smaller --encoder or a smaller --size")
+    few = "one image fits" if least == 1 else f"{least} images fit"
+    raise UserError(f"not even {few} into memory", "use --checkpointing, a smaller --encoder or a smaller --size")

@@ -22,7 +22,7 @@ class BenchConfig:
     size: int = flag(224, "Side of the images, px.")
     batch_size: int = flag(16, "Images per step and per forward pass of predict.")
     classes: int = flag(26, "Number of labels.")
-    images: int = flag(264_849, "Images per epoch, for the estimated hours; the default is CXR-LT 2023.")
+    images: int = flag(264_849, "Images per epoch, for the estimated hours; the default is CXR-LT 2023.", most=10**9)
     seconds: float = flag(3.0, "Seconds to measure each part, 0 to 3600.")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = flag("auto", "As for cxrlt train.")
     layout: Literal["auto", "channels-last", "plain"] = flag("auto", "As for cxrlt train.")

@@ -84,7 +84,7 @@ class CacheConfig:
         "", "Cache shard i (from 0) of n into its own file; slurm: take both from the job array. See cxrlt join.", metavar="i/n"
     )
     name: str = flag("", "Name of the cache: images/NAME.h5 [default: the kind, or the table's name]")
-    workers: int = flag(0, "Decoding processes [default: one per core]", free=True)
+    workers: int = flag(0, "Decoding processes [default: one per core]", free=True, most=1024)
     resume: bool = flag(
         False,
         "Continue an unfinished cache if there is one, and retry failed images. If only labels changed, rewrite the table.",

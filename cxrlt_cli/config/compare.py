@@ -29,7 +29,7 @@ class CompareConfig:
     groups: str = groups_flag()
     bootstrap: int = flag(1000, "Bootstrap resamples of the patients, for the intervals.", metavar="N")
     permutations: int = flag(10_000, "Permutations of the patients; the smallest p-value is 1 / (N + 1).", metavar="N")
-    seed: int = flag(0, "Random seed of the resamples and permutations.")
+    seed: int = flag(0, "Random seed of the resamples and permutations.", most=(1 << 63) - 1)
     name: str = flag("", "Save the comparison as comparisons/NAME/ [default: print only]")
     output: Path | None = flag(None, "Folder for NAME/ [default: comparisons/]", metavar="FOLDER")
     json: bool = flag(False, "Print JSON instead of tables.", name="--json")

@@ -33,7 +33,7 @@ class DemoConfig:
         metavar="RATIO",
     )
     data_only: bool = flag(False, "Stop after merge: create a workspace to experiment in.", name="--data-only")
-    seed: int = flag(0, "Random seed of images, labels and training.")
+    seed: int = flag(0, "Random seed of images, labels and training.", most=(1 << 63) - 1)
     overwrite: bool = flag(False, "Replace an earlier demonstration.", name="--overwrite")
 
     def __post_init__(self) -> None:

@@ -28,7 +28,7 @@ class EvaluateConfig:
         "leave-out", "AP of a class without a positive in the means: left out, or 0 as in the challenge."
     )
     bootstrap: int = flag(1000, "Bootstrap resamples of the patients for 95 % intervals; 0: no intervals.", metavar="N")
-    seed: int = flag(0, "Random seed of the resamples.")
+    seed: int = flag(0, "Random seed of the resamples.", most=(1 << 63) - 1)
     thresholds_from: str = flag(
         "",
         "Choose decision thresholds on these validation predictions, or on a run's; by default on the evaluated images, "

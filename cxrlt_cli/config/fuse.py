@@ -29,7 +29,7 @@ class FuseConfig:
     batch_size: int = flag(64, "Images per step; studies are not split.")
     rate: float = flag(1e-3, "Peak learning rate of AdamW; it falls as a cosine.", name="--lr")
     weight_decay: float = flag(0.01, "Weight decay of AdamW.")
-    seed: int = flag(0, "Random seed.")
+    seed: int = flag(0, "Random seed.", most=(1 << 63) - 1)
     device: Literal["auto", "cpu", "cuda"] = flag("auto", "Device; auto: a GPU if there is one.")
     dataset: Path | None = flag(None, "Dataset with images, studies and labels [default: dataset.parquet]")
     name: str = flag("", "Name of the new run: runs/NAME [default: the run's name with -fused]")

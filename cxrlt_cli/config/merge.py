@@ -99,7 +99,7 @@ class MergeConfig:
     train_only: tuple[str, ...] = flag(
         (), "Source that only adds training images; its official test images are left out; may be repeated.", metavar="NAME"
     )
-    seed: int = flag(0, "Random seed of the patient split.")
+    seed: int = flag(0, "Random seed of the patient split.", most=(1 << 63) - 1)
     output: Path | None = flag(None, "Dataset to write [default: dataset.parquet]")
     overwrite: bool = flag(False, "Replace an existing dataset.", name="--overwrite", free=True)
 

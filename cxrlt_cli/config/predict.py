@@ -60,7 +60,7 @@ class PredictConfig:
     precision: Literal["fp32", "bf16", "fp16"] = flag(
         "fp32", "Precision of convolutions and matrix products. bf16: up to 2 times faster, scores change in the third digit."
     )
-    workers: int = flag(0, "Threads that decode the images of a folder [default: one per core]")
+    workers: int = flag(0, "Threads that decode the images of a folder [default: one per core]", most=1024)
     name: str = flag("", "Name of the predictions: predictions/NAME.parquet [default: from runs, split and views]")
     submission: Path | None = flag(
         None, "Also write the challenge's CSV: an id and one probability per class.", metavar="FILE.csv"

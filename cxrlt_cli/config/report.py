@@ -32,7 +32,7 @@ class ReportConfig:
     mistakes: int = flag(6, "Number of missed findings, and of false alarms, to show as images, 0 to 40.")
     resamples: int = flag(1000, "Bootstrap resamples of the patients for the intervals, at least 100.")
     groups: str = groups_flag()
-    seed: int = flag(0, "Random seed of the resamples.")
+    seed: int = flag(0, "Random seed of the resamples.", most=(1 << 63) - 1)
     name: str = flag("", "Name of the report: reports/NAME/ [default: from what it is about]")
     device: Literal["auto", "cpu", "cuda"] = flag("auto", "Device; auto: a GPU if there is one.")
     overwrite: bool = flag(False, "Replace an existing report.", name="--overwrite")

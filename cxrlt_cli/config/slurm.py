@@ -63,21 +63,28 @@ class SlurmConfig:
             if getattr(self, name) < least:
                 raise UserError(f"--{name} {getattr(self, name)} is less than {least}", "see cxrlt slurm --help")
         checked_name(self.name)
+        self._check_cluster_names()
         if len(set(self.source_names)) < len(self.source):
             raise UserError("two sources have one name", "cache the second by hand, with --name, and edit the scripts")
-        for command, (kind, words) in self._commands().items():
+        for command, kind, words in self._commands():
             parse_options(command, kind, words)
 
-    def _commands(self) -> dict[str, tuple[type[Any], list[str]]]:
-        """Command -> its options class, and the words that its script will give it."""
-        return {
-            "cache": (CacheConfig, ["--source", self.source[0], *parse_words("--cache", self.cache)]),
-            "embed-labels": (EmbedLabelsConfig, parse_words("--embed-labels", self.embed_labels)),
-            "merge": (MergeConfig, parse_words("--merge", self.merge)),
-            "train": (TrainConfig, ["--resume", *parse_words("--train", self.train)]),
-            "predict": (PredictConfig, [self.name, *parse_words("--predict", self.predict)]),
-            "evaluate": (EvaluateConfig, [self.name, *parse_words("--evaluate", self.evaluate)]),
-        }
+    def _commands(self) -> list[tuple[str, type[Any], list[str]]]:
+        """Each command that a script will run: its name, its options class, and its words."""
+        cache = parse_words("--cache", self.cache)
+        return [
+            *(("cache", CacheConfig, ["--source", source, *cache]) for source in self.source),
+            ("embed-labels", EmbedLabelsConfig, parse_words("--embed-labels", self.embed_labels)),
+            ("merge", MergeConfig, parse_words("--merge", self.merge)),
+            ("train", TrainConfig, ["--name", self.name, "--resume", *parse_words("--train", self.train)]),
+            ("predict", PredictConfig, [self.name, *parse_words("--predict", self.predict)]),
+            ("evaluate", EvaluateConfig, [self.name, *parse_words("--evaluate", self.evaluate)]),
+        ]
+
+    def _check_cluster_names(self) -> None:
+        for name in ("partition", "account"):
+            if not re.fullmatch(r"[\w.,@-]*", getattr(self, name)):
+                raise UserError(f"--{name} {getattr(self, name)!r} is not a name of Slurm", "see: sinfo, sacctmgr")
 
     @property
     def source_names(self) -> list[str]:

@@ -33,11 +33,11 @@ class StudyConfig:
         "", 'Flags of cxrlt train for every variant, as one text: "--encoder resnet18 --epochs 10".', metavar="FLAGS"
     )
     seeds: int = flag(3, "Runs per variant, with consecutive seeds.")
-    first_seed: int = flag(0, "First seed. Use other seeds to confirm what was chosen on these.")
+    first_seed: int = flag(0, "First seed. Use other seeds to confirm what was chosen on these.", most=(1 << 63) - 1)
     split: Literal["val", "test"] = flag("test", "Split on which variants are compared.")
     resamples: int = flag(1000, "Bootstrap resamples of the patients, for the intervals; at least 100.")
     permutations: int = flag(10_000, "Permutations of the patients; the smallest p-value is 1 / (N + 1).")
-    jobs: int = flag(1, "Commands that run at the same time; they share the cores.", free=True)
+    jobs: int = flag(1, "Commands that run at the same time; they share the cores.", free=True, most=1024)
     shard: str = flag(
         "",
         "Train only shard I (from 0) of N, for job I of an array. When all are done, the same command without --shard writes "

@@ -109,10 +109,14 @@ class TrainConfig:
     label_attention: Literal["on", "off"] = flag(
         "on", "Self-attention among the labels. The residual decoder has it from its second layer on."
     )
-    decoder_layers: int | None = flag(None, "Decoder layers. [default: 1; transformer: 4]")
-    decoder_heads: int | None = flag(None, "Attention heads. [default: 4; glori: 8]")
-    decoder_width: int | None = flag(None, "Attention width, a multiple of the heads. [default: 256; transformer, glori: 768]")
-    decoder_feedforward: int | None = flag(None, "Feed-forward width. [default: 512; transformer: 1024; glori: 2048]")
+    decoder_layers: int | None = flag(None, "Decoder layers. [default: 1; transformer: 4]", most=100)
+    decoder_heads: int | None = flag(None, "Attention heads. [default: 4; glori: 8]", most=1024)
+    decoder_width: int | None = flag(
+        None, "Attention width, a multiple of the heads. [default: 256; transformer, glori: 768]", most=1 << 16
+    )
+    decoder_feedforward: int | None = flag(
+        None, "Feed-forward width. [default: 512; transformer: 1024; glori: 2048]", most=1 << 18
+    )
     decoder_dropout: float = flag(0.1, "Dropout of the decoder, 0 to 1.")
     decoder_positions: Literal["none", "sine"] = flag(
         "none", "sine: add 2-D sine positions to the keys of the residual decoder, so that a query can attend to a place."
@@ -197,7 +201,7 @@ class TrainConfig:
         600.0, "With several processes: seconds after which one that hangs ends the training.", free=True
     )
     name: str = flag("", "Name of the run: runs/NAME [default: from encoder, reweight, loss, sampling and seed]")
-    seed: int = flag(0, "Random seed of initial weights, order, augmentation and dropout.")
+    seed: int = flag(0, "Random seed of initial weights, order, augmentation and dropout.", most=(1 << 63) - 1)
     save_every: str = flag(
         "15m", "Save the state within an epoch every N steps or N minutes; 0: only at its end.", metavar="N|Nm", free=True
     )

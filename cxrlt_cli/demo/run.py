@@ -36,7 +36,8 @@ def run_demo(config: DemoConfig, workspace: Workspace) -> DemoFolder:
     _draw(config, folder)
     for command in _commands(config):
         _run(command, folder)
-    say(f"\nFinished in {(time.monotonic() - began) / 60:.1f} minutes. Results in {folder}:")
+    say("")
+    say(f"Finished in {(time.monotonic() - began) / 60:.1f} minutes. Results in {folder}:")
     for path, what in _LOOK_NEXT_HARD if config.findings == "hard" else _LOOK_NEXT[: 3 if config.data_only else None]:
         say(f"  {path:<28}{what}")
     return DemoFolder(folder)
@@ -134,7 +135,8 @@ def _make_folder(folder: Path, overwrite: bool) -> None:
 
 
 def _run(command: list[str], folder: Path) -> None:
-    say(f"\n$ cxrlt {shlex.join(command)}")
+    say("")
+    say(f"$ cxrlt {shlex.join(command)}")
     code = run_subcommand(command, folder).code
     if code == USAGE:
         raise UserError(f"the stage `cxrlt {command[0]}` failed in {folder}", "its message stands above")

@@ -8,7 +8,7 @@ import numpy as np
 
 from cxrlt_cli.artifacts.calibration import Calibration, write_calibration
 from cxrlt_cli.artifacts.dataset import read_dataset
-from cxrlt_cli.artifacts.files import exclusive, refuse_existing
+from cxrlt_cli.artifacts.files import claimed, refuse_existing
 from cxrlt_cli.artifacts.json_files import without_nan
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.resolve import Entry, find_entry
@@ -62,9 +62,8 @@ def calibrate(config: CalibrateConfig, workspace: Workspace) -> FittedCalibratio
         "errors": rows,
         "provenance": record(saved(config), [entry.path, dataset.path]),
     }
-    with exclusive(path.with_name(f".{path.name}.lock")):
-        refuse_existing(path, config.overwrite)
-        fitted = {label: one.fitted for label, one in fits.items()}
+    fitted = {label: one.fitted for label, one in fits.items()}
+    with claimed(path, config.overwrite):
         write_calibration(Calibration(config.method, fitted, header, path))
     data(json.dumps(without_nan(rows), indent=1) if config.json else _as_text(rows))
     say(

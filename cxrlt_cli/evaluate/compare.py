@@ -4,7 +4,7 @@ import json
 
 from cxrlt_cli.artifacts.comparison import write_comparison
 from cxrlt_cli.artifacts.dataset import SPLITS, Dataset, read_dataset
-from cxrlt_cli.artifacts.files import exclusive, refuse_existing
+from cxrlt_cli.artifacts.files import claimed, refuse_existing
 from cxrlt_cli.artifacts.json_files import without_nan
 from cxrlt_cli.artifacts.predictions import read_predictions_header
 from cxrlt_cli.artifacts.provenance import record
@@ -34,6 +34,7 @@ def compare(config: CompareConfig, workspace: Workspace) -> ComparedScores:
     entries = find_entries(config.compared, workspace)
     dataset = read_dataset(config.dataset or workspace.dataset)
     scored = _same_images(entries, dataset, config.split)
+    provenance = record(saved(config), [*(entry.path for entry in entries), dataset.path])
     from cxrlt_cli.evaluate.paired_rows import differences_to_base  # torch comes with it
 
     first, names = scored[0], [entry.name for entry in entries]
@@ -47,12 +48,11 @@ def compare(config: CompareConfig, workspace: Workspace) -> ComparedScores:
             "bootstrap": {"resamples": config.bootstrap, "of": "patients", "seed": config.seed, "interval": INTERVAL},
             "permutations": config.permutations,
             **differences_to_base(scored, names, config.bounds, (config.bootstrap, config.permutations, config.seed)),
-            "provenance": record(saved(config), [*(entry.path for entry in entries), dataset.path]),
+            "provenance": provenance,
         }
     )
     if folder:
-        with exclusive(folder.with_name(f".{folder.name}.lock")):
-            refuse_existing(folder, config.overwrite)
+        with claimed(folder, config.overwrite):
             write_comparison(folder, content)
         say(f"comparison: {folder}/comparison.json and differences.csv")
     data(json.dumps(content, indent=1) if config.json else as_text(content))

@@ -3,7 +3,7 @@
 from typing import Any
 
 from cxrlt_cli.config.saved_options import flag_of_saved
-from cxrlt_cli.console import table
+from cxrlt_cli.console import escaped, table
 
 Row = dict[str, Any]
 
@@ -15,12 +15,12 @@ def as_text(comparison: Row) -> str:
     for other in comparison["others"]:
         header = ["", "group", base, other["name"], "difference", "95 %", "p", "p (Holm)"]
         rows = [_cells(row) for row in (*other["means"], *other["classes"])]
-        lines += [f"{other['name']} against {base}", "", table(header, rows), ""]
+        lines += [escaped(f"{other['name']} against {base}"), "", table(header, rows), ""]
     lines.append(f"{comparison['split']}: {comparison['images']:,} images of {comparison['patients']:,} patients")
     lines.append(f"groups: {comparison['group_rule']}")
     lines += _how(comparison)
     if comparison["undefined"]:
-        lines.append(f"without a positive, undefined and left out of the means: {', '.join(comparison['undefined'])}")
+        lines.append(f"without a positive, undefined and left out of the means: {escaped(', '.join(comparison['undefined']))}")
     return "\n".join(lines)
 
 

@@ -4,7 +4,7 @@ import json
 
 from cxrlt_cli.artifacts.dataset import read_dataset
 from cxrlt_cli.artifacts.evaluation import read_evaluation, write_evaluation
-from cxrlt_cli.artifacts.files import exclusive, refuse_existing
+from cxrlt_cli.artifacts.files import claimed, refuse_existing
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.resolve import find_calibration, find_entry, find_predictions
 from cxrlt_cli.config.evaluate import EvaluateConfig
@@ -56,8 +56,7 @@ def evaluate(config: EvaluateConfig, workspace: Workspace) -> EvaluatedScores:
 
     provenance = record(saved(config), inputs)
     metrics, tables = evaluation_of(select(EvaluationSettings, config), scored, chosen_on)
-    with exclusive(folder.with_name(f".{folder.name}.lock")):
-        refuse_existing(folder, config.overwrite)  # another may have written it meanwhile
+    with claimed(folder, config.overwrite):
         write_evaluation(folder, {**metrics, "provenance": provenance}, tables)
     content = read_evaluation(folder)
     data(json.dumps(content, indent=1) if config.json else as_text(content))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cxrlt_cli.console import shortened, table
+from cxrlt_cli.console import escaped, shortened, table
 from cxrlt_cli.errors import listed
 
 Row = dict[str, Any]
@@ -136,7 +136,7 @@ def _how(evaluation: Row) -> list[str]:
     if not thresholds["held_out"]:
         lines.append("  (F1 flatters by that: choose them on validation with --thresholds-from PREDICTIONS)")
     if thresholds["none_for"]:
-        lines.append(f"no threshold, nothing is called positive: {', '.join(thresholds['none_for'])}")
+        lines.append(f"no threshold, nothing is called positive: {escaped(', '.join(thresholds['none_for']))}")
     lines.append("micro: all known labels in one ranking; weighted: by positives")
     return lines
 
@@ -152,7 +152,7 @@ def _undefined(evaluation: Row) -> list[str]:
         (without_positive, "positive", of_ap),
         (without_negative, "negative", "AUROC is undefined and left out of the means"),
     )
-    return [f"{len(names)} without a {what}, {said}: {listed(names, 40)}" for names, what, said in kinds if names]
+    return [f"{len(names)} without a {what}, {said}: {escaped(listed(names, 40))}" for names, what, said in kinds if names]
 
 
 def figure(value: float | None) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
 from cxrlt_cli.artifacts.explanation import FORMAT, Map, write_maps
-from cxrlt_cli.artifacts.files import check_writable, exclusive, refuse_existing
+from cxrlt_cli.artifacts.files import check_writable, claimed, refuse_existing
+from cxrlt_cli.artifacts.folder_swap import replacing_folder
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.resolve import find_runs
 from cxrlt_cli.artifacts.tables import refuse_other_table
@@ -51,18 +52,17 @@ def explain_images(config: ExplainConfig, workspace: Workspace) -> ExplainedImag
     subjects = list(_subjects(config, workspace, member))  # all are read before anything is written
     inputs = [member.path, *(Path(name) for name in config.images if is_file(Path(name)))]
     check_writable(folder.parent)
-    with exclusive(folder.with_name(f".{folder.name}.lock")):
-        refuse_existing(folder, config.overwrite)  # another may have written it meanwhile
+    with claimed(folder, config.overwrite), replacing_folder(folder, _is_of_an_explanation) as aside:
         maps, rows, sheets = [], [], []
         for number, subject in enumerate(subjects, start=1):
             explained = explain(member, subject.pixels, labels, config.top, config.layers, config.method)
-            sheet = folder / f"{number:02}-{_file_name(subject.name)}.png"
-            draw_sheet(subject, explained, sheet)
-            sheets.append(sheet)
+            sheet = f"{number:02}-{_file_name(subject.name)}.png"
+            draw_sheet(subject, explained, aside / sheet)
+            sheets.append(folder / sheet)
             maps += _maps(config, subject, explained)
             rows += _rows(subject, explained)
         header = {"run": run.folder.name, "pixels": member.pixels, "provenance": record(saved(config), inputs)}
-        write_maps(folder, maps, header)  # last: where it stands, the explanation is whole
+        write_maps(aside, maps, header)
     if all(one.kind == config.method for one in maps):
         say(f"{run.folder} has no queries, so no attention: {_METHODS[config.method]} alone")
     data(table(["image", "label", "probability", "truth"], rows))
@@ -142,6 +142,10 @@ def _rows(subject: Subject, explained: Explained) -> list[list[str]]:
         ]
         for label in explained.labels
     ]
+
+
+def _is_of_an_explanation(name: str) -> bool:
+    return name == "maps.parquet" or re.fullmatch(r"\d{2,}-.*\.png", name) is not None
 
 
 def _file_name(name: str) -> str:

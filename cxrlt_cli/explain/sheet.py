@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cxrlt_cli.artifacts.files import replacing
+from cxrlt_cli.console import escaped
 from cxrlt_cli.explain.explain_image import Explained
 from cxrlt_cli.explain.heatmap import ATTENTION, ATTRIBUTION, enlarged, marked, overlay, peak_of
 
@@ -102,4 +103,5 @@ def _legend(axes: Any, subject: Subject, explained: Explained, below: bool) -> N
 
 
 def _short(name: str, most: int = 30) -> str:
+    name = escaped(name)
     return name if len(name) <= most else f"{name[: most // 2 - 1]}…{name[-(most // 2) :]}"

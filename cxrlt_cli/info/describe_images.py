@@ -10,6 +10,7 @@ from cxrlt_cli.artifacts.files import replacing
 from cxrlt_cli.artifacts.image_file import read_attributes
 from cxrlt_cli.artifacts.image_pixels import ImageReader
 from cxrlt_cli.artifacts.source_table import read_source_table
+from cxrlt_cli.console import escaped
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.info.description import Told
 from cxrlt_cli.paths import is_file
@@ -98,4 +99,5 @@ def draw_images(path: Path, figure: Path) -> None:
 
 
 def _short(name: str, most: int = 26) -> str:
+    name = escaped(name)
     return name if len(name) <= most else f"{name[: most // 2 - 1]}…{name[-(most // 2) :]}"

@@ -14,7 +14,7 @@ from cxrlt_cli.artifacts.provenance import made_by
 from cxrlt_cli.artifacts.source_table import FORMAT as SOURCE_TABLE
 from cxrlt_cli.artifacts.tables import read_any_header
 from cxrlt_cli.config.info import InfoConfig
-from cxrlt_cli.console import data, say
+from cxrlt_cli.console import data, escaped, say
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.info.describe_dataset import describe_dataset, draw_dataset
 from cxrlt_cli.info.describe_images import describe_images, draw_images
@@ -112,9 +112,10 @@ def _kind_of_content(path: Path) -> _Kind:
 
 
 def _as_text(path: Path, told: Told) -> str:
-    lines = [f"{path}: {told.what}", ""]
-    lines += [f"{name + ':':<23} {value}" for name, value in told.lines]
+    lines = [escaped(f"{path}: {told.what}"), ""]
+    lines += [escaped(f"{name + ':':<23} {value}") for name, value in told.lines]
     for name, value in made_by(told.provenance).items():
         if value:
-            lines.append(f"{name.replace('_', ' ') + ':':<23} {', '.join(value) if isinstance(value, list) else value}")
+            said = ", ".join(value) if isinstance(value, list) else value
+            lines.append(escaped(f"{name.replace('_', ' ') + ':':<23} {said}"))
     return "\n".join([*lines, *(f"\n{table}" for table in told.tables)])

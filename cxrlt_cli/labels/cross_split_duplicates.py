@@ -51,7 +51,10 @@ def without_same_pictures(rows: pd.DataFrame, hashes: np.ndarray, split: np.ndar
 
 
 def _said(pairs: list[Pair], names: np.ndarray) -> str:
-    return listed((f"{names[p.first]} {'=' if p.exact else '~'} {names[p.second]}" for p in pairs), _SHOWN)
+    changes = (f" ({p.change})" if p.change else "" for p in pairs)
+    marks = ("=" if p.exact else "~" for p in pairs)
+    rows = zip(pairs, marks, changes, strict=True)
+    return listed((f"{names[p.first]} {mark} {names[p.second]}{change}" for p, mark, change in rows), _SHOWN)
 
 
 class _Pictures:

@@ -10,7 +10,7 @@ import pandas as pd
 from pandas.api.types import union_categoricals
 
 from cxrlt_cli.artifacts.dataset import FORMAT, Dataset, write_dataset
-from cxrlt_cli.artifacts.files import clear_unfinished, exclusive, refuse_existing
+from cxrlt_cli.artifacts.files import claimed, refuse_existing
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.tables import refuse_other_table
 from cxrlt_cli.config.grammar import OF_SOURCES
@@ -67,8 +67,7 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> MergedDataset:
     refuse_existing(path, config.overwrite)
     refuse_other_table(path, FORMAT)
     label_map = read_label_map(config.map_pairs, config.map_files)
-    with exclusive(path.with_name(f".{path.name}.lock")):
-        clear_unfinished(path)
+    with claimed(path, config.overwrite):
         sources = read_sources(workspace.images, config.source, config.train_only)
         _refuse_idle_names(config, sources)
         labels = {source.name: source.table.classes for source in sources}

@@ -9,7 +9,7 @@ import numpy as np
 
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
 from cxrlt_cli.artifacts.ensemble import Ensemble, EnsembleMember, write_ensemble
-from cxrlt_cli.artifacts.files import exclusive, fingerprint, refuse_existing
+from cxrlt_cli.artifacts.files import claimed, fingerprint, refuse_existing, replacing_together
 from cxrlt_cli.artifacts.predictions import FORMAT, Predictions, write_predictions
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.resolve import find_member
@@ -48,7 +48,7 @@ def make_ensemble(config: EnsembleConfig, workspace: Workspace) -> FittedEnsembl
     selection = _select(config, scores, labels)
     ensemble = _describe(config, scores, labels, selection)
     merged = _merged(config, workspace, others, ensemble)
-    with exclusive(path.with_name(f".{path.name}.lock")):
+    with claimed(path, config.overwrite, pipeline), replacing_together():
         write_predictions(path, merged)
         write_ensemble(pipeline, ensemble)
     _show(config, ensemble)

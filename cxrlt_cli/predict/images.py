@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -25,14 +26,14 @@ class ImageSet:
     Attributes:
         ids: of the images.
         studies: theirs; None where they are not needed.
-        inputs: files that were read.
+        inputs: fingerprints of the files that were read.
         score: (scorer, share, failures) -> the logits of a share, batch by batch; id -> reason of what cannot be read goes to
             `failures`.
     """
 
     ids: list[str]
     studies: Studies | None
-    inputs: list[Path]
+    inputs: list[dict[str, Any]]
     score: Callable[[Scorer, Share, dict[str, str]], Iterator[Part]]
 
 
@@ -60,14 +61,15 @@ def split_images(path: Path, split: str, members: list[Member], by_study: bool, 
         UserError: no such dataset or split, or pixels made otherwise.
     """
     dataset = read_dataset(path)
-    _refuse_unlike(members, dataset)
+    taken = fingerprint(path)  # now: it may be replaced while its images are scored
+    _refuse_unlike(members, dataset, taken["sha256"])
     part = dataset.split(split)
     studies = studies_of_table(part.table) if by_study else None
 
     def scored(score_batch: Scorer, share: Share, _failures: dict[str, str]) -> Iterator[Part]:
         return score_split(split, score_batch, part, share, device)
 
-    return ImageSet(list(part.table["image_id"]), studies, [dataset.path], scored)
+    return ImageSet(list(part.table["image_id"]), studies, [taken], scored)
 
 
 def folder_images(folder: Path, listed: ImageList | None, members: list[Member], by_study: bool, workers: int) -> ImageSet:
@@ -101,7 +103,7 @@ def folder_images(folder: Path, listed: ImageList | None, members: list[Member],
     return ImageSet(ids, studies, [], scored)
 
 
-def _refuse_unlike(members: list[Member], dataset: Dataset) -> None:
+def _refuse_unlike(members: list[Member], dataset: Dataset, sha256: str) -> None:
     """Pixels made otherwise are refused; a dataset that has changed since the training is pointed out."""
     for member in members:
         if member.pixels != dataset.settings:
@@ -110,5 +112,5 @@ def _refuse_unlike(members: list[Member], dataset: Dataset) -> None:
                 "predict on the dataset it was trained with, or cache and merge with its settings",
             )
         trained_on = member.described["provenance"]["inputs"][0]
-        if trained_on["sha256"] != fingerprint(dataset.path)["sha256"]:
+        if trained_on["sha256"] != sha256:
             warn(f"{dataset.path} is not the dataset of {member.name}'s training, which may have seen its test patients")

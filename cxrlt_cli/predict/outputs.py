@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cxrlt_cli.artifacts.failures import write_failures
-from cxrlt_cli.artifacts.files import refuse_existing
+from cxrlt_cli.artifacts.files import refuse_existing, replacing_together
 from cxrlt_cli.artifacts.predictions import FORMAT, Predictions, refuse_other_submission, write_predictions, write_submission
 from cxrlt_cli.artifacts.tables import refuse_other_table
 from cxrlt_cli.console import say, warn
@@ -34,18 +34,22 @@ class Outputs:
             refuse_existing(self.submission, self.overwrite)
             refuse_other_submission(self.submission, self.id_column)
 
-    def write_failures(self, failures: dict[str, str]) -> None:
-        """Lists the images that cannot be read, id -> reason, in `NAME.failed.csv`."""
-        path = self.path.with_suffix(".failed.csv")
-        write_failures(path, ("image_id", "reason"), sorted(failures.items()))
-        if failures:
-            warn(f"{len(failures)} images cannot be read: no scores, and no row in a submission: {path}")
+    @property
+    def others(self) -> list[Path]:
+        """The files beside the predictions."""
+        return [self.path.with_suffix(".failed.csv"), *([self.submission] if self.submission else [])]
 
-    def write(self, predictions: Predictions) -> None:
-        """Writes the predictions, and the CSV where it was asked for."""
-        write_predictions(self.path, predictions)
+    def write(self, predictions: Predictions, failures: dict[str, str]) -> None:
+        """Writes the predictions, the images that cannot be read (id -> reason), and the CSV where it was asked for."""
+        failed = self.others[0]
+        with replacing_together():
+            write_failures(failed, ("image_id", "reason"), sorted(failures.items()))
+            if self.submission:
+                write_submission(self.submission, predictions, self.id_column)
+            write_predictions(self.path, predictions)
+        if failures:
+            warn(f"{len(failures)} images cannot be read: no scores, and no row in a submission: {failed}")
         if self.submission:
-            write_submission(self.submission, predictions, self.id_column)
             say(f"submission: {self.submission}")
         header = predictions.header
         views = "1 view" if header["views"] == 1 else f"{header['views']} views, {header['merge']}"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from cxrlt_cli.artifacts.calibration import Calibration
-from cxrlt_cli.artifacts.files import check_writable, exclusive
+from cxrlt_cli.artifacts.files import check_writable, claimed, fingerprint
 from cxrlt_cli.artifacts.predictions import Predictions
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.resolve import find_calibration
@@ -51,7 +51,7 @@ def predict_images(config: PredictConfig, workspace: Workspace) -> PredictedScor
             outputs = Outputs(path, config.submission, config.id_column, config.overwrite)
             if ranks.is_rank_zero:
                 outputs.refuse_existing()
-                held.enter_context(exclusive(path.with_name(f".{path.name}.lock")))
+                held.enter_context(claimed(path, config.overwrite, *outputs.others))
         return _predict(ranks, config, workspace, chosen, outputs)
 
 
@@ -61,10 +61,12 @@ def _predict(ranks: Ranks, config: PredictConfig, workspace: Workspace, chosen: 
         device = choose_device(config.device, ranks.local)
         precision = choose_precision(config.precision, device)
         members = load_members(chosen.runs, device, chosen.weights)
+        inputs = [fingerprint(path) for path in (*(member.path for member in members), *filter(None, [chosen.pipeline]))]
         if ranks.is_rank_zero:
             check_writable(outputs.path.parent)
         score_batch = partial(score, members, VIEWS[: config.tta], chosen.merge, precision=precision)
         calibration = _calibration(config, workspace, members[0].classes)
+        inputs += [fingerprint(calibration.path)] if calibration else []
         fused = any(member.fusion for member in members)
         by_study = fused or config.study_weights is not None
         if config.images:
@@ -74,27 +76,33 @@ def _predict(ranks: Ranks, config: PredictConfig, workspace: Workspace, chosen: 
         codes = images.studies.codes if images.studies and fused else None  # a batch of a fusion holds whole studies
         share = batches_of(len(images.ids), codes, config.batch_size, ranks)
         parts = list(images.score(score_batch, share, failures))
-    shares, classes = ranks.gather((parts, failures)), members[0].classes
-    count = sum(len(rows) for own, _ in shares or [(parts, failures)] for rows, _ in own)
-    failures = {name: why for _, failed in shares or [(parts, failures)] for name, why in failed.items()}
-    if shares:
-        inputs = [member.path for member in members] + ([chosen.pipeline] if chosen.pipeline else [])
-        inputs += ([calibration.path] if calibration else []) + images.inputs
+    classes = members[0].classes
+    part, failures = _gathered(ranks, parts, failures, len(classes))
+    if ranks.is_rank_zero:
         wanted = Predictions(images.ids, classes, np.empty(0), _header(config, members, chosen.merge))
-        wanted.header["provenance"] = record(saved(config), inputs)
-        predictions = _join(config, [part for own, _ in shares for part in own], failures, images, wanted)
-        outputs.write_failures(failures)
-        outputs.write(apply_calibration(predictions, calibration) if calibration else predictions)
-    return PredictedScores(outputs.path, count, classes, failures, outputs.submission)
+        wanted.header["provenance"] = record(saved(config), [*inputs, *images.inputs])
+        predictions = _in_order(config, part, failures, images, wanted)
+        outputs.write(apply_calibration(predictions, calibration) if calibration else predictions, failures)
+    return PredictedScores(outputs.path, len(part[0]), classes, failures, outputs.submission)
 
 
-def _join(
-    config: PredictConfig, parts: list[Part], failures: dict[str, str], images: ImageSet, wanted: Predictions
+def _gathered(ranks: Ranks, parts: list[Part], failures: dict[str, str], classes: int) -> tuple[Part, dict[str, str]]:
+    """Rows and logits of every rank, and what could not be read, on rank 0; a rank's own on the others."""
+    rows = np.concatenate([np.empty(0, np.int64), *(rows for rows, _ in parts)])
+    logits = np.concatenate([np.empty((0, classes), np.float32), *(logits for _, logits in parts)])
+    every = ranks.gather_arrays(rows), ranks.gather_arrays(logits), ranks.gather(failures)
+    if not ranks.is_rank_zero:
+        return (rows, logits), failures
+    return (np.concatenate(every[0]), np.concatenate(every[1])), {name: why for one in every[2] for name, why in one.items()}
+
+
+def _in_order(
+    config: PredictConfig, part: Part, failures: dict[str, str], images: ImageSet, wanted: Predictions
 ) -> Predictions:
-    """The ranks' batches together in the order of the images: `wanted` with its logits."""
-    if not parts:
+    """Rows and logits of all ranks in the order of the images: `wanted` with its logits."""
+    rows, logits = part
+    if not len(rows):
         raise UserError(f"none of the {len(failures)} images of {config.images} can be read: {listed(set(failures.values()))}")
-    rows, logits = np.concatenate([rows for rows, _ in parts]), np.concatenate([logits for _, logits in parts])
     order = np.argsort(rows)
     ids, logits = [images.ids[row] for row in rows[order]], logits[order]
     if images.studies and config.study_weights:

@@ -1,6 +1,5 @@
 """The stage `cache`: a source's image files become one image file, its table stands beside."""
 
-import os
 import time
 from contextlib import closing
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cxrlt_cli.artifacts.failures import write_failures
-from cxrlt_cli.artifacts.files import clear_unfinished, exclusive, refuse_existing, sync_folder
+from cxrlt_cli.artifacts.files import clear_unfinished, exclusive, fingerprint, put_in_place, refuse_existing
 from cxrlt_cli.artifacts.image_file import Layout, create_images, read_attributes, read_done, read_layout
 from cxrlt_cli.artifacts.image_pixels import PixelWriter
 from cxrlt_cli.artifacts.provenance import record
@@ -47,13 +46,14 @@ class _Files:
 
 @dataclass(frozen=True)
 class _Work:
-    """What is to be done: the rows of this shard that have a file, and how their pixels are made."""
+    """What is to be done: the rows of this shard that have a file, how their pixels are made, and the tables' fingerprints."""
 
     listing: Listing
     present: np.ndarray
     source: SourceTable
     identity: dict[str, Any]
     settings: PixelSettings
+    tables: list[dict[str, Any]]
 
     def files(self, rows: np.ndarray) -> list[ImageFile]:
         """The files of some rows."""
@@ -74,8 +74,9 @@ def cache_source(config: CacheConfig, workspace: Workspace) -> CachedImages:
     files = _Files(folder / f"{name}.h5", folder / f"{name}.h5.part", folder / f"{name}.parquet", folder / f"{name}.failed.csv")
     _refuse_existing(config, files)
     listing = read_source(config.kind, config.path, config.labels, config.images, _columns(config))
+    tables = [fingerprint(path) for path in listing.tables]  # now: they may be replaced while pictures are decoded
     present = rows_present(listing, config.part, config.allow_missing)
-    work = _Work(listing, present, listing.source.rows(present), identity_of(listing.source, config.part), settings)
+    work = _Work(listing, present, listing.source.rows(present), identity_of(listing.source, config.part), settings, tables)
     work.source.table["row"] = np.arange(len(work.source.table))
     began = time.monotonic()
     with exclusive(folder / f".{name}.lock"), stop_requests() as stop:
@@ -184,7 +185,7 @@ def _finish(config: CacheConfig, files: _Files, layout: Layout, work: _Work, fai
     header: dict[str, Any] = {
         "images": files.images.name,
         "settings": layout.settings,
-        "provenance": record(saved(config), work.listing.tables),
+        "provenance": record(saved(config), work.tables),
         "listed": len(work.present),
         "unreadable": len(failures),
         **work.identity,
@@ -198,8 +199,7 @@ def _finish(config: CacheConfig, files: _Files, layout: Layout, work: _Work, fai
     write_source_table(files.table, work.source.rows(done), header)
     if layout.path != files.images:
         with reported_os_errors(f"cannot write {files.images}"):
-            os.replace(layout.path, files.images)
-            sync_folder(files.images.parent)
+            put_in_place(layout.path, files.images)
 
 
 def _report(files: _Files, count: int, size: int, failures: dict[int, str], seconds: float) -> None:

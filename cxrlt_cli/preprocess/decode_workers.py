@@ -11,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 import cv2
@@ -72,7 +73,8 @@ def decode_rows(layout: Layout, settings: PixelSettings, work: Work, workers: in
     try:
         with _workers(count, layout, settings, few=len(rows) <= _FEW) as (pool, decode):
             for block in blocks:
-                waiting.add(pool.submit(decode, block))
+                with _signals_wait():
+                    waiting.add(pool.submit(decode, block))
                 if len(waiting) >= 3 * count:  # a bounded queue: memory does not grow with the number of images
                     finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                     yield from (future.result() for future in finished)
@@ -107,9 +109,24 @@ def _workers(count: int, layout: Layout, settings: PixelSettings, few: bool) -> 
             pool, decode = ThreadPoolExecutor(count), partial(_decode_block, writer, settings)
         else:
             context = multiprocessing.get_context("spawn")
+            resource_tracker.ensure_running()  # else the first process would start it, which lets signals through
             pool, decode = ProcessPoolExecutor(count, context, _start, (layout, settings, os.getpid())), _decode
         held.callback(pool.shutdown, cancel_futures=True)
         yield pool, decode
+
+
+#: These reach all processes of a terminal or a job; the parent alone decides what they mean.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Signals wait while a process is started, for it too: until it ignores them, in `_start`, they would kill it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _writer: PixelWriter
@@ -118,8 +135,9 @@ _settings: PixelSettings
 
 def _start(layout: Layout, settings: PixelSettings, parent: int) -> None:
     global _writer, _settings
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):  # these reach the whole group; the parent decides
+    for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     cv2.setNumThreads(1)  # the processes share the cores
     _writer, _settings = PixelWriter(layout), settings

@@ -5,12 +5,7 @@ import hashlib
 import cv2
 import numpy as np
 
-_THUMBNAIL = 32  # px
-_BITS = 256
-
-#: The cosine waves whose signs make the perceptual hash: the lowest after the mean, by the sum of their two frequencies.
-_DOWN, _ACROSS = np.indices((_THUMBNAIL, _THUMBNAIL)).reshape(2, -1)
-_WAVES = np.lexsort((_ACROSS, _DOWN + _ACROSS))[1 : _BITS + 1]
+from cxrlt_cli.artifacts.hash_waves import BITS, THUMBNAIL, WAVES
 
 
 def hashes_of(square: np.ndarray) -> np.ndarray:
@@ -25,9 +20,9 @@ def hashes_of(square: np.ndarray) -> np.ndarray:
         Functions", 2010): most of the bits stay when a picture is compressed or resized. They are 0 where the picture has no
         contrast.
     """
-    found = np.zeros(1 + _BITS // 64, dtype=np.uint64)
+    found = np.zeros(1 + BITS // 64, dtype=np.uint64)
     found[0] = int.from_bytes(hashlib.blake2b(square.data, digest_size=8).digest(), "little")
-    small = cv2.resize(square, (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA).astype(np.float32)
+    small = cv2.resize(square, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).astype(np.float32)
     if small.std() >= 1:
-        found[1:] = np.packbits(cv2.dct(small).ravel()[_WAVES] > 0, bitorder="little").view(np.uint64)
+        found[1:] = np.packbits(cv2.dct(small).ravel()[WAVES] > 0, bitorder="little").view(np.uint64)
     return found

@@ -1,7 +1,7 @@
 """The stage `join`: the shards of a cache become one."""
 
-import os
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cxrlt_cli.artifacts.failures import read_failures, write_failures
-from cxrlt_cli.artifacts.files import clear_unfinished, exclusive, refuse_existing, sync_folder
+from cxrlt_cli.artifacts.files import clear_unfinished, exclusive, refuse_existing, replacing, replacing_together
 from cxrlt_cli.artifacts.image_file import (
     Layout,
     create_images,
@@ -55,20 +55,23 @@ def join_shards(config: JoinConfig, workspace: Workspace) -> CachedImages:
     target = folder / f"{config.name}.h5"
     refuse_existing(target, config.overwrite)
     with exclusive(folder / f".{config.name}.lock"):
-        shards = [_read(folder / f"{name}.h5") for name in _names(folder, config.name)]
-        for shard in shards[1:]:
-            pairs = [shards[0].layout.settings, shard.layout.settings], [shards[0].identity, shard.identity]
-            refuse_other_shard(shard.layout.path, shards[0].layout.path, *pairs)
+        refuse_existing(target, config.overwrite)
+        names = _names(folder, config.name)
+        shards = [_read(folder / f"{name}.h5", f"{index}/{len(names)}") for index, name in enumerate(names)]
+        _refuse_unlike(shards)
         part = target.with_name(f"{target.name}.part")
         clear_unfinished(part, target.with_suffix(".parquet"), target.with_suffix(".failed.csv"))
-        if config.copy:
-            _copy(part, shards)
-        else:
-            join_images(part, [shard.layout for shard in shards], shards[0].identity)
-        _write_table(config, folder, shards)
-        with reported_os_errors(f"cannot write {target}"):
-            os.replace(part, target)
-            sync_folder(folder)
+        try:
+            if config.copy:
+                _copy(part, shards)
+            else:
+                join_images(part, [shard.layout for shard in shards], shards[0].identity)
+            with replacing_together(), reported_os_errors(f"cannot write {target}"):
+                _write_table(config, folder, shards)
+                with replacing(target) as aside:
+                    part.rename(aside)
+        finally:
+            part.unlink(missing_ok=True)
     count = int(read_done(read_layout(target)).sum())
     how = "copied" if config.copy else "pointed to: keep them beside it"
     say(f"{count} images of {len(shards)} shards in {target} ({how})")
@@ -98,12 +101,42 @@ def _names(folder: Path, name: str) -> list[str]:
     return [shard_name(name, index, count) for index in range(count)]
 
 
-def _read(path: Path) -> _Shard:
-    table = path.with_suffix(".parquet")
-    identity = {key: value for key, value in read_attributes(path, "source").items() if key != "shard"}
-    source = read_source_table(table)
-    labels = source.header.get("labels_sha256", identity.get("labels_sha256"))  # the table may be newer than the pixels
-    return _Shard(read_layout(path), {**identity, "labels_sha256": labels}, source, table)
+def _read(path: Path, number: str) -> _Shard:
+    """A shard, whose table goes with its images. Raises UserError where it does not, or it is another shard than `number`."""
+    layout, table_path, hint = read_layout(path), path.with_suffix(".parquet"), "make it again: cxrlt cache … --shard i/n"
+    identity = read_attributes(path, "source")
+    if identity.pop("shard", None) != number:
+        raise UserError(f"{path} is another shard than its name says: not {number}", f"rename it, or {hint}")
+    table = read_source_table(table_path)
+    identity["labels_sha256"] = table.header.get(
+        "labels_sha256", identity.get("labels_sha256")
+    )  # it may be newer than the pixels
+    if any(table.header.get(key) != value for key, value in identity.items()) or table.header.get("shard") != number:
+        raise UserError(f"{table_path} is not the table of {path.name}: it is of another source or shard", hint)
+    done = np.flatnonzero(read_done(layout))
+    same_rows = np.array_equal(table.table["row"].to_numpy(), done)
+    if not same_rows or table.table["image_id"].tolist() != [layout.ids[row] for row in done]:
+        said = f"{len(table.table)} rows, {len(done)} images with pixels"
+        raise UserError(f"{table_path} does not list the images of {path.name} in their order ({said})", hint)
+    return _Shard(layout, identity, table, table_path)
+
+
+def _refuse_unlike(shards: list[_Shard]) -> None:
+    """Raises UserError where shards were not made alike, have other label columns, or share an image."""
+    first = shards[0]
+    for shard in shards[1:]:
+        pairs = [first.layout.settings, shard.layout.settings], [first.identity, shard.identity]
+        refuse_other_shard(shard.layout.path, first.layout.path, *pairs)
+        if shard.table.classes != first.table.classes:
+            unlike = sorted(set(shard.table.classes) ^ set(first.table.classes)) or ["their order"]
+            raise UserError(
+                f"{shard.table_path} and {first.table_path} differ in their label columns: {listed(unlike)}",
+                "make it again: cxrlt cache … --shard i/n --overwrite",
+            )
+    ids = [name for shard in shards for name in shard.layout.ids]
+    twice = [name for name, count in Counter(ids).items() if count > 1]
+    if twice:
+        raise UserError(f"images are in two shards: {listed(twice)}", "make the shards again, from one list of images")
 
 
 def _copy(path: Path, shards: list[_Shard]) -> None:

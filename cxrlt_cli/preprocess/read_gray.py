@@ -1,6 +1,7 @@
 """The gray values of an image file: one function decides them for every format and mode."""
 
 import io
+import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ Span = Callable[[int, int], float]
 
 #: A picture with more pixels is taken for a bomb: the largest detectors have 20 million.
 MOST_PIXELS = 150_000_000
+#: A file of more bytes is not read: as many pixels of three channels of 16 bit take 900 million.
+MOST_BYTES = 1_000_000_000
 
 
 def full(width: int, height: int) -> float:  # noqa: ARG001 - a Span
@@ -126,7 +129,11 @@ def _content(path: Path) -> bytes:
     if not is_file(path):  # a pipe would be waited for, for ever
         raise UnreadableImageError("not a file")
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MOST_BYTES:
+                raise UnreadableImageError(f"{size / 1e9:.1f} GB are too many")
+            content = file.read(MOST_BYTES)
     except OSError as error:
         raise UnreadableImageError(error.strerror or reason(error)) from error
     if not content:

@@ -7,10 +7,10 @@ from typing import Any, get_args
 import numpy as np
 
 from cxrlt_cli.config.grammar import parse_window
-from cxrlt_cli.errors import UserError
+from cxrlt_cli.errors import UserError, reason
 from cxrlt_cli.preprocess.gray_levels import check_mapping, equalize, to_8_bit
 from cxrlt_cli.preprocess.read_gray import Picture, full, read_picture
-from cxrlt_cli.preprocess.remarks import SPREAD, Remark
+from cxrlt_cli.preprocess.remarks import SPREAD, Remark, UnreadableImageError
 from cxrlt_cli.preprocess.resize import Fit, Resample, in_square, middle, resize, shape_in, span_of
 
 
@@ -88,9 +88,19 @@ def make_square(path: Path, settings: PixelSettings, inverted: bool = False) -> 
         inverted: the file shows dense tissue dark, and its gray values are turned round.
 
     Raises:
-        UnreadableImageError: the file gives no gray values, or only one where its own values differ.
+        UnreadableImageError: the file gives no gray values, or only one where its own values differ, or a decoder fails on it
+            in whichever way.
+        UserError: a DICOM file, and the extra that reads it is not installed.
     """
+    try:
+        return _make_square(path, settings, inverted)
+    except (UnreadableImageError, UserError):
+        raise
+    except Exception as error:  # decoders fail in more ways than can be named, and one image must not end the work on all
+        raise UnreadableImageError(f"cannot be decoded: {reason(error)}") from error
 
+
+def _make_square(path: Path, settings: PixelSettings, inverted: bool) -> Square:
     def span(width: int, height: int) -> float:
         return span_of(width, height, settings.size, settings.fit)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cxrlt_cli.artifacts.files import replacing
+from cxrlt_cli.artifacts.figure_file import figure_text, save_figure
 from cxrlt_cli.scores.labelled import Scored
 
 _LEAST_IMAGES = 10
@@ -54,7 +54,7 @@ def draw_cooccurrence(together: np.ndarray, classes: list[str], path: Path) -> N
     """
     from matplotlib.figure import Figure
 
-    classes = [name.replace("$", r"\$") for name in classes]  # no formula
+    classes = [figure_text(name) for name in classes]
     order = np.argsort(-np.diag(together), kind="stable")
     own = np.diag(together)[order]
     share = together[np.ix_(order, order)] / np.maximum(own, 1)[:, None]
@@ -73,8 +73,7 @@ def draw_cooccurrence(together: np.ndarray, classes: list[str], path: Path) -> N
             dark = value < 0.55 * largest
             axes.text(column, row, f"{100 * value:.0f}", ha="center", va="center", fontsize=6, color="w" if dark else "k")
     figure.colorbar(image, ax=axes, shrink=0.6, label="share (numbers: percent, from 10)")
-    with replacing(path) as aside:
-        figure.savefig(aside, format=path.suffix[1:], dpi=160)
+    save_figure(figure, path, path.suffix[1:])
 
 
 _LEVELS = 8  # shades of a cell

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from cxrlt_cli.artifacts.files import replacing
+from cxrlt_cli.artifacts.figure_file import figure_text, save_figure
 from cxrlt_cli.labels.groups import GROUPS
 from cxrlt_cli.report.cooccurrence import Together, draw_cooccurrence
 from cxrlt_cli.report.metrics import Numbers
@@ -40,11 +40,6 @@ def draw_figures(
         draw_cooccurrence(found.predicted, subjects[0].scored.classes, folder / f"cooccurrence-predictions.{form}")
 
 
-def plain(text: str) -> str:
-    """A text in which matplotlib sees no formula."""
-    return text.replace("$", r"\$")
-
-
 def _figure(width: float, height: float) -> Any:
     from matplotlib.figure import Figure
 
@@ -52,14 +47,8 @@ def _figure(width: float, height: float) -> Any:
 
 
 def _save(figure: Any, path: Path) -> None:
-    from matplotlib import rc_context
-
     for form in _FORMATS:
-        with (
-            rc_context({"svg.fonttype": "none", "svg.hashsalt": "cxrlt"}),
-            replacing(path.with_name(f"{path.name}.{form}")) as to,
-        ):
-            figure.savefig(to, format=form, dpi=160, metadata={"Date": None} if form == "svg" else None)
+        save_figure(figure, path.with_name(f"{path.name}.{form}"), form)
 
 
 def _grid(panels: list[Panel], names: list[str]) -> Any:
@@ -87,7 +76,7 @@ def _panel(axes: Any, panel: Panel) -> None:
     axes.set_ylim(panel.y_limits[0], panel.y_limits[1] * 1.02)
     axes.set_xlabel(panel.x_label, fontsize=7, color=_GRAY)
     axes.set_ylabel(panel.y_label, fontsize=7, color=_GRAY)
-    axes.set_title(f"{plain(panel.title)}\n{panel.note}", fontsize=8, loc="left", color=_INK)
+    axes.set_title(f"{figure_text(panel.title)}\n{panel.note}", fontsize=8, loc="left", color=_INK)
     _quiet(axes)
 
 
@@ -114,7 +103,7 @@ def _legend(figure: Any, names: list[str]) -> None:
     if len(names) > 1:
         from matplotlib.lines import Line2D
 
-        handles = [Line2D([], [], color=COLOURS[index], lw=2, label=plain(name)) for index, name in enumerate(names)]
+        handles = [Line2D([], [], color=COLOURS[index], lw=2, label=figure_text(name)) for index, name in enumerate(names)]
         figure.legend(handles=handles, loc="outside upper left", ncols=len(names), fontsize=8, frameon=False)
 
 
@@ -130,7 +119,7 @@ def _classes(rows: list[dict[str, Any]], names: list[str]) -> Any:
             axes.plot(estimate.value, place + shift, "o", color=COLOURS[index], ms=4)
     chance = [row["prevalence"] for row in rows]
     axes.plot(chance, range(len(rows)), "|", color=_GRAY, ms=9, mew=1.2, label="prevalence: what chance gives")
-    axes.set_yticks(range(len(rows)), [f"{plain(row['name'])}  {row['positives']:,}" for row in rows])
+    axes.set_yticks(range(len(rows)), [f"{figure_text(row['name'])}  {row['positives']:,}" for row in rows])
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     axes.set_xlabel("average precision, 95 % interval over patients; beside each name its positives", fontsize=7, color=_GRAY)

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
-from cxrlt_cli.artifacts.files import check_writable, exclusive, refuse_existing, write_text
+from cxrlt_cli.artifacts.files import check_writable, claimed, refuse_existing, write_text
+from cxrlt_cli.artifacts.folder_swap import replacing_folder
 from cxrlt_cli.compute.device import choose_device
 from cxrlt_cli.config.report import ReportConfig
 from cxrlt_cli.console import data, say, warn
@@ -59,13 +60,16 @@ def write_report(config: ReportConfig, workspace: Workspace) -> WrittenReport:
         "ran": what_was_run(subjects, dataset),
     }
     html = page(content)
-    with exclusive(folder.with_name(f".{folder.name}.lock")):
-        refuse_existing(folder, config.overwrite)  # another may have written it meanwhile
-        draw_figures(folder, subjects, numbers, rows, panels, found)
-        write_text(folder / "report.html", html)  # last: where it is, the report is complete
+    with claimed(folder, config.overwrite), replacing_folder(folder, _is_of_a_report) as aside:
+        draw_figures(aside, subjects, numbers, rows, panels, found)
+        write_text(aside / "report.html", html)
     data(str(folder / "report.html"))
     _say(subjects, numbers, folder)
     return WrittenReport(folder / "report.html")
+
+
+def _is_of_a_report(name: str) -> bool:
+    return name == "report.html" or name.endswith((".png", ".svg"))
 
 
 def _refuse_other_classes(subjects: list[Subject]) -> None:

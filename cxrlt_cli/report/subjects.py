@@ -88,7 +88,7 @@ def _find(name: str, dataset: Dataset, workspace: Workspace) -> _Found:
         if is_file(path):
             return _Found(path.stem, path)
     there = [path.parent.name for path in workspace.runs.glob("*/config.json")]
-    there += [path.parent.name for path in workspace.evaluations.glob("*/metrics.json")]
+    there += [path.parent.name for path in workspace.evaluations.glob("[!.]*/metrics.json")]
     there += [path.stem for path in workspace.predictions.glob("*.parquet")]
     raise UserError(
         f"{name!r} is no run, evaluation or predictions{nearest(name, there)}",
@@ -167,7 +167,7 @@ def _calibration_of(evaluation: dict[str, Any], workspace: Workspace) -> Calibra
 def _evaluation_of(scored: Scored, dataset: Dataset, workspace: Workspace) -> dict[str, Any] | None:
     """The newest evaluation of the very scores and labels, image by image and without calibrating; None where there is none."""
     inputs = [fingerprint(path)["sha256"] for path in (scored.path, dataset.path)]
-    files = sorted(workspace.evaluations.glob("*/metrics.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    files = sorted(workspace.evaluations.glob("[!.]*/metrics.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     for file in files:
         try:
             one = read_evaluation(file)

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from cxrlt_cli.artifacts.figure_file import figure_text, save_figure
+
 _COLOUR, _DOT = "#1f4e79", "#c55a11"
 
 
@@ -37,10 +39,10 @@ def draw_study(content: dict[str, Any], path: Path, form: str) -> None:
         axis.tick_params(labelsize=8)
         for side in ("top", "right", "left"):
             axis.spines[side].set_visible(False)
-    axes[0].set_yticks(range(len(names)), names)
+    axes[0].set_yticks(range(len(names)), [figure_text(name) for name in names])
     axes[0].invert_yaxis()
     axes[0].tick_params(axis="y", length=0)
-    base = " or ".join(repr(name) for name in dict.fromkeys(bases.values()))
+    base = figure_text(" or ".join(repr(name) for name in dict.fromkeys(bases.values())))
     figure.supxlabel(f"difference of mAP to {base}: mean of seeds, 95 % interval over patients; small dots: seeds", fontsize=8)
-    figure.suptitle(content["asks"], fontsize=10)
-    figure.savefig(path, format=form, dpi=160)
+    figure.suptitle(figure_text(content["asks"]), fontsize=10)
+    save_figure(figure, path, form)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
 from cxrlt_cli.artifacts.embeddings import read_embeddings
-from cxrlt_cli.artifacts.files import exclusive, fingerprint, replacing, write_text
+from cxrlt_cli.artifacts.files import claimed, fingerprint, write_text
 from cxrlt_cli.artifacts.json_files import read_json
 from cxrlt_cli.artifacts.predictions import read_predictions, rows_of
 from cxrlt_cli.artifacts.provenance import record
@@ -62,11 +63,9 @@ def run_study(config: StudyConfig, workspace: Workspace) -> StudyTable:
         return StudyTable(folder, {})
     there = _without_failed(study, planned, failed)
     content = _content(config, study, there, plan.reference[0], given)
-    with exclusive(folder / ".lock"):
-        write_study(folder, {**content, "plan": digest, "left_out": _left_out(planned, there, failed)})
-        for form in ("png", "svg"):
-            with replacing(folder / f"figure.{form}") as aside:
-                draw_study(content, aside, form)
+    with claimed(folder, overwrite=True):
+        whole = {**content, "plan": digest, "left_out": _left_out(planned, there, failed)}
+        write_study(folder, whole, partial(draw_study, content))
     data(json.dumps(read_study(folder), indent=1) if config.json else as_text(content))
     say(f"{folder}: table.csv, per_class.csv, study.json, figure.png and figure.svg")
     _refuse_failures({name: failure for name, failure in failed.items() if failure.task.arguments[0] != "embed-labels"})

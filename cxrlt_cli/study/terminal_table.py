@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from cxrlt_cli.console import table
+from cxrlt_cli.console import escaped, table
 
 Row = dict[str, Any]
 
@@ -41,7 +41,7 @@ def as_text(content: Row) -> str:
     by = f"intervals from {drawn} resamples of the patients, p-values from {swaps} swaps of both, for these very networks"
     return "\n".join(
         [
-            content["asks"],
+            escaped(content["asks"]),
             "",
             *lines,
             "",

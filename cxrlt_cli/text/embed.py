@@ -6,7 +6,7 @@ import numpy as np
 
 from cxrlt_cli.artifacts.dataset import read_dataset
 from cxrlt_cli.artifacts.embeddings import FORMAT, LabelEmbeddings, write_embeddings
-from cxrlt_cli.artifacts.files import refuse_existing
+from cxrlt_cli.artifacts.files import claimed, refuse_existing
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.tables import refuse_other_table
 from cxrlt_cli.config.embed_labels import EmbedLabelsConfig
@@ -33,10 +33,13 @@ def embed_label_texts(config: EmbedLabelsConfig, workspace: Workspace) -> Embedd
     classes = _classes(config.label_space, workspace)
     source = config.texts or BUILT_IN
     prompts = [text.text(config.text) for text in texts_for(classes, read_label_texts(source), source)]
-    vectors, encoder = _embed(prompts, config.encoder)
-    if not np.isfinite(vectors).all():
-        raise UserError(f"{config.encoder} returned vectors that are not finite", "its weights are damaged: fetch them again")
-    write_embeddings(path, LabelEmbeddings(classes, prompts, vectors, encoder), record(saved(config), [source]))
+    with claimed(path, config.overwrite):
+        vectors, encoder = _embed(prompts, config.encoder)
+        if not np.isfinite(vectors).all():
+            raise UserError(
+                f"{config.encoder} returned vectors that are not finite", "its weights are damaged: fetch them again"
+            )
+        write_embeddings(path, LabelEmbeddings(classes, prompts, vectors, encoder), record(saved(config), [source]))
     say(f"{len(classes)} classes x {vectors.shape[1]} by {config.encoder} in {path}")
     say(f"most similar: {_nearest_pairs(classes, vectors)}")
     return EmbeddedLabels(path, classes, vectors.shape[1])

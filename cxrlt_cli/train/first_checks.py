@@ -1,7 +1,10 @@
 """What can be refused before anything is measured: weights that are not there, too few images."""
 
 from cxrlt_cli.artifacts.dataset import Dataset
+from cxrlt_cli.artifacts.json_files import read_json
+from cxrlt_cli.artifacts.run import Run
 from cxrlt_cli.errors import UserError
+from cxrlt_cli.paths import is_file
 from cxrlt_cli.train.sampler import drawing_weights
 from cxrlt_cli.train.settings import TrainSettings
 from cxrlt_cli.train.start_weights import check_start
@@ -23,6 +26,49 @@ def refuse_what_cannot_start(settings: TrainSettings, weights: str, train: Datas
     refuse_few_images(settings.loop.batch_size, train, ranks)
     drawing_weights(settings.sampling, train)
     check_start(weights, settings.start)
+
+
+def refuse_lost_state(run: Run) -> None:
+    """Resuming needs `config.json` and `last.pt`: without them the run would begin again, over its best weights and history.
+
+    Raises:
+        UserError: one of the two is gone, and other files of the run are there. Not where the run is finished, nor where it was
+            killed before it had written its first `last.pt`: then it begins again.
+    """
+    kept = [path for path in (run.last, run.best, run.history) if is_file(path)]
+    if not kept or (is_file(run.config) and (is_file(run.last) or _needs_no_state(run))):
+        return
+    lost = run.last if is_file(run.config) else run.config
+    raise UserError(
+        f"{lost} is gone, and {kept[0]} is there: the run cannot be resumed",
+        f"restore {lost.name}; or begin again with --overwrite, or give another --name",
+    )
+
+
+def _needs_no_state(run: Run) -> bool:
+    """Whether a run is finished, or was killed before its first `last.pt`: from then on `status.json` counts its steps."""
+    status = read_json(run.status) if is_file(run.status) else {}
+    return status.get("state") == "done" or status.get("step") == 0
+
+
+def refuse_small_passes(count: int, ranks: int, parts: int, least: int) -> None:
+    """Checks how many images go through the network at a time.
+
+    Args:
+        count: images of a step, of all ranks.
+        ranks: processes that share them.
+        parts: micro-batches of each rank.
+        least: the fewest that a pass may have (`compute.probe.least_images`).
+
+    Raises:
+        UserError: they are fewer.
+    """
+    images = count // ranks // (parts if count % (parts * ranks) == 0 else 1)
+    if images < least:
+        raise UserError(
+            f"{images} image goes through the network at a time: a batch norm gets a single value, which has no variance",
+            "give a larger --batch-size, fewer ranks or a smaller --accumulate; or cache a larger --size",
+        )
 
 
 def refuse_few_images(batch_size: int, train: Dataset, ranks: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import torch
 
 from cxrlt_cli.artifacts.run import Run, write_status
-from cxrlt_cli.console import dated, say
+from cxrlt_cli.console import dated, escaped, say
 from cxrlt_cli.errors import UserError, reported_os_errors
 from cxrlt_cli.train.settings import LogSettings
 from cxrlt_cli.train.state import State, save_state
@@ -77,7 +77,7 @@ class RunLogger:
         say(text)
         if self.writes:
             with reported_os_errors(f"cannot write {self.run.log}"), self.run.log.open("a", encoding="utf-8") as file:
-                file.write(dated(text) + "\n")
+                file.write(dated(escaped(text)) + "\n")
 
     def step(self, state: State, loss: float, rate: float) -> None:
         """After a step (`state.step` counts it): an event, and the state where it is due."""

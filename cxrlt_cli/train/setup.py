@@ -5,14 +5,14 @@ import torch
 from cxrlt_cli.artifacts.run import Run
 from cxrlt_cli.compute.autotune import LAYOUTS, compute_mode_of, precision_of
 from cxrlt_cli.compute.distributed import Ranks
-from cxrlt_cli.compute.probe import compile_network, fitting_parts, training_pass
+from cxrlt_cli.compute.probe import compile_network, fitting_parts, least_images, training_pass
 from cxrlt_cli.console import say
 from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.model.gradient_checkpointing import checkpoint_blocks
 from cxrlt_cli.model.network import NetworkSpec
 from cxrlt_cli.train.batch_pipeline import make_pipeline
 from cxrlt_cli.train.build import make_network, make_optimizer
-from cxrlt_cli.train.first_checks import refuse_few_images
+from cxrlt_cli.train.first_checks import refuse_few_images, refuse_small_passes
 from cxrlt_cli.train.loop import Training
 from cxrlt_cli.train.run_log import RunLogger
 from cxrlt_cli.train.sampler import drawing_weights
@@ -40,13 +40,20 @@ def make_state(settings: TrainSettings, data: TrainingData, start: Start, device
 
 
 def fit_memory(settings: TrainSettings, data: TrainingData, start: Start, state: State, world_size: int) -> int:
-    """Micro-batches of a rank's rows, found by trying where `--accumulate` is 0; compiles the network if asked."""
+    """Micro-batches of a rank's rows, found by trying where `--accumulate` is 0; compiles the network if asked.
+
+    Raises:
+        UserError: fewer images go through the network at a time than its batch norms need, or too many for the memory.
+    """
     share, device = settings.loop.batch_size // world_size, next(state.network.parameters()).device
     tried = training_pass(state.network, data.size, device, precision_of(compute_mode_of(start.described)))
     parts: int = start.described.get("parts") or settings.accumulate  # a resumed run has it in `config.json`
+    joined = device.type == "cuda" and world_size > 1  # batch norms see the images of all ranks
+    least = 1 if joined else least_images(state.network, settings.start.freeze == "encoder", data.size, device)
     if not parts:
-        parts = fitting_parts(share, tried)
+        parts = fitting_parts(share, tried, least)
         say(f"memory holds {share // parts} of the {share} images of a step: {parts} micro-batches")
+    refuse_small_passes(min(settings.loop.batch_size, len(data.train.table)), world_size, parts, least)
     if settings.compile:
         compile_network(state.network, tried, share // parts, device)
     return parts

@@ -1,7 +1,7 @@
 """The stage `train`: from a dataset and label embeddings to a run."""
 
 from contextlib import ExitStack, nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 
 from cxrlt_cli.artifacts.files import refuse_existing
@@ -19,6 +19,7 @@ from cxrlt_cli.paths import is_file
 from cxrlt_cli.results import TrainedRun
 from cxrlt_cli.signals import stop_requests, stops_at_once
 from cxrlt_cli.train.checkpointing import Validator, finish_epoch
+from cxrlt_cli.train.first_checks import refuse_lost_state
 from cxrlt_cli.train.loop import Training, train_epochs
 from cxrlt_cli.train.run_folder import hold_folder, kept_status
 from cxrlt_cli.train.settings import (
@@ -53,7 +54,9 @@ def train_run(config: TrainConfig, workspace: Workspace) -> TrainedRun:
         run = Run(workspace.runs / config.run_name)
         with ranks.fail_together():
             device = choose_device(config.device, ranks.local)
-            if ranks.is_rank_zero and not config.resume:
+            if ranks.is_rank_zero and config.resume:
+                refuse_lost_state(run)
+            elif ranks.is_rank_zero:
                 refuse_existing(run.folder, config.overwrite, resumable=True)
             data = read_training_data(config.dataset or workspace.dataset, config.embeddings or workspace.label_embeddings)
             start, settings = None, settings_of(config)
@@ -61,8 +64,7 @@ def train_run(config: TrainConfig, workspace: Workspace) -> TrainedRun:
                 start = resume(run, data, lambda before: refuse_changed(config, before, run.folder))
             elif ranks.is_rank_zero:
                 start = start_new(settings, data, workspace.runs, device, ranks.world_size)
-        start = ranks.broadcast(start)
-        assert start is not None, "rank 0 has one"
+        start = Start(**ranks.broadcast(asdict(start) if start else {}))
         if start.done:
             say(f"{run.folder} is finished: nothing to do")
             status = read_json(run.status)

@@ -1,10 +1,14 @@
 """Files appear whole or not at all."""
 
+import os
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import Run
 
 from cxrlt_cli.artifacts.files import exclusive, fingerprint, refuse_existing, refuse_no_space, replacing
 from cxrlt_cli.errors import UserError
@@ -30,6 +34,59 @@ def test_a_folder_that_cannot_be_written_is_one_message(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot write") as caught, replacing(tmp_path / "file/inside.txt") as aside:
         aside.write_text("x")
     assert "space" in caught.value.hint
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(path))
+
+
+def _link_to_a_device(path: Path) -> None:
+    path.symlink_to("/dev/null")
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"), [(_pipe, "a pipe"), (_socket, "a socket"), (_link_to_a_device, "a device"), (Path.mkdir, "a folder")]
+)
+def test_what_is_no_regular_file_is_never_replaced(
+    make: Callable[[Path], None], kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the path of a socket is short
+    target, before = Path("target"), {"target"}
+    make(target)
+    inode = target.lstat().st_ino
+    with pytest.raises(UserError, match=f"target is {kind}"), replacing(target) as aside:
+        aside.write_text("x")
+    if kind != "a folder":  # many artifacts are folders
+        with pytest.raises(UserError, match=f"target is {kind}"):
+            refuse_existing(target, overwrite=True)
+    assert target.lstat().st_ino == inode
+    assert {path.name for path in tmp_path.iterdir()} == before
+
+
+def _write_while_a_pipe_appears(target: Path) -> None:
+    with replacing(target) as aside:
+        aside.write_text("x")
+        _pipe(target)
+
+
+def test_a_target_that_becomes_a_pipe_meanwhile_stays_one(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is a pipe"):
+        _write_while_a_pipe_appears(tmp_path / "target")
+    assert [path.name for path in tmp_path.iterdir()] == ["target"]
+    assert (tmp_path / "target").is_fifo()
+
+
+def test_a_command_does_not_replace_a_pipe(cxrlt: Run, tmp_path: Path) -> None:
+    _pipe(tmp_path / "target")
+    ended = cxrlt("embed-labels", "--encoder", "ngram", "--output", tmp_path / "target", "--overwrite")
+    assert ended.code == 2
+    assert "target is a pipe" in ended.err
+    assert (tmp_path / "target").is_fifo()
 
 
 def test_an_existing_output_is_refused_with_both_ways_out(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 """Runs and their checkpoints."""
 
+import errno
 import os
+import resource
 from pathlib import Path
 
 import pytest
 import torch
 
+from cxrlt_cli.artifacts.json_files import read_json
 from cxrlt_cli.artifacts.run import Run, finished_runs, newest_finished_run, read_checkpoint, write_checkpoint, write_status
 from cxrlt_cli.errors import UserError
 
@@ -51,3 +54,42 @@ def test_the_newest_finished_run_is_the_one_that_finished_last(tmp_path: Path) -
     newest = newest_finished_run(tmp_path)
     assert newest is not None
     assert newest.folder.name == "a"
+
+
+def _model(numbers: int) -> dict[str, object]:
+    return {"model": {"w": torch.arange(numbers, dtype=torch.float32)}, "best": (0.5, 3), "history": [{"ap": None}]}
+
+
+def test_a_checkpoint_that_the_limit_of_a_files_size_forbids(tmp_path: Path) -> None:
+    """As a full disk: one message, and the old checkpoint stays."""
+    path = tmp_path / "last.pt"
+    write_checkpoint(path, _model(1000))
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(UserError, match="File too large") as caught:
+            write_checkpoint(path, _model(100_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "ulimit -f" in caught.value.hint
+    assert path.read_bytes() == before
+    assert [left.name for left in tmp_path.iterdir()] == [path.name]
+
+
+def test_the_same_checkpoint_has_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("last.pt", "best.pt"):
+        write_checkpoint(tmp_path / name, _model(5000))
+    assert (tmp_path / "last.pt").read_bytes() == (tmp_path / "best.pt").read_bytes()
+
+
+def test_the_hint_goes_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that may not be read is not a damaged one."""
+
+    def denied(*_: object, **__: object) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", "config.json")
+
+    monkeypatch.setattr(Path, "read_text", denied)
+    with pytest.raises(UserError, match="Permission denied") as caught:
+        read_json(tmp_path / "config.json")
+    assert "right to read" in caught.value.hint
+    assert "--overwrite" not in caught.value.hint

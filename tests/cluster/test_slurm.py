@@ -151,3 +151,42 @@ def test_typing_errors_are_told_before_a_job_is_submitted(arguments: list[str], 
     assert ended.code == 2
     assert says in ended.err
     assert not (tmp_path / "jobs").exists()
+
+
+def test_no_value_becomes_a_line_of_a_script(
+    cxrlt: Run, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Folders with a newline in their name are refused, and what looks like a name of the template is not filled in."""
+    folder = tmp_path / "a\ntouch made"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    ended = cxrlt("slurm", "jobs", "--source", f"table={pictures / 'labels.csv'}", "--workspace", tmp_path)
+    assert ended.code == 2
+    assert "holds a control character" in ended.err
+    assert not list(folder.iterdir())
+    monkeypatch.chdir(tmp_path)
+    ended = cxrlt(
+        "slurm", "@NAME@", "--source", f"table={pictures / 'labels.csv'}", "--name", "run @OUT@", "--account", "@RESTARTS@"
+    )
+    assert ended.code == 0, ended.err
+    train = (tmp_path / "@NAME@/train.sbatch").read_text()
+    assert f"source {tmp_path}/@NAME@/env.sh" in train
+    assert "train --name 'run @OUT@' --resume" in train
+    assert "#SBATCH --account=@RESTARTS@\n" in train
+
+
+@pytest.mark.parametrize("flag", ["--partition", "--account", "--name"])
+@pytest.mark.parametrize("value", ["a; touch made", "$(touch made)", "a\ttouch made", "`touch made`"])
+def test_names_of_a_cluster_and_of_a_run_are_names(flag: str, value: str, cxrlt: Run, tmp_path: Path) -> None:
+    ended = cxrlt("slurm", "jobs", "--source", "chexpert=/x", f"{flag}={value}")
+    assert ended.code == 2
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("stage", ["cache", "embed-labels", "merge", "train", "predict", "evaluate"])
+def test_a_quote_that_is_not_closed(stage: str, cxrlt: Run, tmp_path: Path) -> None:
+    ended = cxrlt("slurm", "jobs", "--source", "chexpert=/x", f"--{stage}=--name 'a")
+    assert ended.code == 2
+    assert f"--{stage}" in ended.err
+    assert "No closing quotation" in ended.err
+    assert not list(tmp_path.iterdir())

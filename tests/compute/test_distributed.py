@@ -1,7 +1,11 @@
 """Several processes that train and predict as one, each a real process of the real command."""
 
 import json
+import multiprocessing
+import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,10 +17,12 @@ import pytest
 import torch
 from conftest import CACHE, TRAIN, TRAIN_BY_IMAGE, Run, classes_file, ended, start_ranks, wait_for
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.distributed import distributed_c10d
 
 from cxrlt_cli.artifacts.predictions import read_predictions
 from cxrlt_cli.artifacts.run import read_checkpoint
-from cxrlt_cli.compute.distributed import find_ranks, first_node
+from cxrlt_cli.compute.distributed import find_ranks, join_ranks
+from cxrlt_cli.compute.rendezvous import first_node
 from cxrlt_cli.errors import UserError
 
 
@@ -156,6 +162,45 @@ def test_an_error_is_told_once(cxrlt: Run, dataset: Path, tmp_path: Path) -> Non
     ranks = ended(start_ranks(2, *TRAIN, cwd=tmp_path))
     assert [rank.code for rank in ranks] == [2, 2]
     assert [rank.err.count("error: runs/test_resnet exists") for rank in ranks] == [1, 0]
+
+
+def _exchange(rank: int, port: int) -> None:
+    """One of two ranks, in a process of its own."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise AssertionError("an object is pickled between ranks")
+
+    distributed_c10d._object_to_tensor = distributed_c10d._tensor_to_object = refused
+    place = {"RANK": rank, "WORLD_SIZE": 2, "LOCAL_RANK": rank, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in place.items()})
+    with join_ranks(60) as ranks:
+        first = ranks.is_rank_zero
+        value = {"name": "größe", "some": [1, None, 0.1, float("inf")], "inner": {"a": True}}
+        assert ranks.broadcast(value if first else {}) == value
+        assert ranks.all_gather(["x"] * rank) == [[], ["x"]]
+        assert ranks.gather(rank) == ([0, 1] if first else [])
+        rows = np.arange(6, dtype=np.float32).reshape(3, 2)
+        found = ranks.gather_arrays(rows if first else rows[:0])
+        assert [part.tolist() for part in found] == ([rows.tolist(), []] if first else [])
+        found = ranks.gather_arrays(np.arange(rank * 5))
+        assert [part.tolist() for part in found] == ([[], [0, 1, 2, 3, 4]] if first else [])
+        assert all(part.dtype == np.int64 for part in found)
+
+
+def test_ranks_exchange_json_and_numbers_and_never_pickles() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = multiprocessing.get_context("forkserver")
+    processes = [context.Process(target=_exchange, args=(rank, port)) for rank in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+        process.kill()
+    assert [process.exitcode for process in processes] == [0, 0]
+    package = Path(find_ranks.__code__.co_filename).parents[1]
+    assert not [path for path in package.rglob("*.py") if re.search(r"distributed\.\w*object", path.read_text())]
 
 
 def test_where_the_environment_puts_a_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,13 +2,19 @@
 
 import copy
 from collections.abc import Callable
+from contextlib import nullcontext
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from cxrlt_cli.compute.probe import compile_network, fitting_parts, training_pass
+from cxrlt_cli.compute.probe import compile_network, fitting_parts, least_images, training_pass
+from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
+from cxrlt_cli.options import select
+from cxrlt_cli.train.build import make_network
+from cxrlt_cli.train.settings import NetworkSettings
 
 CPU = torch.device("cpu")
 
@@ -79,3 +85,35 @@ def test_what_compiles_is_the_same_function(monkeypatch: pytest.MonkeyPatch) -> 
     assert compile_network(network, _tried(network), 3, CPU)
     assert network._compiled_call_impl is not None
     assert torch.allclose(network(images), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "frozen", "size", "least"),
+    [
+        ("timm:test_resnet", False, 32, 2),
+        ("timm:test_resnet", False, 64, 1),
+        ("timm:test_resnet", True, 32, 1),
+        ("timm:test_convnext", False, 32, 1),  # has no batch norms
+    ],
+)
+def test_one_image_is_too_few_where_a_batch_norm_gets_a_single_value(encoder: str, frozen: bool, size: int, least: int) -> None:
+    config = TrainConfig(encoder=encoder, queries="none", weights="none")
+    network, _ = make_network(select(NetworkSettings, config), np.zeros((3, 4), np.float32))
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    assert least_images(network, frozen, size, torch.device("cpu")) == least
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+    network.train()
+    if frozen:
+        network.encoder.eval()
+    with pytest.raises(ValueError, match="more than 1 value") if least > 1 else nullcontext():
+        network(torch.zeros(1, 1, size, size))
+
+
+def test_parts_are_not_smaller_than_they_may_be() -> None:
+    def tried(count: int) -> None:
+        if count > 2:
+            raise torch.OutOfMemoryError
+
+    assert fitting_parts(8, tried, least=2) == 4
+    with pytest.raises(UserError, match="not even 4 images fit"):
+        fitting_parts(8, tried, least=4)

@@ -2,18 +2,24 @@
 
 import csv
 import json
+import re
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
+import pydicom
 import pytest
 from conftest import CACHE, CLASSES, Run
+from dicom_files import write_dicom
 
+from cxrlt_cli.artifacts.failures import read_failures
 from cxrlt_cli.artifacts.image_pixels import ImageReader
 from cxrlt_cli.artifacts.source_table import read_source_table
 from cxrlt_cli.labels.spaces import read_space
+from cxrlt_cli.preprocess.remarks import UnreadableImageError
 from cxrlt_cli.preprocess.settings import PixelSettings, Square, make_square, read_square
 
 
@@ -321,3 +327,53 @@ def test_without_semaphores_threads_decode(
     assert (
         f"no semaphore can be made in /dev/shm ({error})" in json.loads(cxrlt("check", "--json").out)["shared memory"]["found"]
     )
+
+
+def _huge(path: Path) -> None:
+    with path.open("wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n")
+        file.truncate(100_000_000_000)  # sparse: it takes no space
+
+
+def _deflated_dicom_cut_short(path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 4095, (64, 64), np.uint16)
+    dataset = pydicom.dcmread(write_dicom(path, values, 12))
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+    dataset.save_as(path)
+    path.write_bytes(path.read_bytes()[:-2000])
+
+
+def _folder(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [(_huge, "100.0 GB are too many"), (_deflated_dicom_cut_short, "DICOM|decoded"), (_folder, "not a file")],
+)
+def test_one_hostile_image_does_not_end_the_work_on_the_others(
+    make: Callable[[Path], None], reason: str, cxrlt: Run, pictures: Path, tmp_path: Path
+) -> None:
+    make(pictures / "pictures/0003.png")
+    ended = cxrlt(*_cache(pictures))
+    assert ended.code == 0, ended.err
+    assert "95 images of 32 px" in ended.err
+    (row,) = read_failures(tmp_path / "images/pictures.failed.csv")
+    assert row[0] == "i0003"
+    assert re.search(reason, row[2])
+
+
+def test_whatever_a_decoder_raises_is_the_reason_of_that_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x.png").write_bytes(b"x")
+    for error in (MemoryError(), zlib.error("invalid stored block lengths"), RecursionError("too deep"), AssertionError("odd")):
+
+        def failing(*_: object, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr("cxrlt_cli.preprocess.settings.read_picture", failing)
+        with pytest.raises(UnreadableImageError, match="cannot be decoded: "):
+            read_square(tmp_path / "x.png", PixelSettings(32))
+    monkeypatch.undo()
+    with pytest.raises(UnreadableImageError, match="null byte"):
+        read_square(Path(f"{tmp_path}/a\0b.png"), PixelSettings(32))

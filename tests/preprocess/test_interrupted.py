@@ -1,5 +1,6 @@
 """`cxrlt cache` interrupted: by kills at any moment and by signals."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -138,6 +139,23 @@ def test_a_signal_keeps_what_is_done_and_says_how_to_go_on(sent: signal.Signals,
     assert "--resume" in err
     again = start(*_cache(many), "--resume", cwd=tmp_path)
     assert again.wait(60) == 0
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGUSR1, 75), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("seconds", [0.0, 0.3])
+def test_a_signal_to_all_processes_while_they_start(
+    seconds: float, sent: signal.Signals, code: int, many: Path, tmp_path: Path
+) -> None:
+    """As Slurm and a terminal send it: the workers leave it to their parent, from their first moment on."""
+    command = [sys.executable, "-m", "cxrlt_cli", *map(str, _cache(many)), "--workers", "4"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    _until(30, (tmp_path / "images/pictures.h5.part").exists)
+    time.sleep(seconds)
+    os.killpg(process.pid, sent)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert "Traceback" not in err
+    assert err.count("stopped by") == 1
 
 
 def test_workers_end_with_their_parent(many: Path, tmp_path: Path) -> None:

@@ -1,12 +1,17 @@
 """`cxrlt cache --shard` and `cxrlt join` as commands: an array of jobs leaves what one job would have left."""
 
 import csv
+import errno
+import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import CACHE, Run, classes_file, start
 
@@ -103,6 +108,77 @@ def test_shards_of_other_pixels_or_other_tables_are_not_joined(cxrlt: Run, pictu
     ended = cxrlt("join", "pictures")
     assert ended.code == 2
     assert "the labels or patients changed" in ended.err
+
+
+SHARD = "pictures.shard-{:05}-of-00003"
+
+
+def _altered(folder: Path, index: int, alter: Callable[[pa.Table], pa.Table]) -> None:
+    path = folder / f"{SHARD.format(index)}.parquet"
+    pq.write_table(alter(pq.read_table(path)), path)
+
+
+def _twice(folder: Path) -> None:
+    for suffix in ("h5", "parquet"):
+        shutil.copy(folder / f"{SHARD.format(0)}.{suffix}", folder / f"{SHARD.format(1)}.{suffix}")
+
+
+def _tables_exchanged(folder: Path) -> None:
+    first, second = (folder / f"{SHARD.format(index)}.parquet" for index in (0, 1))
+    content = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(content)
+
+
+def _other_columns(table: pa.Table) -> pa.Table:
+    about = json.loads(table.schema.metadata[b"cxrlt"])
+    about["classes"] = ["Mass", *about["classes"][1:]]
+    names = [f"label:{about['classes'][0]}" if name == "label:Cardiomegaly" else name for name in table.column_names]
+    return table.rename_columns(names).replace_schema_metadata({b"cxrlt": json.dumps(about).encode()})
+
+
+@pytest.mark.parametrize(
+    ("alter", "says"),
+    [
+        (_twice, "is another shard than its name says"),
+        (_tables_exchanged, "is not the table of"),
+        (
+            lambda folder: _altered(folder, 1, lambda table: table.take(list(range(len(table)))[::-1])),
+            "in their order (32 rows, 32",
+        ),
+        (lambda folder: _altered(folder, 2, lambda table: table.slice(0, 9)), "in their order (9 rows, 32"),
+        (lambda folder: _altered(folder, 1, _other_columns), "differ in their label columns: Cardiomegaly, Mass"),
+    ],
+    ids=["a shard twice", "tables exchanged", "rows reversed", "table cut", "other label columns"],
+)
+@pytest.mark.parametrize("more", [[], ["--copy"]], ids=["", "copy"])
+def test_shards_that_do_not_go_together_are_refused_and_leave_nothing(
+    alter: Callable[[Path], None], says: str, more: list[str], cxrlt: Run, sharded: Path
+) -> None:
+    alter(sharded)
+    before = {path.name: path.read_bytes() for path in sharded.iterdir()}
+    ended = cxrlt("join", "pictures", *more)
+    assert ended.code == 2
+    assert says in ended.err
+    assert {path.name: path.read_bytes() for path in sharded.iterdir()} == before
+
+
+def test_a_join_that_cannot_write_its_table_leaves_the_old_one(
+    cxrlt: Run, sharded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cxrlt("join", "pictures").code == 0
+    before = {path.name: path.read_bytes() for path in sharded.iterdir()}
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for name in ("write_source_table", "write_failures"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"cxrlt_cli.preprocess.join.{name}", full)
+            ended = cxrlt("join", "pictures", "--copy", "--overwrite")
+        assert ended.code == 2
+        assert "No space left" in ended.err
+        assert {path.name: path.read_bytes() for path in sharded.iterdir()} == before
 
 
 def test_unjoined_shards_are_not_merged_silently(cxrlt: Run, sharded: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import torch
 from conftest import Run
 
 from cxrlt_cli.artifacts.embeddings import LabelEmbeddings, read_embeddings
+from cxrlt_cli.artifacts.files import exclusive
 from cxrlt_cli.labels.spaces import all_classes, canonical, read_space
 from cxrlt_cli.text.label_texts import BUILT_IN, read_label_texts
 from cxrlt_cli.text.transformer import embed_with_transformer, masked_mean
@@ -194,3 +195,18 @@ def test_wrong_usage(options: list[str], says: str, cxrlt: Run, tmp_path: Path) 
     assert ended.code == 2
     assert says in ended.err
     assert not (tmp_path / "label_embeddings.parquet").exists()
+
+
+def test_two_at_once_do_not_replace_each_others_vectors(cxrlt: Run, tmp_path: Path) -> None:
+    """While one embeds, another is refused; what a killed one left is removed."""
+    left = tmp_path / ".label_embeddings.parquet.123.tmp"
+    left.touch()
+    path = tmp_path / "label_embeddings.parquet"
+    with exclusive(path.with_name(f".{path.name}.lock")):
+        ended = cxrlt("embed-labels", "--encoder", "ngram")
+    assert ended.code == 2
+    assert "another process is writing this" in ended.err
+    assert not path.exists()
+
+    assert cxrlt("embed-labels", "--encoder", "ngram").code == 0
+    assert [name.name for name in tmp_path.iterdir()] == [path.name]

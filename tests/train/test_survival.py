@@ -12,8 +12,10 @@ import pytest
 import torch
 from conftest import TRAIN, TRAIN_BY_IMAGE, Run, ended, start_ranks
 
+from cxrlt_cli.artifacts.run import Run as RunFolder
 from cxrlt_cli.artifacts.run import read_checkpoint
 from cxrlt_cli.train import batch_pipeline, loop, setup, validate
+from cxrlt_cli.train.first_checks import refuse_lost_state
 
 #: Three steps an epoch; with statistics of batch norms, and dropout.
 SMALL = [*TRAIN, "--encoder", "timm:test_resnet", "--epochs", "3"]
@@ -153,3 +155,38 @@ def test_tensorboard_that_is_not_installed(cxrlt: Run, dataset: Path, tmp_path: 
     assert ended.code == 2
     assert 'pip install "cxrlt[tensorboard]"' in ended.err
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("lost", ["last.pt", "config.json"])
+def test_a_run_whose_state_is_gone_is_not_begun_again(lost: str, cxrlt: Run, tmp_path: Path) -> None:
+    """Needs no data: it is refused before any is read."""
+    run = tmp_path / "runs/a"
+    run.mkdir(parents=True)
+    (run / "status.json").write_text('{"state": "stopped", "step": 7}')
+    for name in {"config.json", "last.pt", "best.pt", "history.jsonl"} - {lost}:
+        (run / name).write_text("{}")
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    ended = cxrlt("train", "--name", "a", "--resume")
+    assert ended.code == 2
+    assert f"{lost} is gone" in ended.err
+    assert "--overwrite" in ended.err
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("files", "status"),
+    [
+        (["config.json"], {"state": "running", "step": 0}),
+        (["config.json"], {"state": "failed", "step": 3}),  # in its first epoch
+        (["config.json", "best.pt", "history.jsonl"], {"state": "running", "step": 0}),  # killed before the first last.pt
+        (["config.json", "best.pt", "history.jsonl"], {"state": "done", "step": 9}),
+        (["config.json", "best.pt", "history.jsonl", "last.pt"], {"state": "stopped", "step": 9}),
+        ([], None),
+    ],
+)
+def test_runs_that_can_be_resumed_or_begun(files: list[str], status: dict[str, Any] | None, tmp_path: Path) -> None:
+    for name in files:
+        (tmp_path / name).touch()
+    if status:
+        (tmp_path / "status.json").write_text(json.dumps(status))
+    refuse_lost_state(RunFolder(tmp_path))

@@ -283,3 +283,14 @@ def test_classifiers_are_trained_again_on_a_frozen_encoder(cxrlt: Run, dataset: 
     encoder = [key for key in first if key.startswith("encoder.")]
     assert all(torch.equal(first[key], second[key]) for key in encoder), "batch-norm statistics too"
     assert not torch.equal(first["decoder.layers.0.asked.weight"], second["decoder.layers.0.asked.weight"])
+
+
+@pytest.mark.parametrize("more", [["--batch-size", "1"], ["--batch-size", "16", "--accumulate", "16"]], ids=["batch", "parts"])
+def test_one_image_a_pass_before_a_batch_norm_is_refused_before_training(
+    more: list[str], cxrlt: Run, dataset: Path, tmp_path: Path
+) -> None:
+    ended = cxrlt(*TRAIN, "--encoder", "timm:test_resnet", *more)
+    assert ended.code == 2
+    assert "a batch norm gets a single value" in ended.err
+    assert "--batch-size" in ended.err
+    assert not (tmp_path / "runs").exists()
