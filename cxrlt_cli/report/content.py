@@ -38,7 +38,9 @@ def head_of(
         "undefined": [name for name, value in zip(first.classes, numbers[0].figures.ap, strict=True) if math.isnan(value)],
         "rule": rule(bounds) if first.train_label_counts.any() else "",
         "chance": chance_levels(numbers[0], groups),
-        "scale": max(0.1, *(estimate.high for number in numbers for estimate in number.means.values() if estimate.high > 0)),
+        "scale": max(
+            [0.1, *(end for number in numbers for mean in number.means.values() for end in (mean.value, mean.high) if end > 0)]
+        ),
     }
 
 

@@ -1,5 +1,6 @@
 """The stage `report`: a page and figures about runs and their scores."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,7 @@ def _mistakes(config: ReportConfig, subject: Subject, dataset: Dataset) -> list[
 def _say(subjects: list[Subject], numbers: list[Numbers], folder: Path) -> None:
     for one, number in zip(subjects, numbers, strict=True):
         mean = number.means["all"]
-        say(f"{one.name}: mAP {mean.value:.4f} ({mean.low:.4f} to {mean.high:.4f}), {one.scored.split}: {one.scored.path}")
+        interval = "too few positives for an interval" if math.isnan(mean.low) else f"{mean.low:.4f} to {mean.high:.4f}"
+        say(f"{one.name}: mAP {mean.value:.4f} ({interval}), {one.scored.split}: {one.scored.path}")
     size = (folder / "report.html").stat().st_size
     say(f"{folder / 'report.html'}: {size / 1e6:.2f} MB, opens without a network; figures as PNG and SVG in the same folder")
