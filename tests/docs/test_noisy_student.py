@@ -6,7 +6,7 @@ from pathlib import Path
 
 from conftest import Run
 
-SCRIPT = Path(__file__).parents[1] / "docs/how-to/noisy-student.sh"
+SCRIPT = Path(__file__).parents[2] / "docs/how-to/noisy-student.sh"
 
 
 def test_two_rounds_type_commands_that_exist(cxrlt: Run, tmp_path: Path) -> None:
