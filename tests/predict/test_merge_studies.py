@@ -111,8 +111,8 @@ def test_a_list_says_studies_and_views_of_its_own(cxrlt: Run, run: Path) -> None
         assert np.allclose(studies.logits[rows], merge_logits(images.logits[rows], "geomean"), atol=1e-5)
     for more, says in (
         (["--study", "equal", "--study-column", "study"], "has no column study"),
-        (["--study", "two"], "neither none, equal nor two weights"),
-        (["--study", "0:0"], "neither none, equal nor two weights"),
+        (["--study", "two"], "unknown --study"),
+        (["--study", "0:0"], "unknown --study"),
     ):
         ended = cxrlt(*given, "--name", "x", *more)
         assert ended.code == 2
