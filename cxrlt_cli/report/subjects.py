@@ -44,9 +44,10 @@ class Subject:
         return read_json(self.runs[0].config) if self.runs else {}
 
     @property
-    def history(self) -> list[dict[str, Any]]:
-        """The epochs of its first run."""
-        return read_history(self.runs[0]) if self.runs and is_file(self.runs[0].history) else []
+    def histories(self) -> dict[str, list[dict[str, Any]]]:
+        """The epochs of each of its runs that kept them, by the run's name."""
+        found = {run.folder.name: read_history(run) for run in self.runs if is_file(run.history)}
+        return {name: epochs for name, epochs in found.items() if epochs}
 
 
 @dataclass(frozen=True)

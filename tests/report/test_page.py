@@ -109,10 +109,10 @@ def test_the_table_sorts_and_filters(page: Path, tmp_path: Path) -> None:
       found.names = names();
       const find = document.getElementById('find');
       find.value = 'HER$'; find.dispatchEvent(new Event('input'));
-      found.filtered = names(); found.said = document.getElementById('said').textContent;
+      found.filtered = names(); found.status = document.getElementById('status').textContent;
       found.panels = Array.from(document.querySelectorAll('#curves .panel')).filter((one) => !one.hidden).length;
-      const veils = document.getElementById('veils'); veils.click();
-      found.veil = getComputedStyle(document.querySelector('.veil')).visibility;
+      document.getElementById('overlays').click();
+      found.overlay = getComputedStyle(document.querySelector('.overlay')).visibility;
       return found;
     """
     found = _asked(page, script, tmp_path)
@@ -121,9 +121,9 @@ def test_the_table_sorts_and_filters(page: Path, tmp_path: Path) -> None:
     assert found["up"] == sorted(found["up"])
     assert found["names"] == sorted(HOSTILE, key=str.lower)
     assert found["filtered"] == [HOSTILE[2]]
-    assert found["said"].startswith("1 of 3 classes, by Class, ascending")
+    assert found["status"].startswith("1 of 3 classes, by Class, ascending")
     assert found["panels"] == 2
-    assert found["veil"] == "hidden"
+    assert found["overlay"] == "hidden"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
