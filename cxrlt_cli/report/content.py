@@ -9,7 +9,7 @@ import numpy as np
 from cxrlt_cli import __version__
 from cxrlt_cli.artifacts.dataset import SPLITS, Dataset
 from cxrlt_cli.artifacts.json_files import read_json
-from cxrlt_cli.artifacts.provenance import made_by
+from cxrlt_cli.artifacts.provenance import made_by, provenance_of
 from cxrlt_cli.artifacts.run import shown_options
 from cxrlt_cli.config.saved_options import changed_options, flag_of_saved
 from cxrlt_cli.labels.groups import rule
@@ -56,8 +56,8 @@ def _subject(subject: Subject, numbers: Numbers, colour: int) -> dict[str, Any]:
         "means": numbers.means,
         "mean_auroc": numbers.mean_auroc,
         "runs": [run.folder.name for run in subject.runs] + subject.absent,
-        "views": scored.header.get("views"),
-        "merge": scored.header.get("merge"),
+        "views": scored.header.views,
+        "merge": scored.header.merge,
         "state": "" if status.get("state") in ("done", None) else status["state"],
         "options": shown_options(config),
     }
@@ -140,10 +140,10 @@ def what_was_run(subjects: list[Subject], dataset: Dataset) -> dict[str, Any]:
     runs = {}
     for run in (run for one in subjects for run in one.runs):
         config = read_json(run.config)
-        runs[run.folder.name] = (changed_options(config.get("options", {})), config.get("provenance", {}))
-    run_log = [("dataset", str(dataset.path), dataset.header.get("provenance", {}))]
+        runs[run.folder.name] = (changed_options(config.get("options", {})), provenance_of(config))
+    run_log = [("dataset", str(dataset.path), provenance_of(dataset.header))]
     run_log += [("run", name, record) for name, (_, record) in runs.items()]
-    run_log += [("predictions", str(one.scored.path), one.scored.header.get("provenance", {})) for one in subjects]
+    run_log += [("predictions", str(one.scored.path), one.scored.header.provenance) for one in subjects]
     return {
         "runs": [
             (name, {flag_of_saved(key): str(value) for key, value in chosen.items()})
@@ -153,8 +153,7 @@ def what_was_run(subjects: list[Subject], dataset: Dataset) -> dict[str, Any]:
         "dataset": _dataset_rows(dataset),
         "pixels": ", ".join(f"{key} {value}" for key, value in dataset.settings.items() if value),
         "records": [
-            {"kind": kind, "name": name, "made": made_by(record), "inputs": record.get("inputs", []),
-             "versions": record.get("versions", {})}
+            {"kind": kind, "name": name, "made": made_by(record), "inputs": record.inputs, "versions": record.versions}
             for kind, name, record in run_log
         ],
     }  # fmt: skip

@@ -89,7 +89,7 @@ def test_each_image_of_a_split_gets_the_score_of_its_study(cxrlt: Run, run: Path
         assert np.allclose(studies.logits[rows.index], expected, atol=1e-5)
     assert len(pd.read_csv(run / "s.csv")) == len(table)
     assert "studies of" in ended.err
-    assert studies.header["study"] == "3:1"
+    assert studies.header.study == "3:1"
     assert cxrlt("ensemble", "images", "--study", "3:1", "--merge", "logits").code == 0
     again = read_predictions(run / "predictions/ensemble.parquet")
     assert np.allclose(again.logits, studies.logits, atol=1e-5)
