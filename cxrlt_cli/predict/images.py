@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
+from cxrlt_cli.artifacts.files import fingerprint
 from cxrlt_cli.artifacts.provenance import provenance_of
 from cxrlt_cli.console import warn
 from cxrlt_cli.data.studies import Studies, studies_of_table
