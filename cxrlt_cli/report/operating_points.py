@@ -52,7 +52,7 @@ def _validation(subject: Subject, dataset: Dataset) -> Scored | None:
     """The validation scores of a subject's only run; None where they would not fit the scores reported."""
     scored = subject.scored
     alone = len(subject.runs) == 1 and not subject.absent and is_file(subject.runs[0].validation)
-    if not alone or scored.split == "val" or scored.header.get("calibration") or (scored.header.get("views") or 1) > 1:
+    if not alone or scored.split == "val" or scored.header.calibration or scored.header.views > 1:
         return None
     return read_scored(subject.runs[0].validation, dataset, "val")
 
