@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from cxrlt_cli.artifacts.dataset import COLUMNS, Dataset, write_dataset
-from cxrlt_cli.artifacts.predictions import Predictions, write_predictions
+from cxrlt_cli.artifacts.predictions import Predictions, PredictionsHeader, write_predictions
 
 CLASSES = [
     "Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax", "Consolidation",
@@ -61,7 +61,7 @@ def main() -> None:
         assert all(np.array_equal(network[key], first[key]) for key in ("test_patient", "test_labels")), f"{name}: other images"
         for split in sorted(set(frame["split"]) - {"train"}):
             rows = np.flatnonzero(frame["split"] == split)
-            header = {"runs": [name], "split": split, "views": 1, "merge": "none"}
+            header = PredictionsHeader([name], split)
             made = Predictions(list(frame["image_id"].iloc[rows]), CLASSES, network["test_logits"][rows], header)
             write_predictions(workspace / f"predictions/{name if split == 'test' else f'{name}-{split}'}.parquet", made)
     print(frame.groupby("split").agg(images=("image_id", "size"), patients=("patient_id", "nunique")))

@@ -83,6 +83,20 @@ def children(folder: Path) -> list[Path]:
         raise UserError(f"{folder} cannot be read: {error.strerror}", "see its name and its permissions") from error
 
 
+def _names_in(folder: Path) -> list[str]:
+    """Sorted; of a very large folder some."""
+    return sorted(entry.name for entry, _ in zip(os.scandir(folder), range(_MOST_NAMES), strict=False))
+
+
+def contents(folder: Path) -> str:
+    """The first names in a folder, for messages: what is there instead of what was looked for."""
+    try:
+        names = _names_in(folder)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return f"has {listed(map(repr, names), 3)}" if names else "is empty"
+
+
 @dataclass
 class FolderListing:
     """The files below a folder.
@@ -181,7 +195,7 @@ def what_is_near(path: Path) -> str:
     if folder == path:
         return f"{path} is there"
     try:
-        names = sorted(entry.name for entry, _ in zip(os.scandir(folder), range(_MOST_NAMES), strict=False))
+        names = _names_in(folder)
     except OSError as error:
         return f"{folder} cannot be read: {error.strerror}"
     like = [name for name in names if _key(name) == _key(wanted)] or [

@@ -24,7 +24,8 @@ def quick() -> Iterator[None]:
     """What costs time in each of a thousand commands and says nothing: the options are built once, disks are not waited for."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(typer.main, "get_command", functools.cache(typer.main.get_command))
-        patch.setattr(os, "fsync", lambda _: None)
+        for name in ("fsync", "fdatasync"):
+            patch.setattr(os, name, lambda _: None)
         yield
     kill_all()
 

@@ -9,6 +9,7 @@ from cxrlt_cli.errors import UserError
 from cxrlt_cli.paths import (
     MISSING,
     children,
+    contents,
     exists,
     is_file,
     is_folder,
@@ -125,6 +126,15 @@ def test_a_folder_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: py
     _closed(tmp_path / "closed", monkeypatch)
     with pytest.raises(UserError, match="closed cannot be read: Permission denied"):
         list_folder(tmp_path / "closed")
+
+
+def test_the_first_names_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _write(tmp_path, *"dcba", "closed/x")
+    (tmp_path / "empty").mkdir()
+    assert contents(tmp_path) == "has 'a', 'b', 'c' and 3 more"
+    assert contents(tmp_path / "empty") == "is empty"
+    _closed(tmp_path / "closed", monkeypatch)
+    assert contents(tmp_path / "closed") == "cannot be read: Permission denied"
 
 
 def test_names_in_other_bytes_than_utf_8(tmp_path: Path) -> None:

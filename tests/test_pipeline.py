@@ -51,7 +51,7 @@ def test_two_sources_of_real_radiographs(real_data: Path, cxrlt: Run, tmp_path: 
 
     small = [
         "--encoder",
-        "resnet18",
+        "timm:test_resnet",
         "--weights",
         "none",
         "--decoder-layers",
@@ -66,6 +66,6 @@ def test_two_sources_of_real_radiographs(real_data: Path, cxrlt: Run, tmp_path: 
     assert "hard classes" in said_by_train
     _done(cxrlt, "predict", "--tta", 8, "--merge", "geomean")
     _done(cxrlt, "evaluate")
-    metrics = json.loads((tmp_path / "evaluations/resnet18-hard9x3-test-tta8/metrics.json").read_text())
+    metrics = json.loads((tmp_path / "evaluations/test_resnet-hard9x3-test-tta8/metrics.json").read_text())
     assert 0 < metrics["mAP"] < 1
     assert metrics["classes"] == 14

@@ -14,7 +14,7 @@ import pytest
 from conftest import CLASSES, TRAIN, Run
 
 from cxrlt_cli.artifacts.dataset import read_dataset
-from cxrlt_cli.artifacts.predictions import Predictions, read_predictions, write_predictions
+from cxrlt_cli.artifacts.predictions import Predictions, PredictionsHeader, read_predictions, write_predictions
 
 
 def _logits(workspace: Path, name: str) -> np.ndarray:
@@ -48,7 +48,7 @@ def test_predictions_are_joined_by_id_and_class_columns_by_name(cxrlt: Run, data
     logits = draws.normal(size=test.targets.shape).astype(np.float32) + np.arange(len(CLASSES))
     ids = list(test.table["image_id"])
     for name, rows, columns in (("as-is", slice(None), slice(None)), ("turned", slice(None, None, -1), slice(None, None, -1))):
-        content = Predictions(ids[rows], CLASSES[columns], logits[rows][:, columns], {"runs": [name], "split": "test"})
+        content = Predictions(ids[rows], CLASSES[columns], logits[rows][:, columns], PredictionsHeader([name], "test"))
         write_predictions(workspace / f"predictions/{name}.parquet", content)
         assert cxrlt("evaluate", name).code == 0
         assert cxrlt("ensemble", name, "--name", f"{name}-again").code == 0

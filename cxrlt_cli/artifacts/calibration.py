@@ -1,12 +1,14 @@
 """`calibrations/NAME.json`: how each class's logits become calibrated logits."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cxrlt_cli.artifacts.files import write_text
 from cxrlt_cli.artifacts.json_files import read_figures, without_nan
+from cxrlt_cli.artifacts.parsing import parse
+from cxrlt_cli.artifacts.provenance import Provenance
 from cxrlt_cli.errors import UserError
 
 FORMAT, VERSION = "cxrlt calibration", 2
@@ -46,11 +48,34 @@ def read_calibration(path: Path) -> Calibration:
     """
     hint = "cxrlt calibrate"
     content = read_figures(path, FORMAT, VERSION, hint, _OLDEST)
-    fitted = content.get("fitted")
+    fitted, again = content.get("fitted"), f"make it again with: {hint} --overwrite"
+    parse(_Saved, content, path, again)
     if not isinstance(fitted, dict) or not all(_sound(entry) for entry in fitted.values()):
-        raise UserError(f"{path} has a class whose calibration is damaged", f"make it again with: {hint} --overwrite")
+        raise UserError(f"{path} is damaged: it has a class whose calibration no fit gives", again)
     header = {key: value for key, value in content.items() if key not in ("format", "version", "method", "fitted")}
     return Calibration(str(content["method"]), fitted, header, path)
+
+
+@dataclass(frozen=True)
+class FittedOn:
+    """The predictions that a calibration was fitted on."""
+
+    name: str = ""
+    images: int = 0
+    runs: list[str] | None = None
+    views: int | None = None
+    merge: str | None = None
+    split: str | None = None
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """What the file must hold beside `fitted`."""
+
+    method: str
+    fitted_on: FittedOn = field(default_factory=FittedOn)
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    provenance: Provenance = field(default_factory=Provenance)
 
 
 def _sound(entry: Any) -> bool:
@@ -59,7 +84,7 @@ def _sound(entry: Any) -> bool:
         if "temperature" in entry:
             return 0 < float(entry["temperature"]) < float("inf") and abs(float(entry.get("bias", 0.0))) < float("inf")
         logits, values = [float(x) for x in entry.get("logits", ())], [float(x) for x in entry.get("probabilities", ())]
-    except (TypeError, ValueError, AttributeError):
+    except (TypeError, ValueError, AttributeError, OverflowError):
         return False
     ascending = sorted(set(logits)) == logits and sorted(values) == values
     return len(logits) == len(values) and ascending and all(0 < value < 1 for value in values)

@@ -2,11 +2,14 @@
 
 import csv
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cxrlt_cli.artifacts.folder_swap import replacing_folder
 from cxrlt_cli.artifacts.json_files import read_figures, without_nan
+from cxrlt_cli.artifacts.parsing import Row, parse, require_numbers
+from cxrlt_cli.artifacts.provenance import Provenance
 from cxrlt_cli.paths import is_folder
 
 FORMAT, VERSION = "cxrlt comparison", 1
@@ -39,4 +42,34 @@ def read_comparison(path: Path) -> dict[str, Any]:
         UserError: not there, not JSON, or not a comparison.
     """
     file = path / "comparison.json" if is_folder(path) else path
-    return read_figures(file, FORMAT, VERSION, "cxrlt compare --name NAME")
+    command = "cxrlt compare --name NAME"
+    content = read_figures(file, FORMAT, VERSION, command)
+    parse(_Saved, content, file, f"make it again with: {command} --overwrite")
+    return content
+
+
+@dataclass(frozen=True)
+class _Other:
+    """What was compared with the base: a row a mean, of which the first is mAP, and a row a class."""
+
+    name: str
+    means: list[Row]
+    classes: list[Row]
+
+    def __post_init__(self) -> None:
+        if not self.means:
+            raise ValueError(f"{self.name} has no means")
+        for number, row in enumerate(self.means):
+            require_numbers(row, ("difference", "low", "high", "p"), f"means[{number}]")
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """What the file must hold."""
+
+    split: str
+    images: int
+    patients: int
+    base: str
+    others: list[_Other]
+    provenance: Provenance = field(default_factory=Provenance)

@@ -1,6 +1,6 @@
 """`dataset.parquet`: one row an image with its labels and where its pixels stand. Points to pixels, copies none."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from cxrlt_cli.artifacts.tables import matrix, nullable_int8, read_table, require_columns, write_table
+from cxrlt_cli.artifacts.parsing import ClassNames, damage_reported, parse
+from cxrlt_cli.artifacts.provenance import Provenance
+from cxrlt_cli.artifacts.tables import matrix, nullable_int8, read_table, require_columns, require_filled, texts, write_table
 from cxrlt_cli.errors import UserError, listed
 
 FORMAT, VERSION = "cxrlt dataset", 1
@@ -84,6 +86,9 @@ def write_dataset(dataset: Dataset) -> None:
 
 
 _TYPES = {"row": pa.int64(), "age": pa.float32()}
+_FILLED = ["image_id", "patient_id", "source", "split", "cache", "row"]  # the others may be unknown
+_MADE_BY = "cxrlt merge --overwrite"
+_HINT = f"make it again with: {_MADE_BY}"
 _FEW = ("source", "split", "view", "sex", "cache")  # columns of few values
 
 
@@ -93,23 +98,44 @@ def read_dataset(path: Path) -> Dataset:
     Raises:
         UserError: not there, damaged, not a dataset, without rows, or with labels other than 1, 0 and null.
     """
-    again = "cxrlt merge --overwrite"
-    table, header = read_table(path, FORMAT, VERSION, again)
-    classes = list(header["classes"])
+    with damage_reported(path, _HINT):
+        return _checked(path, *read_table(path, FORMAT, VERSION, _MADE_BY))
+
+
+def _checked(path: Path, table: pa.Table, header: dict[str, Any]) -> Dataset:
+    classes, settings = parse(ClassNames, header, path, _HINT).classes, parse(_Saved, header, path, _HINT).settings
     labels = [f"label:{name}" for name in classes]
     require_columns(path, table, [*COLUMNS, *labels])
+    require_filled(path, table, _FILLED)
     if not table.num_rows:
-        raise UserError(f"{path} has no rows", f"make it again with: {again}")
+        raise UserError(f"{path} has no rows", _HINT)
     values = matrix(table, labels, -1)
     if not np.isin(values, (-1, 0, 1)).all():
-        raise UserError(f"{path} has labels other than 1, 0 and null", f"make it again with: {again}")
+        raise UserError(f"{path} has labels other than 1, 0 and null", _HINT)
     label_mask = values >= 0
-    frame = pd.DataFrame({name: _plain(table[name]) for name in COLUMNS})
+    frame = pd.DataFrame({name: _plain(table[name], _TYPES.get(name, pa.string())) for name in COLUMNS})
     strange = sorted(set(frame["split"]) - set(SPLITS))
     if strange:
-        raise UserError(f"{path} has unknown splits: {listed(strange)}", f"make it again with: {again}")
+        raise UserError(f"{path} has unknown splits: {listed(strange)}", _HINT)
+    if frame["row"].min() < 0:
+        raise UserError(f"{path} is damaged: a row below 0", _HINT)
     targets = (values == 1).astype(np.uint8)
-    return Dataset(frame, classes, targets, label_mask, header["settings"], header, path, _soft(path, table, classes))
+    return Dataset(frame, classes, targets, label_mask, settings, header, path, _soft(path, table, classes))
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """What the header must hold."""
+
+    settings: dict[str, Any]
+    label_space: str | None = None
+    policies: dict[str, dict[str, Any]] = field(default_factory=dict)
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def __post_init__(self) -> None:
+        size = self.settings.get("size")
+        if type(size) is not int or not 1 <= size <= 1 << 16:
+            raise ValueError(f"settings.size is {size!r}, not a number of pixels")
 
 
 def _soft(path: Path, table: pa.Table, classes: list[str]) -> np.ndarray | None:
@@ -118,13 +144,11 @@ def _soft(path: Path, table: pa.Table, classes: list[str]) -> np.ndarray | None:
         return None
     soft = np.full((table.num_rows, len(classes)), np.nan, dtype=np.float32)
     for index in there:
-        soft[:, index] = table[f"soft:{classes[index]}"].to_numpy()
+        soft[:, index] = table[f"soft:{classes[index]}"].cast(pa.float32()).to_numpy()
     if ((soft < 0) | (soft > 1)).any():
-        raise UserError(f"{path} has soft targets outside of 0 … 1", "make it again with: cxrlt merge --overwrite")
+        raise UserError(f"{path} has soft targets outside of 0 … 1", _HINT)
     return soft
 
 
-def _plain(column: pa.ChunkedArray) -> Any:
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(pa.string())
-    return column.to_pandas()
+def _plain(column: pa.ChunkedArray, kind: pa.DataType) -> Any:
+    return (texts(column) if kind == pa.string() else column.cast(kind)).to_pandas()

@@ -1,13 +1,15 @@
 """`label_embeddings.parquet`: a vector for each class, from the text that describes it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from cxrlt_cli.artifacts.tables import read_table, require_columns, vectors, write_table
+from cxrlt_cli.artifacts.parsing import damage_reported, parse
+from cxrlt_cli.artifacts.provenance import Provenance
+from cxrlt_cli.artifacts.tables import read_table, require_columns, require_filled, texts, vectors, write_table
 from cxrlt_cli.errors import UserError, listed
 
 FORMAT, VERSION = "cxrlt label embeddings", 1
@@ -61,14 +63,26 @@ def read_embeddings(path: Path) -> LabelEmbeddings:
     Raises:
         UserError: not there, damaged, not embeddings, a class twice, or values that are not finite.
     """
-    again = "cxrlt embed-labels --overwrite"
-    table, header = read_table(path, FORMAT, VERSION, again)
-    require_columns(path, table, ["class", "prompt", "vector"])
-    classes = table["class"].to_pylist()
-    column = table["vector"].combine_chunks()
-    values = column.flatten().to_numpy(zero_copy_only=False).reshape(len(classes), -1).astype(np.float32)
-    if len(set(classes)) != len(classes) or not len(classes):
-        raise UserError(f"{path} has no classes, or one of them twice", f"make it again with: {again}")
-    if not np.isfinite(values).all():
-        raise UserError(f"{path} has vectors that are not finite", f"make it again with: {again}")
-    return LabelEmbeddings(classes, table["prompt"].to_pylist(), values, header["encoder"])
+    command = "cxrlt embed-labels --overwrite"
+    hint = f"make it again with: {command}"
+    with damage_reported(path, hint):
+        table, header = read_table(path, FORMAT, VERSION, command)
+        encoder = parse(_Saved, header, path, hint).encoder
+        require_columns(path, table, ["class", "prompt", "vector"])
+        require_filled(path, table, ["class", "prompt", "vector"])
+        classes = texts(table["class"]).to_pylist()
+        if len(set(classes)) != len(classes) or not len(classes):
+            raise UserError(f"{path} has no classes, or one of them twice", hint)
+        flat = table["vector"].combine_chunks().flatten().cast(pa.float32()).to_numpy(zero_copy_only=False)
+        values = flat.reshape(len(classes), -1)
+        if not values.size or not np.isfinite(values).all():
+            raise UserError(f"{path} has vectors that are not finite", hint)
+        return LabelEmbeddings(classes, texts(table["prompt"]).to_pylist(), values, encoder)
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """What the header must hold."""
+
+    encoder: dict[str, Any]
+    provenance: Provenance = field(default_factory=Provenance)

@@ -1,12 +1,14 @@
 """`ensembles/NAME.json`: which members are merged, with which weights, and what they were chosen on."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cxrlt_cli.artifacts.files import write_text
-from cxrlt_cli.errors import UserError, listed, reason
+from cxrlt_cli.artifacts.json_files import read_figures
+from cxrlt_cli.artifacts.parsing import parse
+from cxrlt_cli.artifacts.provenance import Provenance
 
 FORMAT, VERSION = "cxrlt ensemble", 1
 
@@ -33,6 +35,10 @@ class EnsembleMember:
     views: int
     mean_ap: float | None
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight <= 1:
+            raise ValueError(f"the weight of {self.name} is {self.weight}, not within 0 … 1")
+
 
 @dataclass(frozen=True)
 class Ensemble:
@@ -56,19 +62,23 @@ def read_ensemble(path: Path) -> Ensemble:
     Raises:
         UserError: not there, damaged, not an ensemble, or with weights that are none.
     """
-    hint = "make it with: cxrlt ensemble"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as an ensemble: {reason(error)}", hint) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") != VERSION:
-        raise UserError(f"{path} is not {FORMAT} of version {VERSION}", hint)
-    try:
-        members = [EnsembleMember(**member) for member in content.pop("members")]
-        merge = str(content.pop("merge"))
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged: {reason(error)}", hint) from error
-    wrong = [member.name for member in members if not isinstance(member.weight, int | float) or not 0 <= member.weight <= 1]
-    if wrong or merge not in ("geomean", "mean", "logits") or not any(member.weight for member in members):
-        raise UserError(f"{path} is damaged: {listed(wrong) or merge}", hint)
-    return Ensemble(members, merge, content)
+    command = "cxrlt ensemble"
+    content = read_figures(path, FORMAT, VERSION, command)
+    said = parse(_Saved, content, path, f"make it with: {command}")
+    return Ensemble(said.members, said.merge, {key: value for key, value in content.items() if key not in ("members", "merge")})
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """What the file must hold."""
+
+    members: list[EnsembleMember]
+    merge: Literal["geomean", "mean", "logits"]
+    split: str = ""
+    select: str = "all"
+    mean_ap: float | None = None
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def __post_init__(self) -> None:
+        if not any(member.weight for member in self.members):
+            raise ValueError("no member has a weight")

@@ -3,13 +3,15 @@
 import csv
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cxrlt_cli.artifacts.folder_swap import replacing_folder
 from cxrlt_cli.artifacts.json_files import read_figures, without_nan
-from cxrlt_cli.errors import UserError
+from cxrlt_cli.artifacts.parsing import Row, parse, require_numbers
+from cxrlt_cli.artifacts.predictions import AppliedCalibration
+from cxrlt_cli.artifacts.provenance import InputFile, Provenance
 from cxrlt_cli.paths import is_folder
 
 FORMAT, VERSION = "cxrlt evaluation", 1
@@ -58,10 +60,54 @@ def read_evaluation(path: Path) -> dict[str, Any]:
     """
     file = path / "metrics.json" if is_folder(path) else path
     content = read_figures(file, FORMAT, VERSION, "cxrlt evaluate")
-    absent = [name for name in _PARTS if name not in content]
-    if absent:
-        raise UserError(f"{file} lacks {', '.join(absent)}", "make it again with: cxrlt evaluate --overwrite")
+    parse(_Saved, content, file, "make it again with: cxrlt evaluate --overwrite")
     return content
 
 
-_PARTS = ("split", "per", "per_class", "groups", "thresholds", "predictions", "bootstrap", "provenance")
+def evaluated_files(evaluation: dict[str, Any]) -> list[InputFile]:
+    """The predictions, the dataset, and what else an evaluation was made from."""
+    return [InputFile(**entry) for entry in evaluation["provenance"]["inputs"]]
+
+
+def applied_calibration(evaluation: dict[str, Any]) -> AppliedCalibration | None:
+    """The calibration of the scores that were evaluated; None where they are those of the networks."""
+    found = evaluation["predictions"].get("calibration")
+    return AppliedCalibration(**found) if found else None
+
+
+@dataclass(frozen=True)
+class _Predictions:
+    """The predictions that were evaluated."""
+
+    name: str
+    calibration: AppliedCalibration | None = None
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """What the file must hold for all that read it."""
+
+    split: str
+    per: str
+    images: int
+    patients: int
+    per_class: list[Row]
+    groups: dict[str, Row]
+    thresholds: dict[str, Any]
+    predictions: _Predictions
+    bootstrap: dict[str, Any]
+    provenance: Provenance
+    undefined: list[str] = field(default_factory=list)
+    undefined_auroc: list[str] = field(default_factory=list)
+    decisions: list[Row] = field(default_factory=list)
+    subgroups: list[Row] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if len(self.provenance.inputs) < 2:
+            raise ValueError("provenance.inputs does not name predictions and dataset")
+        if not self.per_class:
+            raise ValueError("per_class is empty")
+        for number, row in enumerate(self.per_class):
+            require_numbers(row, ("ap", "auroc"), f"per_class[{number}]")
+            if not isinstance(row.get("class"), str):
+                raise ValueError(f"per_class[{number}] has no class")

@@ -248,6 +248,11 @@ def _locked(path: Path, wait: bool) -> int | None:
     return None
 
 
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of `fingerprint`."""
+    return str(fingerprint(path)["sha256"])
+
+
 def fingerprint(path: Path) -> dict[str, Any]:
     """Size and SHA-256 of a file; of a large one, of its size and 64 blocks spread over it (`sampled` says so)."""
     with reported_os_errors(f"cannot read {path}"):

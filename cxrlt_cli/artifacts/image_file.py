@@ -19,7 +19,8 @@ import h5py
 import numpy as np
 
 from cxrlt_cli.artifacts.files import refuse_no_space, replacing
-from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.artifacts.parsing import damage_reported
+from cxrlt_cli.errors import UserError, listed, reason
 from cxrlt_cli.paths import is_file
 
 FORMAT, VERSION = "cxrlt images", 2
@@ -148,8 +149,13 @@ def read_attributes(path: Path, prefix: str) -> dict[str, Any]:
 
 
 def _attributes(file: h5py.File, prefix: str) -> dict[str, Any]:
+    """Raises ValueError where one is other than text or a number."""
     found = {key.removeprefix(f"{prefix}."): value for key, value in file.attrs.items() if key.startswith(f"{prefix}.")}
-    return {key: value.item() if isinstance(value, np.generic) else value for key, value in found.items()}
+    found = {key: value.item() if isinstance(value, np.generic) else value for key, value in found.items()}
+    strange = [key for key, value in found.items() if not isinstance(value, str | int | float)]
+    if strange:
+        raise ValueError(f"the attributes {listed(strange)} are neither text nor numbers")
+    return found
 
 
 @contextmanager
@@ -157,20 +163,21 @@ def _opened(path: Path) -> Iterator[h5py.File]:
     """The file, checked to be one of ours.
 
     Raises:
-        UserError: not there, not HDF5, cut short, or of another format or version.
+        UserError: not there, not HDF5, cut short, of another format or version; also where the block raises anything else.
     """
     if not is_file(path):
         raise UserError(f"{path} is not there", "make it with: cxrlt cache")
-    try:
-        file = h5py.File(path, "r", locking=False)
-    except OSError as error:
-        raise UserError(f"{path} cannot be opened as HDF5: {error}", _AGAIN) from error
-    with file:
-        if file.attrs.get("format") != FORMAT:
-            raise UserError(f"{path} is an HDF5 file of another origin, not {FORMAT}", _AGAIN)
-        if file.attrs.get("version") != VERSION:
-            raise UserError(f"{path} has version {file.attrs.get('version')}, this cxrlt reads {VERSION}", _AGAIN)
-        yield file
+    with damage_reported(path, _AGAIN):
+        try:
+            file = h5py.File(path, "r", locking=False)
+        except OSError as error:
+            raise UserError(f"{path} cannot be opened as HDF5: {reason(error)}", _AGAIN) from error
+        with file:
+            if file.attrs.get("format") != FORMAT:
+                raise UserError(f"{path} is an HDF5 file of another origin, not {FORMAT}", _AGAIN)
+            if file.attrs.get("version") != VERSION:
+                raise UserError(f"{path} has version {file.attrs.get('version')}, this cxrlt reads {VERSION}", _AGAIN)
+            yield file
 
 
 def read_layout(path: Path) -> Layout:
@@ -181,35 +188,67 @@ def read_layout(path: Path) -> Layout:
             not complete or is another one.
     """
     with _opened(path) as file:
-        try:
-            images, done, hashes, ids = file["images"], file["done"], file["hash"], file["id"]
-            count, size, width = images.shape
-            offsets = done.id.get_offset(), hashes.id.get_offset()
-            sources = _virtual_sources(images) if images.is_virtual else None
-            first = None if sources is not None else images.id.get_offset()
-        except (KeyError, ValueError, AttributeError) as error:
-            raise UserError(f"{path} was altered: {error}", _AGAIN) from error
-        shapes = done.shape == ids.shape == (count,) and hashes.shape == (count, HASH_WORDS) and size == width
-        types = images.dtype == np.uint8 == done.dtype and hashes.dtype == np.uint64
-        if not (shapes and types) or (count and None in offsets):
-            raise UserError(f"{path} was altered: its datasets do not have the shapes and types of {FORMAT}", _AGAIN)
-        names = b"\0".join(ids[:].tolist()).decode().split("\0") if count else []
+        images, done, hashes, ids = (_dataset(file, name) for name in ("images", "done", "hash", "id"))
+        count, size, _ = images.shape
+        _check_shapes(images, done, hashes, ids)
+        offsets = [_offset(dataset, path) for dataset in (done, hashes)]
+        names = [name.decode() for name in ids[:].tolist()]
+        if len(set(names)) < count:
+            raise ValueError("an image id is there twice")
         settings = _attributes(file, "settings")
-    if sources is None:
-        if count and (first is None or path.stat().st_size < first + count * size * size):
-            raise UserError(f"{path} is cut short", _AGAIN)
-        parts: tuple[Part, ...] = (Part(path, 0, count, first or 0),)
-    else:
+        if settings.get("size", size) != size:
+            raise ValueError(f"settings.size is {settings['size']}, the images have {size} px")
+        sources = _virtual_sources(images, path) if images.is_virtual else None
+        parts: tuple[Part, ...] = (Part(path, 0, count, 0 if images.is_virtual else _offset(images, path)),)
+    if sources is not None:
         parts = _shards(path, sources, names, settings)
-    return Layout(path, names, size, parts, offsets[0] or 0, offsets[1] or 0, settings)
+    return Layout(path, names, size, parts, offsets[0], offsets[1], settings)
 
 
-def _virtual_sources(images: h5py.Dataset) -> list[tuple[str, int, int]]:
-    """(file name, first row, number of rows) of each shard, in the order of the rows."""
-    found = []
+def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
+    """A dataset of the file itself. Links could lead to any other file, which would then be read as this one."""
+    if name not in file.keys():  # noqa: SIM118 - `in file` is false for a link that leads nowhere
+        raise ValueError(f"it has no /{name}")
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(file[name], h5py.Dataset):
+        raise ValueError(f"/{name} is a link or a group, not a dataset")
+    dataset = file[name]
+    if dataset.external or (dataset.is_virtual and name != "images"):
+        raise ValueError(f"/{name} takes its values from another file")
+    return dataset
+
+
+def _check_shapes(images: h5py.Dataset, done: h5py.Dataset, hashes: h5py.Dataset, ids: h5py.Dataset) -> None:
+    count, size, width = images.shape
+    shapes = done.shape == ids.shape == (count,) and hashes.shape == (count, HASH_WORDS) and size == width > 0
+    types = images.dtype == np.uint8 == done.dtype and hashes.dtype == np.uint64 and ids.dtype.kind == "S"
+    if not (shapes and types):
+        raise ValueError(f"its datasets do not have the shapes and types of {FORMAT}")
+
+
+def _offset(dataset: h5py.Dataset, path: Path) -> int:
+    """Where the bytes of a contiguous dataset begin, 0 for an empty one; all of them are in the file."""
+    offset = dataset.id.get_offset()
+    if not dataset.size:
+        return 0
+    if offset is None:
+        raise ValueError(f"{dataset.name} is not stored as one block")
+    if path.stat().st_size < offset + dataset.nbytes:
+        raise UserError(f"{path} is cut short", _AGAIN)
+    return int(offset)
+
+
+def _virtual_sources(images: h5py.Dataset, path: Path) -> list[tuple[str, int, int]]:
+    """(file name, first row, number of rows) of each shard, in the order of the rows; all as `join_images` writes them."""
+    found, (_, size, _) = [], images.shape
     for source in images.virtual_sources():
-        first, last = source.vspace.get_select_bounds()
-        found.append((source.file_name, first[0], last[0] - first[0] + 1))
+        starts, ends = source.vspace.get_select_bounds()
+        name, count = source.file_name, ends[0] - starts[0] + 1
+        if source.dset_name != "images" or Path(name).name != name or name == path.name:
+            raise ValueError(f"/images points to {source.dset_name!r} of {name!r}, which is not a shard beside it")
+        whole = source.src_space.get_select_type() == h5py.h5s.SEL_ALL
+        if not whole or (starts[1:], ends[1:]) != ((0, 0), (size - 1, size - 1)):
+            raise ValueError(f"/images does not take all of {name!r}")
+        found.append((name, starts[0], count))
     return sorted(found, key=lambda shard: shard[1])
 
 
@@ -218,14 +257,18 @@ def _shards(path: Path, sources: list[tuple[str, int, int]], ids: list[str], set
     missing = [name for name, _, _ in sources if not is_file(path.parent / name)]
     if missing:
         raise UserError(f"{path} was joined from shards that are not beside it: {listed(missing)}", _JOIN_AGAIN)
-    parts = []
+    parts: list[Part] = []
     for name, first, count in sources:
+        with _opened(path.parent / name) as file:
+            if file.get("images", getclass=True) is h5py.Dataset and file["images"].is_virtual:
+                raise UserError(f"{path} is damaged: its shard {name} has no pixels of its own", _JOIN_AGAIN)
         shard = read_layout(path.parent / name)
         if shard.ids != ids[first : first + count] or shard.settings != settings:
             raise UserError(f"{shard.path} is not the shard that {path} was joined from", _JOIN_AGAIN)
         parts.append(Part(shard.path, first, count, shard.parts[0].offset))
-    if sum(part.count for part in parts) != len(ids):
-        raise UserError(f"{path} was altered: its shards have not {len(ids)} rows", _JOIN_AGAIN)
+    ends = [0, *(part.first + part.count for part in parts)]
+    if [part.first for part in parts] != ends[:-1] or ends[-1] != len(ids):
+        raise UserError(f"{path} was altered: its shards do not have its {len(ids)} rows, one after the other", _JOIN_AGAIN)
     return tuple(parts)
 
 

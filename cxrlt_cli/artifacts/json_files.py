@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from cxrlt_cli.artifacts.files import write_text
-from cxrlt_cli.errors import UserError, reported_os_errors
+from cxrlt_cli.artifacts.parsing import damage_reported
+from cxrlt_cli.errors import UserError, reason, reported_os_errors
 from cxrlt_cli.paths import is_file
 
 
@@ -26,13 +27,22 @@ def read_figures(file: Path, format: str, version: int, made_by: str, oldest: in
     hint = f"make it with: {made_by}"
     if not is_file(file):
         raise UserError(f"{file} is not there", hint)
-    try:
-        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise UserError(f"{file} cannot be read as JSON: {error}", hint) from error
-    versions = range(oldest or version, version + 1)
-    if not isinstance(content, dict) or content.get("format") != format or content.get("version") not in versions:
+    content = _object(file, hint)
+    if content.get("format") != format or content.get("version") not in range(oldest or version, version + 1):
         raise UserError(f"{file} is not {format} of version {version}", hint)
+    return content
+
+
+def _object(file: Path, hint: str) -> dict[str, Any]:
+    """A JSON object. Raises UserError where the file cannot be read, or is not one."""
+    with damage_reported(file, hint):
+        try:
+            with reported_os_errors(f"cannot read {file}"):
+                content = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UserError(f"{file} cannot be read as JSON: {reason(error)}", hint) from error
+        if not isinstance(content, dict):
+            raise ValueError("it does not hold a JSON object")
     return content
 
 
@@ -51,12 +61,5 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Reads a JSON object. Raises UserError where it is not there or not one."""
-    try:
-        with reported_os_errors(f"cannot read {path}"):
-            content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} cannot be read: {error}", "the run is damaged: train it again with --overwrite") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} does not hold a JSON object", "the run is damaged: train it again with --overwrite")
-    return content
+    """Reads a JSON object of a run. Raises UserError where it is not there or not one."""
+    return _object(path, "the run is damaged: train it again with --overwrite")

@@ -1,6 +1,6 @@
 """`predictions/NAME.parquet`: ids and one float32 logit a class; probabilities would tie near 0 and 1."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,9 @@ import pandas as pd
 import pyarrow as pa
 
 from cxrlt_cli.artifacts.files import replacing
-from cxrlt_cli.artifacts.tables import read_header, read_table, require_columns, write_table
+from cxrlt_cli.artifacts.parsing import ClassNames, damage_reported, parse, plain
+from cxrlt_cli.artifacts.provenance import Provenance
+from cxrlt_cli.artifacts.tables import read_header, read_table, require_columns, require_filled, texts, write_table
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.paths import is_file
 
@@ -30,7 +32,59 @@ class Predictions:
     image_ids: list[str]
     classes: list[str]
     logits: np.ndarray
-    header: dict[str, Any]
+    header: "PredictionsHeader"
+
+
+@dataclass(frozen=True)
+class MemberWeight:
+    """A run of an ensemble, and its weight in the merged scores."""
+
+    name: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class AppliedCalibration:
+    """The calibration that changed the scores: its name, method, and the predictions that it was fitted on."""
+
+    name: str
+    method: str = ""
+    fitted_on: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PredictionsHeader:
+    """What made predictions.
+
+    Attributes:
+        runs: that scored.
+        split: train, val or test; empty for a folder of images.
+        views: that were merged.
+        merge: of views and runs: geomean, mean, logits, or none where there was nothing to merge.
+        members: the runs with their weights.
+        study: how the images of a study were merged: none, fused, or a rule of `--study`.
+        precision: of convolutions and products.
+        pixels: the settings with which the images were made.
+        epoch: of a run's validation.
+        calibration: None where the scores are those of the networks.
+        provenance: see there.
+    """
+
+    runs: list[str] = field(default_factory=list)
+    split: str = ""
+    views: int = 1
+    merge: str = "none"
+    members: list[MemberWeight] | None = None
+    study: str = "none"
+    precision: str | None = None
+    pixels: dict[str, Any] | None = None
+    epoch: int | None = None
+    calibration: AppliedCalibration | None = None
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def __post_init__(self) -> None:
+        if self.views < 1:
+            raise ValueError(f"views is {self.views}, not 1 or more")
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
@@ -43,7 +97,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     columns: dict[str, Any] = {"image_id": pa.array(predictions.image_ids, pa.string())}
     for index, name in enumerate(predictions.classes):
         columns[f"logit:{name}"] = pa.array(np.ascontiguousarray(predictions.logits[:, index], dtype=np.float32))
-    write_table(path, pa.table(columns), FORMAT, VERSION, {"classes": predictions.classes, **predictions.header})
+    write_table(path, pa.table(columns), FORMAT, VERSION, {"classes": predictions.classes, **plain(predictions.header)})
 
 
 def read_predictions(path: Path) -> Predictions:
@@ -52,26 +106,32 @@ def read_predictions(path: Path) -> Predictions:
     Raises:
         UserError: not there, damaged, not predictions, an id twice, no rows, or a score that is not finite.
     """
-    again = "cxrlt predict --overwrite"
-    table, header = read_table(path, FORMAT, VERSION, again)
-    classes = list(header["classes"])
-    require_columns(path, table, ["image_id", *(f"logit:{name}" for name in classes)])
-    ids = table["image_id"].to_pylist()
-    if not ids:
-        raise UserError(f"{path} has no rows", f"make it again with: {again}")
-    if len(set(ids)) != len(ids):
-        raise UserError(f"{path} has an image twice", f"make it again with: {again}")
-    logits = np.empty((len(ids), len(classes)), dtype=np.float32)
-    for index, name in enumerate(classes):
-        logits[:, index] = table[f"logit:{name}"].fill_null(float("nan")).to_numpy()
-    predictions = Predictions(ids, classes, logits, header)
-    _require_finite(path, predictions, f"make it again with: {again}")
+    hint = f"make it again with: {_MADE_BY}"
+    with damage_reported(path, hint):
+        table, content = read_table(path, FORMAT, VERSION, _MADE_BY)
+        classes = parse(ClassNames, content, path, hint).classes
+        header = parse(PredictionsHeader, content, path, hint)
+        require_columns(path, table, ["image_id", *(f"logit:{name}" for name in classes)])
+        require_filled(path, table, ["image_id"])
+        ids = texts(table["image_id"]).to_pylist()
+        if not ids:
+            raise UserError(f"{path} has no rows", hint)
+        if len(set(ids)) != len(ids):
+            raise UserError(f"{path} has an image twice", hint)
+        logits = np.empty((len(ids), len(classes)), dtype=np.float32)
+        for index, name in enumerate(classes):
+            logits[:, index] = table[f"logit:{name}"].cast(pa.float32()).fill_null(float("nan")).to_numpy()
+        predictions = Predictions(ids, classes, logits, header)
+        _require_finite(path, predictions, hint)
     return predictions
 
 
-def read_predictions_header(path: Path) -> dict[str, Any]:
+_MADE_BY = "cxrlt predict --overwrite"
+
+
+def read_predictions_header(path: Path) -> PredictionsHeader:
     """What a prediction file says of itself. Raises UserError where it is not there, damaged, or something else."""
-    return read_header(path, FORMAT, VERSION, "cxrlt predict --overwrite")
+    return parse(PredictionsHeader, read_header(path, FORMAT, VERSION, _MADE_BY), path, f"make it again with: {_MADE_BY}")
 
 
 def _require_finite(path: Path, predictions: Predictions, hint: str) -> None:

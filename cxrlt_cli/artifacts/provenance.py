@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -14,7 +15,44 @@ from typing import Any
 
 from cxrlt_cli import __version__
 from cxrlt_cli.artifacts.files import fingerprint
+from cxrlt_cli.artifacts.parsing import parse
 from cxrlt_cli.paths import exists
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file that an artifact was made from; see `files.fingerprint`."""
+
+    path: str = ""
+    bytes: int = 0
+    sha256: str = ""
+    sampled: bool = False
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What `record` wrote, read again; a record of an earlier version may lack any of it.
+
+    Attributes:
+        command: as it was typed.
+        config: the options.
+        inputs: the files, in an order that the artifact knows.
+        versions: package -> version.
+        git: commit of the checkout; None where it was installed.
+        host: name of the machine.
+        job: of Slurm.
+        time: UTC, ISO 8601.
+    """
+
+    command: list[str] = field(default_factory=list)
+    config: dict[str, Any] = field(default_factory=dict)
+    inputs: list[InputFile] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
+    git: str | None = None
+    host: str = ""
+    job: dict[str, str] = field(default_factory=dict)
+    time: str = ""
+
 
 _PACKAGES = ("torch", "torchvision", "transformers", "numpy", "pandas", "pyarrow", "h5py", "pillow")
 
@@ -36,6 +74,11 @@ def record(config: dict[str, Any], inputs: Iterable[Path | dict[str, Any]] = ())
         "job": {key: os.environ[key] for key in sorted(os.environ) if key in _JOB},
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def provenance_of(header: dict[str, Any]) -> Provenance:
+    """The provenance in a header that was checked when it was read; an empty one where it has none."""
+    return parse(Provenance, header.get("provenance", {}), Path("the header"), "make the artifact again")
 
 
 _JOB = {"SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT", "SLURM_JOB_NAME"}
@@ -65,16 +108,15 @@ def _git() -> str | None:
         return None
 
 
-def made_by(provenance: dict[str, Any]) -> dict[str, Any]:
-    """What of a provenance record is worth telling."""
-    if not provenance:
+def made_by(provenance: Provenance) -> dict[str, Any]:
+    """What of a provenance record is worth telling; nothing where there is no record."""
+    if provenance == Provenance():
         return {}
-    versions = provenance.get("versions", {})
     return {
-        "made_by": " ".join(provenance.get("command", [])),
-        "time": provenance.get("time"),
-        "host": provenance.get("host"),
-        "version": versions.get("cxrlt"),
-        "git": provenance.get("git"),
-        "inputs": [entry["path"] for entry in provenance.get("inputs", [])],
+        "made_by": " ".join(provenance.command),
+        "time": provenance.time,
+        "host": provenance.host,
+        "version": provenance.versions.get("cxrlt"),
+        "git": provenance.git,
+        "inputs": [file.path for file in provenance.inputs],
     }

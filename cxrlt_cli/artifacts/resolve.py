@@ -87,9 +87,9 @@ def find_entry(given: str, workspace: Workspace) -> Entry:
 def _options_of_predictions(path: Path, workspace: Workspace) -> dict[str, Any]:
     """Those of predicting, and of the training of the run where it is one."""
     header = read_predictions_header(path)
-    runs = header.get("runs") or []
-    options = _plain(header.get("provenance", {}).get("config", {})) | {"runs": runs}
-    config = workspace.runs / str(runs[0]) / "config.json" if len(runs) == 1 else None
+    runs = header.runs
+    options = _plain(header.provenance.config) | {"runs": runs}
+    config = workspace.runs / runs[0] / "config.json" if len(runs) == 1 else None
     if config and is_file(config):
         options = _plain(read_json(config).get("options", {})) | options
     return options

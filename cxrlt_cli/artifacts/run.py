@@ -5,7 +5,7 @@ Checkpoints hold tensors and plain values only and are loaded with `weights_only
 
 import json
 import os
-import pickle
+import zipfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from cxrlt_cli.artifacts.files import replacing, write_text
 from cxrlt_cli.artifacts.json_files import read_json, write_json
-from cxrlt_cli.errors import UserError, listed, reason
+from cxrlt_cli.artifacts.parsing import damage_reported
+from cxrlt_cli.errors import Stopped, UserError, listed, reason
 from cxrlt_cli.paths import is_file
 from cxrlt_cli.workspace import newest
 
@@ -86,10 +87,27 @@ def write_history(run: Run, epochs: list[dict[str, Any]]) -> None:
 
 def read_history(run: Run) -> list[dict[str, Any]]:
     """Reads `history.jsonl`. Raises UserError where it is not there or damaged."""
-    try:
-        return [json.loads(line) for line in run.history.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError) as error:
-        raise UserError(f"{run.history} cannot be read: {error}", "the run is damaged: train it again") from error
+    hint = "the run is damaged: train it again"
+    with damage_reported(run.history, hint):
+        try:
+            epochs = [json.loads(line) for line in run.history.read_text(encoding="utf-8").splitlines()]
+        except (OSError, ValueError) as error:
+            raise UserError(f"{run.history} cannot be read: {reason(error)}", hint) from error
+        for number, epoch in enumerate(epochs, 1):
+            _check_epoch(epoch, number)
+    return epochs
+
+
+def _check_epoch(epoch: Any, number: int) -> None:
+    """Raises ValueError where a line of the history lacks what is read from it."""
+    if not isinstance(epoch, dict) or not isinstance(epoch.get("epoch"), int):
+        raise ValueError(f"line {number} is not an epoch")
+    ap = epoch.get("ap", {})
+    if not isinstance(ap, dict):
+        raise ValueError(f"line {number} has no AP of each class")
+    values = [*(epoch.get(name) for name in ("train_loss", "val_loss", "mAP")), *ap.values()]
+    if not all(value is None or isinstance(value, int | float) for value in values):
+        raise ValueError(f"line {number} has a loss or an AP that is not a number")
 
 
 def finished_runs(runs: Path) -> list[Run]:
@@ -138,7 +156,7 @@ def read_checkpoint(path: Path, keys: list[str]) -> dict[str, Any]:
         keys: what must be in it.
 
     Raises:
-        UserError: not there, damaged, not ours, of another version, or incomplete.
+        UserError: not there, damaged (a single changed bit is found), not ours, of another version, or incomplete.
     """
     import torch
 
@@ -146,8 +164,13 @@ def read_checkpoint(path: Path, keys: list[str]) -> dict[str, Any]:
     if not is_file(path):
         raise UserError(f"{path} is not there", hint)
     try:
+        _check_crc(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, OSError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+    except MemoryError as error:
+        raise UserError(f"{path} needs more memory than there is, or it is damaged", hint) from error
+    except Stopped:
+        raise
+    except Exception as error:  # a damaged archive makes torch raise nearly anything
         raise UserError(f"{path} cannot be read as a checkpoint: {reason(error)}", hint) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise UserError(f"{path} is not a checkpoint of cxrlt", hint)
@@ -157,3 +180,15 @@ def read_checkpoint(path: Path, keys: list[str]) -> dict[str, Any]:
     if absent:
         raise UserError(f"{path} lacks {listed(absent)}", hint)
     return content
+
+
+def _check_crc(path: Path) -> None:
+    """Compares each record of a checkpoint with its CRC-32, which torch writes and does not check.
+
+    Raises:
+        ValueError: a record differs, or the file is not a zip archive.
+    """
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged:
+        raise ValueError(f"its record {damaged!r} was changed (CRC-32)")

@@ -1,6 +1,6 @@
 """`images/NAME.parquet`: a source's own table, a row an image whose pixels are in `images/NAME.h5`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from cxrlt_cli.artifacts.tables import matrix, nullable_int8, read_table, require_columns, write_table
+from cxrlt_cli.artifacts.parsing import ClassNames, damage_reported, parse
+from cxrlt_cli.artifacts.provenance import Provenance
+from cxrlt_cli.artifacts.tables import matrix, nullable_int8, read_table, require_columns, require_filled, write_table
 
 FORMAT, VERSION = "cxrlt source table", 1
 
@@ -60,11 +62,28 @@ def read_source_table(path: Path) -> SourceTable:
     Raises:
         UserError: not there, damaged, or not such a table.
     """
-    table, header = read_table(path, FORMAT, VERSION, "cxrlt cache")
-    classes = list(header["classes"])
-    labels = [f"label:{name}" for name in classes]
-    require_columns(path, table, [*COLUMNS, *labels])
-    return SourceTable(header["kind"], table.select(COLUMNS).to_pandas(), classes, matrix(table, labels, BLANK), header)
+    with damage_reported(path, _HINT):
+        table, header = read_table(path, FORMAT, VERSION, "cxrlt cache")
+        classes, kind = parse(ClassNames, header, path, _HINT).classes, parse(_Saved, header, path, _HINT).kind
+        labels = [f"label:{name}" for name in classes]
+        require_columns(path, table, [*COLUMNS, *labels])
+        require_filled(path, table, ["image_id", "row"])
+        schema = pa.schema([(name, _type(name)) for name in COLUMNS])
+        frame = table.select(COLUMNS).cast(schema).to_pandas()
+        return SourceTable(kind, frame, classes, matrix(table, labels, BLANK), header)
+
+
+_HINT = "make it again with: cxrlt cache --overwrite"
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """What the header must hold."""
+
+    kind: str
+    listed: int | None = None
+    unreadable: int | None = None
+    provenance: Provenance = field(default_factory=Provenance)
 
 
 def _type(name: str) -> pa.DataType:

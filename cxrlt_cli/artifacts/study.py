@@ -4,11 +4,14 @@ import csv
 import json
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cxrlt_cli.artifacts.folder_swap import replacing_folder
-from cxrlt_cli.errors import UserError
+from cxrlt_cli.artifacts.json_files import read_figures
+from cxrlt_cli.artifacts.parsing import Row, parse
+from cxrlt_cli.artifacts.provenance import Provenance
 from cxrlt_cli.paths import exists
 
 FORMAT, VERSION = "cxrlt study", 1
@@ -40,13 +43,20 @@ def read_study(folder: Path) -> dict[str, Any] | None:
     path = folder / "study.json"
     if not exists(path):
         return None
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as JSON: {error}", "give the study another --name, or --overwrite") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") != VERSION:
-        raise UserError(f"{path} is not {FORMAT} of version {VERSION}", "give the study another --name, or --overwrite")
+    content = read_figures(path, FORMAT, VERSION, "cxrlt study, with another --name or --overwrite")
+    parse(_Saved, content, path, "give the study another --name, or --overwrite")
     return content
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """What the file must hold."""
+
+    variants: dict[str, dict[str, Any]]
+    means: list[Row]
+    per_class: list[Row]
+    plan: str = ""
+    provenance: Provenance = field(default_factory=Provenance)
 
 
 def _columns(rows: Sequence[dict[str, Any]]) -> list[str]:

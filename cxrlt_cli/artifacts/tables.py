@@ -1,6 +1,7 @@
 """Parquet tables with a checked header: format, version, and whatever else the artifact says of itself, as JSON."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cxrlt_cli.artifacts.files import replacing
+from cxrlt_cli.artifacts.parsing import damage_reported
 from cxrlt_cli.errors import UserError, listed, reason
 from cxrlt_cli.paths import is_file
 
@@ -25,7 +27,7 @@ def write_table(path: Path, table: pa.Table, format: str, version: int, header: 
     with replacing(path) as aside:
         few = [field.name for field in table.schema if pa.types.is_dictionary(field.type)]  # other columns gain nothing by it
         table = table.replace_schema_metadata({_KEY: text.encode()})
-        pq.write_table(table, aside, compression="zstd", use_dictionary=few, write_statistics=False)
+        pq.write_table(table, aside, compression="zstd", use_dictionary=few, write_statistics=False, write_page_checksum=True)
 
 
 def read_header(path: Path, format: str, version: int, made_by: str) -> dict[str, Any]:
@@ -43,19 +45,17 @@ def read_table(path: Path, format: str, version: int, made_by: str) -> tuple[pa.
         made_by: the command that makes such a file, for the hint.
 
     Raises:
-        UserError: not there, not readable, not Parquet, cut short, of another format or version.
+        UserError: not there, not readable, not Parquet, cut short, altered (version 0.2.0 wrote no checksums), of another
+            format or version.
     """
-    table, header = _header(path, pq.read_table, format, version, made_by)
+    table, header = _header(path, partial(pq.read_table, page_checksum_verification=True), format, version, made_by)
     return table, header
 
 
 def read_any_header(path: Path) -> dict[str, Any]:
     """The header of any of our tables; empty for a Parquet file of another origin. Raises UserError where it is damaged."""
-    try:
-        found: dict[str, Any] = json.loads((pq.read_schema(path).metadata or {}).get(_KEY, b"{}"))
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as Parquet: {reason(error)}", "it is damaged: make it again") from error
-    return found
+    with damage_reported(path, "make it again"):
+        return _json(pq.read_schema(path))
 
 
 def refuse_other_table(path: Path, format: str) -> None:
@@ -63,9 +63,8 @@ def refuse_other_table(path: Path, format: str) -> None:
     if not is_file(path):
         return
     try:
-        metadata = pq.read_schema(path).metadata or {}
-        found = json.loads(metadata.get(_KEY, b"{}")).get("format")
-    except (pa.ArrowException, OSError, ValueError):
+        found = read_any_header(path).get("format")
+    except UserError:
         found = None
     if found != format:
         raise UserError(f"{path} is {found or 'a file of another origin'}, not {format}: not replaced", "name another file")
@@ -75,15 +74,12 @@ def _header(path: Path, read: Any, format: str, version: int, made_by: str) -> t
     hint = f"make it with: {made_by}"
     if not is_file(path):
         raise UserError(f"{path} is not there", hint.removesuffix(" --overwrite"))
-    try:
-        content = read(path)
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path} cannot be read as Parquet: {reason(error)}", hint) from error
-    schema = content if isinstance(content, pa.Schema) else content.schema
-    try:
-        header = json.loads((schema.metadata or {}).get(_KEY, b"{}"))
-    except ValueError as error:
-        raise UserError(f"{path}: its header is damaged", hint) from error
+    with damage_reported(path, hint):
+        try:
+            content = read(path)
+        except (pa.ArrowException, OSError) as error:
+            raise UserError(f"{path} cannot be read as Parquet: {reason(error)}", hint) from error
+        header = _json(content if isinstance(content, pa.Schema) else content.schema)
     if header.get("format") != format:
         raise UserError(f"{path} is {header.get('format', 'a Parquet file of another origin')}, not {format}", hint)
     if header.get("version") != version:
@@ -91,11 +87,38 @@ def _header(path: Path, read: Any, format: str, version: int, made_by: str) -> t
     return content, header
 
 
+def _json(schema: pa.Schema) -> dict[str, Any]:
+    """What a schema's metadata says of the artifact. Raises ValueError where it is not a JSON object."""
+    header = json.loads((schema.metadata or {}).get(_KEY, b"{}"))
+    if not isinstance(header, dict):
+        raise ValueError("its header is not a JSON object")
+    return header
+
+
 def require_columns(path: Path, table: pa.Table, names: list[str]) -> None:
-    """Raises UserError where a table lacks columns that its format promises."""
-    absent = [name for name in names if name not in table.column_names]
+    """Raises UserError where a table lacks columns that its format promises, or has one of them twice."""
+    absent = [name for name in names if table.column_names.count(name) != 1]
     if absent:
         raise UserError(f"{path} lacks the columns {listed(absent)}", "it was altered after it was written: make it again")
+
+
+def require_filled(path: Path, table: pa.Table, names: list[str]) -> None:
+    """Raises UserError where a column that each row needs has empty cells."""
+    for name in names:
+        count = table[name].null_count
+        if count:
+            raise UserError(
+                f"{path} is damaged: {name} is empty in {count} of {table.num_rows} rows",
+                "it was altered after it was written: make it again",
+            )
+
+
+def texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column of text, also where its values are numbered. Raises ArrowTypeError where it is something else."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if kind not in (pa.string(), pa.large_string()):
+        raise pa.ArrowTypeError(f"a column is {column.type}, not text")
+    return column.cast(pa.string())
 
 
 def vectors(values: np.ndarray) -> pa.Array:

@@ -18,7 +18,7 @@ class ReportConfig:
 
     One self-contained page, and the figures as PNG and SVG. For a run, uses its newest predictions of the test split, else its
     validation scores. The page needs no network. It contains patient images, unless --mistakes 0. Thresholds and subgroups come
-    from the newest evaluation of the same scores.
+    from the newest evaluation of the same scores; without one, thresholds are chosen on the validation split of the run.
     """
 
     what: tuple[str, ...] = flag(

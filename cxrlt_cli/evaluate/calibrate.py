@@ -56,7 +56,7 @@ def calibrate(config: CalibrateConfig, workspace: Workspace) -> FittedCalibratio
     _refuse_unfit(entry, scored)
     fits = {label: fit_class(scored, c, config.method) for c, label in enumerate(scored.classes)}
     rows = [{"class": label, **one.row} for label, one in fits.items()]
-    fitted_on = {key: scored.header.get(key) for key in ("runs", "views", "merge", "split")}
+    fitted_on = {key: getattr(scored.header, key) for key in ("runs", "views", "merge", "split")}
     header = {
         "fitted_on": {"name": entry.name, "images": len(scored.table), **fitted_on},
         "errors": rows,
@@ -79,7 +79,7 @@ def _refuse_unfit(entry: Entry, scored: Scored) -> None:
             f"{entry.path} scores the {scored.split} split: calibrations are fitted on validation",
             "predict it: cxrlt predict --split val; or name a run, which keeps its validation",
         )
-    if scored.header.get("calibration"):
+    if scored.header.calibration:
         raise UserError(f"{entry.path} is calibrated already", "predict without --calibrate")
 
 

@@ -61,7 +61,7 @@ def compare(config: CompareConfig, workspace: Workspace) -> ComparedScores:
 
 def _same_images(entries: list[Entry], dataset: Dataset, split: str | None) -> list[Scored]:
     """All predictions beside the labels of one split. Raises UserError where they score different ones."""
-    said = {entry.name: read_predictions_header(entry.path).get("split") for entry in entries}
+    said = {entry.name: read_predictions_header(entry.path).split for entry in entries}
     if split is None and len(set(said.values())) > 1:
         scores = "; ".join(f"{name}: {value if value in SPLITS else 'none said'}" for name, value in said.items())
         raise UserError(f"they score different splits ({scores})", "compare predictions of one split: cxrlt predict --split")

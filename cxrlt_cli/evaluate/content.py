@@ -1,12 +1,13 @@
 """What an evaluation holds: figures of the classes, their means, subgroups, and how all of it was found."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from cxrlt_cli.artifacts.evaluation import EvaluationTables
+from cxrlt_cli.artifacts.predictions import PredictionsHeader
 from cxrlt_cli.evaluate.bootstrap_metrics import decision_figures, micro_ap, ranking_figures
 from cxrlt_cli.evaluate.metric_rows import add_decisions, class_rows, means, with_interval, without_interval
 from cxrlt_cli.evaluate.subgroup_metrics import subgroup_rows
@@ -95,6 +96,6 @@ def _thresholds_of(thresholds: Thresholds, scored: Scored, chosen_on: Scored | N
     return {"chosen_on": where, "held_out": chosen_on is not None, "specificity": specificity, "none_for": none}
 
 
-def _described(path: Path, header: dict[str, Any]) -> dict[str, Any]:
-    facts = {"name": path.stem, **{key: header.get(key) for key in ("runs", "split", "views", "merge")}}
-    return facts | ({"calibration": header["calibration"]} if header.get("calibration") else {})
+def _described(path: Path, header: PredictionsHeader) -> dict[str, Any]:
+    facts = {"name": path.stem, **{key: getattr(header, key) for key in ("runs", "split", "views", "merge")}}
+    return facts | ({"calibration": asdict(header.calibration)} if header.calibration else {})

@@ -67,9 +67,9 @@ def evaluate(config: EvaluateConfig, workspace: Workspace) -> EvaluatedScores:
 
 def _refuse_other_probabilities(scored: Scored, chosen_on: Scored) -> None:
     """A threshold for calibrated probabilities says nothing of others."""
-    calibrations = [one.header.get("calibration") for one in (scored, chosen_on)]
+    calibrations = [one.header.calibration for one in (scored, chosen_on)]
     if calibrations[0] != calibrations[1]:
-        said = [f"calibrated by {one['name']}" if one else "not calibrated" for one in calibrations]
+        said = [f"calibrated by {one.name}" if one else "not calibrated" for one in calibrations]
         raise UserError(
             f"{scored.path} is {said[0]}, {chosen_on.path} is {said[1]}: thresholds of one are none of the other",
             "predict both without --calibrate, and calibrate here: cxrlt evaluate --calibrate NAME --thresholds-from …",

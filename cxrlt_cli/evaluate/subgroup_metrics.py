@@ -75,13 +75,13 @@ def _patients(scored: Scored, rows: np.ndarray, c: int) -> tuple[int, int]:
 def _comparable(countable: dict[str, np.ndarray], whole: np.ndarray) -> np.ndarray:
     """(C,) bool: the classes that count in every subgroup shown.
 
-    Subgroups with the fewest classes are left out, one by one, until the others share at least half of the classes that
+    Subgroups with the fewest classes are left out, one by one, until the others share at least a quarter of the classes that
     count in all images together.
     """
     shown = sorted(countable.values(), key=lambda classes: int((classes & whole).sum()))
     while shown:
         common: np.ndarray = np.logical_and.reduce([whole, *shown])
-        if common.any() and 2 * common.sum() >= whole.sum():
+        if common.any() and 4 * common.sum() >= whole.sum():
             return common
         shown = shown[1:]
     return np.zeros(len(whole), dtype=bool)

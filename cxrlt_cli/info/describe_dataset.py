@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from cxrlt_cli.artifacts.dataset import SPLITS, Dataset, read_dataset
+from cxrlt_cli.artifacts.provenance import provenance_of
 from cxrlt_cli.console import table
 from cxrlt_cli.info.description import Told
-from cxrlt_cli.report.cooccurrence import counts_together, draw_cooccurrence, strongest_pairs
+from cxrlt_cli.report.cooccurrence import cooccurrence_counts, draw_cooccurrence, strongest_pairs
 
 
 def describe_dataset(path: Path) -> Told:
@@ -21,7 +22,7 @@ def describe_dataset(path: Path) -> Told:
     groups = [(name, s) for name in sorted(set(source)) for s in SPLITS if ((source == name) & (split == s)).any()]
     who = [_group(dataset, positive, (source == name) & (split == s), name, s) for name, s in groups]
     classes = _classes(dataset, positive, split, source)
-    pairs = strongest_pairs(counts_together(positive), len(positive), dataset.classes)
+    pairs = strongest_pairs(cooccurrence_counts(positive), len(positive), dataset.classes)
     lines = [
         ("images", f"{len(dataset.table)}"),
         ("patients", f"{dataset.table['patient_id'].nunique()}"),
@@ -47,13 +48,13 @@ def describe_dataset(path: Path) -> Told:
         "settings": dataset.settings,
     }
     tables = [_who(who), _positives(classes, sorted(set(source))), _pairs(pairs)]
-    return Told("a dataset", lines, facts, dataset.header.get("provenance", {}), tables)
+    return Told("a dataset", lines, facts, provenance_of(dataset.header), tables)
 
 
 def draw_dataset(path: Path, figure: Path) -> None:
     """Plots label co-occurrence. Raises UserError as reading and writing do."""
     dataset = read_dataset(path)
-    draw_cooccurrence(counts_together(dataset.targets == 1), dataset.classes, figure)
+    draw_cooccurrence(cooccurrence_counts(dataset.targets == 1), dataset.classes, figure)
 
 
 def _policy(effect: dict[str, Any]) -> str:

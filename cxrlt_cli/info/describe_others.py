@@ -13,6 +13,7 @@ from cxrlt_cli.artifacts.evaluation import read_evaluation
 from cxrlt_cli.artifacts.failures import count_absent
 from cxrlt_cli.artifacts.json_files import read_json
 from cxrlt_cli.artifacts.predictions import read_predictions
+from cxrlt_cli.artifacts.provenance import Provenance, provenance_of
 from cxrlt_cli.artifacts.run import Run, read_history, shown_options
 from cxrlt_cli.artifacts.source_table import BLANK, read_source_table
 from cxrlt_cli.config.saved_options import changed_options, flag_of_saved
@@ -50,7 +51,7 @@ def describe_source_table(path: Path) -> Told:
         "labels": {row[0]: dict(zip(("1", "0", "-1", "blank"), map(int, row[1:]), strict=True)) for row in rows},
     }
     labels = table(["labels as published", "1", "0", "-1", "blank"], rows)
-    return Told("a source's own table", lines, facts, header.get("provenance", {}), [labels])
+    return Told("a source's own table", lines, facts, provenance_of(header), [labels])
 
 
 def describe_embeddings(path: Path) -> Told:
@@ -63,26 +64,28 @@ def describe_embeddings(path: Path) -> Told:
         ("encoder", f"{encoder.get('name')} ({encoder.get('source')}), {encoder.get('pooling')}"),
     ]
     facts = {"kind": "label embeddings", "classes": found.classes, "width": found.vectors.shape[1], "encoder": encoder}
-    return Told("label embeddings", lines, facts, {})
+    return Told("label embeddings", lines, facts, Provenance())
 
 
 def describe_predictions(path: Path) -> Told:
     """Describes `predictions/NAME.parquet`. Raises UserError as reading it does."""
     found = read_predictions(path)
-    header, study = found.header, str(found.header.get("study", "none"))
+    header = found.header
     probability = 1 / (1 + np.exp(-found.logits.astype(np.float64)))
+    studies = {"none": "not merged", "fused": "by learned fusion"}.get(header.study, f"merged, {header.study}")
     lines = [
         ("images", f"{len(found.image_ids)}"),
         ("classes", f"{len(found.classes)}"),
-        ("runs", ", ".join(header.get("runs", []))),
-        ("split", str(header.get("split") or "none: a folder of images")),
-        ("views", f"{header.get('views')}, merged by {header.get('merge')}"),
-        ("studies", {"none": "not merged", "fused": "by learned fusion"}.get(study, f"merged, {study}")),
+        ("runs", ", ".join(header.runs)),
+        ("split", header.split or "none: a folder of images"),
+        ("views", f"{header.views}, merged by {header.merge}"),
+        ("studies", studies),
         ("mean probability", f"{probability.mean():.4f}"),
     ]
     facts = {"kind": "predictions", "images": len(found.image_ids), "classes": found.classes}
-    facts |= {key: header.get(key) for key in ("runs", "split", "views", "merge", "study", "members", "pixels")}
-    return Told("predictions", lines, facts, header.get("provenance", {}))
+    kept = dataclasses.asdict(header)
+    facts |= {key: kept[key] for key in ("runs", "split", "views", "merge", "study", "members", "pixels")}
+    return Told("predictions", lines, facts, header.provenance)
 
 
 def describe_ensemble(path: Path) -> Told:
@@ -98,7 +101,7 @@ def describe_ensemble(path: Path) -> Told:
     rows = [[m.name, f"{m.weight:.3f}", "" if m.mean_ap is None else f"{m.mean_ap:.4f}"] for m in found.members]
     facts = {"kind": "ensemble", "merge": found.merge, "mean_ap": value}
     facts["members"] = [dataclasses.asdict(member) for member in found.members]
-    return Told("an ensemble", lines, facts, header.get("provenance", {}), [table(["member", "weight", "mAP"], rows)])
+    return Told("an ensemble", lines, facts, provenance_of(header), [table(["member", "weight", "mAP"], rows)])
 
 
 def describe_run(path: Path) -> Told:
@@ -119,7 +122,7 @@ def describe_run(path: Path) -> Told:
         ("other than default", ", ".join(f"{flag_of_saved(name)} {value}" for name, value in chosen.items()) or "nothing"),
     ]
     facts = {"kind": "run", "status": status, "epochs": len(history), "best_mAP": best, "options": options, "chosen": chosen}
-    return Told("a run", lines, facts, config.get("provenance", {}))
+    return Told("a run", lines, facts, provenance_of(config))
 
 
 def describe_comparison(path: Path) -> Told:
@@ -133,7 +136,7 @@ def describe_comparison(path: Path) -> Told:
             text = f"mAP {row['difference']:+.4f} ({row['low']:+.4f} … {row['high']:+.4f}), p {row['p']:.2g}"
         lines.append((other["name"], text))
     facts = {"kind": "comparison", **{key: value for key, value in found.items() if key != "provenance"}}
-    return Told("a comparison", lines, facts, found.get("provenance", {}))
+    return Told("a comparison", lines, facts, provenance_of(found))
 
 
 def describe_calibration(path: Path) -> Told:
@@ -146,7 +149,7 @@ def describe_calibration(path: Path) -> Told:
         ("fitted on", f"{fitted_on.get('name')}, {fitted_on.get('images')} images"),
     ]
     facts = {"kind": "calibration", "method": found.method, "fitted_on": fitted_on, "errors": found.header.get("errors")}
-    return Told("a calibration", lines, facts, found.header.get("provenance", {}))
+    return Told("a calibration", lines, facts, provenance_of(found.header))
 
 
 def describe_evaluation(path: Path) -> Told:
@@ -158,4 +161,4 @@ def describe_evaluation(path: Path) -> Told:
         "kind": "evaluation",
         **{key: value for key, value in found.items() if key not in ("per_class", "decisions", "provenance")},
     }
-    return Told("an evaluation", lines, facts, found.get("provenance", {}))
+    return Told("an evaluation", lines, facts, provenance_of(found))

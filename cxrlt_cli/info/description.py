@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from cxrlt_cli.artifacts.provenance import Provenance
+
 
 @dataclass(frozen=True)
 class Told:
@@ -19,5 +21,5 @@ class Told:
     what: str
     lines: list[tuple[str, str]]
     facts: dict[str, Any]
-    provenance: dict[str, Any]
+    provenance: Provenance
     tables: list[str] = field(default_factory=list)

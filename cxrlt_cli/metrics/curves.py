@@ -1,8 +1,10 @@
-"""Precision-recall and ROC curves as scikit-learn defines them, and reliability: what is said against what is found."""
+"""Precision-recall and ROC curves as scikit-learn defines them, and reliability: predicted against observed."""
 
 from dataclasses import dataclass
 
 import numpy as np
+
+from cxrlt_cli.metrics.proportions import proportion
 
 
 def precision_recall(scores: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -48,44 +50,36 @@ def _cumulated(scores: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.
 
 @dataclass(frozen=True)
 class Reliability:
-    """Images by what was said of them, in bins of equal width; empty bins are left out.
+    """Images by their predicted probability, in bins of equal width; empty bins are left out.
 
     Attributes:
-        said: (K,) mean probability.
-        found: (K,) share of positives.
-        low: (K,) lower bound of that share.
+        predicted: (K,) mean probability.
+        observed: (K,) fraction of positives.
+        low: (K,) lower bound of that fraction.
         high: (K,) upper bound.
         count: (K,) int64 images.
     """
 
-    said: np.ndarray
-    found: np.ndarray
+    predicted: np.ndarray
+    observed: np.ndarray
     low: np.ndarray
     high: np.ndarray
     count: np.ndarray
 
 
-def reliability(probabilities: np.ndarray, targets: np.ndarray, bins: int = 10) -> Reliability:
-    """Said against found, with Wilson's 95 % intervals (Wilson, JASA 1927), which take images for independent.
+def reliability(probabilities: np.ndarray, targets: np.ndarray, patients: np.ndarray, bins: int = 10) -> Reliability:
+    """Predicted against observed, with the 95 % intervals of `proportions.proportion`.
 
     Args:
         probabilities: (N,) within 0 … 1.
         targets: (N,) 1 or 0, or bool.
+        patients: (N,) int >= 0, number of each image's patient.
         bins: how many of equal width.
     """
     which = np.minimum((probabilities * bins).astype(np.int64), bins - 1)
     count = np.bincount(which, minlength=bins)
-    there = count > 0
-    n = count[there]
-    said = np.bincount(which, probabilities, bins)[there] / n
-    found = np.bincount(which, targets, bins)[there] / n
-    low, high = wilson(found, n)
-    return Reliability(said, found, low, high, n)
-
-
-def wilson(share: np.ndarray, count: np.ndarray, z: float = 1.959963984540054) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper bound of shares of `count` draws; z is the normal quantile of the level."""
-    middle = share + z**2 / (2 * count)
-    half = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    scale = 1 + z**2 / count
-    return np.clip((middle - half) / scale, 0, 1), np.clip((middle + half) / scale, 0, 1)
+    there = np.flatnonzero(count)
+    predicted = np.bincount(which, probabilities, bins)[there] / count[there]
+    proportions = [proportion(targets == 1, which == number, patients) for number in there]
+    observed, low, high = np.array([(one.value, one.low, one.high) for one in proportions]).reshape(-1, 3).T
+    return Reliability(predicted, observed, low, high, count[there])

@@ -1,17 +1,16 @@
 """The stage `ensemble`: predictions that exist go in, weights and merged predictions come out."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
 from cxrlt_cli.artifacts.ensemble import Ensemble, EnsembleMember, write_ensemble
-from cxrlt_cli.artifacts.files import claimed, fingerprint, refuse_existing, replacing_together
-from cxrlt_cli.artifacts.predictions import FORMAT, Predictions, write_predictions
-from cxrlt_cli.artifacts.provenance import record
+from cxrlt_cli.artifacts.files import claimed, refuse_existing, replacing_together, sha256_of
+from cxrlt_cli.artifacts.predictions import FORMAT, MemberWeight, Predictions, PredictionsHeader, write_predictions
+from cxrlt_cli.artifacts.provenance import provenance_of, record
 from cxrlt_cli.artifacts.resolve import find_member
 from cxrlt_cli.artifacts.tables import refuse_other_table
 from cxrlt_cli.config.ensemble import EnsembleConfig
@@ -63,7 +62,7 @@ def _read_others(config: EnsembleConfig, workspace: Workspace, scores: MemberSco
         return scores
     others = read_members([find_member(name, workspace) for name in config.apply])
     for member, file, other, path in zip(scores.paths, scores.files, others.files, others.paths, strict=True):
-        before, now = file.header.get("runs"), other.header.get("runs")
+        before, now = file.header.runs, other.header.runs
         if before != now:
             raise UserError(f"{path} is of {listed(now or ['no run'])}, but {member} of {listed(before or ['no run'])}",
                             "give --apply in the order of the members")  # fmt: skip
@@ -74,9 +73,9 @@ def _validation_labels(config: EnsembleConfig, workspace: Workspace, scores: Mem
     """The validation split, in the order of the scores; None where these are not of it and nothing is to be selected."""
     path = config.dataset or workspace.dataset
     elsewhere = [
-        f"{file} ({read.header.get('split') or 'no split'})"
+        f"{file} ({read.header.split or 'no split'})"
         for file, read in zip(scores.paths, scores.files, strict=True)
-        if read.header.get("split") != "val"
+        if read.header.split != "val"
     ]
     if elsewhere and config.select != "all":
         raise UserError(
@@ -124,8 +123,8 @@ def _describe(config: EnsembleConfig, scores: MemberScores, val: Dataset | None,
 
     members = [
         EnsembleMember(
-            name, list(file.header.get("runs", [])), float(weight), str(path), fingerprint(path)["sha256"],
-            int(file.header.get("views") or 1), mean_ap(logits),
+            name, file.header.runs, float(weight), str(path), sha256_of(path),
+            file.header.views, mean_ap(logits),
         )
         for name, file, weight, path, logits in zip(
             config.members, scores.files, selection.weights, scores.paths, scores.logits, strict=True
@@ -143,31 +142,25 @@ def _describe(config: EnsembleConfig, scores: MemberScores, val: Dataset | None,
 
 
 def _merged(config: EnsembleConfig, workspace: Workspace, others: MemberScores, ensemble: Ensemble) -> Predictions:
-    provenance = record(saved(config), others.paths)
-    firsts, *rest = (_inputs(file) for file in others.files)
-    shared = [entry for entry in firsts if all(entry["sha256"] in [own["sha256"] for own in inputs] for inputs in rest)]
-    provenance["inputs"] += shared  # among them the dataset that all members scored
-    header = {
-        "runs": list(dict.fromkeys(run for file in others.files for run in file.header.get("runs", []))),
-        "split": others.common("split") or "",
-        "views": max(int(file.header.get("views") or 1) for file in others.files),
-        "merge": config.merge,
-        "study": config.study,
-        "pixels": others.common("pixels"),
-        "members": [{"name": member.name, "weight": member.weight} for member in ensemble.members],
-        "provenance": provenance,
-    }
+    provenance = provenance_of({"provenance": record(saved(config), others.paths)})
+    firsts, *rest = (file.header.provenance.inputs for file in others.files)
+    shared = [entry for entry in firsts if all(entry.sha256 in [own.sha256 for own in inputs] for inputs in rest)]
+    header = PredictionsHeader(
+        runs=list(dict.fromkeys(run for file in others.files for run in file.header.runs)),
+        split=others.common("split") or "",
+        views=max(file.header.views for file in others.files),
+        merge=config.merge,
+        study=config.study,
+        pixels=others.common("pixels"),
+        members=[MemberWeight(member.name, member.weight) for member in ensemble.members],
+        provenance=replace(provenance, inputs=provenance.inputs + shared),  # among them the dataset that all members scored
+    )
     first = others.files[0]
     logits = merge_logits(others.logits, config.merge, np.array([member.weight for member in ensemble.members]))
     if config.study_weights:
         studies = studies_of_table(read_dataset(config.dataset or workspace.dataset).table).of(first.image_ids)
         logits = merge_studies(logits, studies, config.merge, config.study_weights)
     return Predictions(first.image_ids, first.classes, logits, header)
-
-
-def _inputs(file: Predictions) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = file.header.get("provenance", {}).get("inputs", [])
-    return found
 
 
 def _show(config: EnsembleConfig, ensemble: Ensemble) -> None:

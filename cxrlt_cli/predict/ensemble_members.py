@@ -26,7 +26,7 @@ class MemberScores:
 
     def common(self, key: str) -> Any:
         """What all members' headers say of something; None where they differ."""
-        said = [file.header.get(key) for file in self.files]
+        said = [getattr(file.header, key) for file in self.files]
         return said[0] if all(other == said[0] for other in said) else None
 
 

@@ -9,6 +9,7 @@ import torch
 
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
 from cxrlt_cli.artifacts.files import fingerprint
+from cxrlt_cli.artifacts.provenance import provenance_of
 from cxrlt_cli.console import warn
 from cxrlt_cli.data.studies import Studies, studies_of_table
 from cxrlt_cli.errors import UserError
@@ -111,6 +112,5 @@ def _refuse_unlike(members: list[Member], dataset: Dataset, sha256: str) -> None
                 f"{member.path} learned from pixels {member.pixels}, {dataset.path} has {dataset.settings}",
                 "predict on the dataset it was trained with, or cache and merge with its settings",
             )
-        trained_on = member.described["provenance"]["inputs"][0]
-        if trained_on["sha256"] != sha256:
+        if provenance_of(member.described).inputs[0].sha256 != sha256:
             warn(f"{dataset.path} is not the dataset of {member.name}'s training, which may have seen its test patients")

@@ -52,6 +52,6 @@ class Outputs:
         if self.submission:
             say(f"submission: {self.submission}")
         header = predictions.header
-        views = "1 view" if header["views"] == 1 else f"{header['views']} views, {header['merge']}"
+        views = "1 view" if header.views == 1 else f"{header.views} views, {header.merge}"
         size = f"{len(predictions.image_ids)} images x {len(predictions.classes)} classes"
-        say(f"{size}, {len(header['runs'])} run(s), {views}: {self.path}")
+        say(f"{size}, {len(header.runs)} run(s), {views}: {self.path}")

@@ -8,8 +8,8 @@ import numpy as np
 
 from cxrlt_cli.artifacts.calibration import Calibration
 from cxrlt_cli.artifacts.files import check_writable, claimed, fingerprint
-from cxrlt_cli.artifacts.predictions import Predictions
-from cxrlt_cli.artifacts.provenance import record
+from cxrlt_cli.artifacts.predictions import MemberWeight, Predictions, PredictionsHeader
+from cxrlt_cli.artifacts.provenance import provenance_of, record
 from cxrlt_cli.artifacts.resolve import find_calibration
 from cxrlt_cli.compute.device import choose_device, choose_precision
 from cxrlt_cli.compute.distributed import Ranks, join_ranks
@@ -79,9 +79,8 @@ def _predict(ranks: Ranks, config: PredictConfig, workspace: Workspace, chosen: 
     classes = members[0].classes
     part, failures = _gathered(ranks, parts, failures, len(classes))
     if ranks.is_rank_zero:
-        wanted = Predictions(images.ids, classes, np.empty(0), _header(config, members, chosen.merge))
-        wanted.header["provenance"] = record(saved(config), [*inputs, *images.inputs])
-        predictions = _in_order(config, part, failures, images, wanted)
+        header = _header(config, members, chosen.merge, [*inputs, *images.inputs])
+        predictions = _in_order(config, part, failures, images, Predictions(images.ids, classes, np.empty(0), header))
         outputs.write(apply_calibration(predictions, calibration) if calibration else predictions, failures)
     return PredictedScores(outputs.path, len(part[0]), classes, failures, outputs.submission)
 
@@ -106,7 +105,7 @@ def _in_order(
     order = np.argsort(rows)
     ids, logits = [images.ids[row] for row in rows[order]], logits[order]
     if images.studies and config.study_weights:
-        logits = merge_studies(logits, images.studies.of(ids), wanted.header["merge"], config.study_weights)
+        logits = merge_studies(logits, images.studies.of(ids), wanted.header.merge, config.study_weights)
     return Predictions(ids, wanted.classes, logits, wanted.header)
 
 
@@ -126,15 +125,16 @@ def _list(config: PredictConfig) -> ImageList | None:
     return ImageList(config.only, columns, config.study_column, config.view_column)
 
 
-def _header(config: PredictConfig, members: list[Member], merge: str) -> dict[str, Any]:
+def _header(config: PredictConfig, members: list[Member], merge: str, inputs: list[dict[str, Any]]) -> PredictionsHeader:
     several = config.tta > 1 or len(members) > 1 or config.study_weights
-    return {
-        "runs": [member.name for member in members],
-        "split": "" if config.images else config.split,
-        "views": config.tta,
-        "merge": merge if several else "none",
-        "members": [{"name": member.name, "weight": member.weight} for member in members],
-        "study": "fused" if any(member.fusion for member in members) else config.study,
-        "precision": config.precision,
-        "pixels": members[0].pixels,
-    }
+    return PredictionsHeader(
+        runs=[member.name for member in members],
+        split="" if config.images else config.split,
+        views=config.tta,
+        merge=merge if several else "none",
+        members=[MemberWeight(member.name, member.weight) for member in members],
+        study="fused" if any(member.fusion for member in members) else config.study,
+        precision=config.precision,
+        pixels=members[0].pixels,
+        provenance=provenance_of({"provenance": record(saved(config), inputs)}),
+    )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cxrlt_cli.artifacts.ensemble import Ensemble, EnsembleMember, read_ensemble
-from cxrlt_cli.artifacts.files import fingerprint
+from cxrlt_cli.artifacts.files import sha256_of
 from cxrlt_cli.artifacts.resolve import find_ensemble, find_runs
 from cxrlt_cli.artifacts.run import Run
 from cxrlt_cli.console import say, warn
@@ -68,7 +68,7 @@ def _run(member: EnsembleMember, workspace: Workspace) -> Run:
     if own.validation.name != file.name or not is_file(own.best):
         own = find_runs((member.runs[0],), workspace.runs)[0]
     same = own.validation.name == file.name and is_file(own.validation)
-    if same and fingerprint(own.validation)["sha256"] != member.sha256:
+    if same and sha256_of(own.validation) != member.sha256:
         warn(f"{own.folder} has been trained again since the ensemble was chosen")
     return own
 

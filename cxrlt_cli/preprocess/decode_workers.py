@@ -97,6 +97,9 @@ _Decode = Callable[[list[tuple[int, ImageFile]]], list[Decoded]]
 @contextmanager
 def _workers(count: int, layout: Layout, settings: PixelSettings, few: bool) -> Iterator[tuple[Executor, _Decode]]:
     """A pool, and what its workers do: processes, unless there are few images or the machine allows no semaphores."""
+    if not few:
+        with _signals_wait():  # Python's own helper, which ignores all of them but SIGUSR1: of that it would die
+            resource_tracker.ensure_running()
     refused = "" if few else refused_semaphores()
     if refused:
         warn_of_threads(refused)
@@ -109,7 +112,6 @@ def _workers(count: int, layout: Layout, settings: PixelSettings, few: bool) -> 
             pool, decode = ThreadPoolExecutor(count), partial(_decode_block, writer, settings)
         else:
             context = multiprocessing.get_context("spawn")
-            resource_tracker.ensure_running()  # else the first process would start it, which lets signals through
             pool, decode = ProcessPoolExecutor(count, context, _start, (layout, settings, os.getpid())), _decode
         held.callback(pool.shutdown, cancel_futures=True)
         yield pool, decode

@@ -1,26 +1,31 @@
-"""What the page says: plain values that the template places."""
+"""The content of the page: plain values that the template places."""
 
 import math
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+
 from cxrlt_cli import __version__
 from cxrlt_cli.artifacts.dataset import SPLITS, Dataset
 from cxrlt_cli.artifacts.json_files import read_json
-from cxrlt_cli.artifacts.provenance import made_by
+from cxrlt_cli.artifacts.provenance import made_by, provenance_of
 from cxrlt_cli.artifacts.run import shown_options
 from cxrlt_cli.config.saved_options import changed_options, flag_of_saved
 from cxrlt_cli.labels.groups import rule
 from cxrlt_cli.paths import is_file
-from cxrlt_cli.report.cooccurrence import Together, cells, largest_share
-from cxrlt_cli.report.metrics import Difference, Estimate, Numbers
+from cxrlt_cli.report.cooccurrence import Cooccurrence, cells, largest_fraction
+from cxrlt_cli.report.metrics import Difference, Numbers
 from cxrlt_cli.report.panels import Panel
 from cxrlt_cli.report.subjects import Subject
 from cxrlt_cli.report.svg_geometry import drawn
+from cxrlt_cli.scores.labelled import Scored
 
 
-def head_of(subjects: list[Subject], numbers: list[Numbers], resamples: int, bounds: tuple[float, float]) -> dict[str, Any]:
-    """Title, what was scored, the main figures of each subject."""
+def head_of(
+    subjects: list[Subject], numbers: list[Numbers], groups: list[Any], resamples: int, bounds: tuple[float, float]
+) -> dict[str, Any]:
+    """Title, what was scored, the main metrics of each subject."""
     first = subjects[0].scored
     return {
         "title": ", ".join(one.name for one in subjects),
@@ -32,7 +37,10 @@ def head_of(subjects: list[Subject], numbers: list[Numbers], resamples: int, bou
         "classes_in_all": len(first.classes),
         "undefined": [name for name, value in zip(first.classes, numbers[0].figures.ap, strict=True) if math.isnan(value)],
         "rule": rule(bounds) if first.train_label_counts.any() else "",
-        "scale": max(0.1, *(estimate.high for number in numbers for estimate in number.means.values() if estimate.high > 0)),
+        "chance": chance_levels(numbers[0], groups),
+        "scale": max(
+            [0.1, *(end for number in numbers for mean in number.means.values() for end in (mean.value, mean.high) if end > 0)]
+        ),
     }
 
 
@@ -48,22 +56,24 @@ def _subject(subject: Subject, numbers: Numbers, colour: int) -> dict[str, Any]:
         "means": numbers.means,
         "mean_auroc": numbers.mean_auroc,
         "runs": [run.folder.name for run in subject.runs] + subject.absent,
-        "views": scored.header.get("views"),
-        "merge": scored.header.get("merge"),
+        "views": scored.header.views,
+        "merge": scored.header.merge,
         "state": "" if status.get("state") in ("done", None) else status["state"],
         "options": shown_options(config),
     }
 
 
 def class_rows(subjects: list[Subject], numbers: list[Numbers], groups: list[Any], order: list[int]) -> list[dict[str, Any]]:
-    """A row a class, with the first subject's figures and the AP of the others."""
+    """A row a class, with the first subject's metrics and the AP of the others."""
     scored, first = subjects[0].scored, numbers[0]
+    patients = positive_patients(scored)
     return [
         {
             "name": scored.classes[c],
             "group": groups[c] or "",
             "train": int(scored.train_positives[c]),
             "positives": int(first.figures.positives[c]),
+            "positive_patients": patients[c],
             "unknown": int(first.figures.unknown[c]),
             "prevalence": float(first.figures.prevalence[c]),
             "ap": first.ap[c],
@@ -100,89 +110,58 @@ def charts(panels: list[Panel]) -> list[dict[str, Any]]:
     return [drawn(panel) for panel in panels]
 
 
-def company(found: Together, classes: list[str], order: list[int]) -> dict[str, Any]:
-    """The two tables of labels that come together, on one scale."""
-    largest = max(largest_share(found.truth), largest_share(found.predicted))
+def cooccurrence_tables(found: Cooccurrence, classes: list[str], order: list[int]) -> dict[str, Any]:
+    """The tables of labels and of predictions, on one scale."""
+    largest = max(largest_fraction(found.labels), largest_fraction(found.predicted))
     return {
         "names": [classes[c] for c in order],
-        "truth": cells(found.truth, classes, order, largest),
+        "labels": cells(found.labels, classes, order, largest),
         "predicted": cells(found.predicted, classes, order, largest),
     }
 
 
+def chance_levels(numbers: Numbers, groups: list[Any]) -> dict[str, float]:
+    """Group -> the mAP of random scores: the mean prevalence of the classes that count in its mean."""
+    defined = ~np.isnan(numbers.figures.ap)
+    named = np.array(groups, dtype=object)
+    members = {name: defined if name == "all" else defined & (named == name) for name in numbers.means}
+    prevalence = numbers.figures.prevalence
+    return {name: float(prevalence[chosen].mean()) if chosen.any() else math.nan for name, chosen in members.items()}
+
+
+def positive_patients(scored: Scored) -> list[int]:
+    """For each class how many patients have a positive image."""
+    positive = scored.label_mask & (scored.targets == 1)
+    return [len(np.unique(scored.patients[column])) for column in positive.T]
+
+
 def what_was_run(subjects: list[Subject], dataset: Dataset) -> dict[str, Any]:
-    """Options other than the usual ones, the dataset, and every artifact's own record."""
+    """Options that are not the defaults, the dataset, and the provenance of each artifact."""
     runs = {}
     for run in (run for one in subjects for run in one.runs):
         config = read_json(run.config)
-        runs[run.folder.name] = (changed_options(config.get("options", {})), config.get("provenance", {}))
-    run_log = [("dataset", str(dataset.path), dataset.header.get("provenance", {}))]
+        runs[run.folder.name] = (changed_options(config.get("options", {})), provenance_of(config))
+    run_log = [("dataset", str(dataset.path), provenance_of(dataset.header))]
     run_log += [("run", name, record) for name, (_, record) in runs.items()]
-    run_log += [("predictions", str(one.scored.path), one.scored.header.get("provenance", {})) for one in subjects]
+    run_log += [("predictions", str(one.scored.path), one.scored.header.provenance) for one in subjects]
     return {
         "runs": [
             (name, {flag_of_saved(key): str(value) for key, value in chosen.items()})
             for name, (chosen, _) in runs.items()
         ],
         "absent": sorted({name for one in subjects for name in one.absent}),
-        "dataset": _who(dataset),
+        "dataset": _dataset_rows(dataset),
         "pixels": ", ".join(f"{key} {value}" for key, value in dataset.settings.items() if value),
         "records": [
-            {"kind": kind, "name": name, "made": made_by(record), "inputs": record.get("inputs", []),
-             "versions": record.get("versions", {})}
+            {"kind": kind, "name": name, "made": made_by(record), "inputs": record.inputs, "versions": record.versions}
             for kind, name, record in run_log
         ],
     }  # fmt: skip
 
 
-def _who(dataset: Dataset) -> list[dict[str, Any]]:
+def _dataset_rows(dataset: Dataset) -> list[dict[str, Any]]:
     table = dataset.table
     rows = []
     for (source, split), part in table.groupby(["source", "split"], sort=True, observed=True):
         rows.append({"source": source, "split": split, "images": len(part), "patients": int(part["patient_id"].nunique())})
     return sorted(rows, key=lambda row: (str(row["source"]), SPLITS.index(row["split"])))
-
-
-Row = dict[str, Any]
-
-
-def at_thresholds(evaluation: Row | None) -> Row | None:
-    """A row a class with what `evaluate` found at the thresholds it chose; None where nothing was evaluated."""
-    if evaluation is None:
-        return None
-    chosen = evaluation["thresholds"]
-    calibration = evaluation["predictions"].get("calibration")
-    return {
-        "rows": [
-            {
-                "name": row["class"],
-                "group": row["group"] or "",
-                "threshold": row["f1_threshold"],
-                **{name: estimate(row, name) for name in ("f1", "sensitivity", "ece")},
-            }
-            for row in evaluation["per_class"]
-        ],
-        "means": {name: estimate(evaluation, f"mean_{name}") for name in ("f1", "sensitivity", "ece")},
-        "chosen_on": chosen["chosen_on"],
-        "held_out": chosen["held_out"],
-        "specificity": chosen["specificity"],
-        "none_for": chosen["none_for"],
-        "calibrated": f"{calibration['name']} ({calibration['method']})" if calibration else "",
-    }
-
-
-def subgroups(evaluation: Row | None) -> list[Row]:
-    """The means over classes in each part of the images that was evaluated by itself; `scale` is where all their axes end."""
-    rows = [row for row in (evaluation or {}).get("subgroups", []) if not row["class"]]
-    scale = max(0.1, *(row[name] or 0.0 for row in rows for name in ("ap", "ap_high")), 0.0)
-    kept = ("by", "value", "images", "classes", "defined")
-    return [
-        {**{key: row[key] for key in kept}, "scale": scale} | {name: estimate(row, name) for name in ("ap", "auroc")}
-        for row in rows
-    ]
-
-
-def estimate(row: Row, name: str) -> Estimate:
-    """A figure of an evaluation with its interval; null, which JSON has for undefined, is NaN."""
-    found = (row.get(key) for key in (name, f"{name}_low", f"{name}_high"))
-    return Estimate(*(float("nan") if value is None else float(value) for value in found))

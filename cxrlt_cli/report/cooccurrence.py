@@ -1,4 +1,4 @@
-"""Which labels come together: in a dataset, and in truth and predictions on one scale."""
+"""Co-occurrence of labels: in a dataset, and in labels and predictions on one scale."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,42 +12,42 @@ from cxrlt_cli.scores.labelled import Scored
 _LEAST_IMAGES = 10
 
 
-def counts_together(positive: np.ndarray) -> np.ndarray:
+def cooccurrence_counts(positive: np.ndarray) -> np.ndarray:
     """(C, C) int64: on how many images both are positive, from (N, C) bool; the diagonal counts each label."""
     rows = positive.astype(np.float32)  # exact up to 2^24 images
     return np.asarray(np.rint(rows.T @ rows).astype(np.int64))
 
 
-def strongest_pairs(together: np.ndarray, images: int, classes: list[str], most: int = 10) -> list[dict[str, Any]]:
-    """The pairs with the highest share P(b | a), of at least ten images, and their lift P(b | a) / P(b).
+def strongest_pairs(counts: np.ndarray, images: int, classes: list[str], most: int = 10) -> list[dict[str, Any]]:
+    """The pairs with the highest P(b | a), on at least ten images, and their lift P(b | a) / P(b).
 
-    Only what stands above chance is named: a label that most images have is no companion.
+    Only pairs above chance (lift > 1) are named.
 
     Args:
-        together: (C, C) of `counts_together`.
+        counts: (C, C) of `cooccurrence_counts`.
         images: of how many images.
         classes: (C,) names.
         most: pairs at most.
     """
-    own = np.maximum(np.diag(together), 1)
-    share = together / own[:, None]
+    own = np.maximum(np.diag(counts), 1)
+    share = counts / own[:, None]
     lift = share * images / own[None, :]
-    eligible = (together >= _LEAST_IMAGES) & ~np.eye(len(classes), dtype=bool) & (lift > 1)
+    eligible = (counts >= _LEAST_IMAGES) & ~np.eye(len(classes), dtype=bool) & (lift > 1)
     order = [index for index in np.argsort(-share, axis=None, kind="stable") if eligible.flat[index]][:most]
     return [
         {
             "given": classes[a],
             "also": classes[b],
-            "images": int(together[a, b]),
+            "images": int(counts[a, b]),
             "share": float(share[a, b]),
             "lift": float(lift[a, b]),
         }
-        for a, b in zip(*np.unravel_index(np.array(order, dtype=np.int64), together.shape), strict=True)
+        for a, b in zip(*np.unravel_index(np.array(order, dtype=np.int64), counts.shape), strict=True)
     ]
 
 
-def draw_cooccurrence(together: np.ndarray, classes: list[str], path: Path) -> None:
-    """Draws P(column | row), rows and columns by frequency, the counts of each label beside it.
+def draw_cooccurrence(counts: np.ndarray, classes: list[str], path: Path) -> None:
+    """Draws P(column | row), rows and columns by frequency, with the count of each label.
 
     Raises:
         UserError: the file cannot be written.
@@ -55,9 +55,9 @@ def draw_cooccurrence(together: np.ndarray, classes: list[str], path: Path) -> N
     from matplotlib.figure import Figure
 
     classes = [figure_text(name) for name in classes]
-    order = np.argsort(-np.diag(together), kind="stable")
-    own = np.diag(together)[order]
-    share = together[np.ix_(order, order)] / np.maximum(own, 1)[:, None]
+    order = np.argsort(-np.diag(counts), kind="stable")
+    own = np.diag(counts)[order]
+    share = counts[np.ix_(order, order)] / np.maximum(own, 1)[:, None]
     shown = np.where(np.eye(len(order), dtype=bool) | (own == 0)[:, None], np.nan, share)
     side = 3.5 + 0.27 * len(order)
     figure = Figure(figsize=(side + 1.2, side), layout="constrained")
@@ -67,12 +67,12 @@ def draw_cooccurrence(together: np.ndarray, classes: list[str], path: Path) -> N
     axes.set_xticks(range(len(order)), [classes[c] for c in order], rotation=60, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(order)), [f"{classes[c]}  {count:,}" for c, count in zip(order, own, strict=True)])
     axes.tick_params(labelsize=8, length=0)
-    axes.set_title("Of the images with the label of the row, the share that also has that of the column", fontsize=10)
+    axes.set_title("P(label of the column | label of the row), fraction of images", fontsize=10)
     for (row, column), value in np.ndenumerate(shown):
         if value >= 0.1:  # the figure names what matters, the colours show the rest
             dark = value < 0.55 * largest
             axes.text(column, row, f"{100 * value:.0f}", ha="center", va="center", fontsize=6, color="w" if dark else "k")
-    figure.colorbar(image, ax=axes, shrink=0.6, label="share (numbers: percent, from 10)")
+    figure.colorbar(image, ax=axes, shrink=0.6, label="fraction (numbers: percent, from 10)")
     save_figure(figure, path, path.suffix[1:])
 
 
@@ -80,36 +80,36 @@ _LEVELS = 8  # shades of a cell
 
 
 @dataclass(frozen=True)
-class Together:
-    """(C, C) counts of images that have both labels, the diagonal counting each."""
+class Cooccurrence:
+    """(C, C) counts of images that have both labels; the diagonal counts each label."""
 
-    truth: np.ndarray
+    labels: np.ndarray
     predicted: np.ndarray
 
 
-def together(scored: Scored) -> Together:
+def cooccurrence(scored: Scored) -> Cooccurrence:
     """Counts of labels and of predictions, over the images where a label is known.
 
-    Each class is predicted on as many of its known images as have it, those of the highest scores: then truth and predictions
-    have the same frequencies, and only the company differs. Equal scores enter in the images' order.
+    Each class is predicted on as many of its known images as have it, those of the highest scores: then labels and
+    predictions have the same frequencies, and only the combinations differ. Equal scores enter in the images' order.
     """
-    truth = scored.label_mask & (scored.targets == 1)
-    predicted = np.zeros_like(truth)
+    labels = scored.label_mask & (scored.targets == 1)
+    predicted = np.zeros_like(labels)
     for c in range(len(scored.classes)):
         rows = np.flatnonzero(scored.label_mask[:, c])
         order = np.argsort(-scored.logits[rows, c], kind="stable")
-        predicted[rows[order[: int(truth[:, c].sum())]], c] = True
-    return Together(counts_together(truth), counts_together(predicted))
+        predicted[rows[order[: int(labels[:, c].sum())]], c] = True
+    return Cooccurrence(cooccurrence_counts(labels), cooccurrence_counts(predicted))
 
 
 def cells(counts: np.ndarray, classes: list[str], order: list[int], largest: float) -> list[dict[str, Any]]:
-    """The rows of a table: of the images with the row's label, the share that has the column's, with its shade.
+    """The rows of a table: of the images with the row's label, the fraction that has the column's, with its shade.
 
     Args:
         counts: (C, C).
         classes: (C,) names.
         order: rows and columns, the most frequent first.
-        largest: the share of the darkest shade.
+        largest: the fraction of the darkest shade.
     """
     rows = []
     for a in order:
@@ -120,8 +120,8 @@ def cells(counts: np.ndarray, classes: list[str], order: list[int], largest: flo
     return rows
 
 
-def largest_share(counts: np.ndarray) -> float:
-    """The largest share off the diagonal, at least 0.05."""
+def largest_fraction(counts: np.ndarray) -> float:
+    """The largest fraction off the diagonal, at least 0.05."""
     own = np.maximum(np.diag(counts), 1)
     share = counts / own[:, None]
     np.fill_diagonal(share, 0)

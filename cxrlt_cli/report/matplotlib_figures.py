@@ -7,12 +7,12 @@ import numpy as np
 
 from cxrlt_cli.artifacts.figure_file import figure_text, save_figure
 from cxrlt_cli.labels.groups import GROUPS
-from cxrlt_cli.report.cooccurrence import Together, draw_cooccurrence
+from cxrlt_cli.report.cooccurrence import Cooccurrence, draw_cooccurrence
 from cxrlt_cli.report.metrics import Numbers
 from cxrlt_cli.report.panels import Panel, Series
 from cxrlt_cli.report.subjects import Subject
 
-#: Told apart by everybody, and dark enough on white; the page has the same, and lighter ones for dark screens.
+#: Distinguishable with colour-blindness and dark enough on white; the page has the same, and lighter ones for dark screens.
 COLOURS = ("#0b62a4", "#c04a00", "#007a5a", "#8e4585", "#7a6500", "#4a4a4a")
 _INK, _GRAY, _GRID = "#1c1f22", "#5c636a", "#e3e6e8"
 _FORMATS = ("png", "svg")
@@ -25,19 +25,20 @@ def draw_figures(
     numbers: list[Numbers],
     rows: list[dict[str, Any]],
     panels: dict[str, list[Panel]],
-    found: Together,
+    pairs: Cooccurrence,
 ) -> None:
     """Draws all figures of a report. Raises UserError where the folder cannot be written to."""
-    names = [one.name for one in subjects]
+    names = {one.name: index for index, one in enumerate(subjects)}
     titles = {"pr": "precision-recall", "roc": "roc", "reliability": "reliability", "training": "training"}
     for kind, some in panels.items():
         if some:
-            _save(_grid(some, names), folder / titles[kind])
+            lines = {one.name: one.colour for one in some[-1].series} if kind == "training" else names
+            _save(_grid(some, lines), folder / titles[kind])
     _save(_classes(rows, names), folder / "average-precision")
     _save(_groups(numbers, names), folder / "groups")
     for form in _FORMATS:
-        draw_cooccurrence(found.truth, subjects[0].scored.classes, folder / f"cooccurrence-truth.{form}")
-        draw_cooccurrence(found.predicted, subjects[0].scored.classes, folder / f"cooccurrence-predictions.{form}")
+        draw_cooccurrence(pairs.labels, subjects[0].scored.classes, folder / f"cooccurrence-truth.{form}")
+        draw_cooccurrence(pairs.predicted, subjects[0].scored.classes, folder / f"cooccurrence-predictions.{form}")
 
 
 def _figure(width: float, height: float) -> Any:
@@ -51,8 +52,8 @@ def _save(figure: Any, path: Path) -> None:
         save_figure(figure, path.with_name(f"{path.name}.{form}"), form)
 
 
-def _grid(panels: list[Panel], names: list[str]) -> Any:
-    """Small charts side by side, the subjects named once."""
+def _grid(panels: list[Panel], names: dict[str, int]) -> Any:
+    """Small charts side by side, and one legend."""
     across = min(_ACROSS, len(panels))
     down = -(-len(panels) // across)
     figure = _figure(2.3 * across + 0.3, 2.25 * down + 0.4)
@@ -68,6 +69,9 @@ def _grid(panels: list[Panel], names: list[str]) -> Any:
 def _panel(axes: Any, panel: Panel) -> None:
     for series in panel.series:
         _line(axes, series)
+    for mark in panel.marks:
+        look = {"color": COLOURS[0], "mfc": "white", "ms": 4, "zorder": 4}
+        axes.plot(mark.x, mark.y, "o" if mark.rule == "f1" else "s", **look)
     if panel.diagonal:
         axes.plot(panel.x_limits, panel.y_limits, color=_GRAY, lw=0.7, ls=(0, (2, 2)), zorder=1)
     if panel.level is not None:
@@ -99,16 +103,17 @@ def _quiet(axes: Any) -> None:
         spine.set_color(_GRID)
 
 
-def _legend(figure: Any, names: list[str]) -> None:
+def _legend(figure: Any, names: dict[str, int]) -> None:
+    """Names with their colours, where there are several."""
     if len(names) > 1:
         from matplotlib.lines import Line2D
 
-        handles = [Line2D([], [], color=COLOURS[index], lw=2, label=figure_text(name)) for index, name in enumerate(names)]
-        figure.legend(handles=handles, loc="outside upper left", ncols=len(names), fontsize=8, frameon=False)
+        handles = [Line2D([], [], color=COLOURS[index], lw=2, label=figure_text(name)) for name, index in names.items()]
+        figure.legend(handles=handles, loc="outside upper left", ncols=min(len(names), 6), fontsize=8, frameon=False)
 
 
-def _classes(rows: list[dict[str, Any]], names: list[str]) -> Any:
-    """AP of each class with its interval, and the prevalence, which is what chance gives."""
+def _classes(rows: list[dict[str, Any]], names: dict[str, int]) -> Any:
+    """AP of each class with its interval, and the prevalence, which is the AP of chance."""
     figure = _figure(6.4, 1.0 + (0.24 + 0.09 * (len(names) - 1)) * len(rows))
     axes = figure.subplots()
     for index in range(len(names)):
@@ -118,11 +123,11 @@ def _classes(rows: list[dict[str, Any]], names: list[str]) -> Any:
             axes.plot([estimate.low, estimate.high], [place + shift] * 2, color=COLOURS[index], lw=1.4, solid_capstyle="butt")
             axes.plot(estimate.value, place + shift, "o", color=COLOURS[index], ms=4)
     chance = [row["prevalence"] for row in rows]
-    axes.plot(chance, range(len(rows)), "|", color=_GRAY, ms=9, mew=1.2, label="prevalence: what chance gives")
+    axes.plot(chance, range(len(rows)), "|", color=_GRAY, ms=9, mew=1.2, label="prevalence: AP of chance")
     axes.set_yticks(range(len(rows)), [f"{figure_text(row['name'])}  {row['positives']:,}" for row in rows])
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
-    axes.set_xlabel("average precision, 95 % interval over patients; beside each name its positives", fontsize=7, color=_GRAY)
+    axes.set_xlabel("average precision with its 95 % interval; after each name: positive images", fontsize=7, color=_GRAY)
     axes.legend(loc="lower right", fontsize=7, frameon=False)
     _quiet(axes)
     axes.tick_params(axis="y", labelsize=8, labelcolor=_INK)
@@ -131,7 +136,7 @@ def _classes(rows: list[dict[str, Any]], names: list[str]) -> Any:
     return figure
 
 
-def _groups(numbers: list[Numbers], names: list[str]) -> Any:
+def _groups(numbers: list[Numbers], names: dict[str, int]) -> Any:
     """Mean AP of all, head, medium and tail with intervals."""
     shown = [name for name in ("all", *GROUPS) if name in numbers[0].means]
     figure = _figure(1.2 + 1.3 * len(shown), 2.8)

@@ -1,4 +1,4 @@
-"""The worst mistakes: what was missed and what was wrongly seen, as pictures with where the network looked."""
+"""The worst mistakes: missed findings and false alarms, as pictures with attention or attribution maps."""
 
 import base64
 import io
@@ -17,7 +17,7 @@ from cxrlt_cli.predict.members import Member, load_members
 from cxrlt_cli.report.subjects import Subject
 from cxrlt_cli.scores.labelled import Scored
 
-_SIDE, _VEIL = 288, 72  # px of a picture, and of the veil over it
+_SIDE, _OVERLAY_SIDE = 288, 72  # px of a picture, and of the overlay on it
 
 Kind = Literal["missed", "false alarm"]
 
@@ -27,11 +27,11 @@ class Mistake:
     """One label of one image.
 
     Attributes:
-        kind: a finding that got a low score, or none that got a high one.
+        kind: a positive with a low score, or a negative with a high one.
         row: of the scored images.
         label: column.
         probability: as scored.
-        above: share of the label's known images that scored higher.
+        above: fraction of the label's known images that scored higher.
     """
 
     kind: Kind
@@ -42,10 +42,10 @@ class Mistake:
 
 
 def worst(scored: Scored, most: int) -> list[Mistake]:
-    """Of each class its lowest positive and its highest negative; of these the worst, missed findings first.
+    """The worst missed findings, then the worst false alarms: at most one of a class, and no image twice.
 
-    One of a class, so that a frequent class does not fill the page. Missed findings are those that most images outscore, false
-    alarms those of the highest probability.
+    Missed findings are positives that the largest fraction of images outscores, false alarms negatives of the highest
+    probability.
 
     Args:
         scored: scores and labels.
@@ -54,14 +54,25 @@ def worst(scored: Scored, most: int) -> list[Mistake]:
     missed, alarms = [], []
     for c in range(len(scored.classes)):
         rows = np.flatnonzero(scored.label_mask[:, c])
-        scores, positive = scored.logits[rows, c], scored.targets[rows, c] == 1
-        if positive.any():
-            missed.append(_mistake("missed", rows, scores, np.flatnonzero(positive)[scores[positive].argmin()], c))
-        if not positive.all():
-            alarms.append(_mistake("false alarm", rows, scores, np.flatnonzero(~positive)[scores[~positive].argmax()], c))
+        order = np.argsort(scored.logits[rows, c], kind="stable")
+        positive = scored.targets[rows[order], c] == 1
+        deepest = 2 * most  # so many images may be taken by other classes
+        missed += [_mistake("missed", rows, scored.logits[rows, c], at, c) for at in order[positive][:deepest]]
+        alarms += [_mistake("false alarm", rows, scored.logits[rows, c], at, c) for at in order[~positive][::-1][:deepest]]
     missed.sort(key=lambda mistake: -mistake.above)
     alarms.sort(key=lambda mistake: -mistake.probability)
-    return missed[:most] + alarms[:most]
+    shown: set[int] = set()
+    return [*_each_image_once(missed, shown, most), *_each_image_once(alarms, shown, most)]
+
+
+def _each_image_once(candidates: list[Mistake], shown: set[int], most: int) -> list[Mistake]:
+    """The first candidates with no image in `shown`, which grows, and one of a class."""
+    chosen: dict[int, Mistake] = {}
+    for mistake in candidates:
+        if len(chosen) < most and mistake.row not in shown and mistake.label not in chosen:
+            chosen[mistake.label] = mistake
+            shown.add(mistake.row)
+    return list(chosen.values())
 
 
 def _mistake(kind: Kind, rows: np.ndarray, scores: np.ndarray, at: Any, label: int) -> Mistake:
@@ -74,7 +85,7 @@ def pictures(subject: Subject, dataset: Dataset, mistakes: list[Mistake], device
 
     Args:
         subject: whose mistakes.
-        dataset: where the pixels stand.
+        dataset: with the pixels.
         mistakes: of `worst`.
         device: where to run the network.
 
@@ -101,19 +112,19 @@ def _shown(scored: Scored, mistake: Mistake, gray: np.ndarray, member: Member | 
         "image_id": str(scored.table["image_id"].iloc[mistake.row]),
         "truth": [scored.classes[c] for c in np.flatnonzero(truth)],
         "picture": _picture(gray),
-        **(_veiled(member, gray, name) if member and name in member.classes else {"veil": "", "peak": None, "how": ""}),
+        **(_overlaid(member, gray, name) if member and name in member.classes else {"overlay": "", "peak": None, "how": ""}),
     }
 
 
-def _veiled(member: Member, gray: np.ndarray, label: str) -> dict[str, Any]:
-    """Where the label's query looked; of a network without queries, what mattered."""
+def _overlaid(member: Member, gray: np.ndarray, label: str) -> dict[str, Any]:
+    """The attention of the label's query; for a network without queries, the attribution."""
     column = member.classes.index(label)
     queried = member.described.get("options", {}).get("queries") not in ("none", "csra")
     found = explain(member, gray, [column], 0, "last", None if queried else "layer-integrated-gradients")
     values, colour = (found.attribution, ATTRIBUTION) if found.attention is None else (found.attention, ATTENTION)
     assert values is not None
-    png = _encoded(Image.fromarray(overlay(values[0], _VEIL, colour)), format="PNG", optimize=True)
-    return {"veil": png, "peak": peak_of(values[0]), "how": "looked" if found.attention is not None else "mattered"}
+    png = _encoded(Image.fromarray(overlay(values[0], _OVERLAY_SIDE, colour)), format="PNG", optimize=True)
+    return {"overlay": png, "peak": peak_of(values[0]), "how": "attention" if found.attention is not None else "attribution"}
 
 
 def _picture(gray: np.ndarray) -> str:

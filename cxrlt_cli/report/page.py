@@ -1,4 +1,4 @@
-"""The page: one HTML file that asks nothing of anybody."""
+"""The page: one self-contained HTML file."""
 
 import base64
 import hashlib
@@ -26,7 +26,7 @@ def page(content: dict[str, Any]) -> str:
     environment.filters |= {"figure": figure, "percent": percent, "interval": interval, "signed": signed, "count": count}
     style, script = _own("page.css"), _own("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    own = {"style": Markup(style), "script": Markup(script), "script_hash": f"sha256-{digest}"}  # noqa: S704 - files of ours
+    own = {"style": Markup(style), "script": Markup(script), "script_hash": f"sha256-{digest}"}  # noqa: S704 - files of this package
     return environment.get_template("report.html.j2").render(**content, **own)
 
 
@@ -40,7 +40,7 @@ def figure(value: float | None, digits: int = 3) -> str:
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    """A share of 1 in percent."""
+    """A fraction in percent."""
     return _DASH if value is None or math.isnan(value) else f"{100 * value:.{digits}f} %"
 
 
@@ -50,7 +50,7 @@ def signed(value: float, digits: int = 3) -> str:
 
 
 def interval(estimate: Estimate, sign: bool = False) -> str:
-    """Both bounds of a figure."""
+    """Both bounds of an estimate."""
     if math.isnan(estimate.low):
         return _DASH
     form = signed if sign else figure

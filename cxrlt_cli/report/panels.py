@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cxrlt_cli.labels.groups import GROUPS
+from cxrlt_cli.metrics.calibration import sigmoid
 from cxrlt_cli.metrics.curves import precision_recall, reliability, roc
-from cxrlt_cli.report.metrics import Numbers
+from cxrlt_cli.report.metrics import Estimate, Numbers
+from cxrlt_cli.report.operating_points import OperatingPoints
 from cxrlt_cli.report.subjects import Subject
 
+COLOUR_COUNT = 6  # of the page and of the figures
 _MOST_POINTS = 160
 
 
@@ -17,14 +20,14 @@ class Series:
     """A line of a chart.
 
     Attributes:
-        name: of the subject.
-        colour: its number.
+        name: of the subject or run.
+        colour: its number, that of `COLOURS`.
         x: (T,).
         y: (T,).
         low: (T,) and
         high: (T,) intervals, where there are.
-        steps: the line goes along, then up or down.
-        dashed: the lesser of two lines of one subject.
+        steps: a step function: horizontal, then vertical.
+        dashed: a dashed line.
     """
 
     name: str
@@ -38,13 +41,22 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """An operating point on a curve; `rule` decides its shape."""
+
+    rule: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
 class Panel:
     """A small chart.
 
     Attributes:
         title: above it.
-        note: its main figure.
-        says: the chart in a sentence, for those who do not see it.
+        note: its main numbers.
+        description: the chart in a sentence, for screen readers.
         x_label: below it.
         y_label: beside it.
         series: its lines.
@@ -53,11 +65,12 @@ class Panel:
         level: a horizontal line of reference.
         diagonal: whether there is a line from corner to corner.
         key: by which the page filters it.
+        marks: operating points of the first subject.
     """
 
     title: str
     note: str
-    says: str
+    description: str
     x_label: str
     y_label: str
     series: list[Series]
@@ -66,44 +79,72 @@ class Panel:
     level: float | None = None
     diagonal: bool = False
     key: str = field(default="")
+    marks: list[Mark] = field(default_factory=list)
 
 
-def curve_panels(subjects: list[Subject], numbers: list[Numbers], order: list[int], kind: str) -> list[Panel]:
-    """A chart a class with a curve a subject; `kind` is `pr` or `roc`. Classes without a curve are left out."""
-    return [panel for c in order if (panel := _curve_panel(subjects, numbers, c, kind)).series]
+def curve_panels(
+    subjects: list[Subject], numbers: list[Numbers], order: list[int], kind: str, points: OperatingPoints
+) -> list[Panel]:
+    """A chart a class with a curve a subject. Classes without a curve are left out.
+
+    Args:
+        subjects: what is reported.
+        numbers: of each.
+        order: columns of the classes.
+        kind: `pr` or `roc`.
+        points: of the first subject, marked on its curves.
+    """
+    return [panel for c in order if (panel := _curve_panel(subjects, numbers, c, kind, points)).series]
 
 
-def _curve_panel(subjects: list[Subject], numbers: list[Numbers], c: int, kind: str) -> Panel:
+def _curve_panel(subjects: list[Subject], numbers: list[Numbers], c: int, kind: str, points: OperatingPoints) -> Panel:
     series, notes = [], []
     for index, (subject, number) in enumerate(zip(subjects, numbers, strict=True)):
         scored = subject.scored
         rows = scored.label_mask[:, c]
         x, y = (precision_recall if kind == "pr" else roc)(scored.logits[rows, c], scored.targets[rows, c])
-        if kind == "pr":  # where recall does not grow, precision only falls to the next positive: nothing to see
+        if kind == "pr":  # where recall does not grow, precision only falls until the next positive
             x, y = _rising(x, y)
         estimate = (number.ap if kind == "pr" else number.auroc)[c]
         if len(x):
             series.append(Series(subject.name, index, *_thinned(x, y), steps=kind == "pr"))
-            notes.append(f"{estimate.value:.3f}")
+            notes.append(_with_interval(estimate) if len(subjects) == 1 else f"{estimate.value:.3f}")
     name, figures = subjects[0].scored.classes[c], numbers[0].figures
     what, called = ("AP", "Precision-recall curve") if kind == "pr" else ("AUROC", "ROC curve")
-    labels = ("recall", "precision") if kind == "pr" else ("false positive rate", "sensitivity")
-    says = f"{called} of {name}: {what} {', '.join(notes)}, {figures.positives[c]} positives"
+    labels = ("recall (sensitivity)", "precision (PPV)") if kind == "pr" else ("1 - specificity", "sensitivity")
     return Panel(
         name,
         f"{what} {' / '.join(notes)}",
-        says,
+        f"{called} of {name}: {what} {', '.join(notes)}, {figures.positives[c]} positive images",
         *labels,
         series,
         level=float(figures.prevalence[c]) if kind == "pr" else None,
         diagonal=kind == "roc",
         key=name,
+        marks=_marks(points, name, kind),
     )
 
 
+def _with_interval(estimate: Estimate) -> str:
+    bounds = "" if np.isnan(estimate.low) else f" ({estimate.low:.2f} to {estimate.high:.2f})"
+    return f"{estimate.value:.3f}{bounds}"
+
+
+def _marks(points: OperatingPoints, name: str, kind: str) -> list[Mark]:
+    """The decisions of a class as points of its curve, where they are defined."""
+    marks = []
+    for row in points.of(name):
+        x, y = (row["sensitivity"], row["ppv"]) if kind == "pr" else (row["specificity"], row["sensitivity"])
+        if x is not None and y is not None and not np.isnan([x, y]).any():
+            marks.append(Mark(row["rule"], float(x if kind == "pr" else 1 - x), float(y)))
+    return marks
+
+
 def _rising(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    grows = np.diff(x, prepend=0.0) > 0
-    return x[grows], y[grows]
+    """The points at which recall grows, and the last one."""
+    keep = np.diff(x, prepend=0.0) > 0
+    keep[-1:] = True
+    return x[keep], y[keep]
 
 
 def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -116,7 +157,7 @@ def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def reliability_panels(subjects: list[Subject], groups: list[str | None]) -> list[Panel]:
-    """Said against found, of all labels together and of each group."""
+    """Predicted probability against observed fraction, of all labels and of each group."""
     named = np.array(groups, dtype=object)
     wanted = [("all labels", np.ones(len(groups), dtype=bool)), *((name, named == name) for name in GROUPS)]
     panels = []
@@ -127,45 +168,42 @@ def reliability_panels(subjects: list[Subject], groups: list[str | None]) -> lis
         for index, subject in enumerate(subjects):
             scored = subject.scored
             label_mask = scored.label_mask[:, members]
-            said = _probability(scored.logits[:, members][label_mask])
-            found = reliability(said, scored.targets[:, members][label_mask])
-            series.append(Series(subject.name, index, found.said, found.found, found.low, found.high))
-            notes.append(f"{np.average(np.abs(found.said - found.found), weights=found.count):.3f}")
+            predicted = sigmoid(scored.logits[:, members][label_mask])
+            patients = np.broadcast_to(scored.patients[:, None], label_mask.shape)[label_mask]
+            found = reliability(predicted, scored.targets[:, members][label_mask], patients)
+            series.append(Series(subject.name, index, found.predicted, found.observed, found.low, found.high))
+            notes.append(f"{np.average(np.abs(found.predicted - found.observed), weights=found.count):.3f}")
         text = " / ".join(notes)
-        says = f"Reliability of {title}: mean distance between said and found {text}"
-        panels.append(Panel(title, f"error {text}", says, "said", "found", series, diagonal=True))
+        description = f"Calibration of {title}: mean distance between predicted and observed {text}"
+        labels = "predicted probability", "observed fraction"
+        panels.append(Panel(title, f"error {text}", description, *labels, series, diagonal=True))
     return panels
 
 
 def training_panels(subjects: list[Subject]) -> list[Panel]:
-    """Loss and validation mAP by epoch, of the subjects whose run is there."""
+    """Loss and validation mAP by epoch, of every run of the subjects that is there; each run has a colour."""
+    runs = {name: epochs for subject in subjects for name, epochs in subject.histories.items()}
     loss, mean = [], []
-    for index, subject in enumerate(subjects):
-        history = subject.history
-        if history:
-            epochs = np.array([row["epoch"] for row in history], dtype=float)
-            of = {key: np.array([row[key] for row in history], dtype=float) for key in ("train_loss", "val_loss", "mAP")}
-            loss.append(Series(f"{subject.name}, training", index, epochs, of["train_loss"], dashed=True))
-            loss.append(Series(f"{subject.name}, validation", index, epochs, of["val_loss"]))
-            mean.append(Series(subject.name, index, epochs, of["mAP"]))
+    for index, (name, history) in enumerate(runs.items()):
+        colour = index % COLOUR_COUNT
+        epochs = np.array([row["epoch"] for row in history], dtype=float)
+        of = {key: np.array([row[key] for row in history], dtype=float) for key in ("train_loss", "val_loss", "mAP")}
+        loss.append(Series(name, colour, epochs, of["train_loss"], dashed=True))
+        loss.append(Series(name, colour, epochs, of["val_loss"]))
+        mean.append(Series(name, colour, epochs, of["mAP"]))
     if not mean:
         return []
-    last = max(float(one.x[-1]) for one in mean)
-    x = (min(float(one.x[0]) for one in mean), max(last, 2.0))
-    best = " / ".join(f"{np.nanmax(one.y):.3f} in epoch {int(one.x[np.nanargmax(one.y)])}" for one in mean)
+    x = (min(float(one.x[0]) for one in mean), max(2.0, *(float(one.x[-1]) for one in mean)))
+    best = [f"{np.nanmax(one.y):.3f} in epoch {int(one.x[np.nanargmax(one.y)])}" for one in mean]
+    note = "best " + (
+        best[0] if len(best) == 1 else "; ".join(f"{one.name} {text}" for one, text in zip(mean, best, strict=True))
+    )
     highest = max(float(np.nanmax(one.y)) for one in loss)
+    description = f"Loss by epoch of {', '.join(runs)}"
+    top = nice(max(float(np.nanmax(one.y)) for one in mean))
     return [
-        Panel("Loss", "dashed: training", f"Loss by epoch, {len(mean)} run(s)", "epoch", "loss", loss, x, (0, nice(highest))),
-        Panel(
-            "Validation mAP",
-            f"best {best}",
-            f"Validation mAP by epoch: best {best}",
-            "epoch",
-            "mAP",
-            mean,
-            x,
-            (0, nice(max(float(np.nanmax(one.y)) for one in mean))),
-        ),
+        Panel("Loss", "dashed: training, solid: validation", description, "epoch", "loss", loss, x, (0, nice(highest))),
+        Panel("Validation mAP", note, f"Validation mAP by epoch: {note}", "epoch", "mAP", mean, x, (0, top)),
     ]
 
 
@@ -175,8 +213,3 @@ def nice(value: float) -> float:
         return 1.0
     power = 10.0 ** np.floor(np.log10(value))
     return float(next(step for step in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10) if step * power >= value * 0.999) * power)
-
-
-def _probability(logits: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        return np.asarray(1 / (1 + np.exp(-logits.astype(np.float64))))

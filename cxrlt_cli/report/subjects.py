@@ -6,13 +6,13 @@ from typing import Any
 
 from cxrlt_cli.artifacts.calibration import Calibration, read_calibration
 from cxrlt_cli.artifacts.dataset import Dataset
-from cxrlt_cli.artifacts.evaluation import read_evaluation
-from cxrlt_cli.artifacts.files import fingerprint
+from cxrlt_cli.artifacts.evaluation import applied_calibration, evaluated_files, read_evaluation
+from cxrlt_cli.artifacts.files import sha256_of
 from cxrlt_cli.artifacts.json_files import read_json
-from cxrlt_cli.artifacts.predictions import FORMAT, VERSION
+from cxrlt_cli.artifacts.predictions import read_predictions_header
+from cxrlt_cli.artifacts.provenance import InputFile
 from cxrlt_cli.artifacts.resolve import find_runs
 from cxrlt_cli.artifacts.run import Run, read_history
-from cxrlt_cli.artifacts.tables import read_any_header, read_header
 from cxrlt_cli.errors import UserError, nearest
 from cxrlt_cli.paths import is_file
 from cxrlt_cli.scores.apply_calibration import calibrated_scores
@@ -44,9 +44,10 @@ class Subject:
         return read_json(self.runs[0].config) if self.runs else {}
 
     @property
-    def history(self) -> list[dict[str, Any]]:
-        """The epochs of its first run."""
-        return read_history(self.runs[0]) if self.runs and is_file(self.runs[0].history) else []
+    def histories(self) -> dict[str, list[dict[str, Any]]]:
+        """The epochs of each of its runs that kept them, by the run's name."""
+        found = {run.folder.name: read_history(run) for run in self.runs if is_file(run.history)}
+        return {name: epochs for name, epochs in found.items() if epochs}
 
 
 @dataclass(frozen=True)
@@ -108,54 +109,53 @@ def _of_run(run: Run, workspace: Workspace) -> _Found:
 def _scores(path: Path, run: str) -> bool:
     """Whether predictions are of the test split by this run alone."""
     try:
-        header = read_any_header(path)
-    except UserError:  # damaged, and not what was asked for
+        header = read_predictions_header(path)
+    except UserError:  # damaged or something else, and not what was asked for
         return False
-    return header.get("format") == FORMAT and header.get("split") == "test" and header.get("runs") == [run]
+    return header.split == "test" and header.runs == [run]
 
 
 def _of_evaluation(folder: Path, dataset: Dataset, workspace: Workspace) -> _Found:
     evaluation = read_evaluation(folder)
-    source, labels = evaluation["provenance"]["inputs"][:2]
-    again = f"evaluate again: cxrlt evaluate {source['path']} --name {folder.resolve().name} --overwrite"
+    source, labels = evaluated_files(evaluation)[:2]
+    again = f"evaluate again: cxrlt evaluate {source.path} --name {folder.resolve().name} --overwrite"
     if evaluation["per"] != "image":
-        raise UserError(f"{folder} is by study, a report by image", f"report its scores: cxrlt report {source['path']}")
-    if fingerprint(dataset.path)["sha256"] != labels["sha256"]:
-        raise UserError(
-            f"{folder} was made with another state of {labels['path']} than {dataset.path}", f"{again}; or --dataset"
-        )
+        raise UserError(f"{folder} is by study, a report by image", f"report its scores: cxrlt report {source.path}")
+    if sha256_of(dataset.path) != labels.sha256:
+        raise UserError(f"{folder} was made with another state of {labels.path} than {dataset.path}", f"{again}; or --dataset")
     path = _unchanged(source, workspace.predictions, str(folder), again)
     return _Found(folder.resolve().name, path, evaluation=evaluation)
 
 
-def _unchanged(file: dict[str, str], folder: Path, made: str, hint: str) -> Path:
+def _unchanged(file: InputFile, folder: Path, made: str, hint: str) -> Path:
     """An input of what was `made`, where it was or by its name in `folder`. Raises UserError where it is not as it was."""
-    there = [path for path in (folder / Path(file["path"]).name, Path(file["path"])) if is_file(path)]
-    same = [path for path in there if fingerprint(path)["sha256"] == file["sha256"]]
+    there = [path for path in (folder / Path(file.path).name, Path(file.path)) if is_file(path)]
+    same = [path for path in there if sha256_of(path) == file.sha256]
     if same:
         return same[0]
     if there:
         raise UserError(f"{there[-1]} has changed since {made} was made of it", hint)
-    raise UserError(f"{made} was made of {file['path']}, which is not there", hint)
+    raise UserError(f"{made} was made of {file.path}, which is not there", hint)
 
 
 def _subject(found: _Found, dataset: Dataset, workspace: Workspace) -> Subject:
     split = found.evaluation.get("split") if found.evaluation else None
-    names = [found.run.folder.name] if found.run else read_header(found.path, FORMAT, VERSION, "cxrlt predict").get("runs", [])
+    names = [found.run.folder.name] if found.run else read_predictions_header(found.path).runs
     runs = [found.run] if found.run else [Run(workspace.runs / name) for name in names]
     there = [run for run in runs if is_file(run.config)]
     absent = [name for name, run in zip(names, runs, strict=True) if run not in there]
     scored = read_scored(found.path, dataset, split)
     evaluation = found.evaluation or _evaluation_of(scored, dataset, workspace)
-    if found.evaluation and found.evaluation["predictions"].get("calibration") != scored.header.get("calibration"):
+    if found.evaluation and applied_calibration(found.evaluation) != scored.header.calibration:
         scored = calibrated_scores(scored, _calibration_of(found.evaluation, workspace))
     return Subject(found.name, scored, there, absent, evaluation)
 
 
 def _calibration_of(evaluation: dict[str, Any], workspace: Workspace) -> Calibration:
     """The calibration that an evaluation applied. Raises UserError where it is not there or has changed."""
-    name = evaluation["predictions"]["calibration"]["name"]
-    file = next((one for one in evaluation["provenance"]["inputs"] if Path(one["path"]).stem == name), None)
+    applied = applied_calibration(evaluation)
+    name = applied.name if applied else ""
+    file = next((one for one in evaluated_files(evaluation) if Path(one.path).stem == name), None)
     if file is None:
         raise UserError(
             f"the evaluation does not say where its calibration {name} is", "evaluate again: cxrlt evaluate --overwrite"
@@ -166,14 +166,14 @@ def _calibration_of(evaluation: dict[str, Any], workspace: Workspace) -> Calibra
 
 def _evaluation_of(scored: Scored, dataset: Dataset, workspace: Workspace) -> dict[str, Any] | None:
     """The newest evaluation of the very scores and labels, image by image and without calibrating; None where there is none."""
-    inputs = [fingerprint(path)["sha256"] for path in (scored.path, dataset.path)]
+    inputs = [sha256_of(path) for path in (scored.path, dataset.path)]
     files = sorted(workspace.evaluations.glob("[!.]*/metrics.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     for file in files:
         try:
             one = read_evaluation(file)
-            same = [made_of["sha256"] for made_of in one["provenance"]["inputs"][:2]] == inputs and one["split"] == scored.split
-            if same and one["per"] == "image" and one["predictions"].get("calibration") == scored.header.get("calibration"):
-                return one
-        except (UserError, KeyError, TypeError):  # damaged, and not what was asked for
+        except UserError:  # damaged, and not what was asked for
             continue
+        same = [made_of.sha256 for made_of in evaluated_files(one)[:2]] == inputs and one["split"] == scored.split
+        if same and one["per"] == "image" and applied_calibration(one) == scored.header.calibration:
+            return one
     return None

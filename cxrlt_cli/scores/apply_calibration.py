@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from cxrlt_cli.artifacts.calibration import Calibration
-from cxrlt_cli.artifacts.predictions import Predictions
+from cxrlt_cli.artifacts.predictions import AppliedCalibration, Predictions, PredictionsHeader
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.metrics.calibration import isotonic_logits, keeping_order
@@ -38,16 +38,16 @@ def calibrated_scores(scored: Scored, calibration: Calibration) -> Scored:
     return replace(scored, logits=calibrated(scored.logits, scored.classes, calibration), header=header)
 
 
-def _header(header: dict[str, Any], classes: list[str], calibration: Calibration) -> dict[str, Any]:
+def _header(header: PredictionsHeader, classes: list[str], calibration: Calibration) -> PredictionsHeader:
     refuse_other_classes(calibration, classes)
-    if header.get("calibration"):
-        raise UserError(f"the predictions are already calibrated by {header['calibration'].get('name')}", "calibrate once")
+    if header.calibration:
+        raise UserError(f"the predictions are already calibrated by {header.calibration.name}", "calibrate once")
     fitted_on = calibration.header.get("fitted_on", {})
     for what in ("runs", "views", "merge"):
-        if fitted_on.get(what) != header.get(what):
-            warn(f"{calibration.path} was fitted with {what} {fitted_on.get(what)}, these predictions have {header.get(what)}")
-    said = {"name": calibration.path.stem, "method": calibration.method, "fitted_on": fitted_on}
-    return {**header, "calibration": said}
+        then, now = fitted_on.get(what), getattr(header, what)
+        if then != now:
+            warn(f"{calibration.path} was fitted with {what} {then}, these predictions have {now}")
+    return replace(header, calibration=AppliedCalibration(calibration.path.stem, calibration.method, fitted_on))
 
 
 def calibrated(logits: np.ndarray, classes: list[str], calibration: Calibration) -> np.ndarray:

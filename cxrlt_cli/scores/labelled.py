@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from cxrlt_cli.artifacts.dataset import SPLITS, Dataset
-from cxrlt_cli.artifacts.files import fingerprint
-from cxrlt_cli.artifacts.predictions import Predictions, read_predictions, rows_of
+from cxrlt_cli.artifacts.files import sha256_of
+from cxrlt_cli.artifacts.predictions import Predictions, PredictionsHeader, read_predictions, rows_of
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed, nearest
 from cxrlt_cli.labels.groups import Group, assign
@@ -33,7 +32,7 @@ class Scored:
     """
 
     path: Path
-    header: dict[str, Any]
+    header: PredictionsHeader
     split: str
     table: pd.DataFrame
     classes: list[str]
@@ -100,7 +99,7 @@ def read_scored(path: Path, dataset: Dataset, split: str | None = None) -> Score
 
 
 def _split_of(path: Path, predictions: Predictions) -> str:
-    split = predictions.header.get("split")
+    split = predictions.header.split
     if split not in SPLITS:
         raise UserError(f"{path} does not record which split it scores", "name it: --split train, val, test or all")
     return str(split)
@@ -145,7 +144,7 @@ def _aligned(path: Path, predictions: Predictions, part: Dataset) -> np.ndarray:
 
 def _warn_if_changed(predictions: Predictions, dataset: Path) -> None:
     """Warns if the predictions were made from another version of the dataset: splits and labels may differ."""
-    inputs = predictions.header.get("provenance", {}).get("inputs", [])
-    known = [file.get("sha256") for file in inputs]
-    if predictions.header.get("split") and inputs and fingerprint(dataset)["sha256"] not in known:
+    inputs = predictions.header.provenance.inputs
+    known = [file.sha256 for file in inputs]
+    if predictions.header.split and inputs and sha256_of(dataset) not in known:
         warn(f"{dataset} has changed since it was scored: splits and labels may differ, including from those used in training")

@@ -14,7 +14,7 @@ import pandas as pd
 from cxrlt_cli.artifacts.source_table import SourceTable
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed, reason
-from cxrlt_cli.paths import children, is_file, is_folder
+from cxrlt_cli.paths import children, contents, is_file, is_folder
 from cxrlt_cli.sources.ages import ages
 from cxrlt_cli.sources.listing import (
     Listing,
@@ -69,7 +69,11 @@ def _files(folder: Path) -> dict[str, str]:
         if is_folder(holder):
             files.update((path.name, str(path.relative_to(folder))) for path in children(holder) if path.suffix == ".png")
     if not files:
-        raise UserError(f"{folder} has no PNG in images/ or images_*/images/", "name the folder in which these lie")
+        place = next((holder for holder in holders if is_folder(holder)), folder)
+        raise UserError(
+            f"{folder} has no PNG in images/ or images_*/images/: {place} {contents(place)}",
+            "name the folder in which these lie",
+        )
     return files
 
 

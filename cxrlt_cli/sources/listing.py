@@ -13,7 +13,7 @@ from cxrlt_cli.artifacts.csv_rows import csv_rows
 from cxrlt_cli.artifacts.source_table import BLANK, COLUMNS, SourceTable
 from cxrlt_cli.console import say
 from cxrlt_cli.errors import UserError, listed, reason
-from cxrlt_cli.paths import IMAGE_SUFFIXES, exists, is_file, is_folder
+from cxrlt_cli.paths import IMAGE_SUFFIXES, contents, exists, is_file, is_folder
 
 #: What an official split may be called, and what we call it.
 _SPLITS = {
@@ -68,7 +68,8 @@ def label_tables(folder: Path, labels: Path | None, names: Iterable[str]) -> lis
         raise UserError(f"{holder} has both {twice[0].name} and {twice[1].name}", "name the one to read: --labels FILE")
     if not any(found):
         raise UserError(
-            f"{holder} has no label table ({', '.join(names)}: .csv or .csv.gz)", "name it: --labels FILE or FOLDER"
+            f"{holder} has no label table ({', '.join(names)}: .csv or .csv.gz): it {contents(holder)}",
+            "name it: --labels FILE or FOLDER",
         )
     return [path for paths in found for path in paths]
 
@@ -92,6 +93,7 @@ def only_table(folder: Path, labels: Path | None, pattern: str, but: str = "-") 
     found = sorted(path for path in fitting if not path.name.startswith(but))
     if len(found) != 1:
         what = f"has {listed(path.name for path in found)}" if found else f"has no label table ({pattern}.csv or .csv.gz)"
+        what += "" if found else f": it {contents(holder)}"
         raise UserError(f"{holder} {what}", "name the label table: --labels FILE")
     return found[0]
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from cxrlt_cli.artifacts.dataset import Dataset
-from cxrlt_cli.artifacts.predictions import Predictions, write_predictions
+from cxrlt_cli.artifacts.predictions import Predictions, PredictionsHeader, write_predictions
+from cxrlt_cli.artifacts.provenance import provenance_of
 from cxrlt_cli.artifacts.run import Run, write_checkpoint, write_history
 from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.model.network import NetworkSpec
@@ -65,6 +66,6 @@ def _save_best(run: Run, state: State, validator: Validator, validation: Validat
     content = {"spec": validator.spec.saved(), "classes": dataset.classes, "pixels": dataset.settings, "epoch": state.epoch}
     model = {name: tensor.detach().cpu() for name, tensor in state.eval_model.state_dict().items()}
     write_checkpoint(run.best, {**content, "model": model, "described": validator.described})
-    header = {"runs": [run.folder.name], "epoch": state.epoch, "split": "val", "views": 1, "merge": "none"}
-    header["provenance"] = validator.described["provenance"]
+    provenance = provenance_of(validator.described)
+    header = PredictionsHeader([run.folder.name], "val", epoch=state.epoch, provenance=provenance)
     write_predictions(run.validation, Predictions(list(dataset.table["image_id"]), dataset.classes, validation.logits, header))

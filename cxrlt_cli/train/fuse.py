@@ -13,8 +13,8 @@ from cxrlt_cli.artifacts.backup import replaced
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
 from cxrlt_cli.artifacts.files import check_writable, exclusive, refuse_existing
 from cxrlt_cli.artifacts.json_files import write_json
-from cxrlt_cli.artifacts.predictions import Predictions, write_predictions
-from cxrlt_cli.artifacts.provenance import record
+from cxrlt_cli.artifacts.predictions import Predictions, PredictionsHeader, write_predictions
+from cxrlt_cli.artifacts.provenance import provenance_of, record
 from cxrlt_cli.artifacts.run import Run, newest_finished_run, read_checkpoint, write_checkpoint, write_history, write_status
 from cxrlt_cli.compute.device import choose_device
 from cxrlt_cli.config.fuse import FuseConfig
@@ -115,8 +115,10 @@ def _featured(dataset: Dataset, network: Network, width: int, folder: Path, devi
 
 
 def _write(run: Run, trained: Trained, best: float, val: Dataset, content: dict[str, Any]) -> None:
-    header = {"runs": [run.folder.name], "epoch": trained.epoch, "split": "val", "views": 1, "merge": "none", "study": "fused"}
-    header |= {"pixels": val.settings, "provenance": content["described"]["provenance"]}
+    provenance = provenance_of(content["described"])
+    header = PredictionsHeader(
+        [run.folder.name], "val", study="fused", pixels=val.settings, epoch=trained.epoch, provenance=provenance
+    )
     with reported_os_errors(f"cannot write {run.folder}"):
         run.folder.mkdir(parents=True, exist_ok=True)
     with replaced(run.folder, run.files, run.best):

@@ -46,7 +46,7 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_space_is_taken_at_the_start(tmp_path: Path) -> None:
-    create_images(tmp_path / "x.h5", [f"i{number}" for number in range(1000)], 64, SETTINGS, {})
+    create_images(tmp_path / "x.h5", [f"i{number}" for number in range(1000)], 64, {**SETTINGS, "size": 64}, {})
     assert (tmp_path / "x.h5").stat().st_blocks * 512 >= 1000 * 64 * 64
 
 
@@ -130,7 +130,7 @@ def test_a_full_disk_is_said_before_any_pixel_is_decoded(tmp_path: Path) -> None
         pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.decode().strip()}")
     try:
         with pytest.raises(UserError, match="GB free"):
-            create_images(mount / "x.h5", IDS * 100, 512, SETTINGS, {})
+            create_images(mount / "x.h5", IDS * 100, 512, {**SETTINGS, "size": 512}, {})
         assert not list(mount.iterdir())
     finally:
         subprocess.run(["umount", str(mount)], check=True)

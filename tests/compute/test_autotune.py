@@ -61,7 +61,7 @@ def test_what_flags_say_is_not_measured_and_a_measurement_changes_no_draw(monkey
         (["--weights", "nothing.pt"], "nothing.pt cannot be read as weights"),
         (["--weights", "classes.txt"], "classes.txt cannot be read as weights"),
         (["--loss", "focl"], "nearest is 'focal'"),
-        (["--loss", "focal:0.5"], "GAMMA is 0 or at least 1"),
+        (["--loss", "focal:0.5"], "GAMMA must be 0 or at least 1"),
         (["--average", "emma"], "--average 'emma'"),
         (["--sampling", "often"], "--sampling 'often'"),
         (["--source-weight", "nih=2"], "no training image is of 'nih'"),

@@ -14,7 +14,13 @@ from sklearn.metrics import log_loss
 
 from cxrlt_cli.artifacts.calibration import read_calibration
 from cxrlt_cli.artifacts.dataset import Dataset
-from cxrlt_cli.artifacts.predictions import Predictions, read_predictions, write_predictions
+from cxrlt_cli.artifacts.predictions import (
+    AppliedCalibration,
+    Predictions,
+    PredictionsHeader,
+    read_predictions,
+    write_predictions,
+)
 from cxrlt_cli.evaluate.calibrate import fit_class
 from cxrlt_cli.metrics.ranking import per_class
 from cxrlt_cli.scores.apply_calibration import apply_calibration, calibrated, calibrated_column
@@ -60,7 +66,8 @@ def test_order_and_ap_stay_and_probabilities_are_better(
         ]
         assert losses[1] < losses[0]
         assert np.array_equal(after.logits[:, 4], predictions.logits[:, 4])
-        assert after.header["calibration"]["name"] == f"val-{method}"
+        assert after.header.calibration is not None
+        assert after.header.calibration.name == f"val-{method}"
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -177,7 +184,8 @@ def test_what_is_written_and_shown(cxrlt: Run, files: tuple[Dataset, Predictions
 
 def test_what_is_refused(cxrlt: Run, files: tuple[Dataset, Predictions, Predictions], tmp_path: Path) -> None:
     write_predictions(
-        tmp_path / "predictions/twice.parquet", replace(files[1], header={"split": "val", "calibration": {"name": "x"}})
+        tmp_path / "predictions/twice.parquet",
+        replace(files[1], header=PredictionsHeader(split="val", calibration=AppliedCalibration("x"))),
     )
     for arguments, says in (
         ([], "needs predictions of the validation split"),

@@ -13,7 +13,8 @@ from scored_files import CLASSES, make_dataset, make_predictions, rows_of_split
 from sklearn.metrics import average_precision_score
 
 from cxrlt_cli.artifacts.comparison import read_comparison
-from cxrlt_cli.artifacts.predictions import Predictions, write_predictions
+from cxrlt_cli.artifacts.predictions import Predictions, PredictionsHeader, write_predictions
+from cxrlt_cli.artifacts.provenance import Provenance
 from cxrlt_cli.metrics.resampling import multiplicities
 
 OPTIONS = {"loss": "bce", "mixup": 0.0, "seed": 0, "name": "", "overwrite": False}
@@ -22,7 +23,7 @@ OPTIONS = {"loss": "bce", "mixup": 0.0, "seed": 0, "name": "", "overwrite": Fals
 def write_run(folder: Path, predictions: Predictions, options: dict[str, object]) -> None:
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps({"options": OPTIONS | options}))
-    write_predictions(folder / "validation.parquet", replace(predictions, header={"split": "val", "runs": [folder.name]}))
+    write_predictions(folder / "validation.parquet", replace(predictions, header=PredictionsHeader([folder.name], "val")))
 
 
 def worse(predictions: Predictions, seed: int, noise: float) -> Predictions:
@@ -137,7 +138,7 @@ def test_predictions_of_one_run_show_its_training_too(cxrlt: Run, workspace: Pat
     dataset = make_dataset(workspace / "dataset.parquet")
     plain = make_predictions(workspace / "predictions/x.parquet", dataset)
     for name, run, views in (("x", "a", 1), ("y", "b", 8)):
-        header = {"split": "test", "runs": [run], "provenance": {"config": {"tta": views, "name": name}}}
+        header = PredictionsHeader([run], "test", provenance=Provenance(config={"tta": views, "name": name}))
         write_predictions(workspace / f"predictions/{name}.parquet", replace(plain, header=header))
     options = compared(cxrlt, "x", "y", "--bootstrap", 10, "--permutations", 10)["options"]
     assert options == {

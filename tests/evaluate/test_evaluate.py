@@ -19,7 +19,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from cxrlt_cli.artifacts.dataset import COLUMNS, Dataset, write_dataset
 from cxrlt_cli.artifacts.files import fingerprint
-from cxrlt_cli.artifacts.predictions import Predictions, write_predictions
+from cxrlt_cli.artifacts.predictions import Predictions, PredictionsHeader, write_predictions
 
 EXACT = 1e-12
 NIH_CLASSES = [
@@ -216,7 +216,7 @@ def test_real_networks_scores(cxrlt: Run, real_data: Path, tmp_path: Path) -> No
     label_mask = np.ones(targets.shape, dtype=bool)
     write_dataset(Dataset(frame, NIH_CLASSES, targets, label_mask, {}, {}, tmp_path / "dataset.parquet"))
     order = np.random.default_rng(0).permutation(len(ids))
-    header = {"split": "test", "runs": ["densenet121"]}
+    header = PredictionsHeader(["densenet121"], "test")
     write_predictions(tmp_path / "real.parquet", Predictions(list(ids[order]), NIH_CLASSES, logits[order], header))
     ended = cxrlt("evaluate", "real.parquet", "--json")
     assert ended.code == 0, ended.err
@@ -276,7 +276,9 @@ def other_classes(folder: Path) -> list[object]:
     names = ["Effusions", *CLASSES[1:]]
     logits = np.zeros((200, 5), dtype=np.float32)
     ids = [f"i{n:04}" for n in range(460, 660)]
-    write_predictions(folder / "predictions" / "other.parquet", Predictions(ids, names, logits, {"split": "test"}))
+    write_predictions(
+        folder / "predictions" / "other.parquet", Predictions(ids, names, logits, PredictionsHeader(split="test"))
+    )
     return ["other"]
 
 
@@ -285,7 +287,7 @@ def other_split(folder: Path) -> list[object]:
 
 
 def unsaid_split(folder: Path) -> list[object]:
-    predictions = Predictions(["a.png"], CLASSES, np.zeros((1, 5), dtype=np.float32), {"split": ""})
+    predictions = Predictions(["a.png"], CLASSES, np.zeros((1, 5), dtype=np.float32), PredictionsHeader())
     write_predictions(folder / "predictions" / "folder.parquet", predictions)
     return ["folder"]
 

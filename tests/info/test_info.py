@@ -10,7 +10,7 @@ from conftest import CACHE, TRAIN, Run, classes_file, type_in
 from PIL import Image
 from shared import copied, made_once
 
-from cxrlt_cli.report.cooccurrence import counts_together, strongest_pairs
+from cxrlt_cli.report.cooccurrence import cooccurrence_counts, strongest_pairs
 
 
 @pytest.fixture(scope="session")
@@ -168,7 +168,7 @@ def test_labels_that_come_together_by_hand() -> None:
     """Of 100 images 20 have a, 40 have b, 10 both: half of a's have b, 1.25 times of what chance gives."""
     positive = np.zeros((100, 2), dtype=bool)
     positive[:20, 0] = positive[10:50, 1] = True
-    together = counts_together(positive)
+    together = cooccurrence_counts(positive)
     assert together.tolist() == [[20, 10], [10, 40]]
     first, second = strongest_pairs(together, 100, ["a", "b"])
     assert (first["given"], first["also"], first["images"], first["share"], first["lift"]) == ("a", "b", 10, 0.5, 1.25)

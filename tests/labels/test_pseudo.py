@@ -8,7 +8,7 @@ import pytest
 from conftest import CACHE, Run, write_pictures
 
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
-from cxrlt_cli.artifacts.predictions import Predictions, write_predictions
+from cxrlt_cli.artifacts.predictions import Predictions, PredictionsHeader, write_predictions
 from cxrlt_cli.data.batches import batches
 from cxrlt_cli.data.dataset_images import DatasetImages
 
@@ -40,7 +40,7 @@ def _scored(workspace: Path, *classes: str) -> tuple[Dataset, np.ndarray]:
     dataset = read_dataset(workspace / "dataset.parquet")
     ids = dataset.table["image_id"].tolist()
     logits = np.random.default_rng(0).normal(0, 2, (len(ids), len(classes))).astype(np.float32)
-    write_predictions(workspace / "scores.parquet", Predictions(ids, list(classes), logits, {}))
+    write_predictions(workspace / "scores.parquet", Predictions(ids, list(classes), logits, PredictionsHeader()))
     return dataset, 1 / (1 + np.exp(-logits.astype(float)))
 
 
@@ -92,7 +92,7 @@ def test_soft_uncertain_labels_reach_the_training_batches_only(cxrlt: Run, two: 
 
 
 def test_predictions_of_other_images_are_refused(cxrlt: Run, two: Path) -> None:
-    write_predictions(two / "scores.parquet", Predictions(["z"], ["Hernia"], np.zeros((1, 1), np.float32), {}))
+    write_predictions(two / "scores.parquet", Predictions(["z"], ["Hernia"], np.zeros((1, 1), np.float32), PredictionsHeader()))
     ended = cxrlt(*MERGE, "--missing", "pseudo", "--pseudo", "scores.parquet")
     assert ended.code == 2
     assert "no score for any label" in ended.err

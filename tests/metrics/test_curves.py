@@ -1,11 +1,11 @@
-"""Curves against scikit-learn; Wilson's interval against his own form and scipy."""
+"""Curves and reliability against scikit-learn."""
 
 import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import auc, precision_recall_curve, roc_curve
 
-from cxrlt_cli.metrics.curves import precision_recall, reliability, roc, wilson
+from cxrlt_cli.metrics.curves import precision_recall, reliability, roc
 from cxrlt_cli.metrics.ranking import average_precision
 
 
@@ -42,20 +42,13 @@ def test_undefined_curves_are_empty(targets: np.ndarray) -> None:
 
 def test_reliability_is_scikit_learns() -> None:
     draws = np.random.default_rng(0)
-    said = draws.random(500) ** 2
-    targets = draws.random(500) < said
-    found = reliability(said, targets)
-    share, mean = calibration_curve(targets, said, n_bins=10, strategy="uniform")
-    assert np.allclose(found.found, share)
-    assert np.allclose(found.said, mean)
+    predicted = draws.random(500) ** 2
+    targets = draws.random(500) < predicted
+    found = reliability(predicted, targets, np.arange(500) // 4)
+    observed, mean = calibration_curve(targets, predicted, n_bins=10, strategy="uniform")
+    assert np.allclose(found.observed, observed)
+    assert np.allclose(found.predicted, mean)
     assert found.count.sum() == 500
-    assert (found.low <= found.found).all()
-    assert (found.found <= found.high).all()
-
-
-def test_wilson_is_scipys() -> None:
-    stats = pytest.importorskip("scipy.stats", reason="scipy comes with scikit-learn")
-    for positive, count in ((0, 5), (3, 10), (40, 41)):
-        bounds = stats.binomtest(positive, count).proportion_ci(method="wilson")
-        low, high = wilson(np.array(positive / count), np.array(count))
-        assert (float(low), float(high)) == pytest.approx((bounds.low, bounds.high), abs=1e-9)
+    assert (found.low < found.observed).all()
+    assert (found.observed < found.high).all()
+    assert len(reliability(predicted[:0], targets[:0], np.arange(0)).count) == 0

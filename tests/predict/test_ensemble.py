@@ -9,7 +9,7 @@ from conftest import CLASSES, TRAIN, Run
 from sklearn.metrics import average_precision_score
 
 from cxrlt_cli.artifacts.dataset import read_dataset
-from cxrlt_cli.artifacts.predictions import Predictions, read_predictions, write_predictions
+from cxrlt_cli.artifacts.predictions import Predictions, PredictionsHeader, read_predictions, write_predictions
 from cxrlt_cli.predict.merge import merge_logits
 
 
@@ -25,7 +25,7 @@ def scores(dataset: Path, tmp_path: Path) -> Path:
             rows, columns = np.arange(len(logits)), list(range(len(CLASSES)))
             if name == "b":
                 rows, columns = rows[::-1], columns[::-1]
-            header = {"runs": [name], "split": split, "views": 1, "merge": "none", "pixels": part.settings}
+            header = PredictionsHeader([name], split, pixels=part.settings)
             ids, names = part.table["image_id"].to_numpy()[rows], [CLASSES[column] for column in columns]
             path = tmp_path / f"predictions/{name}-{split}.parquet"
             write_predictions(path, Predictions(list(ids), names, logits[rows][:, columns], header))
@@ -55,7 +55,7 @@ def test_predictions_are_joined_by_id_and_name_and_merged_by_weight(merge: str, 
     found = read_predictions(scores / "predictions/abc.parquet")
     expected = merge_logits(_aligned(scores, ["a-test", "b-test", "c-test"]), merge, np.array([0.5, 0.3, 0.2]))
     assert np.allclose(found.logits, expected, atol=1e-6)
-    assert (found.header["runs"], found.header["split"], found.header["merge"]) == (["a", "b", "c"], "test", merge)
+    assert (found.header.runs, found.header.split, found.header.merge) == (["a", "b", "c"], "test", merge)
     pipeline = json.loads((scores / "ensembles/abc.json").read_text())
     assert [member["weight"] for member in pipeline["members"]] == pytest.approx([0.5, 0.3, 0.2])
     assert pipeline["mean_ap"] is None
@@ -80,7 +80,7 @@ def test_greedy_selection_on_validation_is_applied_to_the_test(cxrlt: Run, score
     assert pipeline["steps"][0]["added"] == VAL[int(np.argmax(mean_ap))]
     found = read_predictions(scores / "predictions/ensemble.parquet")
     expected = merge_logits(_aligned(scores, ["a-test", "b-test", "c-test"]), "geomean", weights)
-    assert found.header["split"] == "test"
+    assert found.header.split == "test"
     assert np.allclose(found.logits, expected, atol=1e-6)
 
 
@@ -135,7 +135,7 @@ def test_a_recipe_of_runs_scores_any_images_and_weights_may_be_given_to_predict(
     for name in ("by-recipe", "by-hand"):
         found = read_predictions(workspace / f"predictions/{name}.parquet")
         assert np.allclose(found.logits, expected, atol=1e-5)
-        assert found.header["runs"] == ["a", "b"]
+        assert found.header.runs == ["a", "b"]
     _wrong_recipes(cxrlt, workspace)
 
 
@@ -143,10 +143,10 @@ def _wrong_recipes(cxrlt: Run, workspace: Path) -> None:
     pipeline = workspace / "ensembles/both.json"
     whole = pipeline.read_text()
     for text, says in (
-        (whole[:50], "cannot be read as an ensemble"),
+        (whole[:50], "cannot be read as JSON"),
         ("{}", "is not cxrlt ensemble"),
-        (whole.replace('"logits"', '"median"'), "is damaged: median"),
-        (whole.replace("0.75", "-1.0"), "is damaged: a"),
+        (whole.replace('"logits"', '"median"'), "is damaged: merge is 'median'"),
+        (whole.replace("0.75", "-1.0"), "the weight of a is -1.0"),
         (whole.replace('"sha256"', '"md5"'), "is damaged"),
         (whole.replace('"a"\n', '"a", "c"\n'), "not of one run: a"),
     ):

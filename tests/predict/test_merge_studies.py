@@ -89,7 +89,7 @@ def test_each_image_of_a_split_gets_the_score_of_its_study(cxrlt: Run, run: Path
         assert np.allclose(studies.logits[rows.index], expected, atol=1e-5)
     assert len(pd.read_csv(run / "s.csv")) == len(table)
     assert "studies of" in ended.err
-    assert studies.header["study"] == "3:1"
+    assert studies.header.study == "3:1"
     assert cxrlt("ensemble", "images", "--study", "3:1", "--merge", "logits").code == 0
     again = read_predictions(run / "predictions/ensemble.parquet")
     assert np.allclose(again.logits, studies.logits, atol=1e-5)
@@ -111,8 +111,8 @@ def test_a_list_says_studies_and_views_of_its_own(cxrlt: Run, run: Path) -> None
         assert np.allclose(studies.logits[rows], merge_logits(images.logits[rows], "geomean"), atol=1e-5)
     for more, says in (
         (["--study", "equal", "--study-column", "study"], "has no column study"),
-        (["--study", "two"], "neither none, equal nor two weights"),
-        (["--study", "0:0"], "neither none, equal nor two weights"),
+        (["--study", "two"], "unknown --study"),
+        (["--study", "0:0"], "unknown --study"),
     ):
         ended = cxrlt(*given, "--name", "x", *more)
         assert ended.code == 2

@@ -57,7 +57,7 @@ def test_the_newest_finished_run_and_the_test_split_are_the_default(cxrlt: Run, 
     found = read_predictions(runs / "predictions/b-test-tta8.parquet")
     assert found.image_ids == read_dataset(runs / "dataset.parquet").split("test").table["image_id"].tolist()
     assert found.classes == CLASSES
-    assert (found.header["runs"], found.header["views"], found.header["merge"]) == (["b"], 8, "geomean")
+    assert (found.header.runs, found.header.views, found.header.merge) == (["b"], 8, "geomean")
 
 
 @pytest.mark.parametrize("merge", ["geomean", "mean"])
@@ -80,7 +80,7 @@ def test_reduced_precision_moves_scores_little_and_is_written_down(cxrlt: Run, r
         assert cxrlt("predict", "a", "--precision", name).code == 0
     full, reduced = _logits(runs, "a-test"), _logits(runs, "a-test-bf16")
     assert 0 < np.abs(full - reduced).max() < 0.05
-    assert read_predictions(runs / "predictions/a-test-bf16.parquet").header["precision"] == "bf16"
+    assert read_predictions(runs / "predictions/a-test-bf16.parquet").header.precision == "bf16"
     if not torch.cuda.is_available():
         ended = cxrlt("predict", "a", "--precision", "fp16")
         assert ended.code == 2
@@ -149,8 +149,9 @@ def test_a_calibration_changes_probabilities_and_no_order(cxrlt: Run, runs: Path
     for c in range(len(CLASSES)):
         assert np.array_equal(np.unique(after[:, c], return_inverse=True)[1], np.unique(before[:, c], return_inverse=True)[1])
     header = read_predictions(runs / "predictions/a-test-true.parquet").header
-    assert header["calibration"]["fitted_on"]["runs"] == ["a"]
-    assert [Path(file["path"]).name for file in header["provenance"]["inputs"]] == ["best.pt", "true.json", "dataset.parquet"]
+    assert header.calibration is not None
+    assert header.calibration.fitted_on["runs"] == ["a"]
+    assert [Path(file.path).name for file in header.provenance.inputs] == ["best.pt", "true.json", "dataset.parquet"]
     ended = cxrlt("predict", "b", "--calibrate", "true")
     assert "was fitted with runs ['a'], these predictions have ['b']" in ended.err
     ended = cxrlt("predict", "b", "--calibrate", "nothing", "--name", "x")

@@ -2,8 +2,10 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +16,7 @@ from shared import copied
 from sklearn.metrics import average_precision_score
 
 from cxrlt_cli.artifacts.dataset import read_dataset, write_dataset
-from cxrlt_cli.report.cooccurrence import together
+from cxrlt_cli.report.cooccurrence import cooccurrence
 from cxrlt_cli.report.mistakes import worst
 from cxrlt_cli.report.panels import nice
 from cxrlt_cli.scores.labelled import Scored
@@ -29,6 +31,7 @@ def workspace(made_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         [*TRAIN, "--name", "a"],
         [*TRAIN, "--name", "b", "--queries", "none", "--mixup", "0.3"],
         ["predict", "a"],
+        ["predict", "a", "--name", "a-fresh"],
         ["predict", "a", "b", "--name", "both"],
         ["evaluate", "both"],
     ]
@@ -69,55 +72,107 @@ def test_the_table_holds_scikit_learns_figures(cxrlt: Run, workspace: Path) -> N
     labels = pd.read_parquet(workspace / "dataset.parquet").set_index("image_id").loc[scores.index]
     for name in ("Cardiomegaly", "Effusion", "Hernia"):
         value = average_precision_score(labels[f"label:{name}"], scores[f"logit:{name}"])
-        row = re.search(rf'<tr data-class="{name}".*?</tr>', html, re.DOTALL)
-        assert row
-        assert f'<td class="num strong" data-value="{value:.6f}'[:-1] in row.group(0)
+        shown = re.search(rf'<tr data-class="{name}".*?<td class="num strong" data-value="([^"]*)"', html, re.DOTALL)
+        assert shown
+        assert float(shown.group(1)) == pytest.approx(value, abs=1e-9)
     assert "data:image" not in html, "--mistakes 0 keeps pictures out"
 
 
-def test_runs_without_predictions_are_told_by_validation_and_compared(cxrlt: Run, workspace: Path) -> None:
+def test_runs_without_predictions_are_reported_by_validation_and_compared(cxrlt: Run, workspace: Path) -> None:
     html, _ = _report(cxrlt, workspace, "a", "b", "--name", "two")
-    assert "Validation scores." in html, "b has no predictions of its own: both are told of by validation"
+    assert "Validation scores." in html, "b has no predictions of its own: both are reported by validation"
     assert "Comparison with a" in html
     assert "<code>--queries</code></th><td>text</td><td>none</td>" in html
     assert "AP, b</button>" in html
     html, _ = _report(cxrlt, workspace, "b", "--name", "b")
-    assert "no queries, so no attention to show" in html
+    assert "has no label queries, so it has no attention to show" in html
 
 
 def test_an_evaluation_of_an_ensemble(cxrlt: Run, workspace: Path) -> None:
     html, _ = _report(cxrlt, workspace, "both")
     assert "an ensemble of a, b" in html
+    section = html.partition('id="training"')[2].partition("</section>")[0]
+    legend = re.findall(r'<li class="s(\d)"><svg.*?</svg>([^<]*)</li>', section)
+    assert legend == [("0", "a"), ("1", "b")], "every member has its curve"
+    assert section.count('<g class="s0">') == section.count('<g class="s1">') == 3  # two losses and an mAP
     metrics = json.loads((workspace / "evaluations/both/metrics.json").read_text())
     assert f"<dt>mAP</dt><dd>{metrics['mAP']:.3f}" in html
 
 
-def test_an_evaluations_thresholds_subgroups_and_calibration_are_told(cxrlt: Run, workspace: Path) -> None:
+def _section(html: str, name: str) -> str:
+    return html.partition(f'<section id="{name}"')[2].partition("</section>")[0]
+
+
+def test_an_evaluations_decisions_subgroups_and_calibration_are_shown(cxrlt: Run, workspace: Path) -> None:
     evaluate = ["evaluate", "a-test", "--thresholds-from", "a", "--by", "view", "--by", "Effusion", "--workspace", workspace]
     assert cxrlt("calibrate", "a", "--name", "warm", "--workspace", workspace).code == 0
-    assert cxrlt(*evaluate, "--calibrate", "warm", "--name", "calibrated").code == 0
+    assert cxrlt(*evaluate, "--calibrate", "warm", "--name", "calibrated", "--specificity", "0.7").code == 0
     html, _ = _report(cxrlt, workspace, "calibrated", "--mistakes", "0")
     metrics = json.loads((workspace / "evaluations/calibrated/metrics.json").read_text())
     assert "Probabilities are calibrated by warm (platt)" in html
     assert "Thresholds were chosen on" in html
-    section = html.partition('id="thresholds"')[2].partition("</section>")[0]
+    assert "Threshold of a specificity of 0.7" in html
+    _check_decisions(html, metrics["decisions"])
+    section = _section(html, "calibration")
     for row in metrics["per_class"]:
-        cells = re.search(rf'<th scope="row">{row["class"]}</th>.*?</tr>', section, re.DOTALL)
-        assert cells
-        wanted = [f"{row[name]:.3f}" for name in ("f1_threshold", "f1", "sensitivity", "ece")]
-        found = re.findall(r'<td class="num(?: strong)?">([^<]*)</td>', cells.group(0))
-        assert found == wanted
-    parts = [row for row in metrics["subgroups"] if not row["class"]]
-    section = html.partition('id="subgroups"')[2].partition("</section>")[0]
-    assert section.count("<tr") == 1 + len(parts)
-    for row in parts:
-        assert f'<td>{row["by"]}</td><th scope="row">{row["value"]}</th><td class="num">{row["images"]}</td>' in section
-    says = r"Reliability of all labels: mean distance between said and found [0-9.]+"
+        assert f'<th scope="row">{row["class"]}</th><td class="num strong">{row["ece"]:.3f}</td>' in section
+    means = [row for row in metrics["subgroups"] if not row["class"]]
+    section = _section(html, "subgroups")
+    for row in means:
+        if row["reason"]:
+            assert f"<li>{row['by']}: {row['value']} ({row['images']} images): {row['reason']}</li>" in section
+        else:
+            assert f'<td>{row["by"]}</td><th scope="row">{row["value"]}</th><td class="num">{row["images"]}</td>' in section
+            assert f'<span class="strong">{row["auroc"]:.3f}</span>' in section
+    pattern = r"Calibration of all labels: mean distance between predicted and observed [0-9.]+"
     plain, _ = _report(cxrlt, workspace, "a")
-    assert re.findall(says, html) != re.findall(says, plain), "the curves are of the calibrated probabilities"
+    assert re.findall(pattern, html) != re.findall(pattern, plain), "the curves are of the calibrated probabilities"
 
 
-def test_predictions_that_were_calibrated_are_told_with_their_evaluation(cxrlt: Run, workspace: Path) -> None:
+def _check_decisions(html: str, decisions: list[dict[str, Any]]) -> None:
+    """Counts, ratios and their intervals in the tables; each defined one as a mark on both curves."""
+    tables = _section(html, "decisions").split("<table")[1:]
+    for row in decisions:
+        line = re.search(rf'<th scope="row">{row["class"]}</th>.*?</tr>', tables[row["rule"] == "specificity"], re.DOTALL)
+        assert line
+        counts = ("true_positives", "false_positives", "false_negatives", "true_negatives")
+        wanted = [f"{row['threshold']:.3f}", *(str(row[name]) for name in counts)]
+        assert re.findall(r'<td class="num">([^<]*)</td>', line.group(0)) == wanted
+        for name in ("sensitivity", "specificity", "ppv", "npv", "f1"):
+            if row[name] is not None:
+                cell = f"{row[name]:.3f}</span><small>{row[f'{name}_low']:.3f}\N{EN DASH}{row[f'{name}_high']:.3f}</small>"
+                assert cell in line.group(0)
+    curves = _section(html, "curves")
+    assert curves.count('<circle class="mark"') + curves.count('<rect class="mark"') == sum(
+        (row["ppv"] is not None) + (row["specificity"] is not None) for row in decisions
+    )
+
+
+def test_decisions_without_an_evaluation_are_at_thresholds_of_the_runs_validation(cxrlt: Run, workspace: Path) -> None:
+    html, _ = _report(cxrlt, workspace, "predictions/a-fresh.parquet", "--mistakes", "0", "--name", "fresh")
+    assert "Thresholds were chosen on the validation split, as scored by a-fresh" in html
+    assert cxrlt("evaluate", "a-test", "--thresholds-from", "a", "--name", "same", "--workspace", workspace).code == 0
+    decisions = json.loads((workspace / "evaluations/same/metrics.json").read_text())["decisions"]
+    _check_decisions(html, decisions)
+    shutil.rmtree(workspace / "evaluations/same")
+
+
+def test_counts_chance_and_intervals_of_each_class(cxrlt: Run, workspace: Path) -> None:
+    html, _ = _report(cxrlt, workspace, "a", "--mistakes", "0")
+    labels = pd.read_parquet(workspace / "dataset.parquet").query("split == 'test'")
+    names = ("Cardiomegaly", "Effusion", "Hernia")
+    chance = np.mean([labels[f"label:{name}"].mean() for name in names])
+    assert f"<small>chance {chance:.3f}</small>" in html
+    for name in names:
+        row = re.search(rf'<tr data-class="{name}".*?</tr>', html, re.DOTALL)
+        assert row
+        positive = labels[labels[f"label:{name}"] == 1]
+        assert f'data-value="{len(positive)}">{len(positive)}</td>' in row.group(0)
+        assert f'data-value="{positive["patient_id"].nunique()}">' in row.group(0)
+        assert len(re.findall(r'<td class="num quiet left">', row.group(0))) == 2, "AP and AUROC have an interval"
+
+
+def test_predictions_that_were_calibrated_are_shown_with_their_evaluation(cxrlt: Run, workspace: Path) -> None:
     at = ["--workspace", workspace, "--overwrite"]
     for command in (
         ["calibrate", "a", "--name", "hot", "--method", "isotonic"],
@@ -141,11 +196,11 @@ def test_an_evaluation_of_other_labels_is_refused(cxrlt: Run, workspace: Path, t
     assert "was made with another state of" in ended.err
 
 
-def test_a_run_is_told_of_with_the_evaluation_of_its_scores(cxrlt: Run, workspace: Path) -> None:
+def test_a_run_has_the_evaluation_of_its_scores(cxrlt: Run, workspace: Path) -> None:
     evaluate = ["evaluate", "a-test", "--overwrite", "--workspace", workspace]
     assert cxrlt(*evaluate).code == 0
     html, _ = _report(cxrlt, workspace, "a", "--mistakes", "0")
-    assert "Thresholds were chosen on these very images" in html
+    assert "Thresholds were chosen on the same images" in html
     assert 'id="subgroups"' not in html
     assert cxrlt(*evaluate, "--per", "study", "--name", "studies").code == 0
     ended = cxrlt("report", "studies", "--workspace", workspace)
@@ -203,22 +258,35 @@ def _scored(logits: list[list[float]], targets: list[list[int]], label_mask: lis
 
 
 def test_the_worst_mistakes_by_hand() -> None:
-    """Class a: image 0 is positive and outscored by both others, image 1 the highest negative. What is unknown is none."""
+    """Class a: image 0 is positive and outscored by both others. Image 1 is its highest negative, but missed for b."""
     scored = _scored([[-1, 9], [2, 0], [1, 1]], [[1, 0], [0, 1], [1, 0]], [[True, False], [True, True], [True, True]])
     found = worst(scored, 5)
     assert [(one.kind, one.row, "ab"[one.label]) for one in found] == [
-        ("missed", 0, "a"), ("missed", 1, "b"), ("false alarm", 1, "a"), ("false alarm", 2, "b"),
+        ("missed", 0, "a"), ("missed", 1, "b"), ("false alarm", 2, "b"),
     ]  # fmt: skip
     assert found[0].above == pytest.approx(2 / 3)
-    assert found[2].probability == pytest.approx(1 / (1 + np.exp(-2)))
+    assert found[2].probability == pytest.approx(1 / (1 + np.exp(-1)))
     assert len(worst(scored, 1)) == 2
     assert worst(scored, 0) == []
 
 
+def test_no_image_is_shown_twice() -> None:
+    """Image 0 is the highest negative of all five classes; each of them shows another."""
+    draws = np.random.default_rng(0)
+    logits = draws.normal(size=(30, 5))
+    logits[0] += 9
+    found = worst(_scored(logits.tolist(), np.eye(30, 5, -20, dtype=int).tolist()), 6)
+    assert len(found) == 10
+    assert len({one.row for one in found}) == 10
+    alarms = [one for one in found if one.kind == "false alarm"]
+    assert sorted(one.label for one in alarms) == [0, 1, 2, 3, 4]
+    assert alarms[0].row == 0
+
+
 def test_labels_and_predictions_have_equal_frequencies() -> None:
     scored = _scored([[3, 1], [2, 3], [1, 2], [0, 0]], [[1, 0], [0, 1], [1, 0], [0, 1]])
-    found = together(scored)
-    assert found.truth.tolist() == [[2, 0], [0, 2]]
+    found = cooccurrence(scored)
+    assert found.labels.tolist() == [[2, 0], [0, 2]]
     assert found.predicted.tolist() == [[2, 1], [1, 2]]
 
 

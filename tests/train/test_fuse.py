@@ -57,7 +57,7 @@ def test_a_fused_run_scores_studies_whatever_the_batch(cxrlt: Run, run: Path) ->
     seen = read_predictions(folder / "validation.parquet")
     found = read_predictions(run / "predictions/one.parquet")
     assert found.image_ids == seen.image_ids
-    assert found.header["study"] == "fused"
+    assert found.header.study == "fused"
     assert np.allclose(found.logits, seen.logits, atol=1e-5)
     assert np.allclose(found.logits, _logits(run, "seven"), atol=1e-5)
     for _, rows in read_dataset(run / "dataset.parquet").split("val").table.groupby("study_id"):

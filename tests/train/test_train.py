@@ -173,7 +173,7 @@ def test_resume_refuses_what_would_change_the_result(cxrlt: Run, dataset: Path, 
     assert cxrlt("merge", "--label-space", tmp_path / "classes.txt", "--seed", "5", "--overwrite").code == 0
     ended = cxrlt(*TRAIN, "--epochs", "1", "--name", "a", "--resume")
     assert ended.code == 2
-    assert "was begun with another dataset.parquet" in ended.err
+    assert "was started with a different dataset.parquet" in ended.err
 
 
 def test_an_existing_run_is_refused_or_overwritten(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:

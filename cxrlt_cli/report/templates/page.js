@@ -3,7 +3,7 @@
   const table = document.getElementById("table");
   const body = table.tBodies[0];
   const heads = Array.from(table.tHead.rows[0].cells);
-  const said = document.getElementById("said");
+  const status = document.getElementById("status");
   const find = document.getElementById("find");
   const panels = Array.from(document.querySelectorAll("#curves .panel"));
   let order = "most frequent first";
@@ -29,12 +29,12 @@
     });
     body.append(...rows);
     order = `by ${head.textContent.trim()}, ${up ? "ascending" : "descending"}`;
-    tell();
+    showStatus();
   };
 
-  const tell = () => {
+  const showStatus = () => {
     const shown = Array.from(body.rows).filter((row) => !row.hidden).length;
-    said.textContent = `${shown} of ${body.rows.length} classes, ${order}`;
+    status.textContent = `${shown} of ${body.rows.length} classes, ${order}`;
   };
 
   const filter = () => {
@@ -48,7 +48,7 @@
       if (fits) shown.add(row.dataset.class);
     }
     panels.forEach((panel) => { panel.hidden = !shown.has(panel.dataset.class); });
-    tell();
+    showStatus();
   };
 
   heads.forEach((head, column) => {
@@ -57,13 +57,13 @@
   });
   find.addEventListener("input", filter);
   document.querySelectorAll('input[name="group"]').forEach((one) => one.addEventListener("change", filter));
-  const veils = document.getElementById("veils");
-  if (veils) veils.addEventListener("change", () => document.body.classList.toggle("bare", !veils.checked));
+  const overlays = document.getElementById("overlays");
+  if (overlays) overlays.addEventListener("change", () => document.body.classList.toggle("bare", !overlays.checked));
   const closed = [];
   addEventListener("beforeprint", () => document.querySelectorAll("details:not([open])").forEach((one) => {
     closed.push(one);
     one.open = true;
   }));
   addEventListener("afterprint", () => closed.splice(0).forEach((one) => { one.open = false; }));
-  tell();
+  showStatus();
 })();
