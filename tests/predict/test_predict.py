@@ -237,8 +237,8 @@ def test_files_that_are_replaced_while_images_are_scored(cxrlt: Run, runs: Path,
     monkeypatch.setattr("cxrlt_cli.predict.images.score_split", scored)
     ended = cxrlt("predict", "a")
     assert ended.code == 0, ended.err
-    inputs = read_predictions(runs / "predictions/a-test.parquet").header["provenance"]["inputs"]
-    assert [file["sha256"] for file in inputs] == list(read.values())
+    inputs = read_predictions(runs / "predictions/a-test.parquet").header.provenance.inputs
+    assert [file.sha256 for file in inputs] == list(read.values())
 
 
 def test_scores_and_submission_are_replaced_together(cxrlt: Run, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
