@@ -18,8 +18,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from torchmetrics.functional.classification import multilabel_auroc, multilabel_average_precision
 
 from cxrlt_cli.metrics.bootstrap import resample
-from cxrlt_cli.metrics.intervals import percentile_interval
 from cxrlt_cli.metrics.ranking import average_precision, per_class
+from cxrlt_cli.metrics.ranking_intervals import estimate
 from cxrlt_cli.metrics.resampling import multiplicities
 
 IMAGES, CLASSES, RESAMPLES = 75_492, 26, 1000
@@ -112,7 +112,8 @@ def measure_bootstrap(title: str, patients: np.ndarray, logits: np.ndarray, targ
             found = resample(logits[None], targets, label_mask, patients, RESAMPLES)
             torch.set_num_threads(1)
             figures = np.concatenate([found.ap[0], found.auroc[0]], axis=1)
-            percentile_interval(figures)
+            _, ap, auroc = estimate(logits, targets, label_mask, patients, found)
+            assert not np.isnan([ap.interval, auroc.interval]).any()
             return figures
 
         return run

@@ -44,7 +44,7 @@ def keep_memory() -> None:
 def refused_semaphores() -> str:
     """Why processes cannot share a semaphore here, as where /dev/shm may not be written to; empty where they can."""
     try:
-        multiprocessing.get_context("spawn").Semaphore()
+        multiprocessing.get_context("fork").Semaphore()  # one of "spawn" would start the resource tracker, unmasked
     except (OSError, NotImplementedError) as error:
         return reason(error)
     return ""

@@ -11,8 +11,10 @@ import pytest
 import tiny_encoder  # noqa: F401 - makes `timm:tiny_golden` known
 from conftest import Ended, Run
 
+from cxrlt_cli.artifacts.image_pixels import ImageReader
 from cxrlt_cli.artifacts.study import read_study
 from cxrlt_cli.artifacts.tables import read_table
+from cxrlt_cli.errors import UserError
 
 GOLDEN = Path(__file__).parent / "data/version_0_2/workspace"
 
@@ -145,6 +147,37 @@ def test_a_stopped_run_goes_on_to_the_end_of_one_that_was_not_stopped(golden: Ru
         pd.read_parquet(folder / "validation.parquet") for folder in (GOLDEN / "runs/whole", tmp_path / "runs/stopped")
     )
     pd.testing.assert_frame_equal(now, then, rtol=0, atol=1e-3)
+
+
+def test_an_option_that_a_stopped_run_does_not_know_had_its_default(golden: Run, cxrlt: Run, tmp_path: Path) -> None:
+    config = tmp_path / "runs/stopped/config.json"
+    saved = json.loads(config.read_text())
+    command = saved["provenance"]["command"][1:]
+    del saved["options"]["mixup"], saved["options"]["decoder_positions"]
+    config.write_text(json.dumps(saved))
+    refused = cxrlt(*command, "--resume", "--mixup", "0.2")
+    assert refused.code == 2
+    assert "--mixup was 0.0, is 0.2" in refused.err
+    assert "different options" in refused.err
+    golden(*command, "--resume")
+    assert json.loads((tmp_path / "runs/stopped/status.json").read_text())["state"] == "done"
+
+
+@pytest.mark.parametrize("file", ["clinic.shard-00001-of-00002.h5", "clinic.h5"])
+def test_a_changed_bit_of_the_pixels_is_named(golden: Run, cxrlt: Run, tmp_path: Path, file: str) -> None:
+    reader = ImageReader(tmp_path / "images" / file)
+    reader.verify(np.flatnonzero(reader.done))
+    part, row = reader.layout.parts[-1], 3
+    with part.path.open("rb+") as handle:
+        handle.seek(part.offset + row * 256 + 17)
+        value = handle.read(1)[0]
+        handle.seek(-1, 1)
+        handle.write(bytes([value ^ 1]))
+    with pytest.raises(UserError, match=f"pixels of 1 images changed .*: {reader.layout.ids[part.first + row]}$"):
+        reader.verify(np.flatnonzero(reader.done))
+    images = json.loads(cxrlt("check", "--json", "--backbone", "none").out)["images"]
+    assert images["state"] == "error"
+    assert reader.layout.ids[part.first + row] in images["found"]
 
 
 def test_a_run_is_explained_as_then(golden: Run, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cxrlt_cli.artifacts.files import sync_folder
 from cxrlt_cli.errors import UserError, reported_os_errors
+from cxrlt_cli.paths import exists, is_folder
 
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of renameat2(2)
 
@@ -30,7 +31,7 @@ def replacing_folder(folder: Path, own: Callable[[str], bool]) -> Iterator[Path]
     """
     folder = folder.resolve()
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    if folder.exists() and not folder.is_dir():
+    if exists(folder) and not is_folder(folder):
         raise UserError(f"{folder} is not a folder: not replaced", "give the new one another name")
     with reported_os_errors(f"cannot write {folder}"):
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +48,7 @@ def replacing_folder(folder: Path, own: Callable[[str], bool]) -> Iterator[Path]
 
 
 def _swap(aside: Path, folder: Path) -> None:
-    if not folder.exists():
+    if not exists(folder):
         aside.rename(folder)
     elif not _exchanged(aside, folder):
         former = _former(folder)
@@ -73,13 +74,13 @@ def _former(folder: Path) -> Path:
 def _clean(folder: Path, own: Callable[[str], bool]) -> None:
     """Removes the folders that earlier calls left beside this one, after other files in them were put back."""
     former = _former(folder)
-    if former.is_dir() and not folder.exists():
+    if is_folder(former) and not exists(folder):
         former.rename(folder)
     for left in folder.parent.glob(f".{glob.escape(folder.name)}.*.tmp"):
-        if left.is_symlink() or not left.is_dir():
+        if left.is_symlink() or not is_folder(left):
             continue
-        for path in left.iterdir() if folder.is_dir() else ():
-            if not own(path.name) and not path.name.endswith(".tmp") and not (folder / path.name).exists():
+        for path in left.iterdir() if is_folder(folder) else ():
+            if not own(path.name) and not path.name.endswith(".tmp") and not exists(folder / path.name):
                 path.rename(folder / path.name)
         shutil.rmtree(left, ignore_errors=True)
 

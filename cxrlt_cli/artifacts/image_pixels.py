@@ -1,13 +1,23 @@
 """The pixels of `images/NAME.h5`, written and read in place, without HDF5's library."""
 
+import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cxrlt_cli.artifacts.image_file import Layout, read_done, read_layout
+from cxrlt_cli.artifacts.image_file import Layout, read_done, read_hashes, read_layout
 from cxrlt_cli.errors import UserError, listed, reported_os_errors
+from cxrlt_cli.machine import cores
+
+_BLOCK = 64  # images hashed at once by a thread
+
+
+def content_hash(square: np.ndarray) -> int:
+    """BLAKE2b of the bytes of a (S, S) uint8 square, 64 bits: the first of its hashes in the file."""
+    return int.from_bytes(hashlib.blake2b(square.data, digest_size=8).digest(), "little")
 
 
 class PixelWriter:
@@ -84,6 +94,28 @@ class ImageReader:
         out = np.empty((len(rows), self.layout.size, self.layout.size), dtype=np.uint8)
         self.read_into(rows, out, np.arange(len(rows)))
         return out
+
+    def verify(self, rows: np.ndarray) -> None:
+        """Compares the pixels of (B,) rows with the hashes that were written with them.
+
+        Raises:
+            UserError: pixels were changed after they were cached; their images are named.
+        """
+        hashes = read_hashes(self.layout)[:, 0]
+
+        def changed(block: np.ndarray) -> list[int]:
+            squares = self.read(block)
+            return [row for row, square in zip(block.tolist(), squares, strict=True) if content_hash(square) != hashes[row]]
+
+        self._open()  # once, before the threads
+        with ThreadPoolExecutor(cores()) as pool:
+            found = [row for some in pool.map(changed, np.split(rows, range(_BLOCK, len(rows), _BLOCK))) for row in some]
+        if found:
+            names = listed(self.layout.ids[row] for row in found)
+            raise UserError(
+                f"{self.layout.path} is damaged: the pixels of {len(found)} images changed after they were cached: {names}",
+                "make it again with: cxrlt cache --overwrite",
+            )
 
     def __del__(self) -> None:
         if self._process == os.getpid():

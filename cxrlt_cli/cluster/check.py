@@ -98,9 +98,10 @@ def _dataset(dataset: Dataset) -> Finding:
 
 
 def _images(dataset: Dataset) -> Finding:
-    DatasetImages(dataset)
+    images = DatasetImages(dataset)
+    images.verify()
     size = dataset.settings["size"]
-    return "ok", f"{dataset.table['cache'].nunique()} image files, {size} x {size} px, every image with its pixels"
+    return "ok", f"{dataset.table['cache'].nunique()} image files, {size} x {size} px, all pixels as they were cached"
 
 
 def _classes(dataset: Dataset, embeddings: Path) -> Finding:

@@ -17,6 +17,7 @@ class DatasetImages:
             UserError: a file is missing or damaged, was cached with other settings, or its image ids differ from the dataset's.
         """
         codes, self._files = _factorized(dataset)
+        assert (codes >= 0).all(), "`read` would leave rows without a file as they are; read_dataset refuses them"
         self._readers = [ImageReader(dataset.path.parent / name) for name in self._files]
         self._reader_of, self._rows = codes, dataset.table["row"].to_numpy()
         self.size = int(dataset.settings["size"])
@@ -34,6 +35,11 @@ class DatasetImages:
             if len(at):
                 reader.read_into(self._rows[rows[at]], out, at)
         return out
+
+    def verify(self) -> None:
+        """Reads all pixels and compares them with their hashes. Raises UserError, with names, where some were changed."""
+        for code, reader in enumerate(self._readers):
+            reader.verify(np.unique(self._rows[self._reader_of == code]))
 
 
 def _factorized(dataset: Dataset) -> tuple[np.ndarray, list[str]]:

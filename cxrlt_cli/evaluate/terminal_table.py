@@ -134,7 +134,9 @@ def _how(evaluation: Row) -> list[str]:
         lines.append(f"no 95 % interval, too few patients with a positive: {names}")
     lines.append(f"thresholds of F1 and sensitivity chosen on {thresholds['chosen_on']}")
     if not thresholds["held_out"]:
-        lines.append("  (F1 flatters by that: choose them on validation with --thresholds-from PREDICTIONS)")
+        lines.append(
+            "  (F1 and sensitivity are optimistic: choose thresholds on validation with --thresholds-from PREDICTIONS)"
+        )
     if thresholds["none_for"]:
         lines.append(f"no threshold, nothing is called positive: {escaped(', '.join(thresholds['none_for']))}")
     lines.append("micro: all known labels in one ranking; weighted: by positives")

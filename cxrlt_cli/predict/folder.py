@@ -15,7 +15,8 @@ from cxrlt_cli.preprocess.decode_workers import ImageFile
 from cxrlt_cli.preprocess.read_gray import NO_IMAGE, why_no_image
 from cxrlt_cli.preprocess.remarks import RemarkCounts, UnreadableImageError
 from cxrlt_cli.preprocess.settings import PixelSettings, Square, make_square
-from cxrlt_cli.sources.listing import read_text_table, refuse_blank, refuse_duplicates, require, usual_path, with_suffix
+from cxrlt_cli.sources.image_rows import first_rows, with_suffix
+from cxrlt_cli.sources.listing import read_text_table, refuse_blank, require, usual_path
 from cxrlt_cli.sources.monochrome1 import inverted_of
 
 
@@ -68,8 +69,8 @@ def listed_files(folder: Path, table: Path, columns: ListColumns) -> dict[str, I
     """The images that a table names: image id -> file, in the order of the table.
 
     Raises:
-        UserError: no such folder, table or column, an id twice, an empty cell, or one that does not say whether a picture is
-            inverted.
+        UserError: no such folder, table or column, an id with two files, an empty cell, or one that does not say whether a
+            picture is inverted.
     """
     if not is_folder(folder):
         raise UserError(f"{folder} is not a folder", "--images names the folder from which the paths of --list count")
@@ -79,7 +80,7 @@ def listed_files(folder: Path, table: Path, columns: ListColumns) -> dict[str, I
     require(rows, required, table, "name its columns: --id-column, --path-column, --invert-column")
     for name in (columns.id, columns.path):
         refuse_blank(rows[name], table)
-    refuse_duplicates(rows[columns.id], table)
+    rows = rows[first_rows(rows, columns.id, required, table)]
     inverted = inverted_of(rows[columns.inverted], table) if columns.inverted else np.zeros(len(rows), dtype=bool)
     paths = with_suffix(rows[columns.path].astype(str), folder, table)
     files = [ImageFile(folder / path, bool(turn)) for path, turn in zip(paths, inverted, strict=True)]

@@ -1,11 +1,10 @@
 """Hashes by which the same picture is found again, byte for byte or re-encoded."""
 
-import hashlib
-
 import cv2
 import numpy as np
 
 from cxrlt_cli.artifacts.hash_waves import BITS, THUMBNAIL, WAVES
+from cxrlt_cli.artifacts.image_pixels import content_hash
 
 
 def hashes_of(square: np.ndarray) -> np.ndarray:
@@ -21,7 +20,7 @@ def hashes_of(square: np.ndarray) -> np.ndarray:
         contrast.
     """
     found = np.zeros(1 + BITS // 64, dtype=np.uint64)
-    found[0] = int.from_bytes(hashlib.blake2b(square.data, digest_size=8).digest(), "little")
+    found[0] = content_hash(square)
     small = cv2.resize(square, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).astype(np.float32)
     if small.std() >= 1:
         found[1:] = np.packbits(cv2.dct(small).ravel()[WAVES] > 0, bitorder="little").view(np.uint64)

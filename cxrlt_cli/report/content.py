@@ -13,6 +13,7 @@ from cxrlt_cli.artifacts.provenance import made_by, provenance_of
 from cxrlt_cli.artifacts.run import shown_options
 from cxrlt_cli.config.saved_options import changed_options, flag_of_saved
 from cxrlt_cli.labels.groups import rule
+from cxrlt_cli.metrics.intervals import MIN_POSITIVE_PATIENTS
 from cxrlt_cli.paths import is_file
 from cxrlt_cli.report.cooccurrence import Cooccurrence, cells, largest_fraction
 from cxrlt_cli.report.metrics import Difference, Numbers
@@ -38,6 +39,7 @@ def head_of(
         "undefined": [name for name, value in zip(first.classes, numbers[0].figures.ap, strict=True) if math.isnan(value)],
         "rule": rule(bounds) if first.train_label_counts.any() else "",
         "chance": chance_levels(numbers[0], groups),
+        "least_patients": MIN_POSITIVE_PATIENTS,
         "scale": max(
             [0.1, *(end for number in numbers for mean in number.means.values() for end in (mean.value, mean.high) if end > 0)]
         ),

@@ -146,9 +146,11 @@ def _groups(numbers: list[Numbers], names: dict[str, int]) -> Any:
         at = np.arange(len(shown)) + width * (index - (len(names) - 1) / 2)
         values = np.array([[getattr(number.means[name], key) for key in ("value", "low", "high")] for name in shown]).T
         axes.bar(at, values[0], width * 0.9, color=COLOURS[index])
-        axes.errorbar(at, values[0], np.abs(values[1:] - values[0]), fmt="none", ecolor=_INK, elinewidth=1)
+        # an interval is around the corrected mean, and may not reach the end of the bar
+        axes.vlines(at, values[1], values[2], color=_INK, lw=1)
         for x, value, high in zip(at, values[0], values[2], strict=True):
-            axes.annotate(f"{value:.3f}", (x, high), (0, 2), textcoords="offset points", ha="center", fontsize=7, color=_INK)
+            top = value if np.isnan(high) else max(value, high)
+            axes.annotate(f"{value:.3f}", (x, top), (0, 2), textcoords="offset points", ha="center", fontsize=7, color=_INK)
     axes.set_xticks(range(len(shown)), shown)
     axes.set_ylabel("mean AP, 95 % interval", fontsize=7, color=_GRAY)
     _quiet(axes)

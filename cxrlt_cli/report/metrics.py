@@ -14,11 +14,12 @@ from cxrlt_cli.report.subjects import Subject
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its 95 % interval; NaN where undefined."""
+    """A metric with its 95 % interval; NaN where undefined. Of AP, `corrected` is the value without its bias."""
 
     value: float
     low: float
     high: float
+    corrected: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,14 @@ def _numbers(scorers: Scorers, model: int, chosen: dict[str, np.ndarray]) -> Num
 
 def _estimates(classes: ClassEstimates) -> list[Estimate]:
     low, high = classes.interval
-    return [Estimate(*map(float, row)) for row in zip(classes.value, low, high, strict=True)]
+    corrected = classes.corrected if classes.skewed else np.full(len(low), np.nan)
+    return [Estimate(*map(float, row)) for row in zip(classes.value, low, high, corrected, strict=True)]
 
 
 def _estimate(mean: MeanEstimate) -> Estimate:
-    return Estimate(float(mean.value), *map(float, mean.interval))
+    low, high = mean.interval
+    corrected = float(mean.corrected) if mean.skewed else float("nan")
+    return Estimate(float(mean.value), float(low), float(high), corrected)
 
 
 def _differences(scorers: Scorers, model: int, chosen: dict[str, np.ndarray], permutations: int, seed: int) -> list[Difference]:

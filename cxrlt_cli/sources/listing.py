@@ -11,9 +11,8 @@ import pandas as pd
 
 from cxrlt_cli.artifacts.csv_rows import csv_rows
 from cxrlt_cli.artifacts.source_table import BLANK, COLUMNS, SourceTable
-from cxrlt_cli.console import say
 from cxrlt_cli.errors import UserError, listed, reason
-from cxrlt_cli.paths import IMAGE_SUFFIXES, contents, exists, is_file, is_folder
+from cxrlt_cli.paths import contents, is_file, is_folder
 
 #: What an official split may be called, and what we call it.
 _SPLITS = {
@@ -219,26 +218,6 @@ def optional(table: pd.DataFrame, name: str) -> pd.Series:
 def usual_path(table: pd.DataFrame) -> str:
     """The column of the file where none is named: `path`, or `fpath` as in CXR-LT 2024; empty where there is neither."""
     return next((name for name in ("path", "fpath") if name in table), "")
-
-
-def with_suffix(files: pd.Series, root: Path, path: Path) -> pd.Series:
-    """File names as they are on disk: some tables name images by their ids, without the suffix of the files.
-
-    Args:
-        files: paths from `root`; null where there is none.
-        root: the folder of the images.
-        path: the table, for the line that says so.
-
-    Returns:
-        The names, each with the suffix of the first one's file where none has a suffix and that file is not there without.
-    """
-    names = files.dropna()
-    if names.empty or names.str.lower().str.endswith(IMAGE_SUFFIXES).any() or exists(root / names.iloc[0]):
-        return files
-    suffix = next((end for end in IMAGE_SUFFIXES if exists(root / f"{names.iloc[0]}{end}")), "")
-    if suffix:
-        say(f"{path} names files without a suffix: {suffix} is added, as in {names.iloc[0]}{suffix}")
-    return files + suffix
 
 
 def splits_of(column: pd.Series, path: Path) -> pd.Series:

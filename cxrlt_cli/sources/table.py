@@ -11,17 +11,16 @@ import pandas as pd
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.paths import is_folder
 from cxrlt_cli.sources.ages import ages
+from cxrlt_cli.sources.image_rows import first_rows, with_suffix
 from cxrlt_cli.sources.listing import (
     Listing,
     labels_of,
     read_text_table,
     refuse_blank,
-    refuse_duplicates,
     require,
     source_table,
     splits_of,
     usual_path,
-    with_suffix,
 )
 from cxrlt_cli.sources.monochrome1 import inverted_of
 from cxrlt_cli.sources.text_labels import labels_of_texts
@@ -71,7 +70,8 @@ def read_table_source(file: Path, images: Path | None, columns: TableColumns) ->
         columns: which column says what.
 
     Raises:
-        UserError: no such file, column or folder, an image twice, an empty id, a label that is none, an unknown split.
+        UserError: no such file, column or folder, rows of one image that differ, an empty id, a label that is none, an unknown
+            split.
     """
     table = read_text_table(file)
     columns = _with_usual_names(columns, table)
@@ -80,7 +80,7 @@ def read_table_source(file: Path, images: Path | None, columns: TableColumns) ->
     classes, labels = _labels(table, columns, file)
     for name in (columns.image, columns.patient):
         refuse_blank(table[name], file)
-    refuse_duplicates(table[columns.image], file)
+    keep = first_rows(table, columns.image, [*used, *columns.labels], file)
     root = images or file.parent
     if not is_folder(root):
         raise UserError(f"{root} is not a folder", "--images names the folder of the image files")
@@ -96,7 +96,7 @@ def read_table_source(file: Path, images: Path | None, columns: TableColumns) ->
         found["official_split"] = splits_of(table[columns.split], file)
     if columns.inverted:
         found["inverted"] = inverted_of(table[columns.inverted], file)
-    return Listing(source_table("table", found, classes, labels), root, [file])
+    return Listing(source_table("table", found, classes, labels).rows(keep), root, [file])
 
 
 _COLUMNS = ("image", "path", "patient", "study", "view", "sex", "age", "split", "inverted", "texts")

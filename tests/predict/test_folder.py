@@ -68,7 +68,7 @@ def test_a_list_of_names_without_suffix(tmp_path: Path, capsys: pytest.CaptureFi
     """As in the RSNA challenge: the table has the id, the file is ID.dcm."""
     for name in ("0004cfab", "000924cf"):
         _dicom(tmp_path / f"{name}.dcm")
-    (tmp_path / "list.csv").write_text("patientId,Target\n0004cfab,0\n000924cf,1\n")
+    (tmp_path / "list.csv").write_text("patientId,x,Target\n0004cfab,,0\n000924cf,264,1\n000924cf,562,1\n")
     found = listed_files(tmp_path, tmp_path / "list.csv", ListColumns("patientId", "patientId"))
     assert {name: file.path.name for name, file in found.items()} == {"0004cfab": "0004cfab.dcm", "000924cf": "000924cf.dcm"}
     assert ".dcm is added, as in 0004cfab.dcm" in capsys.readouterr().err

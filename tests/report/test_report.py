@@ -170,6 +170,10 @@ def test_counts_chance_and_intervals_of_each_class(cxrlt: Run, workspace: Path) 
         assert f'data-value="{len(positive)}">{len(positive)}</td>' in row.group(0)
         assert f'data-value="{positive["patient_id"].nunique()}">' in row.group(0)
         assert len(re.findall(r'<td class="num quiet left">', row.group(0))) == 2, "AP and AUROC have an interval"
+    assert cxrlt("evaluate", "a-test", "--bootstrap", "100", "--name", "corrected", "--workspace", workspace).code == 0
+    metrics = json.loads((workspace / "evaluations/corrected/metrics.json").read_text())
+    assert f"<small>corrected {metrics['mAP_corrected']:.3f}</small>" in html
+    shutil.rmtree(workspace / "evaluations/corrected")
 
 
 def test_predictions_that_were_calibrated_are_shown_with_their_evaluation(cxrlt: Run, workspace: Path) -> None:

@@ -114,6 +114,20 @@ def test_words_as_values(folder: Path) -> None:
     assert "--values says what words mean, as in YES=…,no=…,Hedge=…" in caught.value.hint
 
 
+def test_rows_that_repeat_an_image_are_one_where_they_say_the_same(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As in the RSNA challenge's table, which has a row for each box."""
+    rows = {name: [values[0], values[1], values[1], values[2]] for name, values in ROWS.items()}
+    pd.DataFrame({**rows, "x": ["", "264", "562", ""]}).to_csv(folder / "labels.csv", index=False)
+    source = read_table_source(folder / "labels.csv", None, COLUMNS).source
+    assert source.table["image_id"].tolist() == ["007", "b", "c"]
+    assert source.labels.tolist() == [[1, 1], [0, BLANK], [-1, 0]]
+    assert "1 rows say the same as another row of their image" in capsys.readouterr().err
+    for name, value in (("Mass", "1"), ("patient_id", "other"), ("path", "x/1.png")):
+        pd.DataFrame({**rows, name: [*rows[name][:2], value, rows[name][3]]}).to_csv(folder / "labels.csv", index=False)
+        with pytest.raises(UserError, match="lists 1 images more than once: b"):
+            read_table_source(folder / "labels.csv", None, COLUMNS)
+
+
 def test_a_column_of_label_texts(folder: Path) -> None:
     path = _csv(folder, Labels=["Mass;Edema", "No Finding", "Mass"])
     source = read_table_source(path, None, replace(COLUMNS, labels=(), texts="Labels", separator=";")).source
