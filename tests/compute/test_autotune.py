@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import TRAIN, TRAIN_BY_IMAGE, Run
+from conftest import TRAIN, Run
 
 from cxrlt_cli.artifacts.run import read_checkpoint
 from cxrlt_cli.compute import autotune
@@ -138,7 +138,7 @@ def test_parts_add_up_to_the_whole_step(cxrlt: Run, dataset: Path, tmp_path: Pat
 
 def test_checkpointing_gives_the_same_run(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
     for name, more in (("all", []), ("less", ["--checkpointing"])):
-        ended = cxrlt(*TRAIN_BY_IMAGE, "--epochs", "1", "--average", "ema:0.9", "--name", name, *more)
+        ended = cxrlt(*TRAIN, "--encoder", "resnet18", "--epochs", "1", "--average", "ema:0.9", "--name", name, *more)
         assert ended.code == 0, ended.err
     one, other = (_weights(tmp_path / f"runs/{name}") for name in ("all", "less"))
     assert all(torch.allclose(one[key].float(), other[key].float(), atol=1e-5) for key in one)
