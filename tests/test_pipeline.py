@@ -38,7 +38,7 @@ def test_two_sources_of_real_radiographs(real_data: Path, cxrlt: Run, tmp_path: 
     _done(cxrlt, "embed-labels", "--encoder", "ngram")
     said = cxrlt("merge")
     assert said.code == 2
-    assert "3 image ids stand in more than one source" in said.err
+    assert "3 image ids are in more than one source" in said.err
     _done(cxrlt, "merge", "--duplicate-ids", "first")
 
     dataset = read_dataset(tmp_path / "dataset.parquet")

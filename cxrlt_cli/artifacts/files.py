@@ -124,7 +124,7 @@ def clear_unfinished(*paths: Path) -> None:
 
 @contextmanager
 def claimed(path: Path, overwrite: bool, *beside: Path) -> Iterator[None]:
-    """Holds an artifact's lock while it is written, after another look whether it exists. What killed writers left is removed.
+    """Holds an artifact's lock while it is written, after checking again whether it exists. Removes what killed writers left.
 
     Args:
         path: the artifact, a file or a folder; the lock is a file beside it.
@@ -161,7 +161,7 @@ def refuse_existing(path: Path, overwrite: bool, resumable: bool = False) -> Non
     if kind not in ("", "a file", "a folder"):
         raise UserError(f"{path} is {kind}: not replaced", "name a file")
     if kind and not overwrite:
-        resume = "--resume goes on with it, " if resumable else ""
+        resume = "--resume continues it, " if resumable else ""
         raise UserError(f"{path} exists", f"{resume}--overwrite replaces it; or give the new one another name")
     with reported_os_errors(f"cannot write {path}"):
         _refuse_unwritable(path.parent)
@@ -208,7 +208,7 @@ def exclusive(path: Path, wait: bool = False) -> Iterator[None]:
 
     Args:
         path: made here, removed in the end.
-        wait: for another to let go of it, instead of refusing.
+        wait: wait until another process releases it, instead of raising UserError.
 
     Raises:
         UserError: another living process holds it.

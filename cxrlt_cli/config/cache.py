@@ -40,7 +40,7 @@ class CacheConfig:
         metavar="KIND=PATH",
     )
     labels: Path | None = flag(None, "Label table of a published source, or its folder [default: in the folder of the source]")
-    allow_missing: bool = flag(False, "Continue where the label table lists images that do not exist.", name="--allow-missing")
+    allow_missing: bool = flag(False, "Continue if the label table lists images that do not exist.", name="--allow-missing")
     size: int = flag(512, "Side of the cached square, 8 to 4096 px.")
     fit: Literal["pad", "crop", "stretch"] = flag(
         "pad", "How to make an image square: pad with black, crop the longer side, or stretch."

@@ -32,7 +32,7 @@ class EvaluateConfig:
     thresholds_from: str = flag(
         "",
         "Choose decision thresholds on these validation predictions, or on a run's; by default on the evaluated images, "
-        "where F1 is optimistic.",
+        "which makes F1 too high.",
         metavar="PREDICTIONS",
     )
     specificity: float = flag(0.9, "Specificity at which sensitivity is reported, 0 to 1.")

@@ -44,7 +44,7 @@ class MergeConfig:
         (), "Cached source, by its name under images/; may be repeated [default: all]", metavar="NAME"
     )
     duplicate_ids: Literal["refuse", "first", "prefix"] = flag(
-        "refuse", "Image id in two sources. first: keep the first source by name. prefix: put SOURCE/ before every id."
+        "refuse", "Image id in two sources. first: keep the alphabetically first source. prefix: put SOURCE/ before every id."
     )
     same_picture: Literal["refuse", "first", "keep"] = flag(
         "refuse",
@@ -61,7 +61,7 @@ class MergeConfig:
         "does not exist is written with the unknown labels, to be filled in; may be repeated.",
         metavar="LABEL=CLASS|FILE.csv",
     )
-    unknown: Literal["refuse", "leave-out"] = flag("refuse", "Labels that no label space has: an error, or left out.")
+    unknown: Literal["refuse", "leave-out"] = flag("refuse", "Labels that are in no label space: an error, or left out.")
     hierarchy: bool = flag(False, "Set the parent classes of a positive finding to positive too.", name="--hierarchy")
     missing: tuple[str, ...] = flag(
         (),

@@ -45,7 +45,7 @@ class StudyConfig:
         metavar="I/N",
         free=True,
     )
-    name: str = flag("", "Name of the study: studies/NAME/ [default: the name of STUDY]")
+    name: str = flag("", "Name of the study: studies/NAME/ [default: the given NAME, or the name of FILE without .toml]")
     dataset: Path | None = flag(None, "Dataset with images and labels [default: dataset.parquet]")
     embeddings: Path | None = flag(None, "Label embeddings [default: label_embeddings.parquet]")
     json: bool = flag(False, "Print JSON instead of a table.", name="--json", free=True)

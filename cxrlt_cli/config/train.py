@@ -198,7 +198,7 @@ class TrainConfig:
         False, "Compile the network with torch.compile; if that fails, warn and continue without it.", name="--compile"
     )
     rank_timeout: float = flag(
-        600.0, "With several processes: seconds after which one that hangs ends the training.", free=True
+        600.0, "With several processes: seconds without an answer from one of them before the training ends.", free=True
     )
     name: str = flag("", "Name of the run: runs/NAME [default: from encoder, reweight, loss, sampling and seed]")
     seed: int = flag(0, "Random seed of initial weights, order, augmentation and dropout.", most=(1 << 63) - 1)

@@ -53,7 +53,7 @@ def calibrate(config: CalibrateConfig, workspace: Workspace) -> FittedCalibratio
     refuse_existing(path, config.overwrite)
     dataset = read_dataset(config.dataset or workspace.dataset)
     scored = read_scored(entry.path, dataset)
-    _refuse_unfit(entry, scored)
+    _refuse_unsuitable(entry, scored)
     fits = {label: fit_class(scored, c, config.method) for c, label in enumerate(scored.classes)}
     rows = [{"class": label, **one.row} for label, one in fits.items()]
     fitted_on = {key: getattr(scored.header, key) for key in ("runs", "views", "merge", "split")}
@@ -73,11 +73,11 @@ def calibrate(config: CalibrateConfig, workspace: Workspace) -> FittedCalibratio
     return FittedCalibration(path, config.method, rows)
 
 
-def _refuse_unfit(entry: Entry, scored: Scored) -> None:
+def _refuse_unsuitable(entry: Entry, scored: Scored) -> None:
     if scored.split != "val":
         raise UserError(
             f"{entry.path} scores the {scored.split} split: calibrations are fitted on validation",
-            "predict it: cxrlt predict --split val; or name a run, which keeps its validation",
+            "score that split: cxrlt predict --split val; or give a run: it keeps its validation scores",
         )
     if scored.header.calibration:
         raise UserError(f"{entry.path} is calibrated already", "predict without --calibrate")
@@ -97,7 +97,7 @@ class ClassFit:
 
 
 def fit_class(scored: Scored, c: int, method: str) -> ClassFit:
-    """Fits a class by the method asked for, or by the next of `_TRIED` that has enough patients and makes nothing worse.
+    """Fits a class by the method asked for, or by the next of `_TRIED` with enough patients that increases no error.
 
     Args:
         scored: the validation split.
@@ -164,5 +164,5 @@ def _as_text(rows: list[Row]) -> str:
     ]
     lines = [table(["class", "positives", "method", *columns], cells), ""]
     lines += [f"{row['class']}: {row['method']} ({row['reason']})" for row in rows if row["reason"]]
-    lines.append("errors are those on the images of the fit; evaluate other images with: cxrlt evaluate --calibrate NAME")
+    lines.append("these errors are on the images used for fitting; to evaluate other images: cxrlt evaluate --calibrate NAME")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The stage `evaluate`: predictions and labels go in, figures a class and their means come out, with intervals."""
+"""The stage `evaluate`: from predictions and labels to metrics per class and their means, with intervals."""
 
 import json
 
@@ -66,11 +66,11 @@ def evaluate(config: EvaluateConfig, workspace: Workspace) -> EvaluatedScores:
 
 
 def _refuse_other_probabilities(scored: Scored, chosen_on: Scored) -> None:
-    """A threshold for calibrated probabilities says nothing of others."""
+    """Refuses thresholds from predictions that were calibrated differently: they are not valid for these."""
     calibrations = [one.header.calibration for one in (scored, chosen_on)]
     if calibrations[0] != calibrations[1]:
         said = [f"calibrated by {one.name}" if one else "not calibrated" for one in calibrations]
         raise UserError(
-            f"{scored.path} is {said[0]}, {chosen_on.path} is {said[1]}: thresholds of one are none of the other",
+            f"{scored.path} is {said[0]}, {chosen_on.path} is {said[1]}: thresholds chosen on one are not valid for the other",
             "predict both without --calibrate, and calibrate here: cxrlt evaluate --calibrate NAME --thresholds-from …",
         )

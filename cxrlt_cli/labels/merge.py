@@ -37,8 +37,8 @@ class _Rows:
     """Images of all sources.
 
     Attributes:
-        table: the columns of the dataset but for the split, and the official split.
-        targets, known, soft: see `labels.harmonize`.
+        table: the columns of the dataset except `split`, plus `official_split`.
+        targets, label_mask, soft: see `labels.harmonize`.
         hashes: (N, 5) uint64 of the pixels.
     """
 
@@ -60,7 +60,7 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> MergedDataset:
     """Merges cached sources into a dataset.
 
     Raises:
-        UserError: no sources, pixels that are not there or were made otherwise, labels that no label space knows, an image id
+        UserError: no sources, missing pixels, pixels with other settings, labels that are in no label space, an image id
             twice, a patient or a picture in two splits, an existing output.
     """
     path = config.output or workspace.dataset
@@ -70,11 +70,11 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> MergedDataset:
     with claimed(path, config.overwrite):
         sources = read_sources(workspace.images, config.source, config.train_only)
         provenance = record(saved(config), [*_inputs(config, workspace, sources), *label_map.files])
-        _refuse_idle_names(config, sources)
+        _refuse_unknown_names(config, sources)
         labels = {source.name: source.table.classes for source in sources}
-        space = config.label_space or _usual_space(sources)
+        space = config.label_space or _default_space(sources)
         classes = classes_of(labels, label_map) if space == OF_SOURCES else read_space(space)
-        _warn_of_idle_rows(label_map, labels)
+        _warn_of_unused_rows(label_map, labels)
         mappings = map_sources(labels, classes, label_map, _leaving_out(config, sources, label_map))
         policies = {source.name: _policy(config, source.name) for source in sources}
         parts = [harmonize(source, classes, mappings[source.name], policies[source.name], config.seed) for source in sources]
@@ -83,7 +83,7 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> MergedDataset:
         rows = rows.only(_without_duplicates(rows.table, config.duplicate_ids))
         rows = rows.only(_without_foreign_tests(rows.table, config.train_only))
         rows = _split(rows, config, path.parent)
-        rows = _with_missing_of_evaluation(rows, classes, policies, parts)
+        rows = _with_missing_eval(rows, classes, policies, parts)
         header = {
             "label_space": space,
             "policies": {source.name: part.effect for source, part in zip(sources, parts, strict=True)},
@@ -107,15 +107,15 @@ def _with_parents(rows: _Rows, classes: list[str]) -> tuple[_Rows, list[Implied]
 
 
 def _split(rows: _Rows, config: MergeConfig, folder: Path) -> _Rows:
-    """The rows with a column `split`, without what the policy for equal pictures leaves out."""
+    """The rows with a column `split`, without the rows that `--same-picture` leaves out."""
     official = _official(rows.table, config)
     split = split_patients(rows.table["patient_id"], official, rows.targets == 1, config.shares, config.seed)
     rows.table["split"] = pd.Categorical.from_codes(split, pd.Index(SPLITS))
     return rows.only(without_same_pictures(rows.table, rows.hashes, split, folder, config.same_picture))
 
 
-def _with_missing_of_evaluation(rows: _Rows, classes: list[str], policies: dict[str, Policy], parts: list[Harmonized]) -> _Rows:
-    """The rows with what `--missing-eval` makes of labels that a source lacks, in validation and test."""
+def _with_missing_eval(rows: _Rows, classes: list[str], policies: dict[str, Policy], parts: list[Harmonized]) -> _Rows:
+    """The rows, with `--missing-eval` applied to labels that a source lacks, in validation and test."""
     targets, label_mask = rows.targets.copy(), rows.label_mask.copy()
     evaluated = (rows.table["split"] != "train").to_numpy()
     for (name, policy), part in zip(policies.items(), parts, strict=True):
@@ -130,7 +130,7 @@ def _inputs(config: MergeConfig, workspace: Workspace, sources: list[CachedSourc
     return [*tables, config.pseudo] if config.pseudo else tables
 
 
-def _usual_space(sources: list[CachedSource]) -> str:
+def _default_space(sources: list[CachedSource]) -> str:
     return "chestxray14" if all(source.table.kind == "chestxray14" for source in sources) else "cxr-lt-2023"
 
 
@@ -138,13 +138,13 @@ def _policy(config: MergeConfig, source: str) -> Policy:
     return Policy(*(config.policy(source, what) for what in ("missing", "blank", "uncertain", "missing_eval")))
 
 
-def _refuse_idle_names(config: MergeConfig, sources: list[CachedSource]) -> None:
-    """What names a source or a label that is not there was mistyped."""
+def _refuse_unknown_names(config: MergeConfig, sources: list[CachedSource]) -> None:
+    """Raises UserError for an option that names a source or a label that does not exist: it was mistyped."""
     names = [source.name for source in sources]
     for name in config.named_sources:
         if name not in names:
             raise UserError(
-                f"{name!r} has a policy, but is not merged{nearest(name, names)}", f"merged are: {', '.join(names)}"
+                f"a policy names {name!r}, which is not merged{nearest(name, names)}", f"merged are: {', '.join(names)}"
             )
     labels = {label for source in sources for label in source.table.classes}
     for old in config.map_pairs:
@@ -155,13 +155,13 @@ def _refuse_idle_names(config: MergeConfig, sources: list[CachedSource]) -> None
 
 
 def _leaving_out(config: MergeConfig, sources: list[CachedSource], label_map: LabelMap) -> set[str]:
-    """The sources whose unknown labels are left out. Those of PadChest, 190 of its own, are no typing errors."""
+    """The sources whose unknown labels are left out. The 190 labels that only PadChest has are not typing errors."""
     padchest = set() if label_map.absent else {source.name for source in sources if source.table.kind == "padchest"}
     return {source.name for source in sources} if config.unknown == "leave-out" else padchest
 
 
-def _warn_of_idle_rows(label_map: LabelMap, labels: dict[str, list[str]]) -> None:
-    """Rows of a label map may be of sources that this merge leaves out; where they are not, they were mistyped."""
+def _warn_of_unused_rows(label_map: LabelMap, labels: dict[str, list[str]]) -> None:
+    """Warns of rows of a label map that match no merged label: their source is not merged, or they were mistyped."""
     named = {(source, label) for source, names in labels.items() for label in names} | {
         ("", label) for names in labels.values() for label in names
     }
@@ -212,7 +212,7 @@ def _rows(source: CachedSource) -> pd.DataFrame:
 
 
 def _patients(source: CachedSource) -> "pd.Categorical[str]":
-    """The patients under the name of their dataset; told apart once, as all that follows asks who is who."""
+    """Patient ids, prefixed with the name of their dataset, as a categorical: all later steps compare patients."""
     codes, ids = pd.factorize(source.table.table["patient_id"])
     return pd.Categorical.from_codes(codes, source.owner + ":" + ids)
 
@@ -227,10 +227,10 @@ def _without_duplicates(rows: pd.DataFrame, policy: str) -> np.ndarray:
     names = listed(rows["image_id"][again].unique())
     if policy == "refuse":
         raise UserError(
-            f"{int(again.sum())} image ids stand in more than one source: {names}",
+            f"{int(again.sum())} image ids are in more than one source: {names}",
             "--duplicate-ids first keeps the first source's, --duplicate-ids prefix puts SOURCE/ before every id",
         )
-    warn(f"{int(again.sum())} images stand in an earlier source too and are left out: {names}")
+    warn(f"{int(again.sum())} images are also in an earlier source and are left out: {names}")
     return np.asarray(~again)
 
 
@@ -245,7 +245,7 @@ def _without_foreign_tests(rows: pd.DataFrame, train_only: Iterable[str]) -> np.
 
 
 def _official(rows: pd.DataFrame, config: MergeConfig) -> pd.Series:
-    """(N,) what lists decide. Where a source has training and test lists but no validation, its training list is divided."""
+    """(N,) the split that official lists decide. If a source has no validation list, its training list is divided."""
     official = rows["official_split"].astype(object).copy()
     for name in rows["source"].unique():
         own = rows["source"] == name

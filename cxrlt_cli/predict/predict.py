@@ -1,4 +1,4 @@
-"""The stage `predict`: runs and images go in, a logit a class comes out."""
+"""The stage `predict`: scores images with runs; writes one logit per class and image."""
 
 from contextlib import ExitStack
 from functools import partial
@@ -30,14 +30,14 @@ from cxrlt_cli.results import PredictedScores
 from cxrlt_cli.scores.apply_calibration import apply_calibration, refuse_other_classes
 from cxrlt_cli.workspace import Workspace
 
-_RANK_TIMEOUT = 6 * 3600.0  # seconds: a rank whose share is slower is waited for
+_RANK_TIMEOUT = 6 * 3600.0  # seconds: long, so that a slower rank is waited for
 
 
 def predict_images(config: PredictConfig, workspace: Workspace) -> PredictedScores:
     """Scores a split or a folder; as one of several processes where torchrun or srun started them, each its share of batches.
 
     Raises:
-        UserError: bad input or output, runs that do not go together, pixels made otherwise, scores that are not finite.
+        UserError: bad input or output, incompatible runs, images prepared unlike in training, scores not finite.
     """
     keep_memory()
     with join_ranks(_RANK_TIMEOUT) as ranks, ExitStack() as held:

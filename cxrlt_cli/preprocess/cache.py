@@ -1,4 +1,4 @@
-"""The stage `cache`: a source's image files become one image file, its table stands beside."""
+"""The stage `cache`: decodes a source's image files into one HDF5 file, and writes its table next to it."""
 
 import time
 from contextlib import closing
@@ -31,7 +31,7 @@ from cxrlt_cli.sources.registry import label_columns, read_source
 from cxrlt_cli.sources.table import TableColumns
 from cxrlt_cli.workspace import Workspace
 
-_SECONDS_BETWEEN_MARKS = 0.5  # at most this much decoding is done again after a kill
+_SECONDS_BETWEEN_MARKS = 0.5  # after a kill, at most this many seconds of decoding are repeated
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _open(config: CacheConfig, files: _Files, work: _Work) -> Layout:
     if joined and not read_done(layout).all():
         raise UserError(
             f"{existing} was joined from shards, and some images of it have no pixels",
-            f"go on with the shards (cxrlt cache … --shard i/n --resume), then: cxrlt join {config.artifact_name} --overwrite",
+            f"continue the shards (cxrlt cache … --shard i/n --resume), then: cxrlt join {config.artifact_name} --overwrite",
         )
     return layout
 
@@ -164,7 +164,7 @@ def _decode(layout: Layout, work: _Work, config: CacheConfig, stop: StopRequest)
             writer.mark_done(fresh)
     _report_remarks(remarks, work)
     if stop:
-        raise stop.stopped(f"{layout.path} keeps what is done; go on with --resume")
+        raise stop.stopped(f"{layout.path} keeps the finished images; continue with --resume")
     return failures
 
 
@@ -207,4 +207,4 @@ def _report(files: _Files, count: int, size: int, failures: dict[int, str], seco
     if failures:
         warn(f"{len(failures)} images cannot be read: {listed(sorted(set(failures.values())), 3)}")
     if exists(files.failed):
-        say(f"images without pixels, with the reason: {files.failed}")
+        say(f"missing or unreadable images, with the reason: {files.failed}")

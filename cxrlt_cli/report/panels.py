@@ -148,7 +148,7 @@ def _rising(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """At most `_MOST_POINTS` points: where a curve turns is more than what lies on the way."""
+    """At most `_MOST_POINTS` points: evenly spaced along the length of the curve."""
     if len(x) <= _MOST_POINTS:
         return x, y
     way = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(x), np.diff(y)))])
@@ -208,7 +208,7 @@ def training_panels(subjects: list[Subject]) -> list[Panel]:
 
 
 def nice(value: float) -> float:
-    """The next of 1, 2, 2.5, 5 times a power of ten: where an axis may end."""
+    """Rounds up to a round number for the end of an axis: 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8 or 10 times a power of ten."""
     if not value > 0:
         return 1.0
     power = 10.0 ** np.floor(np.log10(value))

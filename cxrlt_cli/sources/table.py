@@ -28,7 +28,7 @@ from cxrlt_cli.sources.text_labels import labels_of_texts
 
 @dataclass(frozen=True)
 class TableColumns:
-    """Which column of a table says what; where a name is empty, the column of our own name counts if it is there.
+    """The column names of a table. Where one is empty, the column with the default name is used if it exists.
 
     Attributes:
         image: image id; unique.
@@ -66,11 +66,11 @@ def read_table_source(file: Path, images: Path | None, columns: TableColumns) ->
 
     Args:
         file: CSV (also .gz) or Parquet.
-        images: the folder from which the paths count; the table's own where None.
+        images: the folder that the paths are relative to; the folder of the table where None.
         columns: which column says what.
 
     Raises:
-        UserError: no such file, column or folder, rows of one image that differ, an empty id, a label that is none, an unknown
+        UserError: no such file, column or folder, rows of one image that differ, an empty id, an invalid label, an unknown
             split.
     """
     table = read_text_table(file)

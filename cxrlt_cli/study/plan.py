@@ -1,4 +1,4 @@
-"""From a declared study to commands: one task an artifact, named by what decides it, so that studies share what they can."""
+"""Turns a study into commands: one task per artifact. A hash of the inputs is in its name, so studies share artifacts."""
 
 import hashlib
 import json
@@ -21,11 +21,11 @@ from cxrlt_cli.workspace import Workspace
 
 @dataclass(frozen=True)
 class Task:
-    """One command, and the file that stands when it is done.
+    """One command, and the file that exists when it is done.
 
     Attributes:
         name: unique in the folder of studies.
-        arguments: what is typed behind `cxrlt`.
+        arguments: the words after `cxrlt` on the command line.
         made: the artifact; of a run, its folder.
         needs: what has to be done before.
     """
@@ -44,7 +44,7 @@ class Given:
         dataset: the workspace's.
         embeddings: the workspace's.
         encoder: of the embeddings.
-        classes: a file with a class of the dataset a line.
+        classes: a file with the classes of the dataset, one per line.
         fingerprint: of dataset and embeddings.
         merge: the options with which the dataset was merged.
         workspace: where the cached sources are.
@@ -94,11 +94,11 @@ class Plan:
         return [self._predicted(group, variant, self._config.split) for group in groups]
 
     def run(self, variant: Variant, seed: int, before: tuple[str, ...] = ()) -> Task:
-        """The training of a variant with a seed. Raises UserError where it waits for itself (`before` it came these)."""
+        """The training of a variant with a seed. Raises UserError if it needs itself; `before`: variants that need it."""
         if variant.name in before:
             raise UserError(
-                f"{self._study.name}: {variant.name!r} needs its own result, by hard or pseudo: {' -> '.join(before)}",
-                "hard classes and pseudo-labels come from a variant without them: hard = or pseudo = name it",
+                f"{self._study.name}: {variant.name!r} depends on itself, through hard or pseudo: {' -> '.join(before)}",
+                "hard classes and pseudo-labels come from a variant that uses neither: name it in hard = or pseudo =",
             )
         before = (*before, variant.name)
         dataset, made_dataset = self._dataset(variant, seed, before)
@@ -156,7 +156,7 @@ class Plan:
 
 
 def merge_options(saved: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The flags that give a saved `MergeConfig` again: flag -> its values, an empty one for a switch."""
+    """The flags that reproduce a saved `MergeConfig`: flag -> its values; one empty value for a switch."""
     options: dict[str, list[str]] = {}
     for field in fields(MergeConfig):
         value, flag = saved.get(field.name), flag_name(field)
@@ -198,6 +198,6 @@ def _said(flags: Mapping[str, str]) -> str:
 
 
 def _named(said: str, decisive: list[Any], seed: int | None = None) -> str:
-    """A name that two artifacts share where all that decides them is equal."""
+    """A name with a hash: two artifacts get the same name if everything that determines them is equal."""
     digest = hashlib.sha256(json.dumps([decisive, seed], sort_keys=True).encode()).hexdigest()[:8]
     return f"{said}-{digest}" + ("" if seed is None else f"-s{seed}")

@@ -34,7 +34,7 @@ class Training:
         sampling: (N,) how often each row is drawn, None for once.
         ranks: the processes that share each batch.
         forward: the state's network, its gradients joined over the ranks.
-        records: where the loop tells of itself.
+        run_log: writes the training log.
         parts: in which a step's rows go through the network.
     """
 
@@ -68,7 +68,7 @@ def train_epochs(training: Training, state: State, stop: StopRequest, finished: 
         training: what to train on.
         state: changed in place.
         stop: looked at before each step; where one rank is asked to stop, all do, before the same step.
-        finished: called when an epoch is done; it validates and saves, and says whether it was not stopped in this.
+        finished: called when an epoch is done; it validates and saves; returns False if it was stopped meanwhile.
 
     Returns:
         Whether it came to the end.
@@ -186,6 +186,6 @@ def _skip(training: Training, state: State, drawn: np.ndarray, trouble: str) -> 
     text = f"{trouble} at step {state.step} (images {listed(table['image_id'].iloc[drawn % len(table)])})"
     state.skipped += 1
     if state.skipped >= _MOST_SKIPPED:
-        hint = "lower --lr, or --precision fp32; last.pt keeps the weights before"
+        hint = "lower --lr, or --precision fp32; last.pt has the weights from before these steps"
         raise training.ranks.common_error(UserError(f"{text}, and in the {state.skipped - 1} steps before it", hint))
     training.run_log.log(f"warning: {text}: skipped")

@@ -115,7 +115,7 @@ def _train_in_folder(run: Run, start: Start, training: Training, state: State, v
             with ranks.fail_together():
                 load_state(state, run.last)
             training.run_log.log(f"resumed after {state.step} steps, in epoch {state.epoch + 1}")
-        unused = validator.spec.encoder.startswith("timm:")  # such networks may have a head that features do not go through
+        unused = validator.spec.encoder.startswith("timm:")  # timm networks may have a head that gets no gradient
         training = replace(training, forward=ranks.parallel(state.network, training.device, unused))
         _train(run, training, state, validator)
 
@@ -133,8 +133,8 @@ def _train(run: Run, training: Training, state: State, validator: Validator) -> 
         if not train_epochs(training, state, stop, partial(finish_epoch, run, training, state, validator, stop)):
             if training.ranks.is_rank_zero:
                 save_state(state, run.last)
-            training.ranks.all_reduce_max(0)  # none ends before the first has saved: srun would end that one too
-            raise stop.stopped(f"{run.last} keeps all after {state.step} steps; resume with --resume")
+            training.ranks.all_reduce_max(0)  # no rank exits before rank zero has saved: srun would end rank zero too
+            raise stop.stopped(f"{run.last} holds the state after {state.step} steps; continue with --resume")
     assert state.best is not None, "at least one epoch has been validated"
     best, epoch_number = state.best
     training.run_log.log(f"best validation mAP {best:.4f} in epoch {epoch_number}: {run.best}")

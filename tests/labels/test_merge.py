@@ -188,7 +188,7 @@ def test_duplicate_ids(cxrlt: Run, tmp_path: Path) -> None:
     merge = ["merge", "--label-space", "chestxray14"]
     ended = cxrlt(*merge)
     assert ended.code == 2
-    assert "20 image ids stand in more than one source: i0000" in ended.err
+    assert "20 image ids are in more than one source: i0000" in ended.err
     assert not (tmp_path / "dataset.parquet").exists()
     assert cxrlt(*merge, "--duplicate-ids", "first").code == 0
     assert set(read_dataset(tmp_path / "dataset.parquet").table["source"]) == {"a"}
@@ -258,8 +258,8 @@ def test_pixels_that_are_not_there_or_made_otherwise(cxrlt: Run, two: Path) -> N
         (["--map", "Hernya=Hernia"], "no source has a label 'Hernya'"),
         (["--missing", "abstent"], "unknown --missing 'abstent'; expected absent"),
         (["--missing-eval", "pseudo"], "unknown --missing-eval 'pseudo'; expected ignore"),
-        (["--missing-eval", "c=absent"], "'c' has a policy, but is not merged"),
-        (["--uncertain", "c=positive"], "'c' has a policy, but is not merged"),
+        (["--missing-eval", "c=absent"], "a policy names 'c', which is not merged"),
+        (["--uncertain", "c=positive"], "a policy names 'c', which is not merged"),
         (["--uncertain", "soft:0.9-0.1"], "--uncertain"),
         (["--missing", "pseudo"], "--pseudo FILE"),
         (["--pseudo-threshold", "0.9,0.1"], "--pseudo-threshold"),

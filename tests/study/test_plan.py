@@ -109,7 +109,7 @@ def test_a_variant_that_waits_for_itself_is_refused(variants: tuple[Variant, ...
     def all_tasks() -> list[list[Task]]:
         return [_plan(study).predictions(variant) for variant in variants]
 
-    with pytest.raises(UserError, match="needs its own result"):
+    with pytest.raises(UserError, match="depends on itself"):
         all_tasks()
 
 
