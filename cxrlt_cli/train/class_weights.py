@@ -16,7 +16,7 @@ from cxrlt_cli.tricks.class_weights import effective_number, inverse_sqrt
 
 
 def class_weights(
-    terms: Sequence[Term], classes: list[str], positives: np.ndarray, label_mask: np.ndarray, hard_ap: dict[str, float]
+    terms: Sequence[Term], classes: list[str], positives: np.ndarray, label_counts: np.ndarray, hard_ap: dict[str, float]
 ) -> np.ndarray:
     """The product of all terms.
 
@@ -24,7 +24,7 @@ def class_weights(
         terms: of `--reweight`.
         classes: names.
         positives: (C,) training positives.
-        label_mask: (C,) training images whose label is known.
+        label_counts: (C,) training images whose label is known.
         hard_ap: class -> AP on a development set, for `hardK:F`; a class whose AP is undefined is not there.
 
     Returns:
@@ -38,7 +38,7 @@ def class_weights(
         if term.kind == "hard":
             weights[[classes.index(name) for name in hardest(term.count, classes, hard_ap)]] *= term.value
         elif term.kind == "group":
-            groups = assign(positives / np.maximum(label_mask, 1))
+            groups = assign(positives / np.maximum(label_counts, 1))
             weights[[group == term.name for group in groups]] *= term.value
         elif term.kind == "class":
             weights[_index(term.name, classes)] *= term.value
@@ -68,7 +68,7 @@ def hardest(count: int, classes: list[str], ap: dict[str, float]) -> list[str]:
 
 
 def _index(name: str, classes: list[str]) -> int:
-    meanings = [canonical(label_mask) for label_mask in classes]
+    meanings = [canonical(each) for each in classes]
     if canonical(name) not in meanings:
         raise UserError(
             f"--reweight: the dataset has no class {name!r}{nearest(name, classes)}", f"its classes: {listed(classes, 40)}"

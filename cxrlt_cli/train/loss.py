@@ -26,25 +26,25 @@ Loss = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 
 @dataclass(frozen=True)
 class Counts:
-    """What the training split has: positives and known labels, (C,) each, and the class weights (C,) of `--reweight`."""
+    """Counts of the training split, (C,) each: positives, known labels (`labelled`), and the class weights of `--reweight`."""
 
     positives: Tensor
-    label_mask: Tensor
+    labelled: Tensor
     weights: Tensor
 
     def to(self, device: torch.device) -> "Counts":
         """The same on a device."""
-        return Counts(self.positives.to(device), self.label_mask.to(device), self.weights.to(device))
+        return Counts(self.positives.to(device), self.labelled.to(device), self.weights.to(device))
 
 
 def make_loss(settings: LossSettings, counts: Counts) -> Loss:
     """The loss of `--loss`, `--balance`, `--label-smoothing`, `--logit-adjustment`, `--reweight` and `--reweight-from`."""
     name, numbers = settings.loss_spec.name, settings.loss_spec.numbers
-    prevalence = prior_logits(counts.positives, counts.label_mask, 1.0).sigmoid().float()
+    prevalence = prior_logits(counts.positives, counts.labelled, 1.0).sigmoid().float()
     elements = _elements(name, numbers, counts, prevalence)
     offset = None
     if settings.logit_adjustment:
-        offset = prior_logits(counts.positives, counts.label_mask, settings.logit_adjustment).float()
+        offset = prior_logits(counts.positives, counts.labelled, settings.logit_adjustment).float()
     weights = counts.weights.float() if bool((counts.weights != 1).any()) else None
 
     def loss(logits: Tensor, targets: Tensor, label_mask: Tensor, done: float) -> Tensor:

@@ -56,5 +56,5 @@ def read_training_data(dataset_path: Path, embeddings_path: Path) -> TrainingDat
 def count_labels(train: Dataset, class_weights: dict[str, float]) -> Counts:
     """Positives, known labels and weight of each class of the training split."""
     weights = [class_weights[name] for name in train.classes]
-    positives, label_mask = train.targets.sum(axis=0, dtype=np.int64), train.label_mask.sum(axis=0)
-    return Counts(torch.from_numpy(positives), torch.from_numpy(label_mask), torch.tensor(weights, dtype=torch.float64))
+    positives, labelled = train.targets.sum(axis=0, dtype=np.int64), train.label_mask.sum(axis=0)
+    return Counts(torch.from_numpy(positives), torch.from_numpy(labelled), torch.tensor(weights, dtype=torch.float64))

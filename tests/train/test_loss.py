@@ -71,7 +71,7 @@ def test_every_loss_is_lower_for_a_better_ranking(text: str) -> None:
 
 
 def test_class_weights_wait_for_their_share_of_the_training() -> None:
-    plain = Counts(COUNTS.positives, COUNTS.label_mask, torch.ones(3, dtype=torch.float64))
+    plain = Counts(COUNTS.positives, COUNTS.labelled, torch.ones(3, dtype=torch.float64))
     loss, unweighted = (make_loss(_settings(reweight_from=0.8), counts) for counts in (COUNTS, plain))
     assert loss(LOGITS, TARGETS, KNOWN, 0.79) == unweighted(LOGITS, TARGETS, KNOWN, 0.79)
     assert loss(LOGITS, TARGETS, KNOWN, 0.8) > unweighted(LOGITS, TARGETS, KNOWN, 0.8)
