@@ -45,7 +45,7 @@ def write_workspace(workspace: Path, network: dict[str, np.ndarray], table: Path
     frame["split"] = np.append(np.where(in_val, "val", "test"), np.full(len(train_labels), "train"))
     targets = np.concatenate([network["test_labels"].astype(np.uint8), train_labels])
     label_mask = np.ones(targets.shape, dtype=bool)
-    write_dataset(Dataset(frame, CLASSES, targets, label_mask, {}, {}, workspace / "dataset.parquet"))
+    write_dataset(Dataset(frame, CLASSES, targets, label_mask, {"size": 224}, {}, workspace / "dataset.parquet"))
     return frame
 
 

@@ -19,5 +19,5 @@ def test_a_command_is_run_in_its_folder_and_measured(
         ended = run_subcommand(arguments, tmp_path, output=output)
     assert ended.code == code
     assert 0 < ended.seconds < 60
-    assert 1e6 < ended.peak < 1e9, "bytes"
+    assert ended.peak > 1e7, "bytes, not kilobytes"
     assert says in (tmp_path / "said.txt").read_text()

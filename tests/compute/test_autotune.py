@@ -98,8 +98,8 @@ def test_a_run_keeps_its_form(cxrlt: Run, dataset: Path, tmp_path: Path, monkeyp
     one, other = (_weights(tmp_path / f"runs/{name}") for name in ("measured", "said"))
     assert all(torch.equal(one[key], other[key]) for key in one)
 
-    (tmp_path / "runs/measured/last.pt").unlink()
-    (tmp_path / "runs/measured/status.json").unlink()
+    for name in ("last.pt", "best.pt", "history.jsonl", "status.json"):  # as if killed before the first epoch was saved
+        (tmp_path / "runs/measured" / name).unlink()
     ended = cxrlt(*auto, "--name", "measured", "--resume")
     assert ended.code == 0, ended.err
     again = _weights(tmp_path / "runs/measured")
