@@ -45,6 +45,7 @@ class Given:
         embeddings: the workspace's.
         encoder: of the embeddings.
         classes: a file with the classes of the dataset, one per line.
+        texts: a CSV with the texts of the embeddings, so that another text encoder encodes the same texts.
         fingerprint: of dataset and embeddings.
         merge: the options with which the dataset was merged.
         workspace: where the cached sources are.
@@ -55,6 +56,7 @@ class Given:
     embeddings: Path
     encoder: str
     classes: Path
+    texts: Path
     fingerprint: str
     merge: dict[str, Any]
     workspace: Workspace
@@ -149,9 +151,12 @@ class Plan:
     def _embeddings(self, variant: Variant) -> tuple[Path, tuple[Task, ...]]:
         if not variant.embed or variant.embed == (f"--encoder={self._given.encoder}",):
             return self._given.embeddings, ()
-        name = _named(_said(_last_of_each(list(variant.embed))), [variant.embed, self._given.fingerprint])
+        name = _named(
+            _said(_last_of_each(list(variant.embed))), [variant.embed, "texts of the embeddings", self._given.fingerprint]
+        )
         path = self._given.studies.root / "embeddings" / f"{name}.parquet"
-        arguments = ("embed-labels", *variant.embed, f"--label-space={self._given.classes}", f"--output={path}")
+        same = (f"--label-space={self._given.classes}", f"--texts={self._given.texts}", "--text=prompt")
+        arguments = ("embed-labels", *same, *variant.embed, f"--output={path}")
         return path, (Task(name, arguments, path),)
 
 

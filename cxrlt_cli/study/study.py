@@ -1,6 +1,8 @@
 """The stage `study`: declared variants over seeds go in, one table and one figure come out."""
 
+import csv
 import hashlib
+import io
 import json
 from collections.abc import Sequence
 from functools import partial
@@ -10,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
-from cxrlt_cli.artifacts.embeddings import read_embeddings
+from cxrlt_cli.artifacts.embeddings import LabelEmbeddings, read_embeddings
 from cxrlt_cli.artifacts.files import claimed, fingerprint, write_text
 from cxrlt_cli.artifacts.json_files import read_json
 from cxrlt_cli.artifacts.predictions import read_predictions, rows_of
@@ -73,7 +75,7 @@ def run_study(config: StudyConfig, workspace: Workspace) -> StudyTable:
 
 
 def _given(config: StudyConfig, workspace: Workspace, dataset: Dataset) -> Given:
-    """What the study starts from; writes the list of classes for `embed-labels`."""
+    """What the study starts from; writes the classes and their texts for `embed-labels`."""
     root = workspace.root.resolve()
     embeddings = (config.embeddings or workspace.label_embeddings).resolve()
     content = read_embeddings(embeddings)
@@ -82,10 +84,29 @@ def _given(config: StudyConfig, workspace: Workspace, dataset: Dataset) -> Given
     both = [fingerprint(path)["sha256"] for path in (dataset.path, embeddings)]
     classes = studies.root / "embeddings" / f"classes-{both[0][:8]}.txt"
     write_text(classes, "\n".join(dataset.classes) + "\n")
+    texts = studies.root / "embeddings" / f"texts-{both[1][:8]}.csv"
+    write_text(texts, _texts_csv(content))
     merge = dataset.header["provenance"]["config"]
     return Given(
-        dataset.path.resolve(), embeddings, content.encoder["name"], classes, "".join(both), merge, Workspace(root), studies
+        dataset.path.resolve(),
+        embeddings,
+        content.encoder["name"],
+        classes,
+        texts,
+        "".join(both),
+        merge,
+        Workspace(root),
+        studies,
     )
+
+
+def _texts_csv(embeddings: LabelEmbeddings) -> str:
+    """The texts that were encoded, as `embed-labels --texts` reads them with `--text prompt`."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["class", "prompt", "description"])
+    writer.writerows([name, prompt, prompt] for name, prompt in zip(embeddings.classes, embeddings.prompts, strict=True))
+    return file.getvalue()
 
 
 def _digest(planned: Planned) -> str:

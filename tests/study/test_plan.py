@@ -18,7 +18,7 @@ MERGE = MergeConfig(label_space="chestxray14", missing=("absent", "b=ignore"), t
 
 def _plan(study: Study, **options: object) -> Plan:
     root = Path("/w")
-    files = (root / "dataset.parquet", root / "embeddings.parquet", "ngram", root / "classes.txt")
+    files = (root / "dataset.parquet", root / "embeddings.parquet", "ngram", root / "classes.txt", root / "texts.csv")
     given = Given(*files, "abc", saved(MERGE), Workspace(root), Workspace(root / "studies"))
     return Plan(StudyConfig(study=study.name, **options), study, given)  # type: ignore[arg-type]
 
@@ -126,3 +126,9 @@ def test_a_variant_that_waits_for_itself_is_refused(variants: tuple[Variant, ...
 def test_wrong_usage(options: dict[str, object], says: str) -> None:
     with pytest.raises(UserError, match=says):
         StudyConfig(**{"study": "bag", **options})  # type: ignore[arg-type]
+
+
+def test_another_text_encoder_encodes_the_same_texts() -> None:
+    study = Study("s", "", (Variant("a"), Variant("b", embed=("--encoder=minilm",))))
+    [made] = [task for task in _plan(study).run(study.variants[1], 0).needs if task.arguments[0] == "embed-labels"]
+    assert {"--texts=/w/texts.csv", "--text=prompt", "--encoder=minilm"} <= set(made.arguments)

@@ -6,8 +6,13 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import TRAIN, Run, start
+
+from cxrlt_cli.artifacts.embeddings import LabelEmbeddings
+from cxrlt_cli.study.study import _texts_csv
+from cxrlt_cli.text.label_texts import read_label_texts
 
 FLAGS = " ".join(TRAIN[1:]).replace("--epochs 2", "--epochs 1")
 FILES = {"per_class.csv", "study.json", "table.csv"}
@@ -93,3 +98,13 @@ def test_a_command_that_fails_is_named_with_its_last_words(cxrlt: Run, dataset: 
 @pytest.mark.parametrize("arguments", [["clasifier"], ["none.toml"], []])
 def test_what_is_no_study(arguments: list[str], cxrlt: Run, dataset: Path) -> None:
     assert cxrlt("study", *arguments).code == 2
+
+
+def test_texts_of_the_embeddings_are_read_back_as_they_were_encoded(tmp_path: Path) -> None:
+    prompts = ['Effusion. Fluid, "blunting" the angle.', "Mass"]
+    (tmp_path / "texts.csv").write_text(
+        _texts_csv(LabelEmbeddings(["Effusion", "A, b"], prompts, np.ones((2, 3)), {})), encoding="utf-8"
+    )
+    read = read_label_texts(tmp_path / "texts.csv")
+    assert [text.name for text in read] == ["Effusion", "A, b"]
+    assert [text.text("prompt") for text in read] == prompts
