@@ -49,7 +49,8 @@ def visits(images: int, rng: np.random.Generator, tail: float = USUAL_TAIL) -> l
         patient += 1
         chronic = _patient(rng, tail)
         for number in range(min(int(rng.integers(1, 5)), images - len(found))):
-            now = {name for name in chronic if number == 0 or rng.random() < _STAYS}
+            # sorted: the order of a set of strings differs between processes
+            now = {name for name in sorted(chronic) if number == 0 or rng.random() < _STAYS}
             if rng.random() < _COMES:
                 now.add(_main(rng, tail))
             found.append(Visit(patient, number, tuple(name for name in FINDINGS if name in now)))

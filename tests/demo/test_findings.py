@@ -1,5 +1,8 @@
 """The phantoms: each finding changes the picture, and where it should."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -78,3 +81,15 @@ def test_the_tail_is_long_and_findings_come_together() -> None:
     pictures = np.bincount([visit.patient for visit in found])
     assert pictures.max() == 4
     assert pictures[1:].min() >= 1
+
+
+def test_patients_do_not_depend_on_the_hash_seed_of_the_process() -> None:
+    script = "import numpy as np; from cxrlt_cli.demo.population import visits; print(visits(300, np.random.default_rng(0)))"
+    drawn = [
+        subprocess.run(
+            [sys.executable, "-c", script], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert drawn[0] == drawn[1]
+    assert drawn[0].count(b"Visit(") == 300
