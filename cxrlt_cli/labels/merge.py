@@ -173,8 +173,8 @@ def _warn_of_unused_rows(label_map: LabelMap, labels: dict[str, list[str]]) -> N
 def _concatenated(sources: list[CachedSource], parts: list[Harmonized], folder: Path) -> _Rows:
     soft = None
     if any(part.soft is not None for part in parts):
-        nothing = [np.full(part.targets.shape, np.nan, np.float32) if part.soft is None else part.soft for part in parts]
-        soft = np.concatenate(nothing)
+        soft_parts = [np.full(part.targets.shape, np.nan, np.float32) if part.soft is None else part.soft for part in parts]
+        soft = np.concatenate(soft_parts)
     targets, label_mask = (
         np.concatenate(arrays) for arrays in zip(*((part.targets, part.label_mask) for part in parts), strict=True)
     )
@@ -184,12 +184,12 @@ def _concatenated(sources: list[CachedSource], parts: list[Harmonized], folder: 
 def _soft_targets(config: MergeConfig, rows: _Rows, classes: list[str], policies: dict[str, Policy]) -> np.ndarray | None:
     """(N, C) float32 of training images, NaN where there is none: uncertain labels made soft, and pseudo-labels."""
     training = (rows.table["split"] == "train").to_numpy()
-    open_ = training[:, None] & ~rows.label_mask
-    soft = None if rows.soft is None else np.where(open_, rows.soft, np.nan).astype(np.float32)
+    unlabelled = training[:, None] & ~rows.label_mask
+    soft = None if rows.soft is None else np.where(unlabelled, rows.soft, np.nan).astype(np.float32)
     if config.pseudo is None:
         return soft
     filled = [name for name, policy in policies.items() if policy.wants_scores]
-    wanted = open_ & rows.table["source"].isin(filled).to_numpy()[:, None]
+    wanted = unlabelled & rows.table["source"].isin(filled).to_numpy()[:, None]
     if soft is not None:
         wanted &= np.isnan(soft)
     scores = pseudo_labels(config.pseudo, rows.table["image_id"], classes, wanted, config.threshold)

@@ -107,14 +107,16 @@ class Plan:
         embeddings, made_embeddings = self._embeddings(variant)
         needs = [*made_dataset, *made_embeddings]
         flags = [*self._config.train_flags, *variant.train]
-        decided = _decisive(flags)
+        decided = _not_default(flags)
         if "hard" in decided.get("--reweight", ""):
             first = self.run(self._study.variant(variant.hard) if variant.hard else self._study.variants[0], seed, before)
             needs.append(first)
             flags.append(f"--hard-from={first.made}")
         hard = [flag for flag in flags if flag.startswith("--hard-from")]
         name = _named(
-            _said(_decisive(list(variant.train))), [decided, hard, dataset.name, embeddings.name, self._given.fingerprint], seed
+            _readable(_not_default(list(variant.train))),
+            [decided, hard, dataset.name, embeddings.name, self._given.fingerprint],
+            seed,
         )
         arguments = ["train", *flags, f"--seed={seed}", f"--dataset={dataset}", f"--embeddings={embeddings}"]
         arguments += [f"--name={name}", "--resume", f"--workspace={self._given.studies.root}"]
@@ -142,7 +144,7 @@ class Plan:
         if variant.pseudo:
             scores = self._predicted((self.run(self._study.variant(variant.pseudo), seed, before),), Variant(""), "train")
             options["--pseudo"], needs = [str(scores.made)], (scores,)
-        name = _named(_said(_last_of_each(list(variant.merge))), [options, self._given.fingerprint])
+        name = _named(_readable(_last_of_each(list(variant.merge))), [options, self._given.fingerprint])
         path = self._given.studies.root / "datasets" / f"{name}.parquet"
         flags = [f"{flag}={value}" if value else flag for flag, values in options.items() for value in values]
         arguments = ["merge", *flags, f"--output={path}", f"--workspace={self._given.workspace.root}"]
@@ -152,7 +154,7 @@ class Plan:
         if not variant.embed or variant.embed == (f"--encoder={self._given.encoder}",):
             return self._given.embeddings, ()
         name = _named(
-            _said(_last_of_each(list(variant.embed))), [variant.embed, "texts of the embeddings", self._given.fingerprint]
+            _readable(_last_of_each(list(variant.embed))), [variant.embed, "texts of the embeddings", self._given.fingerprint]
         )
         path = self._given.studies.root / "embeddings" / f"{name}.parquet"
         same = (f"--label-space={self._given.classes}", f"--texts={self._given.texts}", "--text=prompt")
@@ -179,7 +181,7 @@ def _lists(flags: tuple[str, ...]) -> dict[str, list[str]]:
     return found
 
 
-def _decisive(flags: list[str]) -> dict[str, str]:
+def _not_default(flags: list[str]) -> dict[str, str]:
     """Flags of `cxrlt train` that are not at their defaults anyway."""
     usual = {flag_name(field): str(field.default) for field in fields(TrainConfig)}
     return {flag: value for flag, value in _last_of_each(flags).items() if value != usual.get(flag)}
@@ -197,12 +199,12 @@ def _last_of_each(flags: list[str]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _said(flags: Mapping[str, str]) -> str:
+def _readable(flags: Mapping[str, str]) -> str:
     words = " ".join(f"{flag} {value}" for flag, value in flags.items())
     return re.sub(r"[^A-Za-z0-9.]+", "-", words).strip("-")[:40] or "base"
 
 
-def _named(said: str, decisive: list[Any], seed: int | None = None) -> str:
+def _named(readable: str, decisive: list[Any], seed: int | None = None) -> str:
     """A name with a hash: two artifacts get the same name if everything that determines them is equal."""
     digest = hashlib.sha256(json.dumps([decisive, seed], sort_keys=True).encode()).hexdigest()[:8]
-    return f"{said}-{digest}" + ("" if seed is None else f"-s{seed}")
+    return f"{readable}-{digest}" + ("" if seed is None else f"-s{seed}")
