@@ -23,6 +23,7 @@ from cxrlt_cli.config.evaluate import EvaluateConfig
 from cxrlt_cli.config.explain import ExplainConfig
 from cxrlt_cli.config.fetch import FetchConfig
 from cxrlt_cli.config.fuse import FuseConfig
+from cxrlt_cli.config.import_scores import ImportConfig
 from cxrlt_cli.config.info import InfoConfig
 from cxrlt_cli.config.join import JoinConfig
 from cxrlt_cli.config.merge import MergeConfig
@@ -48,6 +49,7 @@ COMMANDS: dict[str, tuple[type[Any], str, str]] = {
     "fuse": (FuseConfig, "cxrlt_cli.train.fuse:fuse_run", "Training"),
     "study": (StudyConfig, "cxrlt_cli.study.study:run_study", "Training"),
     "predict": (PredictConfig, "cxrlt_cli.predict.predict:predict_images", "Scoring"),
+    "import": (ImportConfig, "cxrlt_cli.import_scores.import_scores:import_scores", "Scoring"),
     "ensemble": (EnsembleConfig, "cxrlt_cli.predict.ensemble:make_ensemble", "Scoring"),
     "calibrate": (CalibrateConfig, "cxrlt_cli.evaluate.calibrate:calibrate", "Scoring"),
     "evaluate": (EvaluateConfig, "cxrlt_cli.evaluate.evaluate:evaluate", "Scoring"),

@@ -97,6 +97,27 @@ class PredictedScores:
 
 
 @dataclass(frozen=True)
+class ImportedScores:
+    """What `import` made.
+
+    Attributes:
+        path: the logits, `predictions/NAME.parquet`.
+        dataset: with the labels of the same images; written where they came from a table, or with --output.
+        images: with scores and labels.
+        classes: names.
+        kind: what the scores were: probabilities or logits.
+        left_out: images without labels, scores, in another split, with blank_scores -> how many.
+    """
+
+    path: Path
+    dataset: Path
+    images: int
+    classes: list[str]
+    kind: str
+    left_out: dict[str, int]
+
+
+@dataclass(frozen=True)
 class FittedEnsemble:
     """What `ensemble` made.
 

@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "scores": {"artifacts", "data", "labels", "metrics"},
     "train": {"artifacts", "compute", "config", "data", "labels", "metrics", "model", "tricks"},
     "predict": {"artifacts", "compute", "config", "data", "metrics", "model", "preprocess", "scores", "sources"},
+    "import_scores": {"artifacts", "config", "labels", "metrics", "sources"},
     "evaluate": {"artifacts", "config", "labels", "metrics", "scores", "sources"},
     "explain": {"artifacts", "compute", "config", "data", "model", "predict", "preprocess"},
     "report": {"artifacts", "compute", "config", "data", "explain", "labels", "metrics", "predict", "scores"},

@@ -16,7 +16,7 @@ from cxrlt_cli.errors import UserError, listed
 FORMAT, VERSION = "cxrlt dataset", 1
 SPLITS = ("train", "val", "test")
 
-#: `cache` is the path of the image file from the folder of the dataset, `row` the image's row in it.
+#: `cache` is the path of the image file from the folder of the dataset, `row` the image's row in it; both null without pixels.
 COLUMNS = ["image_id", "patient_id", "study_id", "source", "split", "view", "sex", "age", "cache", "row"]
 
 
@@ -29,7 +29,7 @@ class Dataset:
         classes: class names, in the order of the columns below.
         targets: (N, C) uint8, 1 or 0; 0 where unknown.
         label_mask: (N, C) bool.
-        settings: how the pixels were made; one for all.
+        settings: how the pixels were made; one for all. Empty where there are none: `cxrlt import` takes labels alone.
         header: policies, counts, provenance.
         path: the file it was read from.
         soft: (N, C) float32, training targets of labels that are not known, NaN where there is none; None without any. They
@@ -44,6 +44,11 @@ class Dataset:
     header: dict[str, Any]
     path: Path
     soft: np.ndarray | None = None
+
+    @property
+    def has_pixels(self) -> bool:
+        """Whether the rows point to images."""
+        return bool(self.settings)
 
     def split(self, name: str) -> "Dataset":
         """The rows of one split.
@@ -63,6 +68,15 @@ class Dataset:
         soft = None if self.soft is None else self.soft[keep]
         return Dataset(
             table, self.classes, self.targets[keep], self.label_mask[keep], self.settings, self.header, self.path, soft
+        )
+
+
+def require_pixels(dataset: Dataset) -> None:
+    """Raises UserError where a dataset has labels alone."""
+    if not dataset.has_pixels:
+        raise UserError(
+            f"{dataset.path} has no pixels: it holds the labels of imported scores",
+            "images are needed here: cxrlt cache, then cxrlt merge; or name another dataset",
         )
 
 
@@ -86,7 +100,8 @@ def write_dataset(dataset: Dataset) -> None:
 
 
 _TYPES = {"row": pa.int64(), "age": pa.float32()}
-_FILLED = ["image_id", "patient_id", "source", "split", "cache", "row"]  # the others may be unknown
+_FILLED = ["image_id", "patient_id", "source", "split"]  # the others may be unknown
+_POINTERS = ["cache", "row"]  # to pixels
 _MADE_BY = "cxrlt merge --overwrite"
 _HINT = f"make it again with: {_MADE_BY}"
 _FEW = ("source", "split", "view", "sex", "cache")  # columns of few values
@@ -106,9 +121,11 @@ def _checked(path: Path, table: pa.Table, header: dict[str, Any]) -> Dataset:
     classes, settings = parse(ClassNames, header, path, _HINT).classes, parse(_Saved, header, path, _HINT).settings
     labels = [f"label:{name}" for name in classes]
     require_columns(path, table, [*COLUMNS, *labels])
-    require_filled(path, table, _FILLED)
+    require_filled(path, table, [*_FILLED, *(_POINTERS if settings else ())])
     if not table.num_rows:
         raise UserError(f"{path} has no rows", _HINT)
+    if not settings and any(table[name].null_count < table.num_rows for name in _POINTERS):
+        raise UserError(f"{path} is damaged: settings.size is missing, and its rows point to pixels", _HINT)
     values = matrix(table, labels, -1)
     if not np.isin(values, (-1, 0, 1)).all():
         raise UserError(f"{path} has labels other than 1, 0 and null", _HINT)
@@ -134,7 +151,7 @@ class _Saved:
 
     def __post_init__(self) -> None:
         size = self.settings.get("size")
-        if type(size) is not int or not 1 <= size <= 1 << 16:
+        if self.settings and (type(size) is not int or not 1 <= size <= 1 << 16):
             raise ValueError(f"settings.size is {size!r}, not a number of pixels")
 
 

@@ -254,11 +254,15 @@ def sha256_of(path: Path) -> str:
 
 
 def fingerprint(path: Path) -> dict[str, Any]:
-    """Size and SHA-256 of a file; of a large one, of its size and 64 blocks spread over it (`sampled` says so)."""
+    """Size and SHA-256 of a file; of a large one, of its size and 64 blocks spread over it (`sampled` says so).
+
+    In a block of `replacing_together`, a file that was written there counts as it will be.
+    """
+    place = next((aside for aside, target in _pending.get() or [] if aside and target == path), path)
     with reported_os_errors(f"cannot read {path}"):
-        size = path.stat().st_size
+        size = place.stat().st_size
         digest = hashlib.sha256()
-        with path.open("rb") as file:
+        with place.open("rb") as file:
             if size <= _WHOLE:
                 digest.update(file.read())
             else:

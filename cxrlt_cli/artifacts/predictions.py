@@ -11,7 +11,15 @@ import pyarrow as pa
 from cxrlt_cli.artifacts.files import replacing
 from cxrlt_cli.artifacts.parsing import ClassNames, damage_reported, parse, plain
 from cxrlt_cli.artifacts.provenance import Provenance
-from cxrlt_cli.artifacts.tables import read_header, read_table, require_columns, require_filled, texts, write_table
+from cxrlt_cli.artifacts.tables import (
+    read_any_header,
+    read_header,
+    read_table,
+    require_columns,
+    require_filled,
+    texts,
+    write_table,
+)
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.paths import is_file
 
@@ -53,11 +61,26 @@ class AppliedCalibration:
 
 
 @dataclass(frozen=True)
+class ImportedFrom:
+    """Where scores of another tool come from.
+
+    Attributes:
+        file: that `cxrlt import` read.
+        kind: probabilities or logits, as the file holds them.
+        columns: class -> column of the file.
+    """
+
+    file: str
+    kind: str = ""
+    columns: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class PredictionsHeader:
     """What made predictions.
 
     Attributes:
-        runs: that scored.
+        runs: that scored; none where the scores were imported.
         split: train, val or test; empty for a folder of images.
         views: that were merged.
         merge: of views and runs: geomean, mean, logits, or none where there was nothing to merge.
@@ -67,6 +90,7 @@ class PredictionsHeader:
         pixels: the settings with which the images were made.
         epoch: of a run's validation.
         calibration: None where the scores are those of the networks.
+        imported: None where cxrlt made the scores.
         provenance: see there.
     """
 
@@ -80,6 +104,7 @@ class PredictionsHeader:
     pixels: dict[str, Any] | None = None
     epoch: int | None = None
     calibration: AppliedCalibration | None = None
+    imported: ImportedFrom | None = None
     provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
@@ -107,6 +132,7 @@ def read_predictions(path: Path) -> Predictions:
         UserError: not there, damaged, not predictions, an id twice, no rows, or a score that is not finite.
     """
     hint = f"make it again with: {_MADE_BY}"
+    refuse_scores_of_another_tool(path)
     with damage_reported(path, hint):
         table, content = read_table(path, FORMAT, VERSION, _MADE_BY)
         classes = parse(ClassNames, content, path, hint).classes
@@ -129,8 +155,28 @@ def read_predictions(path: Path) -> Predictions:
 _MADE_BY = "cxrlt predict --overwrite"
 
 
+def refuse_scores_of_another_tool(path: Path) -> None:
+    """Raises UserError for a table that no cxrlt wrote, with the command that takes its scores."""
+    if is_file(path) and _is_of_another_tool(path):
+        what = "is a Parquet file of another origin" if path.suffix == ".parquet" else "is not a Parquet file of cxrlt"
+        raise UserError(
+            f"{path} {what}: predictions are expected",
+            f"scores of another tool become predictions with: cxrlt import {path} --labels TABLE",
+        )
+
+
+def _is_of_another_tool(path: Path) -> bool:
+    if path.suffix not in (".parquet", ".pq"):
+        return True
+    try:
+        return not read_any_header(path)
+    except UserError:  # damaged: reading it says so
+        return False
+
+
 def read_predictions_header(path: Path) -> PredictionsHeader:
     """What a prediction file says of itself. Raises UserError where it is not there, damaged, or something else."""
+    refuse_scores_of_another_tool(path)
     return parse(PredictionsHeader, read_header(path, FORMAT, VERSION, _MADE_BY), path, f"make it again with: {_MADE_BY}")
 
 

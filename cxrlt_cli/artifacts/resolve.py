@@ -6,7 +6,7 @@ from typing import Any
 
 from cxrlt_cli.artifacts.calibration import Calibration, read_calibration
 from cxrlt_cli.artifacts.json_files import read_json
-from cxrlt_cli.artifacts.predictions import read_predictions_header
+from cxrlt_cli.artifacts.predictions import read_predictions_header, refuse_scores_of_another_tool
 from cxrlt_cli.artifacts.run import Run, newest_finished_run
 from cxrlt_cli.errors import UserError, listed, nearest
 from cxrlt_cli.paths import is_file, is_folder
@@ -116,7 +116,7 @@ def find_member(name: str, workspace: Workspace) -> Path:
 
 
 def find_predictions(given: str, folder: Path) -> Path:
-    """The predictions' file: by name, by path, or the newest. Raises UserError where there is none."""
+    """The predictions' file: by name, by path, or the newest. Raises UserError where there is none, or a foreign table."""
     if not given:
         path = newest(list(folder.glob("*.parquet")))
         if path is None:
@@ -129,6 +129,7 @@ def find_predictions(given: str, folder: Path) -> Path:
             f"{given!r} is neither a name under {folder} nor a file{nearest(given, there)}",
             f"{folder} has: {', '.join(there) or 'none'}",
         )
+    refuse_scores_of_another_tool(path)
     return path
 
 

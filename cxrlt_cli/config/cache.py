@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from cxrlt_cli.config.grammar import parse_shard, parse_window
+from cxrlt_cli.config.grammar import parse_shard, parse_values, parse_window
 from cxrlt_cli.errors import UserError, nearest
 from cxrlt_cli.options import flag, flag_of
 from cxrlt_cli.workspace import checked_name, shard_name
@@ -130,14 +130,7 @@ class CacheConfig:
     @property
     def value_labels(self) -> dict[str, str]:
         """Word in lower case -> 1, 0, -1, or empty for unknown. Raises UserError where `--values` does not say that."""
-        pairs = [pair.rpartition("=") for pair in self.values.split(",") if self.values]
-        found = {word.strip().casefold(): label.strip() for word, _, label in pairs}
-        if len(found) < len(pairs) or "" in found or not set(found.values()) <= {"1", "0", "-1", ""}:
-            raise UserError(
-                f"--values {self.values!r} is not WORD=LABEL,… with each word once and labels 1, 0, -1 or nothing",
-                "as in --values YES=1,NO=0,HEDGE=-1",
-            )
-        return found
+        return parse_values(self.values)
 
     @property
     def kind(self) -> str:

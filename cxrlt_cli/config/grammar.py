@@ -109,6 +109,18 @@ def parse_window(text: str) -> tuple[float, float] | None:
     return low, high
 
 
+def parse_values(text: str) -> dict[str, str]:
+    """`--values`: word in lower case -> 1, 0, -1, or empty for unknown. Raises UserError where it is something else."""
+    pairs = [pair.rpartition("=") for pair in text.split(",") if text]
+    found = {word.strip().casefold(): label.strip() for word, _, label in pairs}
+    if len(found) < len(pairs) or "" in found or not set(found.values()) <= {"1", "0", "-1", ""}:
+        raise UserError(
+            f"--values {text!r} is not WORD=LABEL,… with each word once and labels 1, 0, -1 or nothing",
+            "as in --values YES=1,NO=0,HEDGE=-1",
+        )
+    return found
+
+
 def parse_words(flag_name: str, text: str) -> list[str]:
     """The words of a flag that holds flags of another command. Raises UserError where a quote is not closed."""
     try:

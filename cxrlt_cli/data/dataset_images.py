@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cxrlt_cli.artifacts.dataset import Dataset
+from cxrlt_cli.artifacts.dataset import Dataset, require_pixels
 from cxrlt_cli.artifacts.image_pixels import ImageReader
 from cxrlt_cli.errors import UserError, listed
 
@@ -14,8 +14,10 @@ class DatasetImages:
         """Opens and checks every image file that the dataset points to.
 
         Raises:
-            UserError: a file is missing or damaged, was cached with other settings, or its image ids differ from the dataset's.
+            UserError: the dataset has no pixels; or a file is missing or damaged, was cached with other settings, or its image
+                ids differ from the dataset's.
         """
+        require_pixels(dataset)
         codes, self._files = _factorized(dataset)
         assert (codes >= 0).all(), "`read` would leave rows without a file as they are; read_dataset refuses them"
         self._readers = [ImageReader(dataset.path.parent / name) for name in self._files]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
+from cxrlt_cli.artifacts.dataset import Dataset, read_dataset, require_pixels
 from cxrlt_cli.artifacts.explanation import FORMAT, Map, write_maps
 from cxrlt_cli.artifacts.files import check_writable, claimed, refuse_existing
 from cxrlt_cli.artifacts.folder_swap import replacing_folder
@@ -97,6 +97,7 @@ def _dataset(path: Path, image: str, member: Member) -> Dataset:
     if not is_file(path):
         raise UserError(f"{image} is no file, and {path}, of which it could be an image, is not there", "name a file")
     dataset = read_dataset(path)
+    require_pixels(dataset)
     if dataset.settings != member.pixels:
         raise UserError(
             f"{member.path} learned from pixels {member.pixels}, {path} has {dataset.settings}",

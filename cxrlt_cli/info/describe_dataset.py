@@ -33,7 +33,7 @@ def describe_dataset(path: Path) -> Told:
         ),
         ("unknown labels", f"{(~dataset.label_mask).mean():.1%}"),
         ("soft targets", "none" if dataset.soft is None else f"{int(np.isfinite(dataset.soft).sum())}, in training only"),
-        ("pixels", ", ".join(f"{key} {value}" for key, value in dataset.settings.items() if value)),
+        ("pixels", ", ".join(f"{key} {value}" for key, value in dataset.settings.items() if value) or "none: labels alone"),
         *((f"policies of {name}", _policy(effect)) for name, effect in dataset.header.get("policies", {}).items()),
     ]
     facts: dict[str, Any] = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
+from cxrlt_cli.artifacts.dataset import Dataset, read_dataset, require_pixels
 from cxrlt_cli.artifacts.files import fingerprint
 from cxrlt_cli.artifacts.provenance import provenance_of
 from cxrlt_cli.console import warn
@@ -62,6 +62,7 @@ def split_images(path: Path, split: str, members: list[Member], by_study: bool, 
         UserError: no such dataset or split, or pixels made otherwise.
     """
     dataset = read_dataset(path)
+    require_pixels(dataset)
     taken = fingerprint(path)  # now: it may be replaced while its images are scored
     _refuse_unlike(members, dataset, taken["sha256"])
     part = dataset.split(split)

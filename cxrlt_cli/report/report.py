@@ -90,7 +90,7 @@ def _refuse_other_classes(subjects: list[Subject]) -> None:
 
 
 def _mistakes(config: ReportConfig, subject: Subject, dataset: Dataset) -> list[dict[str, Any]]:
-    chosen = worst(subject.scored, config.mistakes)
+    chosen = worst(subject.scored, config.mistakes) if dataset.has_pixels else []
     if not chosen:
         return []
     try:

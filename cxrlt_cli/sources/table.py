@@ -1,6 +1,6 @@
 """Any CSV or Parquet table with a row an image: the columns are named by options."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cxrlt_cli.artifacts.source_table import SourceTable
 from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.labels.spaces import canonical
 from cxrlt_cli.paths import is_folder
 from cxrlt_cli.sources.ages import ages
 from cxrlt_cli.sources.image_rows import first_rows, with_suffix
@@ -75,28 +77,65 @@ def read_table_source(file: Path, images: Path | None, columns: TableColumns) ->
     """
     table = read_text_table(file)
     columns = _with_usual_names(columns, table)
-    used = [getattr(columns, what) for what in _COLUMNS if getattr(columns, what)]
-    require(table, [*used, *columns.labels], file)
-    classes, labels = _labels(table, columns, file)
-    for name in (columns.image, columns.patient):
-        refuse_blank(table[name], file)
-    keep = first_rows(table, columns.image, [*used, *columns.labels], file)
+    if not columns.path:
+        columns = replace(columns, path=usual_path(table))
+    source = _described(table, columns, file)
     root = images or file.parent
     if not is_folder(root):
         raise UserError(f"{root} is not a folder", "--images names the folder of the image files")
-    found: dict[str, Any] = {
-        "image_id": table[columns.image].astype(str),
-        "patient_id": table[columns.patient].astype(str),
-        "file": with_suffix(table[columns.path or columns.image].astype(str), root, file),
-        **{name: table[column] for name, column in _said(columns).items()},
-    }
+    files = with_suffix(table[columns.path or columns.image].astype(str), root, file)
+    keep = first_rows(table, columns.image, _used(columns), file)
+    source.table["file"] = files
+    return Listing(source.rows(keep), root, [file])
+
+
+def read_label_table(
+    file: Path, columns: TableColumns, scored: Collection[str], elsewhere: Collection[str] = ()
+) -> SourceTable:
+    """Reads labels, patients and what else is known of images from a table that needs no image files.
+
+    Args:
+        file: CSV (also .gz) or Parquet.
+        columns: which column says what. Without label columns those are taken that are named like a class of the scores.
+            Patients are unknown where `patient` is empty and there is no column patient_id.
+        scored: the classes of the scores.
+        elsewhere: the columns of the scores: the patients may be among them, and not in this table.
+
+    Raises:
+        UserError: as `read_table_source` does.
+    """
+    table = read_text_table(file)
+    if columns.patient in elsewhere and columns.patient not in table:
+        columns = replace(columns, patient="")
+    columns = _with_usual_names(columns, table)
+    if not columns.texts and not columns.labels:
+        wanted = {canonical(name) for name in scored}
+        columns = replace(columns, labels=tuple(str(name) for name in table if canonical(str(name)) in wanted))
+    source = _described(table, columns, file)
+    return source.rows(first_rows(table, columns.image, _used(columns), file))
+
+
+def _described(table: pd.DataFrame, columns: TableColumns, file: Path) -> SourceTable:
+    """All rows of a table, without files."""
+    require(table, _used(columns), file)
+    classes, labels = _labels(table, columns, file)
+    for name in filter(None, (columns.image, columns.patient)):
+        refuse_blank(table[name], file)
+    found: dict[str, Any] = {"image_id": table[columns.image].astype(str)}
+    found |= {name: table[column] for name, column in _said(columns).items()}
+    if columns.patient:
+        found["patient_id"] = table[columns.patient].astype(str)
     if columns.age:
         found["age"] = ages(table[columns.age], file)
     if columns.split:
         found["official_split"] = splits_of(table[columns.split], file)
     if columns.inverted:
         found["inverted"] = inverted_of(table[columns.inverted], file)
-    return Listing(source_table("table", found, classes, labels).rows(keep), root, [file])
+    return source_table("table", found, classes, labels)
+
+
+def _used(columns: TableColumns) -> list[str]:
+    return [*filter(None, (getattr(columns, what) for what in _COLUMNS)), *columns.labels]
 
 
 _COLUMNS = ("image", "path", "patient", "study", "view", "sex", "age", "split", "inverted", "texts")
@@ -114,9 +153,9 @@ def _labels(table: pd.DataFrame, columns: TableColumns, file: Path) -> tuple[lis
 
 
 def _with_usual_names(columns: TableColumns, table: pd.DataFrame) -> TableColumns:
-    usual = {"study": "study_id", "view": "view", "sex": "sex", "age": "age", "split": "split"}
+    usual = {"patient": "patient_id", "study": "study_id", "view": "view", "sex": "sex", "age": "age", "split": "split"}
     found: dict[str, Any] = {field: name for field, name in usual.items() if not getattr(columns, field) and name in table}
-    return replace(columns, path=columns.path or usual_path(table), **found)
+    return replace(columns, **found)
 
 
 def _said(columns: TableColumns) -> dict[str, str]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from cxrlt_cli.artifacts.backup import replaced
-from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
+from cxrlt_cli.artifacts.dataset import Dataset, read_dataset, require_pixels
 from cxrlt_cli.artifacts.files import check_writable, exclusive, refuse_existing
 from cxrlt_cli.artifacts.json_files import write_json
 from cxrlt_cli.artifacts.predictions import Predictions, PredictionsHeader, write_predictions
@@ -48,6 +48,7 @@ def fuse_run(config: FuseConfig, workspace: Workspace) -> TrainedRun:
     device = choose_device(config.device)
     content = read_checkpoint(base.best, ["model", "spec", "classes", "pixels", "described"])
     dataset = read_dataset(config.dataset or workspace.dataset)
+    require_pixels(dataset)
     described = {"options": saved(config), "classes": dataset.classes, "pixels": dataset.settings}
     described["provenance"] = record(saved(config), [dataset.path, base.best])  # now: files may be replaced meanwhile
     _refuse_unlike(base, content, dataset)

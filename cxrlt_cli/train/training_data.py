@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
+from cxrlt_cli.artifacts.dataset import Dataset, read_dataset, require_pixels
 from cxrlt_cli.artifacts.embeddings import read_embeddings
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed
@@ -42,6 +42,7 @@ def read_training_data(dataset_path: Path, embeddings_path: Path) -> TrainingDat
         UserError: one is not there or damaged, a class has no embedding, or a split has no positive of any class.
     """
     dataset = read_dataset(dataset_path)
+    require_pixels(dataset)
     queries = read_embeddings(embeddings_path).of(dataset.classes, embeddings_path)
     train, val = dataset.split("train"), dataset.split("val")
     for split, name in ((train, "train"), (val, "val")):
