@@ -12,6 +12,7 @@ Kind = Literal["probabilities", "logits"]
 
 _FEW = 20  # numbers: fewer may lie within 0 ... 1 by chance
 _TWICE = (0.5, 0.7311)  # sigmoid(0) and sigmoid(1)
+_LARGEST = 1e30  # no network gives such a logit, and float32 holds it
 _LEAST = 2.0**-53  # 1 - p of the float64 number below 1
 
 
@@ -64,21 +65,15 @@ def logits_of(values: np.ndarray, kind: Kind, scores: ScoreTable, classes: list[
     Raises:
         UserError: a probability outside 0 ... 1, or a logit beyond what float32 holds.
     """
-    wrong = (values < 0) | (values > 1) if kind == "probabilities" else np.abs(values) > 1e30
+    probable = kind == "probabilities"
+    wrong = (values < 0) | (values > 1) if probable else np.abs(values) > _LARGEST
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
         where = f"the first: {values[row, column]:g}, {scores.ids.iloc[row]}, {classes[column]}"
-        if kind == "probabilities":
-            raise UserError(
-                f"{scores.path}: {int(wrong.sum())} of {values.size} scores are outside 0 … 1 ({where})",
-                "these are no probabilities: --kind logits, or divide percent by 100",
-            )
-        raise UserError(
-            f"{scores.path}: {int(wrong.sum())} of {values.size} scores are no logits ({where})", "see how they were written"
-        )
-    return np.stack(
-        [keeping_order(_logits(column) if kind == "probabilities" else column, column) for column in values.T], axis=1
-    )
+        what = "outside 0 … 1" if probable else "no finite logits"
+        hint = "these are no probabilities: --kind logits, or divide percent by 100" if probable else "see how they were written"
+        raise UserError(f"{scores.path}: {int(wrong.sum())} of {values.size} scores are {what} ({where})", hint)
+    return np.stack([keeping_order(_logits(column) if probable else column, column) for column in values.T], axis=1)
 
 
 def _logits(p: np.ndarray) -> np.ndarray:
@@ -86,4 +81,5 @@ def _logits(p: np.ndarray) -> np.ndarray:
     positive = p[p > 0]
     floor = max(min(float(positive.min(initial=1.0)), _LEAST) / 2, np.nextafter(0, 1))
     logits = np.log(np.maximum(p, floor)) - np.log1p(-np.minimum(p, 1 - _LEAST))
-    return np.where(p == 1, -np.log(_LEAST / 2), logits)
+    found: np.ndarray = np.where(p == 1, -np.log(_LEAST / 2), logits)
+    return found
