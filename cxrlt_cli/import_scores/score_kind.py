@@ -71,7 +71,7 @@ def logits_of(values: np.ndarray, kind: Kind, scores: ScoreTable, classes: list[
         row, column = np.argwhere(wrong)[0]
         where = f"the first: {values[row, column]:g}, {scores.ids.iloc[row]}, {classes[column]}"
         what = "outside 0 … 1" if probable else "no finite logits"
-        hint = "these are no probabilities: --kind logits, or divide percent by 100" if probable else "see how they were written"
+        hint = "no probabilities: --kind logits, or divide percent by 100" if probable else "see how they were written"
         raise UserError(f"{scores.path}: {int(wrong.sum())} of {values.size} scores are {what} ({where})", hint)
     return np.stack([keeping_order(_logits(column) if probable else column, column) for column in values.T], axis=1)
 
