@@ -15,6 +15,7 @@ from cxrlt_cli.config.bench import BenchConfig
 from cxrlt_cli.config.cache import CacheConfig
 from cxrlt_cli.config.calibrate import CalibrateConfig
 from cxrlt_cli.config.check import CheckConfig
+from cxrlt_cli.config.clean import CleanConfig
 from cxrlt_cli.config.compare import CompareConfig
 from cxrlt_cli.config.demo import DemoConfig
 from cxrlt_cli.config.embed_labels import EmbedLabelsConfig
@@ -54,6 +55,7 @@ COMMANDS: dict[str, tuple[type[Any], str, str]] = {
     "calibrate": (CalibrateConfig, "cxrlt_cli.evaluate.calibrate:calibrate", "Scoring"),
     "evaluate": (EvaluateConfig, "cxrlt_cli.evaluate.evaluate:evaluate", "Scoring"),
     "compare": (CompareConfig, "cxrlt_cli.evaluate.compare:compare", "Scoring"),
+    "clean": (CleanConfig, "cxrlt_cli.clean.clean:find_label_errors", "Scoring"),
     "report": (ReportConfig, "cxrlt_cli.report.report:write_report", "Scoring"),
     "explain": (ExplainConfig, "cxrlt_cli.explain.explain:explain_images", "Scoring"),
     "demo": (DemoConfig, "cxrlt_cli.demo.run:run_demo", "Tools"),

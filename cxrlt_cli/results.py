@@ -167,6 +167,25 @@ class ComparedScores:
 
 
 @dataclass(frozen=True)
+class RankedLabels:
+    """What `clean` made.
+
+    Attributes:
+        folder: of the result.
+        corrections: `corrections.csv`, the most suspicious label first.
+        page: `review.html`; None where none was asked for.
+        labels: known labels that were ranked.
+        contradicted: labels that the scores contradict.
+    """
+
+    folder: Path
+    corrections: Path
+    page: Path | None
+    labels: int
+    contradicted: int
+
+
+@dataclass(frozen=True)
 class WrittenReport:
     """What `report` made: the page; its figures are beside it."""
 

@@ -46,6 +46,10 @@ class Workspace:
         return self.root / "comparisons"
 
     @property
+    def corrections(self) -> Path:
+        return self.root / "corrections"
+
+    @property
     def calibrations(self) -> Path:
         return self.root / "calibrations"
 

@@ -67,7 +67,7 @@ PANELS = {
     "train": ["Data", "Network", "Loss", "Sampling", "Augmentation", "Optimisation", "Hardware", "Run"],
     "cache": ["Source", "Pixels", "Table source (--source table=FILE)", "Run"],
     "predict": ["Arguments", "Model", "Images", "Scores", "Hardware", "Output"],
-    "merge": ["Sources", "Labels", "Missing and uncertain labels", "Split", "Output"],
+    "merge": ["Sources", "Labels", "Missing and uncertain labels", "Corrections", "Split", "Output"],
     "evaluate": ["Arguments", "Options"],
 }
 

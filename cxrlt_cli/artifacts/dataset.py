@@ -147,6 +147,7 @@ class _Saved:
     settings: dict[str, Any]
     label_space: str | None = None
     policies: dict[str, dict[str, Any]] = field(default_factory=dict)
+    corrections: list[dict[str, Any]] = field(default_factory=list)
     provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:

@@ -36,6 +36,7 @@ class MergeConfig:
         "source": "Sources",
         "label_space": "Labels",
         "missing": "Missing and uncertain labels",
+        "corrections": "Corrections",
         "split": "Split",
         "output": "Output",
     }
@@ -93,6 +94,10 @@ class MergeConfig:
         "Pseudo-labels: probabilities up to LOW become 0, from HIGH on 1, unknown between [default: the probability itself]",
         metavar="LOW,HIGH",
     )
+    corrections: tuple[Path, ...] = flag(
+        (), "Reviewed corrections of `cxrlt clean`: flips the labels marked flip; may be repeated.", metavar="FILE"
+    )
+    unsure: Literal["keep", "unknown"] = flag("keep", "Labels marked unsure in --corrections: left as they are, or unknown.")
     split: str = flag(
         "70,10,20", "Percent of patients for train, val and test, without an official split.", metavar="TRAIN,VAL,TEST"
     )
@@ -114,6 +119,8 @@ class MergeConfig:
         for name in _POLICIES:
             _refuse_unknown_policies(name, getattr(self, name))
         self._refuse_pseudo_without_scores()
+        if self.unsure != "keep" and not self.corrections:
+            raise UserError("--unsure needs --corrections", "which file was reviewed? --corrections FILE")
         self.shares, self.threshold  # noqa: B018 - checked before any work
 
     def _refuse_pseudo_without_scores(self) -> None:

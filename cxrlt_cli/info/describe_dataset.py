@@ -35,6 +35,7 @@ def describe_dataset(path: Path) -> Told:
         ("soft targets", "none" if dataset.soft is None else f"{int(np.isfinite(dataset.soft).sum())}, in training only"),
         ("pixels", ", ".join(f"{key} {value}" for key, value in dataset.settings.items() if value) or "none: labels alone"),
         *((f"policies of {name}", _policy(effect)) for name, effect in dataset.header.get("policies", {}).items()),
+        *((f"corrections of {Path(one['file']).name}", _corrections(one)) for one in dataset.header.get("corrections", [])),
     ]
     facts: dict[str, Any] = {
         "kind": "dataset",
@@ -42,6 +43,7 @@ def describe_dataset(path: Path) -> Told:
         "patients": int(dataset.table["patient_id"].nunique()),
         "label_space": dataset.header.get("label_space"),
         "policies": dataset.header.get("policies"),
+        "corrections": dataset.header.get("corrections", []),
         "groups": who,
         "classes": classes,
         "pairs": pairs,
@@ -64,6 +66,11 @@ def _policy(effect: dict[str, Any]) -> str:
     evaluation = missing.get("evaluation", missing["policy"])  # datasets of earlier versions have one policy for all splits
     parts.append(f"missing {missing['policy']}, {evaluation} in val and test ({len(missing['classes'])} classes)")
     return ", ".join(parts)
+
+
+def _corrections(record: dict[str, Any]) -> str:
+    flipped = record["to_1"] + record["to_0"]
+    return f"{flipped} labels flipped ({record['to_1']} to 1, {record['to_0']} to 0), {record['kept']} kept"
 
 
 def _group(dataset: Dataset, positive: np.ndarray, rows: np.ndarray, source: str, split: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from cxrlt_cli.artifacts.calibration import read_calibration
 from cxrlt_cli.artifacts.comparison import read_comparison
+from cxrlt_cli.artifacts.corrections import read_corrections_summary
 from cxrlt_cli.artifacts.embeddings import read_embeddings
 from cxrlt_cli.artifacts.ensemble import read_ensemble
 from cxrlt_cli.artifacts.evaluation import read_evaluation
@@ -137,6 +138,21 @@ def describe_comparison(path: Path) -> Told:
         lines.append((other["name"], text))
     facts = {"kind": "comparison", **{key: value for key, value in found.items() if key != "provenance"}}
     return Told("a comparison", lines, facts, provenance_of(found))
+
+
+def describe_corrections(path: Path) -> Told:
+    """Describes the folder of a result of `clean`. Raises UserError as reading it does."""
+    found = read_corrections_summary(path)
+    lines = [
+        ("split", f"{found.split}, {found.images} images"),
+        ("scored by", listed(found.runs) or "unknown"),
+        ("known labels", f"{found.labels}"),
+        ("contradicted", f"{found.contradicted}"),
+        ("rows to review", f"{found.listed}"),
+    ]
+    facts = {"kind": "corrections", **dataclasses.asdict(dataclasses.replace(found, provenance=Provenance()))}
+    facts.pop("provenance")
+    return Told("labels to review", lines, facts, found.provenance)
 
 
 def describe_calibration(path: Path) -> Told:

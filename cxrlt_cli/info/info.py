@@ -21,6 +21,7 @@ from cxrlt_cli.info.describe_images import describe_images, draw_images
 from cxrlt_cli.info.describe_others import (
     describe_calibration,
     describe_comparison,
+    describe_corrections,
     describe_embeddings,
     describe_ensemble,
     describe_evaluation,
@@ -35,7 +36,7 @@ from cxrlt_cli.workspace import Workspace
 
 _KINDS = (
     "a dataset, images/NAME.h5 or .parquet, label embeddings, predictions, a calibration, an ensemble, the folder of a run, "
-    "an evaluation or a comparison"
+    "an evaluation, a comparison or a result of clean"
 )
 
 
@@ -80,6 +81,7 @@ def tell(config: InfoConfig, workspace: Workspace) -> ArtifactFacts:
 _FOLDERS = {
     "metrics.json": _Kind(describe_evaluation),
     "comparison.json": _Kind(describe_comparison),
+    "corrections.json": _Kind(describe_corrections),
     "config.json": _Kind(describe_run),
 }
 
@@ -88,7 +90,9 @@ def _kind(path: Path) -> _Kind:
     if is_folder(path):
         kind = next((kind for name, kind in _FOLDERS.items() if is_file(path / name)), None)
         if kind is None:
-            raise UserError(f"{path} is a folder, but not a run, an evaluation or a comparison", f"name {_KINDS}")
+            raise UserError(
+                f"{path} is a folder, but not a run, an evaluation, a comparison or a result of clean", f"name {_KINDS}"
+            )
         return kind
     if not is_file(path):
         raise UserError(f"{path} is not there", f"name {_KINDS}")

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from cxrlt_cli.config.merge import MergeConfig
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed, nearest
 from cxrlt_cli.labels.cached_sources import CachedSource, read_sources
+from cxrlt_cli.labels.corrections import apply_corrections, with_parents
 from cxrlt_cli.labels.cross_split_duplicates import without_same_pictures
 from cxrlt_cli.labels.harmonize import Harmonized, harmonize
 from cxrlt_cli.labels.hierarchy import Implied, imply_parents
@@ -84,6 +86,8 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> MergedDataset:
         rows = rows.only(_without_foreign_tests(rows.table, config.train_only))
         rows = _split(rows, config, path.parent)
         rows = _with_missing_eval(rows, classes, policies, parts)
+        soft = _soft_targets(config, rows, classes, policies)
+        rows, corrections = _with_corrections(rows, classes, config)  # after the split, which does not change by them
         header = {
             "label_space": space,
             "policies": {source.name: part.effect for source, part in zip(sources, parts, strict=True)},
@@ -91,8 +95,8 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> MergedDataset:
             "counts": {name: int(count) for name, count in zip(classes, rows.targets.sum(axis=0), strict=True)},
             "left_out": sum(len(source.table.table) for source in sources) - len(rows.table),
             "provenance": provenance,
+            **({"corrections": corrections} if corrections else {}),
         }
-        soft = _soft_targets(config, rows, classes, policies)
         dataset = Dataset(rows.table, classes, rows.targets, rows.label_mask, sources[0].settings, header, path, soft)
         write_dataset(dataset)
     report_implied(implied)
@@ -125,9 +129,20 @@ def _with_missing_eval(rows: _Rows, classes: list[str], policies: dict[str, Poli
     return replace(rows, targets=targets, label_mask=label_mask)
 
 
+def _with_corrections(rows: _Rows, classes: list[str], config: MergeConfig) -> tuple[_Rows, list[dict[str, Any]]]:
+    """The rows with `--corrections` applied, and the record of what they did."""
+    if not config.corrections:
+        return rows, []
+    labels = rows.targets, rows.label_mask
+    corrected = apply_corrections(config.corrections, rows.table, classes, labels, config.unsure)
+    if config.hierarchy:
+        corrected = with_parents(corrected, rows.table, classes)
+    return replace(rows, targets=corrected.targets, label_mask=corrected.label_mask), corrected.record
+
+
 def _inputs(config: MergeConfig, workspace: Workspace, sources: list[CachedSource]) -> list[Path]:
     tables = [workspace.images / f"{source.name}.parquet" for source in sources]
-    return [*tables, config.pseudo] if config.pseudo else tables
+    return [*tables, *([config.pseudo] if config.pseudo else []), *config.corrections]
 
 
 def _default_space(sources: list[CachedSource]) -> str:

@@ -68,10 +68,10 @@ def fit_platt(logits: np.ndarray, targets: np.ndarray, steps: int = 50) -> tuple
         if np.abs(step).max() < 1e-10 or before - loss <= 1e-15 or weights[0] > _STEEPEST * spread:
             break
     slope = min(max(float(weights[0]) / spread, 1 / _STEEPEST), _STEEPEST)
-    return slope, _bias_for_mean(slope * x, float(y.mean()))
+    return slope, bias_for_mean(slope * x, float(y.mean()))
 
 
-def _bias_for_mean(logits: np.ndarray, mean: float) -> float:
+def bias_for_mean(logits: np.ndarray, mean: float) -> float:
     """The b for which the mean of sigmoid(logit + b) is `mean`, by Newton's method within a bracket."""
     low, high = -float(logits.max()) - 50.0, -float(logits.min()) + 50.0
     b = min(max(0.0, low), high)

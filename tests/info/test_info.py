@@ -25,6 +25,7 @@ def workspace(written: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             [*TRAIN, "--mixup", "0.3"],
             ["predict"],
             ["evaluate"],
+            ["clean"],
         ]
         type_in(folder, commands)
 
@@ -46,6 +47,7 @@ KINDS = {
     "predictions/test_resnet-test.parquet": "predictions",
     "runs/test_resnet": "run",
     "evaluations/test_resnet-test": "evaluation",
+    "corrections/test_resnet-test": "corrections",
 }
 
 
@@ -144,7 +146,7 @@ def test_a_contact_sheet_shows_the_pictures(cxrlt: Run, workspace: Path, tmp_pat
         ([], "missing argument PATH"),
         (["none.parquet"], "none.parquet is not there"),
         (["source/labels.csv"], "is not an artifact of cxrlt"),
-        (["source"], "not a run, an evaluation or a comparison"),
+        (["source"], "not a run, an evaluation, a comparison or a result of clean"),
         (["runs/test_resnet", "--figure", "x.png"], "cannot be plotted"),
         (["dataset.parquet", "--figure", "x.jpg"], "neither in .png nor in .svg"),
         (["images/pictures.h5", "--figure", "x.svg"], "name a .png"),

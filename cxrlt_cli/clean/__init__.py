@@ -1,0 +1,1 @@
+"""Labels that the scores contradict, for a human to review."""
