@@ -35,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluate": {"artifacts", "config", "labels", "metrics", "scores", "sources"},
     "explain": {"artifacts", "compute", "config", "data", "model", "predict", "preprocess"},
     "report": {"artifacts", "compute", "config", "data", "explain", "labels", "metrics", "predict", "scores"},
-    "clean": {"artifacts", "config", "metrics", "scores"},
+    "clean": {"artifacts", "compute", "config", "data", "explain", "metrics", "predict", "report", "scores"},
     "info": {"artifacts", "config", "report"},
     "demo": {"config"},
     "cluster": {"artifacts", "config", "data", "model", "text"},

@@ -16,12 +16,14 @@ from cxrlt_cli.artifacts.files import claimed, refuse_existing
 from cxrlt_cli.artifacts.parsing import Row
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.resolve import Entry, find_entry, find_predictions
+from cxrlt_cli.artifacts.run import Run
 from cxrlt_cli.config.clean import CleanConfig
 from cxrlt_cli.console import data, say, shortened, table, warn
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.metrics.calibration import sigmoid
 from cxrlt_cli.metrics.confident_learning import RankedCells, confident_thresholds, probabilities_on_one_scale, rank_cells
 from cxrlt_cli.options import saved
+from cxrlt_cli.paths import is_file
 from cxrlt_cli.results import RankedLabels
 from cxrlt_cli.scores.labelled import Scored, read_scored
 from cxrlt_cli.workspace import Workspace, checked_name
@@ -56,10 +58,19 @@ def find_label_errors(config: CleanConfig, workspace: Workspace) -> RankedLabels
         runs=scored.header.runs,
         classes=_class_rows(scored, ranked, probabilities),
     )
+    page = None
+    if config.top:
+        from cxrlt_cli.clean.review_page import open_pictures, review_page  # torch comes with it
+        from cxrlt_cli.compute.device import choose_device
+
+        runs = [run for name in scored.header.runs if is_file((run := Run(workspace.runs / name)).best)]
+        pictures = open_pictures(dataset, scored, runs, choose_device(config.device))
+        page = review_page(folder.name, rows, corrections[: config.top], scored, pictures)
     with claimed(folder, config.overwrite):
-        write_corrections(folder, summary_content(summary, provenance), rows, None)
-    _report(summary, folder / "corrections.csv")
-    return RankedLabels(folder, folder / "corrections.csv", None, summary.labels, summary.contradicted)
+        write_corrections(folder, summary_content(summary, provenance), rows, page)
+    _report(summary, folder, len(page or ""))
+    shown = folder / "review.html" if page else None
+    return RankedLabels(folder, folder / "corrections.csv", shown, summary.labels, summary.contradicted)
 
 
 def _entry(given: str, workspace: Workspace) -> Entry:
@@ -120,7 +131,7 @@ def _class_rows(scored: Scored, ranked: RankedCells, probabilities: np.ndarray) 
     return rows
 
 
-def _report(summary: CorrectionsSummary, path: Path) -> None:
+def _report(summary: CorrectionsSummary, folder: Path, page: int) -> None:
     def cell(value: object) -> str:
         """A count, or a threshold; a dash for one of a side that no image has."""
         return str(value) if isinstance(value, int) else f"{value:.3f}".replace("nan", "-")
@@ -130,10 +141,12 @@ def _report(summary: CorrectionsSummary, path: Path) -> None:
         "threshold of 0": "threshold_absent", "1, contradicted": "contradicted_1", "0, contradicted": "contradicted_0",
     }  # fmt: skip
     rows = [[str(row["class"]), *(cell(row[name]) for name in columns.values())] for row in summary.classes]
-    data(table(["class", *columns], shortened(rows, str(path.with_suffix(".json")))))
+    data(table(["class", *columns], shortened(rows, f"{folder}/corrections.json")))
     more = summary.listed - summary.contradicted
     say(
         f"{summary.contradicted} of {summary.labels} known labels of {summary.images} images are contradicted by the scores"
-        f"{f', {more} more are listed' if more > 0 else ''}: {path}"
+        f"{f', {more} more are listed' if more > 0 else ''}: {folder}/corrections.csv"
     )
-    say(f"review them, then: cxrlt merge … --corrections {path}")
+    if page:
+        say(f"review them in {folder}/review.html ({page / 1e6:.1f} MB, opens without a network), and save the CSV there")
+    say("apply what was confirmed: cxrlt merge … --corrections FILE")

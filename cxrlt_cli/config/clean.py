@@ -15,9 +15,9 @@ MOST = 500  # cells in a page: each is a picture
 class CleanConfig:
     """Find labels that the scores contradict, for a human to review.
 
-    Ranks every known label of the scored images by confident learning and writes corrections/NAME/corrections.csv. Fill in its
-    column review (keep, flip or unsure), and apply it with `cxrlt merge --corrections`. The scores must be out-of-sample:
-    validation or test.
+    Ranks every known label of the scored images by confident learning and writes corrections/NAME/: corrections.csv and
+    review.html, a page to review the labels with the keyboard. The page needs no network; it contains patient images. Apply the
+    reviewed file with `cxrlt merge --corrections`. The scores must be out-of-sample: validation or test.
     """
 
     predictions: str = flag(
@@ -32,7 +32,7 @@ class CleanConfig:
         "one-scale",
         "one-scale: fit the probabilities of each class to its labels first, so that classes compare. raw: as predicted.",
     )
-    top: int = flag(100, "List at least so many labels, even if fewer are contradicted.", metavar="N")
+    top: int = flag(100, "Number of labels in the page, 0 to 500; 0: no page.", metavar="N")
     name: str = flag("", "Name of the result: corrections/NAME/ [default: the name of the predictions]")
     device: Literal["auto", "cpu", "cuda"] = flag("auto", "Device; auto: a GPU if there is one.")
     overwrite: bool = flag(False, "Replace an existing result.", name="--overwrite")

@@ -1,23 +1,19 @@
 """The worst mistakes: missed findings and false alarms, as pictures with attention or attribution maps."""
 
-import base64
-import io
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from PIL import Image
 
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.data.dataset_images import DatasetImages
-from cxrlt_cli.explain.explain_image import explain
-from cxrlt_cli.explain.heatmap import ATTENTION, ATTRIBUTION, overlay, peak_of
+from cxrlt_cli.explain.inline import inline_overlay, inline_picture
 from cxrlt_cli.predict.members import Member, load_members
 from cxrlt_cli.report.subjects import Subject
 from cxrlt_cli.scores.labelled import Scored
 
-_SIDE, _OVERLAY_SIDE = 288, 72  # px of a picture, and of the overlay on it
+_SIDE = 288  # px of a picture
 
 Kind = Literal["missed", "false alarm"]
 
@@ -111,32 +107,6 @@ def _shown(scored: Scored, mistake: Mistake, gray: np.ndarray, member: Member | 
         "above": mistake.above,
         "image_id": str(scored.table["image_id"].iloc[mistake.row]),
         "truth": [scored.classes[c] for c in np.flatnonzero(truth)],
-        "picture": _picture(gray),
-        **(_overlaid(member, gray, name) if member and name in member.classes else {"overlay": "", "peak": None, "how": ""}),
+        "picture": inline_picture(gray, _SIDE),
+        **inline_overlay(member, gray, name, "attention"),
     }
-
-
-def _overlaid(member: Member, gray: np.ndarray, label: str) -> dict[str, Any]:
-    """The attention of the label's query; for a network without queries, the attribution."""
-    column = member.classes.index(label)
-    queried = member.described.get("options", {}).get("queries") not in ("none", "csra")
-    found = explain(member, gray, [column], 0, "last", None if queried else "layer-integrated-gradients")
-    values, colour = (found.attribution, ATTRIBUTION) if found.attention is None else (found.attention, ATTENTION)
-    assert values is not None
-    png = _encoded(Image.fromarray(overlay(values[0], _OVERLAY_SIDE, colour)), format="PNG", optimize=True)
-    return {"overlay": png, "peak": peak_of(values[0]), "how": "attention" if found.attention is not None else "attribution"}
-
-
-def _picture(gray: np.ndarray) -> str:
-    image = Image.fromarray(gray)
-    if image.width > _SIDE:
-        image = image.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-    return _encoded(image, format="JPEG", quality=85)
-
-
-def _encoded(image: Image.Image, **options: Any) -> str:
-    """As a data URL."""
-    buffer = io.BytesIO()
-    image.save(buffer, **options)
-    kind = str(options["format"]).lower()
-    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"

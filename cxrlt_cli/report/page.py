@@ -12,26 +12,40 @@ _DASH = "\N{EN DASH}"
 
 
 def page(content: dict[str, Any]) -> str:
-    """Fills the template. Everything in `content` is escaped, whatever it holds."""
+    """The report. Everything in `content` is escaped, whatever it holds."""
+    return fill("cxrlt_cli.report", "report.html.j2", content, own_text("cxrlt_cli.report", "page.css"), "page.js")
+
+
+def fill(package: str, template: str, content: dict[str, Any], style: str, script: str) -> str:
+    """Fills a template of a self-contained page, whose own rule allows its one script and nothing from outside.
+
+    Args:
+        package: with the folder `templates/`.
+        template: its name there.
+        content: what it shows; everything is escaped.
+        style: the CSS.
+        script: name of the JavaScript file in `templates/`.
+    """
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
     environment = Environment(
-        loader=PackageLoader("cxrlt_cli.report", "templates"),
+        loader=PackageLoader(package, "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"figure": figure, "percent": percent, "interval": interval, "signed": signed, "count": count}
-    style, script = _own("page.css"), _own("page.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    own = {"style": Markup(style), "script": Markup(script), "script_hash": f"sha256-{digest}"}  # noqa: S704 - files of this package
-    return environment.get_template("report.html.j2").render(**content, **own)
+    text = own_text(package, script)
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    own = {"style": Markup(style), "script": Markup(text), "script_hash": f"sha256-{digest}"}  # noqa: S704 - files of this package
+    return environment.get_template(template).render(**content, **own)
 
 
-def _own(name: str) -> str:
-    return (resources.files("cxrlt_cli.report") / "templates" / name).read_text(encoding="utf-8").strip()
+def own_text(package: str, name: str) -> str:
+    """A file of a package's `templates/`."""
+    return (resources.files(package) / "templates" / name).read_text(encoding="utf-8").strip()
 
 
 def figure(value: float | None, digits: int = 3) -> str:

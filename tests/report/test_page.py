@@ -4,20 +4,16 @@ Needs Debian's `chromium` (or another Chromium in the path); skipped where there
 """
 
 import csv
-import json
 import re
 import shutil
-import subprocess
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from browser import asked, browse, needs_browser, refuse_axe_violations
 from conftest import TRAIN, type_in, write_pictures
 
-BROWSER = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium in the path (Debian: apt-get install chromium)")
+pytestmark = needs_browser
 
 HOSTILE = [
     "<script>document.title='owned'</script>",
@@ -54,33 +50,13 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "reports/page/report.html"
 
 
-def _browse(path: Path, *options: str) -> str:
-    """The document after its scripts have run, without any network."""
-    command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=8000", *options]
-    command += ["--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={path.parent / 'profile'}", path.as_uri()]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=200).stdout
-
-
-def _asked(page: Path, script: str, tmp_path: Path, *options: str) -> Any:
-    """What a function body gives in the page. Its own rule against foreign scripts is taken out of the copy."""
-    html = re.sub(r"<meta http-equiv[^>]*>", "", page.read_text(encoding="utf-8"))
-    end = "<pre id=answer></pre><script>(async () => {" + script + "})().then((found) => {"
-    end += "document.getElementById('answer').textContent = JSON.stringify(found); })</script></body>"
-    copy = tmp_path / "asked.html"
-    copy.write_text(html.replace("</body>", end), encoding="utf-8")
-    answer = re.search(r'<pre id="answer">(.*?)</pre>', _browse(copy, "--dump-dom", *options), re.DOTALL)
-    assert answer, "the script did not end"
-    text = answer.group(1).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-    return json.loads(text)
-
-
 def test_what_comes_from_outside_is_text(page: Path) -> None:
     html = page.read_text(encoding="utf-8")
     assert html.count("<script>") == 1, "its own"
     assert "<img src=x" not in html
     assert "<b onclick" not in html
     assert "{{ 7*7 }}" in html
-    dom = _browse(page, "--dump-dom")
+    dom = browse(page, "--dump-dom")
     assert "owned" not in re.findall(r"<title>(.*?)</title>", dom)[0]
     assert "3 of 3 classes, most frequent first" in dom, "its own script runs under its own rule"
 
@@ -114,7 +90,7 @@ def test_the_table_sorts_and_filters(page: Path, tmp_path: Path) -> None:
       found.overlay = getComputedStyle(document.querySelector('.overlay')).visibility;
       return found;
     """
-    found = _asked(page, script, tmp_path)
+    found = asked(page, script, tmp_path)
     assert found["down"] == sorted(found["down"], reverse=True)
     assert found["sorted"] == "descending"
     assert found["up"] == sorted(found["up"])
@@ -127,21 +103,7 @@ def test_the_table_sorts_and_filters(page: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_everybody_can_use_it(page: Path, scheme: str, tmp_path: Path) -> None:
-    """No violation of WCAG 2.1 A and AA nor of the best practices that axe-core knows, contrast in both schemes included."""
-    axe = pytest.importorskip("axe_core_python", reason="pip install 'cxrlt[test]'")
-    source = (resources.files(axe) / "axe.min.js").read_text(encoding="utf-8")
-    rules = "{runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']}"
-    script = f"""{source};
-      const found = await axe.run(document.querySelector('html'), {rules});
-      const short = (one) => [one.id, one.nodes.slice(0, 3).map((node) => node.html.slice(0, 160))];
-      return {{dark: matchMedia('(prefers-color-scheme: dark)').matches, passes: found.passes.map((one) => one.id),
-               violations: found.violations.map(short)}};"""
-    options = ["--blink-settings=preferredColorScheme=0"] if scheme == "dark" else []
-    found = _asked(page, script.replace("</script", "<\\/script"), tmp_path, *options)
-    assert found["dark"] == (scheme == "dark")
-    wrong = [one for one in found["violations"] if "answer" not in str(one[1])]  # what this test itself put there
-    assert not wrong, wrong
-    assert {"color-contrast", "document-title", "image-alt", "label", "scrollable-region-focusable"} <= set(found["passes"])
+    refuse_axe_violations(page, scheme, tmp_path)
 
 
 @pytest.mark.parametrize("width", [390, 1280])
@@ -151,18 +113,18 @@ def test_nothing_runs_out_of_the_window(page: Path, width: int, tmp_path: Path) 
     frame += "<script>onload = () => { const root = document.getElementById('f').contentDocument.documentElement;"
     frame += "document.getElementById('answer').textContent = `${root.scrollWidth} ${root.clientWidth}`; }</script>"
     (tmp_path / "frame.html").write_text(frame)
-    dom = _browse(tmp_path / "frame.html", "--dump-dom", "--allow-file-access-from-files", "--window-size=1400,900")
+    dom = browse(tmp_path / "frame.html", "--dump-dom", "--allow-file-access-from-files", "--window-size=1400,900")
     found = re.search(r'<pre id="answer">(\d+) (\d+)', dom)
     assert found
     assert int(found.group(1)) <= int(found.group(2)) <= width
 
 
 def test_it_prints_and_has_its_picture_taken(page: Path, tmp_path: Path) -> None:
-    _browse(page, f"--print-to-pdf={tmp_path / 'page.pdf'}")
+    browse(page, f"--print-to-pdf={tmp_path / 'page.pdf'}")
     assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")
     shades = []
     for options in ([], ["--blink-settings=preferredColorScheme=0"]):
-        _browse(page, f"--screenshot={tmp_path / 'page.png'}", "--window-size=1280,900", *options)
+        browse(page, f"--screenshot={tmp_path / 'page.png'}", "--window-size=1280,900", *options)
         from PIL import Image
 
         with Image.open(tmp_path / "page.png") as picture:

@@ -1,0 +1,114 @@
+"""The page on which a reviewer decides about labels: one HTML file that works from disk."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import torch
+
+from cxrlt_cli import __version__
+from cxrlt_cli.artifacts.corrections import COLUMNS, Correction
+from cxrlt_cli.artifacts.dataset import Dataset
+from cxrlt_cli.artifacts.run import Run
+from cxrlt_cli.clean.neighbours import neighbours
+from cxrlt_cli.console import warn
+from cxrlt_cli.data.dataset_images import DatasetImages
+from cxrlt_cli.errors import UserError
+from cxrlt_cli.explain.inline import inline_overlay, inline_picture
+from cxrlt_cli.predict.members import Member, load_members
+from cxrlt_cli.report.page import fill, own_text
+from cxrlt_cli.scores.labelled import Scored
+
+_SIDE, _SMALL = 512, 128  # px of the picture, and of a neighbour's
+_EACH = 2  # neighbours of either label
+
+
+def review_page(title: str, rows: str, corrections: list[Correction], scored: Scored, pictures: "Pictures | None") -> str:
+    """The page as HTML.
+
+    Args:
+        title: name of the result.
+        rows: text of `corrections.csv`; the browser keeps progress under its checksum.
+        corrections: what the page asks about.
+        scored: scores and labels that it was found in.
+        pictures: of the scored images; None where the dataset has none.
+    """
+    place = {name: number for number, name in enumerate(scored.table["image_id"])}
+    content = {
+        "title": title,
+        "key": hashlib.sha256(rows.encode()).hexdigest()[:16],
+        "columns": COLUMNS,
+        "cells": [_cell(one, place[one.image], scored, pictures) for one in corrections],
+        "split": scored.split,
+        "runs": scored.header.runs,
+        "pictures": pictures is not None,
+        "version": __version__,
+    }
+    style = own_text("cxrlt_cli.report", "page.css") + "\n" + own_text("cxrlt_cli.clean", "review.css")
+    return fill("cxrlt_cli.clean", "review.html.j2", content, style, "review.js")
+
+
+class Pictures:
+    """Pictures of the scored images, and the network that explains them."""
+
+    def __init__(self, dataset: Dataset, scored: Scored, member: Member | None) -> None:
+        """Opens the image files.
+
+        Args:
+            dataset: with the pixels.
+            scored: its rows are those of the pictures.
+            member: the network; None for pictures without a map.
+
+        Raises:
+            UserError: the pixels cannot be read.
+        """
+        self._images = DatasetImages(dataset if scored.split == "all" else dataset.split(scored.split))
+        self._member = member
+
+    def shown(self, row: int, label: str) -> dict[str, Any]:
+        """The picture of a row, and the map of a label over it."""
+        gray = self._images.read(np.array([row]))[0]
+        return {"picture": inline_picture(gray, _SIDE), **inline_overlay(self._member, gray, label, "attribution")}
+
+    def small(self, row: int) -> str:
+        """A small picture of a row."""
+        return inline_picture(self._images.read(np.array([row]))[0], _SMALL)
+
+
+def open_pictures(dataset: Dataset, scored: Scored, runs: list[Run], device: torch.device) -> Pictures | None:
+    """The pictures, explained by the first run that is there; None, with a warning, where the dataset has none to read."""
+    try:
+        member = load_members(runs[:1], device)[0] if runs else None
+    except UserError as error:
+        warn(f"no maps in the page: {error.message}")
+        member = None
+    if member and member.pixels != dataset.settings:
+        member = None
+    try:
+        return Pictures(dataset, scored, member)
+    except UserError as error:
+        warn(f"no pictures in the page: {error.message}")
+        return None
+
+
+def _cell(one: Correction, row: int, scored: Scored, pictures: Pictures | None) -> dict[str, Any]:
+    c = scored.classes.index(one.label)
+    others = scored.label_mask[row] & (scored.targets[row] == 1)
+    return {
+        "rank": one.rank,
+        "image": one.image,
+        "label": one.label,
+        "given": one.given,
+        "suggested": one.suggested,
+        "score": f"{one.score:.6g}",
+        "present": one.score if one.given == 1 else 1 - one.score,
+        "others": [scored.classes[k] for k in np.flatnonzero(others) if k != c],
+        "shown": pictures.shown(row, one.label) if pictures else None,
+        "neighbours": _neighbours(scored, row, c, pictures) if pictures else [],
+    }
+
+
+def _neighbours(scored: Scored, row: int, c: int, pictures: Pictures) -> list[dict[str, Any]]:
+    images, targets = scored.table["image_id"], scored.targets[:, c]
+    near = neighbours(scored.logits[:, c], targets, scored.label_mask[:, c], row, _EACH)
+    return [{"given": int(targets[at]), "picture": pictures.small(at), "image": str(images.iloc[at])} for at in near]
