@@ -1,4 +1,4 @@
-"""`evaluations/NAME/`: `metrics.json` for programs; `per_class.csv`, `decisions.csv`, `subgroups.csv` for spreadsheets."""
+"""`evaluations/NAME/`: `metrics.json` for programs; `per_class.csv`, `decisions.csv` and others for spreadsheets."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ from cxrlt_cli.artifacts.provenance import InputFile, Provenance
 from cxrlt_cli.paths import is_folder
 
 FORMAT, VERSION = "cxrlt evaluation", 1
-_FILES = frozenset({"metrics.json", "per_class.csv", "decisions.csv", "subgroups.csv"})
+_FILES = frozenset({"metrics.json", "per_class.csv", "decisions.csv", "subgroups.csv", "readers.csv", "reference.csv"})
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,15 @@ class EvaluationTables:
         per_class: a row a class.
         decisions: a row a class and threshold.
         subgroups: a row a subgroup and class; empty where none were asked for.
+        readers: a row a class and reader; empty without readers.
+        reference: a row a class, against the dataset's labels and against a reference; empty without one.
     """
 
     per_class: list[dict[str, Any]]
     decisions: list[dict[str, Any]]
     subgroups: list[dict[str, Any]]
+    readers: list[dict[str, Any]] = field(default_factory=list)
+    reference: list[dict[str, Any]] = field(default_factory=list)
 
 
 def write_evaluation(folder: Path, metrics: dict[str, Any], tables: EvaluationTables) -> None:
@@ -76,6 +80,37 @@ def applied_calibration(evaluation: dict[str, Any]) -> AppliedCalibration | None
 
 
 @dataclass(frozen=True)
+class ReaderStudy:
+    """Readers beside the network; their figures are the rows of `readers`.
+
+    Attributes:
+        file: the readers' table.
+        reference: what counted as right.
+        readers: their names.
+        in_reference: those that the reference was made from.
+        images: that a reader read and the reference knows.
+        patients: of these images.
+        network_ahead: in how many pairs of class and reader the network has the higher sensitivity.
+        curves: a row a class: `class`, `ap`, `auroc`, `positives`, `images`, and `roc` and `pr`, each two lists x and y.
+    """
+
+    file: str
+    reference: str
+    readers: list[str]
+    in_reference: list[str]
+    images: int
+    patients: int
+    network_ahead: dict[str, int]
+    curves: list[dict[str, Any]]
+
+
+def reader_study(evaluation: dict[str, Any]) -> ReaderStudy | None:
+    """The readers of an evaluation; None where it has none."""
+    found = evaluation.get("reader_study")
+    return ReaderStudy(**found) if found else None
+
+
+@dataclass(frozen=True)
 class _Predictions:
     """The predictions that were evaluated."""
 
@@ -101,6 +136,10 @@ class _Saved:
     undefined_auroc: list[str] = field(default_factory=list)
     decisions: list[Row] = field(default_factory=list)
     subgroups: list[Row] = field(default_factory=list)
+    readers: list[Row] = field(default_factory=list)
+    reference: list[Row] = field(default_factory=list)
+    reader_study: ReaderStudy | None = None
+    reference_gap: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if len(self.provenance.inputs) < 2:

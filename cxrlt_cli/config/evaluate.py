@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cxrlt_cli.config.grammar import groups_flag, parse_groups
+from cxrlt_cli.config.grammar import groups_flag, parse_groups, parse_reference
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.options import flag
+from cxrlt_cli.options import flag, flag_of
 from cxrlt_cli.workspace import checked_name
 
 
@@ -48,6 +48,23 @@ class EvaluateConfig:
     by_table: Path | None = flag(
         None, "More columns for --by: a CSV or Parquet with image_id, study_id or patient_id.", metavar="TABLE"
     )
+    readers: Path | None = flag(
+        None,
+        "Compare with readers: a CSV or Parquet with a row per image and reader, and a column per class (1, 0, -1, blank; or "
+        "YES, NO, HEDGE).",
+        metavar="TABLE",
+    )
+    reference: str = flag(
+        "",
+        "What is right: a table of expert labels, whose gap to the dataset's labels is measured too; majority:READER,… of "
+        "--readers; or leave-one-out, each reader against the majority of the others [default: the dataset's labels]",
+        metavar="REFERENCE",
+    )
+    image_column: str = flag("", "Image column in both tables [default: image_id, Image Index ...]")
+    reader_column: str = flag("", "Reader column in --readers [default: reader_id, Reader ID ...]")
+    uncertain: Literal["leave-out", "positive", "negative"] = flag(
+        "leave-out", "What an uncertain label (-1, HEDGE) in --readers and --reference counts as."
+    )
     name: str = flag("", "Name of the evaluation: evaluations/NAME/ [default: the name of the predictions]")
     output: Path | None = flag(None, "Folder for NAME/ [default: evaluations/]", metavar="FOLDER")
     json: bool = flag(False, "Print JSON instead of a table.", name="--json")
@@ -65,6 +82,23 @@ class EvaluateConfig:
             raise UserError("--by names a column twice", "once is enough")
         if self.by_table and not self.by:
             raise UserError("--by-table needs --by", "which of its columns? --by COLUMN")
+        self._check_readers()
+
+    def _check_readers(self) -> None:
+        kind, _ = self.reference_kind
+        if kind in ("majority", "leave-one-out") and not self.readers:
+            raise UserError(f"--reference {self.reference} needs --readers", "the reference is made from these readers")
+        if self.per == "study" and (self.readers or self.reference):
+            raise UserError("--readers and --reference compare image by image", "leave out --per study")
+        given = [name for name in ("image_column", "reader_column") if getattr(self, name)]
+        given += ["uncertain"] if self.uncertain != "leave-out" else []
+        if given and not self.readers and not self.reference:
+            raise UserError(f"{', '.join(flag_of(self, name) for name in given)}: only with --readers or --reference", "")
+
+    @property
+    def reference_kind(self) -> tuple[str, list[str]]:
+        """Kind of `--reference` (labels, table, majority, leave-one-out), with the path or the readers."""
+        return parse_reference(self.reference)
 
     @property
     def bounds(self) -> tuple[float, float]:

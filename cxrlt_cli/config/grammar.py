@@ -41,6 +41,23 @@ def parse_groups(text: str) -> tuple[float, float]:
     return high, low
 
 
+def parse_reference(text: str) -> tuple[str, list[str]]:
+    """`--reference` as its kind (labels, table, majority or leave-one-out), and the path or the readers' names.
+
+    Raises:
+        UserError: a majority of fewer than two readers, or of one twice.
+    """
+    if not text or text == "leave-one-out":
+        return text or "labels", []
+    kind, colon, rest = text.partition(":")
+    if not colon or kind != "majority":
+        return "table", [text]
+    names = [name.strip() for name in rest.split(",")]
+    if len(names) < 2 or not all(names) or len(set(names)) < len(names):
+        raise UserError(f"--reference {text!r} does not name two or more readers, each once", "as in majority:A,B,C")
+    return "majority", names
+
+
 STUDY_HELP = (
     "Merge the scores within a study by --merge and give each image the score of its study: none, equal, or weights of "
     "frontal and lateral images, as 2:1."

@@ -1,6 +1,6 @@
 """What an evaluation holds: figures of the classes, their means, subgroups, and how all of it was found."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ from cxrlt_cli.evaluate.bootstrap_metrics import decision_figures, micro_ap, ran
 from cxrlt_cli.evaluate.metric_rows import add_decisions, class_rows, means, with_interval, without_interval
 from cxrlt_cli.evaluate.subgroup_metrics import subgroup_rows
 from cxrlt_cli.labels.groups import GROUPS, rule
+from cxrlt_cli.readers.experts import Experts, gap_content, study_content
 from cxrlt_cli.scores.decisions import Thresholds, choose_thresholds, decision_rows
 from cxrlt_cli.scores.labelled import Scored
 from cxrlt_cli.scores.study_level import one_row_a_study
@@ -84,6 +85,20 @@ def evaluation_of(settings: EvaluationSettings, images: Scored, chosen_on: Score
     order = [row["class"] for row in rows]
     decisions.sort(key=lambda row: order.index(row["class"]))
     return metrics, EvaluationTables(rows, decisions, subgroups)
+
+
+def beside_experts(
+    experts: Experts, images: Scored, tables: EvaluationTables, resamples: int, seed: int
+) -> tuple[Row, EvaluationTables]:
+    """What `metrics.json` says of readers and reference, and the tables with theirs."""
+    more: Row = {}
+    if experts.readers is not None:
+        more["reader_study"], rows = study_content(experts, images, resamples, seed)
+        tables = replace(tables, readers=rows)
+    if experts.others:
+        more["reference_gap"], rows = gap_content(experts, images, resamples, seed)
+        tables = replace(tables, reference=rows)
+    return more, tables
 
 
 def _as_scored(settings: EvaluationSettings, images: Scored) -> Scored:

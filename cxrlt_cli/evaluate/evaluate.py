@@ -14,6 +14,7 @@ from cxrlt_cli.evaluate.join_columns import with_columns_of
 from cxrlt_cli.evaluate.subgroups import check_columns
 from cxrlt_cli.evaluate.terminal_table import as_text
 from cxrlt_cli.options import saved, select
+from cxrlt_cli.readers.experts import Experts, read_experts
 from cxrlt_cli.results import EvaluatedScores
 from cxrlt_cli.scores.apply_calibration import calibrated_scores
 from cxrlt_cli.scores.labelled import Scored, read_scored
@@ -51,18 +52,30 @@ def evaluate(config: EvaluateConfig, workspace: Workspace) -> EvaluatedScores:
         inputs.append(config.by_table)
         scored = with_columns_of(scored, config.by_table)
     check_columns(scored, config.by)
+    experts = _experts(config, scored)
+    inputs += experts.inputs if experts else []
     # torch comes with it: not before all input is found good
-    from cxrlt_cli.evaluate.content import EvaluationSettings, evaluation_of
+    from cxrlt_cli.evaluate.content import EvaluationSettings, beside_experts, evaluation_of
 
     provenance = record(saved(config), inputs)
     metrics, tables = evaluation_of(select(EvaluationSettings, config), scored, chosen_on)
+    if experts:
+        more, tables = beside_experts(experts, scored, tables, config.bootstrap, config.seed)
+        metrics |= more
     with claimed(folder, config.overwrite):
         write_evaluation(folder, {**metrics, "provenance": provenance}, tables)
     content = read_evaluation(folder)
     data(json.dumps(content, indent=1) if config.json else as_text(content))
-    written = ["per_class.csv", "decisions.csv", *(["subgroups.csv"] if tables.subgroups else [])]
+    written = [f"{name}.csv" for name, rows in vars(tables).items() if rows]
     say(f"{path} against {dataset.path}: {folder}/metrics.json, {', '.join(written)}")
     return EvaluatedScores(folder, content, content["per_class"])
+
+
+def _experts(config: EvaluateConfig, scored: Scored) -> Experts | None:
+    if not config.readers and not config.reference:
+        return None
+    columns = config.image_column, config.reader_column
+    return read_experts(scored, config.readers, config.reference_kind, columns, config.uncertain)
 
 
 def _refuse_other_probabilities(scored: Scored, chosen_on: Scored) -> None:

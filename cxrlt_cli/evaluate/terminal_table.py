@@ -4,6 +4,7 @@ from typing import Any
 
 from cxrlt_cli.console import escaped, shortened, table
 from cxrlt_cli.errors import listed
+from cxrlt_cli.readers.terminal_tables import expert_tables
 
 Row = dict[str, Any]
 
@@ -23,6 +24,7 @@ def as_text(evaluation: Row) -> str:
         "",
         *_means_table(evaluation),
         *_subgroups(evaluation.get("subgroups", []), "studies" if "studies" in evaluation else "images"),
+        *expert_tables(evaluation),
         "",
         f"{where}: {studies}{evaluation['images']:,} images of {evaluation['patients']:,} patients",
         f"groups: {evaluation['group_rule']}",

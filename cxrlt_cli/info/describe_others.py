@@ -175,6 +175,10 @@ def describe_evaluation(path: Path) -> Told:
     lines += [(name, f"{value:.4f}") for name, value in found.items() if isinstance(value, float)]
     facts = {
         "kind": "evaluation",
-        **{key: value for key, value in found.items() if key not in ("per_class", "decisions", "provenance")},
+        **{
+            key: value
+            for key, value in found.items()
+            if key not in ("per_class", "decisions", "readers", "reference", "provenance")
+        },
     }
     return Told("an evaluation", lines, facts, provenance_of(found))

@@ -72,8 +72,8 @@ class ReaderPoints:
         """
         if self.positive.all() or not self.positive.any():
             return float("nan")
-        least = sum(self._squares(kind) for kind in (self.positive, ~self.positive)).min()
-        return math.erfc(math.sqrt(float(least) / 2))
+        least = float((self._squares(self.positive) + self._squares(~self.positive)).min())
+        return math.erfc(math.sqrt(least / 2))
 
     def _squares(self, kind: np.ndarray) -> np.ndarray:
         """(G + 1,) McNemar's z^2 on some images at each threshold, from calling none of them on."""
@@ -82,7 +82,8 @@ class ReaderPoints:
         sums = start.sum() + np.append(0, np.cumsum(kind))
         squares = (start**2).sum() + np.append(0, np.cumsum(np.where(kind, 2 * before + 1, 0)))
         ends = np.append(self.steps, len(kind))
-        return sums[ends] ** 2 / np.maximum(squares[ends], 1)  # where no image differs both are 0
+        found: np.ndarray = sums[ends] ** 2 / np.maximum(squares[ends], 1)  # where no image differs both are 0
+        return found
 
     @property
     def patients_with(self) -> dict[str, int]:

@@ -1,0 +1,105 @@
+"""Readers and their panel as contenders of the network: their figures in the sample and in resamples of the patients."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from cxrlt_cli.metrics.reader_points import FIGURES, ReaderPoints, reader_points
+from cxrlt_cli.metrics.resampling import over_resamples
+from cxrlt_cli.readers.label_table import PeoplesLabels
+from cxrlt_cli.readers.reference import Reference, majority
+from cxrlt_cli.scores.labelled import Scored
+
+#: Columns of `Compared.values`: those of `FIGURES`, and what the network has more than the reader at the reader's own point.
+COLUMNS = (*FIGURES, "sensitivity_difference", "specificity_difference")
+PANEL = "panel"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A reader, or the majority of several.
+
+    Attributes:
+        name: as in the table.
+        in_reference: whether the reference was made from this reader.
+        positive: (N, C) bool, called positive.
+        known: (N, C) bool, read.
+        reference: (N, C) bool, what is right.
+        reference_known: (N, C) bool.
+    """
+
+    name: str
+    in_reference: bool
+    positive: np.ndarray
+    known: np.ndarray
+    reference: np.ndarray
+    reference_known: np.ndarray
+
+
+@dataclass(frozen=True)
+class Compared:
+    """G contenders on C classes.
+
+    Attributes:
+        contenders: their names and calls.
+        points: G lists of C; None where a class has no image.
+        values: (G, C, len(COLUMNS)) in the sample, NaN where undefined.
+        resampled: (resamples, G, C, len(COLUMNS)), the same resamples of the patients for all.
+    """
+
+    contenders: list[Contender]
+    points: list[list[ReaderPoints | None]]
+    values: np.ndarray
+    resampled: np.ndarray
+
+
+def contenders(readers: PeoplesLabels, reference: Reference) -> list[Contender]:
+    """Every reader, and the panel: the majority of the readers outside of the reference, where these are three or more.
+
+    Two readers have a majority only where they agree, which are the easy images. With another reference for each reader there
+    is no panel: it would be compared with itself.
+    """
+    found = [
+        Contender(name, bool(reference.part[r]), readers.positive[r], readers.known[r], *reference.of(r))
+        for r, name in enumerate(readers.names)
+    ]
+    outside = ~reference.part
+    if reference.positive.ndim == 2 and outside.sum() >= 3:
+        called, known = majority(readers.positive[outside], readers.known[outside])
+        found.append(Contender(PANEL, False, called, known, reference.positive, reference.known))
+    return found
+
+
+def compare_contenders(scored: Scored, found: list[Contender], resamples: int, seed: int) -> Compared:
+    """Figures of all contenders and of the network at their points.
+
+    Args:
+        scored: N images, C classes.
+        found: the contenders.
+        resamples: of the patients.
+        seed: of the resamples.
+    """
+    points = [[_points(scored, one, c) for c in range(len(scored.classes))] for one in found]
+    patients = int(scored.patients.max()) + 1
+
+    def figures(weights: torch.Tensor) -> np.ndarray:
+        drawn = weights.numpy()
+        values = np.full((len(found), len(scored.classes), drawn.shape[1], len(COLUMNS)), np.nan)
+        for g, of_one in enumerate(points):
+            for c, point in enumerate(of_one):
+                if point is not None:
+                    values[g, c, :, : len(FIGURES)] = point.figures(drawn)
+        values[..., len(FIGURES)] = values[..., 4] - values[..., 0]
+        values[..., len(FIGURES) + 1] = values[..., 5] - values[..., 1]
+        return np.moveaxis(values, 2, 0)
+
+    values = figures(torch.ones(patients, 1))[0]
+    return Compared(found, points, values, over_resamples(patients, figures, resamples, seed))
+
+
+def _points(scored: Scored, one: Contender, c: int) -> ReaderPoints | None:
+    rows = one.known[:, c] & one.reference_known[:, c]
+    if not rows.any():
+        return None
+    return reader_points(scored.logits[rows, c], one.reference[rows, c], one.positive[rows, c], scored.patients[rows])

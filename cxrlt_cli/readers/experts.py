@@ -1,0 +1,174 @@
+"""What an evaluation says of readers and expert labels: their tables are read, and become `readers.csv` and `reference.csv`."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cxrlt_cli.console import say, warn
+from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.metrics.curves import precision_recall, roc
+from cxrlt_cli.metrics.ranking import per_class
+from cxrlt_cli.readers.label_table import PeoplesLabels, Uncertain, read_peoples_labels
+from cxrlt_cli.readers.reference import (
+    Reference,
+    labels_as_reference,
+    majority,
+    majority_as_reference,
+    others_as_reference,
+    table_as_reference,
+)
+from cxrlt_cli.scores.labelled import Scored
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Experts:
+    """Readers and reference of the images of an evaluation.
+
+    Attributes:
+        readers: None where only a reference was given.
+        reference: what is right.
+        others: whether the reference is other than the labels of the dataset, and one for all.
+        inputs: the files read.
+    """
+
+    readers: PeoplesLabels | None
+    reference: Reference
+    others: bool
+    inputs: list[Path]
+
+
+def read_experts(
+    scored: Scored, readers: Path | None, reference: tuple[str, list[str]], columns: tuple[str, str], uncertain: Uncertain
+) -> Experts:
+    """Reads the tables of `--readers` and `--reference`.
+
+    Args:
+        scored: the images and classes of the evaluation.
+        readers: the readers' table; None for none.
+        reference: its kind (labels, table, majority or leave-one-out), with the path or the readers' names.
+        columns: names of the columns of the image and of the reader; empty for the usual names.
+        uncertain: what uncertain labels count as.
+
+    Raises:
+        UserError: damaged tables, or no image that has both a reader and a reference.
+    """
+    kind, given = reference
+    reads = read_peoples_labels(readers, scored, columns, uncertain, readers=True) if readers else None
+    inputs = [readers] if readers else []
+    if kind == "table":
+        inputs.append(Path(given[0]))
+        found = table_as_reference(read_peoples_labels(inputs[-1], scored, (columns[0], ""), uncertain, readers=False), reads)
+    elif reads is None:
+        raise UserError(f"--reference {kind} needs --readers", "the reference is made from readers")
+    elif kind == "majority":
+        found = majority_as_reference(reads, given)
+    else:
+        found = others_as_reference(reads) if kind == "leave-one-out" else labels_as_reference(scored, reads)
+    if reads is not None:
+        _check_reads(reads, found)
+    return Experts(reads, found, kind in ("table", "majority"), inputs)
+
+
+def _check_reads(reads: PeoplesLabels, reference: Reference) -> None:
+    """Refuses readers without a common image with the reference; says where readers read different images."""
+    count = [int((known & reference.of(r)[1]).any(axis=1).sum()) for r, known in enumerate(reads.known)]
+    if not any(count):
+        raise UserError(
+            f"no image of {reads.path} has a reference ({reference.name})", "see the ids and classes of both, or --reference"
+        )
+    if len(set(count)) > 1:
+        least, most = int(np.argmin(count)), int(np.argmax(count))
+        warn(
+            f"{reads.path}: readers read different images, {count[least]:,} ({reads.names[least]}) to {count[most]:,} "
+            f"({reads.names[most]}): each is compared on its own; their mean assumes that all read the same"
+        )
+    part = [name for name, one in zip(reads.names, reference.part, strict=True) if one]
+    if part:
+        say(f"readers that are part of the reference: {listed(part, 40)}; their figures are optimistic and not in the means")
+
+
+def study_content(experts: Experts, scored: Scored, resamples: int, seed: int) -> tuple[Row, list[Row]]:
+    """What `metrics.json` says of the readers, and the rows of `readers.csv`."""
+    from cxrlt_cli.readers.contenders import compare_contenders, contenders
+    from cxrlt_cli.readers.rows import reader_rows
+
+    readers, reference = experts.readers, experts.reference
+    assert readers is not None
+    known = reference.known if reference.known.ndim == 2 else reference.known.any(axis=0)
+    keep: np.ndarray = np.any(readers.known.any(axis=0) & known, axis=1)
+    scored = scored.rows(keep)
+    readers = replace(readers, positive=readers.positive[:, keep], known=readers.known[:, keep])
+    reference = replace(reference, positive=reference.positive[..., keep, :], known=reference.known[..., keep, :])
+    rows = reader_rows(scored.classes, compare_contenders(scored, contenders(readers, reference), resamples, seed))
+    return {
+        "file": str(readers.path),
+        "reference": reference.name,
+        "readers": readers.names,
+        "in_reference": [name for name, part in zip(readers.names, reference.part, strict=True) if part],
+        "images": len(scored.table),
+        "patients": int(scored.table["patient_id"].nunique()),
+        "network_ahead": _ahead(rows, readers.names),
+        "curves": _curves(scored, readers, reference),
+    }, rows
+
+
+def _ahead(rows: list[Row], readers: list[str]) -> Row:
+    """How often the network has a higher sensitivity at a reader's specificity, over the readers outside of the reference."""
+    single = [row for row in rows if row["class"] and row["reader"] in readers and not np.isnan(row["sensitivity_difference"])]
+    compared = [row for row in single if not row["in_reference"]] or single
+    significant = [row for row in compared if row["p_holm"] <= 0.05]
+    return {
+        "compared": len(compared),
+        "ahead": sum(row["sensitivity_difference"] > 0 for row in compared),
+        "significantly_ahead": sum(row["sensitivity_difference"] > 0 for row in significant),
+        "significantly_behind": sum(row["sensitivity_difference"] < 0 for row in significant),
+    }
+
+
+_MOST_POINTS = 400  # of a curve
+
+
+def _curves(scored: Scored, readers: PeoplesLabels, reference: Reference) -> list[Row]:
+    """The network's curves against the reference, of each class that has a positive and a negative.
+
+    Where each reader has another reference, it is the majority of all readers.
+    """
+    positive, known = reference.positive, reference.known
+    if positive.ndim == 3:
+        positive, known = majority(readers.positive, readers.known)
+    metrics = per_class(scored.logits, positive.astype(np.uint8), known)
+    curves = []
+    for c in np.flatnonzero(~np.isnan(metrics.auroc)).tolist():
+        given = scored.logits[known[:, c], c], positive[known[:, c], c]
+        row: Row = {"class": scored.classes[c], "ap": float(metrics.ap[c]), "auroc": float(metrics.auroc[c])}
+        row |= {"positives": int(metrics.positives[c]), "images": int(known[:, c].sum())}
+        curves.append(row | {"roc": _points(*roc(*given)), "pr": _points(*precision_recall(*given))})
+    return curves
+
+
+def _points(x: np.ndarray, y: np.ndarray) -> list[list[float]]:
+    """Two lists, evenly thinned where there are many points."""
+    keep = np.unique(np.linspace(0, len(x) - 1, min(len(x), _MOST_POINTS)).round().astype(int))
+    return [np.round(one[keep], 5).tolist() for one in (x, y)]
+
+
+def gap_content(experts: Experts, scored: Scored, resamples: int, seed: int) -> tuple[Row, list[Row]]:
+    """What `metrics.json` says of the reference, and the rows of `reference.csv`.
+
+    Raises:
+        UserError: no image has both labels.
+    """
+    from cxrlt_cli.readers.gap import gap_rows
+
+    both = scored.label_mask & experts.reference.known
+    keep: np.ndarray = both.any(axis=1)
+    if not keep.any():
+        raise UserError(f"no image has a label of the dataset and one of {experts.reference.name}", "see the ids of both")
+    reference = replace(experts.reference, positive=experts.reference.positive[keep], known=experts.reference.known[keep])
+    scored = scored.rows(keep)
+    facts = {"reference": reference.name, "images": len(scored.table), "patients": int(scored.table["patient_id"].nunique())}
+    return facts, gap_rows(scored, reference, resamples, seed)
