@@ -50,6 +50,11 @@ class Dataset:
         """Whether the rows point to images."""
         return bool(self.settings)
 
+    @property
+    def patients_known(self) -> bool:
+        """Whether `patient_id` names patients; where imported labels name none, every image counts as a patient of its own."""
+        return self.header.get("patients") != ""
+
     def split(self, name: str) -> "Dataset":
         """The rows of one split.
 
@@ -95,7 +100,7 @@ def write_dataset(dataset: Dataset) -> None:
         columns[f"label:{name}"] = nullable_int8(dataset.targets[:, index], dataset.label_mask[:, index])
         if dataset.soft is not None and np.isfinite(dataset.soft[:, index]).any():
             columns[f"soft:{name}"] = pa.array(dataset.soft[:, index], from_pandas=True)
-    header = {"classes": dataset.classes, "settings": dataset.settings, **dataset.header}
+    header = {**dataset.header, "classes": dataset.classes, "settings": dataset.settings}
     write_table(dataset.path, pa.table(columns), FORMAT, VERSION, header)
 
 

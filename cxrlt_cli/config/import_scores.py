@@ -34,7 +34,9 @@ class ImportConfig:
     }
 
     scores: str = flag("", "CSV (also .gz), Parquet or npz with a row per image.", metavar="SCORES", argument=True)
-    id_column: str = flag("image_id", "Column of the image id.")
+    id_column: str = flag(
+        "image_id", "Column of the image id; # numbers the rows, where the labels are in the same file.", metavar="COLUMN"
+    )
     columns: str = flag(
         "",
         'Columns of the scores: a pattern, "prob_{class}"; names, "Mass,Nodule"; or a CSV with the columns column,class '
@@ -46,13 +48,15 @@ class ImportConfig:
     )
     dataset: Path | None = flag(None, "Dataset with the labels [default: dataset.parquet, unless --labels]")
     split: Literal["train", "val", "test"] = flag("test", "Split that was scored.")
-    labels: Path | None = flag(None, "CSV (also .gz) or Parquet with the labels, instead of a dataset.", metavar="TABLE")
+    labels: Path | None = flag(
+        None, "CSV (also .gz), Parquet or npz with the labels, instead of a dataset; may be SCORES itself.", metavar="TABLE"
+    )
     label_id_column: str = flag("", "Column of the image id in --labels [default: as --id-column]")
     label_columns: str = flag(
         "",
-        "Label columns, comma-separated, or the name of a label space. Values: 1 present, 0 absent, -1 uncertain, blank "
-        "unknown [default: those named like a class of the scores]",
-        metavar="A,B,C",
+        'Label columns: as --columns, "label_{class}", or the name of a label space. Values: 1 present, 0 absent, -1 '
+        "uncertain, blank unknown [default: those named like a class of the scores]",
+        metavar="PATTERN|NAMES|FILE.csv",
     )
     values: str = flag(
         "", "Meaning of other words in the label columns, as YES=1,NO=0,HEDGE=-1; WORD= is unknown.", metavar="WORD=LABEL,…"
@@ -65,7 +69,7 @@ class ImportConfig:
     )
     separator: str = flag("|", "Separator of labels in --label-column, unless they are written as a list.")
     split_column: str = flag(
-        "", "Column of the split in --labels: train, val or test; only images of --split are scored [default: all are]"
+        "", "Column of the split in --labels: train, val or test [default: split if present, else all are in --split]"
     )
     patient_column: str = flag(
         "", "Column of the patient id, in --labels or SCORES; for intervals over patients [default: patient_id if present]"
@@ -97,11 +101,11 @@ class ImportConfig:
             raise UserError(f"--separator {self.separator!r} needs --label-column", "it separates the labels in that column")
         if self.patient_column and self.patient_pattern:
             raise UserError("--patient-column and --patient-pattern exclude each other", "give the column, if there is one")
+        if self.id_column == "#" and self.labels != self.file:
+            raise UserError("--id-column # numbers rows: the labels must be in the same file", "--labels SCORES; or name an id")
         _check_pattern("--columns", self.columns, "class", 'as in --columns "prob_{class}"')
-        if self.patient_pattern and "{patient}" not in self.patient_pattern:
-            raise UserError(
-                f"--patient-pattern {self.patient_pattern!r} has no {{patient}}", 'as in --patient-pattern "{patient}_{n}.png"'
-            )
+        _check_pattern("--label-columns", self.label_columns, "class", 'as in --label-columns "label_{class}"')
+        self._check_patient_pattern()
         self.value_labels  # noqa: B018 - checked before any work
 
     def _refuse_label_options_without_labels(self) -> None:
@@ -110,6 +114,14 @@ class ImportConfig:
         if given and not self.labels:
             flags = ", ".join(flag_of(self, name) for name in given)
             raise UserError(f"{flags}: only with --labels TABLE", "a dataset has its own labels and patients")
+
+    def _check_patient_pattern(self) -> None:
+        pattern = self.patient_pattern
+        if pattern and (pattern.count("{patient}") != 1 or re.search(r"[{}]", re.sub(r"\{\w+\}", "", pattern))):
+            raise UserError(
+                f"--patient-pattern {pattern!r} is not a text with one {{patient}} and any other {{name}}",
+                'as in --patient-pattern "{patient}_{n}.png"',
+            )
 
     @property
     def file(self) -> Path:

@@ -45,7 +45,7 @@ def compare(config: CompareConfig, workspace: Workspace) -> ComparedScores:
             "patients": int(first.table["patient_id"].nunique()),
             "base": entries[0].name,
             "options": differing([entry.options for entry in entries], names),
-            "bootstrap": {"resamples": config.bootstrap, "of": "patients", "seed": config.seed, "interval": INTERVAL},
+            "bootstrap": {"resamples": config.bootstrap, "of": first.units, "seed": config.seed, "interval": INTERVAL},
             "permutations": config.permutations,
             **differences_to_base(scored, names, config.bounds, (config.bootstrap, config.permutations, config.seed)),
             "provenance": provenance,

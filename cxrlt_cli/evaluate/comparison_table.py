@@ -4,6 +4,7 @@ from typing import Any
 
 from cxrlt_cli.config.saved_options import flag_of_saved
 from cxrlt_cli.console import escaped, table
+from cxrlt_cli.evaluate.terminal_table import patients_of
 
 Row = dict[str, Any]
 
@@ -16,7 +17,7 @@ def as_text(comparison: Row) -> str:
         header = ["", "group", base, other["name"], "difference", "95 %", "p", "p (Holm)"]
         rows = [_cells(row) for row in (*other["means"], *other["classes"])]
         lines += [escaped(f"{other['name']} against {base}"), "", table(header, rows), ""]
-    lines.append(f"{comparison['split']}: {comparison['images']:,} images of {comparison['patients']:,} patients")
+    lines.append(f"{comparison['split']}: {comparison['images']:,} images{patients_of(comparison)}")
     lines.append(f"groups: {comparison['group_rule']}")
     lines += _how(comparison)
     if comparison["undefined"]:

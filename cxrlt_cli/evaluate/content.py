@@ -77,7 +77,7 @@ def evaluation_of(settings: EvaluationSettings, images: Scored, chosen_on: Score
         "undefined_in_means": settings.undefined,
         "group_rule": rule(settings.bounds) if any(groups) else "none, the dataset has no train split",
         "groups": {name: means(figures, np.array([group == name for group in groups]), settings.undefined) for name in GROUPS},
-        "bootstrap": {"resamples": settings.bootstrap, "of": "patients", "seed": settings.seed, "interval": INTERVAL},
+        "bootstrap": {"resamples": settings.bootstrap, "of": images.units, "seed": settings.seed, "interval": INTERVAL},
         "thresholds": _thresholds_of(thresholds, scored, chosen_on, settings.specificity),
         "predictions": _described(images.path, images.header),
     }

@@ -26,12 +26,19 @@ def as_text(evaluation: Row) -> str:
         *_subgroups(evaluation.get("subgroups", []), "studies" if "studies" in evaluation else "images"),
         *expert_tables(evaluation),
         "",
-        f"{where}: {studies}{evaluation['images']:,} images of {evaluation['patients']:,} patients",
+        f"{where}: {studies}{evaluation['images']:,} images{patients_of(evaluation)}",
         f"groups: {evaluation['group_rule']}",
         *_how(evaluation),
         *_undefined(evaluation),
     ]
     return "\n".join(lines)
+
+
+def patients_of(content: Row) -> str:
+    """How many patients an evaluation or a comparison has, or that they are not known."""
+    if content["bootstrap"]["of"] == "images":
+        return "; their patients are not known: intervals are too narrow if a patient has several images"
+    return f" of {content['patients']:,} patients"
 
 
 def _class_cells(row: Row) -> list[str]:
@@ -127,7 +134,8 @@ def _how(evaluation: Row) -> list[str]:
     if evaluation["per"] != "image":
         lines.append(f"a row a {evaluation['per']}")
     if drawn["resamples"]:
-        lines.append(f"95 %: from {drawn['resamples']:,} resamples of the patients, seed {drawn['seed']} ({drawn['interval']})")
+        resamples = f"{drawn['resamples']:,} resamples of the {drawn['of']}"
+        lines.append(f"95 %: from {resamples}, seed {drawn['seed']} ({drawn['interval']})")
     if "no_interval" in evaluation:
         lines.append("AP*, mAP*: corrected for few positives, which make AP too high on average; intervals are around it")
     if evaluation.get("no_interval"):

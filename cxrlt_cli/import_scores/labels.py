@@ -1,81 +1,120 @@
 """Labels of a table alone, as a dataset without pixels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from cxrlt_cli.artifacts.dataset import COLUMNS, Dataset
-from cxrlt_cli.artifacts.source_table import SourceTable
+from cxrlt_cli.artifacts.source_table import BLANK, SourceTable
 from cxrlt_cli.console import say, warn
-from cxrlt_cli.errors import listed
+from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.import_scores.foreign_table import read_foreign_table, require_id
 from cxrlt_cli.import_scores.patients import patients_of_ids
-from cxrlt_cli.import_scores.score_table import ScoreTable
-from cxrlt_cli.sources.table import TableColumns, read_label_table
+from cxrlt_cli.import_scores.score_columns import columns_of_classes
+from cxrlt_cli.import_scores.score_table import ScoreTable, with_ids
+from cxrlt_cli.labels.spaces import canonical
+from cxrlt_cli.sources.registry import label_columns
+from cxrlt_cli.sources.table import TableColumns, labels_of_table
 
 
 @dataclass(frozen=True)
-class PatientIds:
-    """Where patient ids come from: a column of the labels or the scores, or a pattern of the image id; both may be empty."""
+class LabelFile:
+    """A table of labels, and how it is read.
 
-    column: str
-    pattern: str
+    Attributes:
+        path: CSV (also .gz), Parquet or npz.
+        columns: which column says what; without `labels`.
+        label_columns: names, a label space, a pattern with {class} or a CSV with the columns column,class; empty: those named
+            like a class of the scores.
+        patient_pattern: of the image id; empty where a column says the patient, or nothing.
+        split: of every row, where the table has no splits.
+    """
+
+    path: Path
+    columns: TableColumns
+    label_columns: str
+    patient_pattern: str
+    split: str
 
 
-def dataset_of_labels(
-    file: Path, columns: TableColumns, patients: PatientIds, scores: ScoreTable, classes: list[str], split: str
-) -> Dataset:
+def dataset_of_labels(file: LabelFile, scores: ScoreTable, classes: list[str]) -> Dataset:
     """Reads a label table. Uncertain and blank labels are unknown.
 
     Args:
-        file: CSV (also .gz) or Parquet.
-        columns: which column says what.
-        patients: where patient ids come from.
-        scores: the scores, which may have a column of patient ids.
+        file: the table.
+        scores: the scores, which may have the column of patient ids.
         classes: those of the scores.
-        split: of every row, where the table has no splits.
 
     Returns:
-        All rows of the table; the header says where the patients come from.
+        The rows of the table that have a label; its path is the table's, and its header says where the patients come from.
 
     Raises:
         UserError: as reading the table does; or an image id that does not fit the pattern.
     """
-    source = read_label_table(file, columns, classes, scores.table.columns)
+    source = _read(file, scores, classes)
+    unknown = (source.labels == BLANK).all(axis=1)
+    if unknown.any():
+        names = listed(source.table["image_id"][unknown], 3)
+        warn(f"{file.path}: {int(unknown.sum())} images have no label: left out ({names})")
+        source = source.rows(~unknown)
     table = source.table.drop(columns=["file", "inverted", "row", "official_split"])
-    table["split"] = source.table["official_split"].fillna(split) if _has_splits(source) else split
-    table["patient_id"], said = _patients(source, patients, scores, file)
-    table["source"] = file.name.split(".")[0]
+    splits = source.table["official_split"]
+    table["split"] = splits.fillna(file.split) if splits.notna().any() else file.split
+    table["patient_id"], said = _patients(source, file, scores)
+    table["source"] = file.path.name.split(".")[0]
     table["cache"] = table["row"] = None
     uncertain = (source.labels == -1).sum(axis=0)
     if uncertain.any():
         names = listed(f"{name}: {count}" for name, count in zip(source.classes, uncertain, strict=True) if count)
-        say(f"{file}: {int(uncertain.sum())} uncertain labels are unknown ({names})")
+        say(f"{file.path}: {int(uncertain.sum())} uncertain labels are unknown ({names})")
     header = {"label_space": "sources", "policies": {}, "patients": said}
-    return Dataset(table[COLUMNS], source.classes, (source.labels == 1).astype(np.uint8), source.labels >= 0, {}, header, file)
+    targets, label_mask = (source.labels == 1).astype(np.uint8), source.labels >= 0
+    return Dataset(table[COLUMNS], source.classes, targets, label_mask, {}, header, file.path)
 
 
-def _has_splits(source: SourceTable) -> bool:
-    return bool(source.table["official_split"].notna().any())
+def _read(file: LabelFile, scores: ScoreTable, classes: list[str]) -> SourceTable:
+    columns = file.columns
+    table = scores.table if file.path == scores.path else with_ids(read_foreign_table(file.path), columns.image)
+    require_id(table, columns.image, file.path, "--label-id-column")
+    if file.patient_pattern or (columns.patient in scores.table and columns.patient not in table):
+        columns = replace(columns, patient="")
+    if columns.texts:
+        return labels_of_table(table, columns, file.path)
+    found = _label_columns(file, [str(name) for name in table.columns], classes)
+    source = labels_of_table(table, replace(columns, labels=tuple(found.values())), file.path)
+    return replace(source, classes=list(found))
 
 
-def _patients(source: SourceTable, patients: PatientIds, scores: ScoreTable, file: Path) -> tuple[pd.Series, str]:
+def _label_columns(file: LabelFile, names: list[str], classes: list[str]) -> dict[str, str]:
+    """Class -> label column."""
+    given = file.label_columns
+    if not given:
+        wanted = {canonical(name) for name in classes}
+        return {name: name for name in names if canonical(name) in wanted}
+    if "{" in given or given.endswith(".csv"):
+        return columns_of_classes(given, [name for name in names if name != file.columns.image], file.path, "--label-columns")
+    return {name: name for name in label_columns(given)}
+
+
+def _patients(source: SourceTable, file: LabelFile, scores: ScoreTable) -> tuple[pd.Series, str]:
     """(N,) patient ids, and where they come from."""
-    images = source.table["image_id"]
-    if patients.pattern:
-        found, said = patients_of_ids(patients.pattern, images, file), f"the pattern {patients.pattern} of the image ids"
-    elif source.table["patient_id"].notna().all():
-        found, said = source.table["patient_id"], f"the column {patients.column or 'patient_id'!r} of {file}"
-    elif patients.column:
+    images, column = source.table["image_id"], file.columns.patient
+    if file.patient_pattern:
+        return patients_of_ids(file.patient_pattern, images, file.path), f"the pattern {file.patient_pattern} of the image ids"
+    if source.table["patient_id"].notna().all():
+        return source.table["patient_id"], f"the column {column or 'patient_id'!r} of {file.path}"
+    if column:
         there = scores.table.drop_duplicates(scores.id_column)
-        theirs = pd.Series(there[patients.column].astype(str).to_numpy(), index=there[scores.id_column].astype(str))
-        found, said = images.map(theirs).fillna(images), f"the column {patients.column!r} of {scores.path}"
-    else:
-        warn(
-            "patients are not known: every image counts as a patient of its own, so intervals are too narrow if patients have "
-            "several images; name them: --patient-column or --patient-pattern"
-        )
-        return images, ""
-    say(f"{found.nunique()} patients of {len(images)} images, by {said}")
-    return found, said
+        blank = there[column].isna()
+        if blank.any():
+            names = listed(there[scores.id_column][blank], 3)
+            raise UserError(f"{scores.path}: column {column!r} is empty for {int(blank.sum())} images: {names}", "fill it")
+        theirs = pd.Series(there[column].astype(str).to_numpy(), index=there[scores.id_column].astype(str))
+        return images.map(theirs).fillna(images), f"the column {column!r} of {scores.path}"
+    warn(
+        "patients are not known: every image counts as a patient of its own, so that intervals are too narrow if patients have "
+        "several images; name them: --patient-column or --patient-pattern"
+    )
+    return images, ""

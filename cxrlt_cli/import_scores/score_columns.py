@@ -7,13 +7,12 @@ from pathlib import Path
 from cxrlt_cli.artifacts.csv_rows import CsvRow, csv_rows
 from cxrlt_cli.errors import UserError, closest, listed, nearest
 from cxrlt_cli.labels.spaces import canonical
-from cxrlt_cli.paths import is_file
 
 _MAP = ("column", "class")
 _HINT = f"a CSV in UTF-8 with the columns {','.join(_MAP)}"
 
 
-def columns_of_classes(given: str, names: list[str], path: Path) -> dict[str, str]:
+def columns_of_classes(given: str, names: list[str], path: Path, flag: str) -> dict[str, str]:
     """Class -> column, as `--columns` says.
 
     Args:
@@ -21,6 +20,7 @@ def columns_of_classes(given: str, names: list[str], path: Path) -> dict[str, st
             column is a class of its own name.
         names: the columns of the file.
         path: the file, for messages.
+        flag: that was given.
 
     Raises:
         UserError: no column fits the pattern, a column is not there, or a class is given two columns.
@@ -28,28 +28,28 @@ def columns_of_classes(given: str, names: list[str], path: Path) -> dict[str, st
     if not given:
         return {name: name for name in names}
     if "{class}" in given:
-        return _fitting(given, names, path)
-    pairs = _mapped(Path(given)) if given.endswith(".csv") and is_file(Path(given)) else _named(given)
+        return _fitting(given, names, path, flag)
+    pairs = _mapped(Path(given)) if given.endswith(".csv") else _named(given)
     absent = [column for column, _ in pairs if column not in names]
     if absent:
         raise UserError(
-            f"--columns: {path} has no column {listed(f'{name}{nearest(name, names)}' for name in absent)}",
+            f"{flag}: {path} has no column {listed(f'{name}{nearest(name, names)}' for name in absent)}",
             f"its columns are: {listed(names, 40)}",
         )
     found: dict[str, str] = {}
     for column, name in pairs:
         if name in found:
-            raise UserError(f"--columns: {found[name]!r} and {column!r} are both the class {name!r}", "give it one column")
+            raise UserError(f"{flag}: {found[name]!r} and {column!r} are both the class {name!r}", "give it one column")
         found[name] = column
     return found
 
 
-def _fitting(pattern: str, names: list[str], path: Path) -> dict[str, str]:
+def _fitting(pattern: str, names: list[str], path: Path, flag: str) -> dict[str, str]:
     before, _, after = pattern.partition("{class}")
     found = re.compile(f"{re.escape(before)}(.+){re.escape(after)}")
     fitting = {match[1]: name for name in names if (match := found.fullmatch(name))}
     if not fitting:
-        raise UserError(f"--columns {pattern!r}: no column of {path} fits", f"its columns are: {listed(names, 40)}")
+        raise UserError(f"{flag} {pattern!r}: no column of {path} fits", f"its columns are: {listed(names, 40)}")
     return fitting
 
 
@@ -69,45 +69,45 @@ def _mapped(path: Path) -> list[tuple[str, str]]:
     return [(column, name) for column, name in pairs if name]
 
 
-def match_classes(columns: Mapping[str, str], labelled: list[str], given: str, paths: tuple[Path, Path]) -> dict[str, str]:
+def match_classes(columns: Mapping[str, str], labelled: list[str], paths: tuple[Path, Path]) -> dict[str, str]:
     """Class of the labels -> column of its scores, by name and synonym, in the order of the labels.
 
     Args:
         columns: class -> column, of the scores.
         labelled: the classes of the labels.
-        given: `--columns`.
         paths: the file of scores and that of labels, for messages.
 
     Raises:
-        UserError: no class has both, or two columns mean one class.
+        UserError: no class has both, or two columns or two labels mean one class.
     """
-    class_of = {canonical(name): name for name in labelled}
+    scored: dict[str, list[str]] = {}
+    for name in columns:
+        scored.setdefault(canonical(name), []).append(name)
     found: dict[str, str] = {}
-    for name, column in columns.items():
-        label = class_of.get(canonical(name))
-        if label in found:
-            raise UserError(
-                f"{paths[0]}: the columns {found[label]!r} and {column!r} are both the class {label!r}",
-                "name the columns to use: --columns",
-            )
-        if label is not None:
-            found[label] = column
+    for label in labelled:
+        same = scored.get(canonical(label), [])
+        others = [other for other in found if canonical(other) == canonical(label)]
+        if len(same) > 1:
+            raise UserError(f"{paths[0]}: {listed(map(repr, same))} are the same class", "name the columns to use: --columns")
+        if same and others:
+            raise UserError(f"{paths[1]}: {others[0]!r} and {label!r} are the same class", "name the labels: --label-columns")
+        if same:
+            found[label] = columns[same[0]]
     if not found:
         raise UserError(
             f"no class has both scores and labels: {paths[0]} has {listed(columns, 20)}; {paths[1]} has {listed(labelled, 20)}",
-            _suggestion(columns, labelled, given),
+            _suggestion(columns, labelled),
         )
-    return {name: found[name] for name in labelled if name in found}
+    return found
 
 
-def _suggestion(columns: Mapping[str, str], labelled: list[str], given: str) -> str:
+def _suggestion(columns: Mapping[str, str], labelled: list[str]) -> str:
     """A pattern where columns hold the names of classes; else the nearest names."""
-    if not given:
-        for column in columns.values():
-            for name in labelled:
-                place = re.search(re.escape(name).replace("\\ ", "[ _]").replace("_", "[ _]"), column, re.IGNORECASE)
-                if place and place[0] != column:
-                    return f'say how columns are named: --columns "{column[: place.start()]}{{class}}{column[place.end() :]}"'
+    for column in columns.values():
+        for name in sorted(labelled, key=len, reverse=True):
+            place = re.search(re.sub(r"[ _]", "[ _]", re.escape(name).replace("\\ ", " ")), column, re.IGNORECASE)
+            if place and place[0] != column:
+                return f'say how columns are named: --columns "{column[: place.start()]}{{class}}{column[place.end() :]}"'
     near = [f"{name} = {close}?" for name in columns if (close := closest(name, labelled))]
     said = f" ({listed(near)})" if near else ""
     return f"say which column is which class{said}: --columns FILE.csv with the columns column,class"

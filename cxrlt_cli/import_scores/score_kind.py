@@ -45,9 +45,7 @@ def kind_of_scores(values: np.ndarray) -> Kind:
 
 
 def _unclear(low: float, high: float, why: str) -> UserError:
-    return UserError(
-        f"the scores lie within {low:g} … {high:g}: {why}", "say what they are: --kind probabilities or --kind logits"
-    )
+    return UserError(f"the scores lie within {low:g} … {high:g}: {why}", "say what they are: --kind probabilities or logits")
 
 
 def logits_of(values: np.ndarray, kind: Kind, scores: ScoreTable, classes: list[str]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The file of another tool's scores: a row per image."""
+"""The scores of a file: a row per image, numbers in columns."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cxrlt_cli.errors import UserError, listed
-from cxrlt_cli.paths import is_file
+from cxrlt_cli.errors import UserError
+from cxrlt_cli.import_scores.foreign_table import ROW_NUMBER, read_foreign_table, require_id
 from cxrlt_cli.sources.image_rows import first_rows
-from cxrlt_cli.sources.listing import read_text_table, refuse_blank, require
 
 _NULLS = ("", "nan", "na", "n/a", "null", "none")
 
@@ -44,28 +43,19 @@ class ScoreTable:
 
 
 def read_score_table(path: Path, id_column: str) -> ScoreTable:
-    """Reads a CSV (also .gz) or Parquet file.
+    """Reads a CSV (also .gz), a Parquet or an npz file.
 
     Raises:
         UserError: not there, damaged, without rows, without the id column, or an id that is blank.
     """
-    if not is_file(path):
-        raise UserError(f"{path} is not there", "name a CSV (also .gz) or Parquet file of scores")
-    table = read_text_table(path)
+    table = with_ids(read_foreign_table(path), id_column)
     require_id(table, id_column, path, "--id-column")
     return ScoreTable(path, table, id_column)
 
 
-def require_id(table: pd.DataFrame, id_column: str, path: Path, flag: str) -> None:
-    """Raises UserError where a table has no such id column, or blanks in it; a column that looks like one is suggested."""
-    unlike_numbers = [
-        str(name)
-        for name in table.columns
-        if table[name].is_unique and not pd.to_numeric(table[name].astype(str), errors="coerce").notna().all()
-    ]
-    suggested = f'{flag} "{unlike_numbers[0]}"; ' if unlike_numbers and id_column not in table else ""
-    require(table, [id_column], path, f"name the column of the image id: {suggested}there are {listed(table.columns, 40)}")
-    refuse_blank(table[id_column], path)
+def with_ids(table: pd.DataFrame, id_column: str) -> pd.DataFrame:
+    """The table; with a column of row numbers where these are the ids."""
+    return table.assign(**{ROW_NUMBER: np.arange(len(table))}) if id_column == ROW_NUMBER else table
 
 
 def scored_rows(scores: ScoreTable, columns: list[str]) -> ScoreTable:

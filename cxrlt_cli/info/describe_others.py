@@ -77,7 +77,9 @@ def describe_predictions(path: Path) -> Told:
     lines = [
         ("images", f"{len(found.image_ids)}"),
         ("classes", f"{len(found.classes)}"),
-        ("runs", ", ".join(header.runs)),
+        ("imported from", f"{header.imported.file} ({header.imported.kind})")
+        if header.imported
+        else ("runs", ", ".join(header.runs)),
         ("split", header.split or "none: a folder of images"),
         ("views", f"{header.views}, merged by {header.merge}"),
         ("studies", studies),
@@ -85,7 +87,7 @@ def describe_predictions(path: Path) -> Told:
     ]
     facts = {"kind": "predictions", "images": len(found.image_ids), "classes": found.classes}
     kept = dataclasses.asdict(header)
-    facts |= {key: kept[key] for key in ("runs", "split", "views", "merge", "study", "members", "pixels")}
+    facts |= {key: kept[key] for key in ("runs", "split", "views", "merge", "study", "members", "pixels", "imported")}
     return Told("predictions", lines, facts, header.provenance)
 
 

@@ -54,7 +54,7 @@ def _subject(subject: Subject, numbers: Numbers, colour: int) -> dict[str, Any]:
         "colour": colour,
         "split": scored.split,
         "images": len(scored.table),
-        "patients": int(scored.table["patient_id"].nunique()),
+        "patients": int(scored.table["patient_id"].nunique()) if scored.patients_known else None,
         "means": numbers.means,
         "mean_auroc": numbers.mean_auroc,
         "runs": [run.folder.name for run in subject.runs] + subject.absent,

@@ -29,6 +29,7 @@ class Scored:
         label_mask: (N, C) bool.
         train_positives: (C,) int64 positives in the dataset's train split.
         train_label_counts: (C,) int64 known labels in the train split; 0 if the dataset has none.
+        patients_known: False where every image counts as a patient of its own: imported labels may name no patients.
     """
 
     path: Path
@@ -41,12 +42,18 @@ class Scored:
     label_mask: np.ndarray
     train_positives: np.ndarray
     train_label_counts: np.ndarray
+    patients_known: bool = True
 
     @property
     def patients(self) -> np.ndarray:
         """(N,) int64 patient number of each row, sorted by patient id, so that resamples do not depend on the row order."""
         codes: np.ndarray = pd.factorize(self.table["patient_id"], sort=True)[0]
         return codes
+
+    @property
+    def units(self) -> str:
+        """What bootstrap resamples are drawn of: patients, or images where their patients are not known."""
+        return "patients" if self.patients_known else "images"
 
     @property
     def train_share(self) -> np.ndarray:
@@ -95,6 +102,7 @@ def read_scored(path: Path, dataset: Dataset, split: str | None = None) -> Score
         label_mask=part.label_mask,
         train_positives=dataset.targets[train].sum(axis=0, dtype=np.int64),
         train_label_counts=dataset.label_mask[train].sum(axis=0, dtype=np.int64),
+        patients_known=dataset.patients_known,
     )
 
 

@@ -1,6 +1,6 @@
 """Any CSV or Parquet table with a row an image: the columns are named by options."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,6 @@ import pandas as pd
 
 from cxrlt_cli.artifacts.source_table import SourceTable
 from cxrlt_cli.errors import UserError, listed
-from cxrlt_cli.labels.spaces import canonical
 from cxrlt_cli.paths import is_folder
 from cxrlt_cli.sources.ages import ages
 from cxrlt_cli.sources.image_rows import first_rows, with_suffix
@@ -89,28 +88,18 @@ def read_table_source(file: Path, images: Path | None, columns: TableColumns) ->
     return Listing(source.rows(keep), root, [file])
 
 
-def read_label_table(
-    file: Path, columns: TableColumns, scored: Collection[str], elsewhere: Collection[str] = ()
-) -> SourceTable:
-    """Reads labels, patients and what else is known of images from a table that needs no image files.
+def labels_of_table(table: pd.DataFrame, columns: TableColumns, file: Path) -> SourceTable:
+    """Labels, patients and what else a table says of images, without image files.
 
     Args:
-        file: CSV (also .gz) or Parquet.
-        columns: which column says what. Without label columns those are taken that are named like a class of the scores.
-            Patients are unknown where `patient` is empty and there is no column patient_id.
-        scored: the classes of the scores.
-        elsewhere: the columns of the scores: the patients may be among them, and not in this table.
+        table: as `read_text_table` gives it.
+        columns: which column says what; patients are unknown where `patient` is empty and there is no column patient_id.
+        file: of the table, for messages.
 
     Raises:
         UserError: as `read_table_source` does.
     """
-    table = read_text_table(file)
-    if columns.patient in elsewhere and columns.patient not in table:
-        columns = replace(columns, patient="")
     columns = _with_usual_names(columns, table)
-    if not columns.texts and not columns.labels:
-        wanted = {canonical(name) for name in scored}
-        columns = replace(columns, labels=tuple(str(name) for name in table if canonical(str(name)) in wanted))
     source = _described(table, columns, file)
     return source.rows(first_rows(table, columns.image, _used(columns), file))
 
