@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,23 @@ SPLITS = ("train", "val", "test")
 
 #: `cache` is the path of the image file from the folder of the dataset, `row` the image's row in it; both null without pixels.
 COLUMNS = ["image_id", "patient_id", "study_id", "source", "split", "view", "sex", "age", "cache", "row"]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Classes that no training label names (`merge --hold-out`).
+
+    Attributes:
+        classes: their names; empty where all classes are trained.
+        mode: `left-out`: training images that have one are not in the dataset; `unknown`: they are, without these labels.
+        left_out: training images that were left out.
+        train_positives: class -> training images that had it.
+    """
+
+    classes: list[str] = field(default_factory=list)
+    mode: Literal["left-out", "unknown"] = "left-out"
+    left_out: int = 0
+    train_positives: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,6 +71,11 @@ class Dataset:
     def patients_known(self) -> bool:
         """Whether `patient_id` names patients; where imported labels name none, every image counts as a patient of its own."""
         return self.header.get("patients") != ""
+
+    @property
+    def unseen(self) -> np.ndarray:
+        """(C,) bool: the classes that no training label names."""
+        return np.isin(self.classes, self.header.get("held_out", {}).get("classes", []))
 
     def split(self, name: str) -> "Dataset":
         """The rows of one split.
@@ -123,7 +145,10 @@ def read_dataset(path: Path) -> Dataset:
 
 
 def _checked(path: Path, table: pa.Table, header: dict[str, Any]) -> Dataset:
-    classes, settings = parse(ClassNames, header, path, _HINT).classes, parse(_Saved, header, path, _HINT).settings
+    classes, saved = parse(ClassNames, header, path, _HINT).classes, parse(_Saved, header, path, _HINT)
+    strange_classes = sorted(set(saved.held_out.classes) - set(classes))
+    if strange_classes:
+        raise UserError(f"{path} is damaged: held_out names {listed(strange_classes)}, which are no classes", _HINT)
     labels = [f"label:{name}" for name in classes]
     require_columns(path, table, [*COLUMNS, *labels])
     require_filled(path, table, [*_FILLED, *(_POINTERS if settings else ())])
@@ -142,7 +167,7 @@ def _checked(path: Path, table: pa.Table, header: dict[str, Any]) -> Dataset:
     if frame["row"].min() < 0:
         raise UserError(f"{path} is damaged: a row below 0", _HINT)
     targets = (values == 1).astype(np.uint8)
-    return Dataset(frame, classes, targets, label_mask, settings, header, path, _soft(path, table, classes))
+    return Dataset(frame, classes, targets, label_mask, saved.settings, header, path, _soft(path, table, classes))
 
 
 @dataclass(frozen=True)
@@ -153,6 +178,7 @@ class _Saved:
     label_space: str | None = None
     policies: dict[str, dict[str, Any]] = field(default_factory=dict)
     corrections: list[dict[str, Any]] = field(default_factory=list)
+    held_out: HeldOut = field(default_factory=HeldOut)
     provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:

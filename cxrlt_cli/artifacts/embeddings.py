@@ -21,13 +21,13 @@ class LabelEmbeddings:
 
     Attributes:
         classes: class names.
-        prompts: the text that was encoded, one a class.
-        vectors: (len(classes), D) float32.
-        encoder: name, hash and pooling of what made them.
+        prompts: the texts that were encoded, one or more for each class.
+        vectors: (len(classes), D) float32; of several texts, the mean of their vectors of length 1.
+        encoder: name, hash and pooling of what made them, and which of prompt and description was encoded.
     """
 
     classes: list[str]
-    prompts: list[str]
+    prompts: list[list[str]]
     vectors: np.ndarray
     encoder: dict[str, Any]
 
@@ -51,7 +51,8 @@ def write_embeddings(path: Path, embeddings: LabelEmbeddings, provenance: dict[s
     """Writes `label_embeddings.parquet`."""
     columns = {
         "class": pa.array(embeddings.classes, pa.string()),
-        "prompt": pa.array(embeddings.prompts, pa.string()),
+        "prompt": pa.array([texts[0] for texts in embeddings.prompts], pa.string()),
+        "more_prompts": pa.array([texts[1:] for texts in embeddings.prompts], pa.list_(pa.string())),
         "vector": vectors(embeddings.vectors),
     }
     write_table(path, pa.table(columns), FORMAT, VERSION, {"encoder": embeddings.encoder, "provenance": provenance})
@@ -77,7 +78,14 @@ def read_embeddings(path: Path) -> LabelEmbeddings:
         values = flat.reshape(len(classes), -1)
         if not values.size or not np.isfinite(values).all():
             raise UserError(f"{path} has vectors that are not finite", hint)
-        return LabelEmbeddings(classes, texts(table["prompt"]).to_pylist(), values, encoder)
+        return LabelEmbeddings(classes, _prompts(table), values, encoder)
+
+
+def _prompts(table: pa.Table) -> list[list[str]]:
+    """The texts of each class; before version 0.3 there was one."""
+    first = texts(table["prompt"]).to_pylist()
+    more = table["more_prompts"].to_pylist() if "more_prompts" in table.column_names else [[]] * len(first)
+    return [[one, *map(str, others or [])] for one, others in zip(first, more, strict=True)]
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ Checkpoints hold tensors and plain values only and are loaded with `weights_only
 import json
 import os
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from cxrlt_cli.artifacts.files import replacing, write_text
 from cxrlt_cli.artifacts.json_files import read_json, write_json
-from cxrlt_cli.artifacts.parsing import damage_reported
+from cxrlt_cli.artifacts.parsing import damage_reported, parse
 from cxrlt_cli.errors import Stopped, UserError, listed, reason
 from cxrlt_cli.paths import is_file
 from cxrlt_cli.workspace import newest
@@ -65,6 +65,29 @@ class Run:
     def files(self) -> list[Path]:
         """All files of a run."""
         return [self.config, self.status, self.history, self.log, self.last, self.best, self.validation]
+
+
+@dataclass(frozen=True)
+class RunLabels:
+    """What a run's label queries were made from, so that other labels can be scored (`label_texts` of its `config.json`).
+
+    Attributes:
+        encoder: name, source, pooling, width and hash of the text encoder, and which of prompt and description it encoded.
+        prompts: class -> the texts that were encoded.
+        held_out: the classes that no training label named.
+    """
+
+    encoder: dict[str, Any]
+    prompts: dict[str, list[str]]
+    held_out: list[str] = field(default_factory=list)
+
+
+def labels_of_run(checkpoint: dict[str, Any], path: Path) -> RunLabels:
+    """The label texts in the checkpoint of a run. Raises UserError where it keeps none: an earlier version made it."""
+    described, hint = checkpoint["described"], "train the run again with this version"
+    if "label_texts" not in described:
+        raise UserError(f"{path} keeps no label texts", hint)
+    return parse(RunLabels, described["label_texts"], path, hint)
 
 
 def shown_options(described: dict[str, Any]) -> dict[str, str]:

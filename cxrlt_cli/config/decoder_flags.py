@@ -49,6 +49,8 @@ def check_decoder(queries: str, classifier: str, given: Mapping[str, str], size:
                 f"--queries {queries} has no decoder to choose: {idle[0]} has no effect",
                 "leave it out, or use --queries text or learned",
             )
+    if classifier == "text":
+        _check_text_classifier(queries, given, size)
     if size["width"] % size["heads"]:
         text = f"--decoder-width {size['width']} cannot be shared among --decoder-heads {size['heads']}"
         raise UserError(text, "the width is a multiple of the heads")
@@ -63,4 +65,19 @@ def check_decoder(queries: str, classifier: str, given: Mapping[str, str], size:
         raise UserError(
             f"--decoder-positions sine needs a --decoder-width of a multiple of 4, not {size['width']}",
             "as in --decoder-width 256",
+        )
+
+
+def _check_text_classifier(queries: str, given: Mapping[str, str], size: Mapping[str, Any]) -> None:
+    if queries != "text":
+        raise UserError(
+            f"--classifier text takes a label's weights from its text, --queries {queries} leaves the text",
+            "leave --queries out, or choose another --classifier",
+        )
+    attends = given["--decoder"] == "transformer" or size["layers"] > 1
+    if attends and given["--label-attention"] == "on":
+        raise UserError(
+            "--classifier text needs --label-attention off: with attention among the labels, a label's score depends on which "
+            "other labels are scored with it",
+            "add --label-attention off",
         )

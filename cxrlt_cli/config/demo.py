@@ -21,15 +21,15 @@ class DemoConfig:
     phantoms: int = flag(2000, "Number of synthetic radiographs, at least 100.")
     epochs: int = flag(8, "Epochs of each of the two runs.")
     size: int = flag(48, "Side of the cached images, 16 to 192 px.")
-    findings: Literal["standard", "hard"] = flag(
+    findings: Literal["standard", "hard", "composed"] = flag(
         "standard",
         "standard: the labels of ChestX-ray14. hard: 20 small, faint findings that differ mostly by location, with bounding "
-        "boxes (needs --data-only).",
+        "boxes. composed: 30 findings of a kind and a place, a third of them held out of the training. Both need --data-only.",
     )
     tail: float | None = flag(
         None,
         "Frequency of each finding relative to the next more frequent one, 0.3 to 1; smaller is longer-tailed [default: "
-        "0.84; hard: 0.79]",
+        "0.84; hard: 0.79; composed: 1]",
         metavar="RATIO",
     )
     data_only: bool = flag(False, "Stop after merge: create a workspace to experiment in.", name="--data-only")
@@ -44,7 +44,8 @@ class DemoConfig:
             raise UserError(
                 "--phantoms is at least 100 and --epochs at least 1", "the default takes a few minutes on two cores"
             )
-        if self.findings == "hard" and not self.data_only:
+        if self.findings != "standard" and not self.data_only:
             raise UserError(
-                "--findings hard makes data only", "add --data-only, and train the networks that you want to compare"
+                f"--findings {self.findings} makes data only",
+                "add --data-only, and train the networks that you want to compare",
             )

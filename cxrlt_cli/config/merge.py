@@ -98,6 +98,15 @@ class MergeConfig:
         (), "Reviewed corrections of `cxrlt clean`: flips the labels marked flip; may be repeated.", metavar="FILE"
     )
     unsure: Literal["keep", "unknown"] = flag("keep", "Labels marked unsure in --corrections: left as they are, or unknown.")
+    hold_out: tuple[str, ...] = flag(
+        (),
+        "Classes that no training label names, so that scores of unlabelled findings can be evaluated; validation and test "
+        "keep their labels; may be repeated.",
+        metavar="CLASS,CLASS",
+    )
+    hold_out_as: Literal["left-out", "unknown"] = flag(
+        "left-out", "Training images with a held-out class: left out of the dataset, or kept with these labels unknown."
+    )
     split: str = flag(
         "70,10,20", "Percent of patients for train, val and test, without an official split.", metavar="TRAIN,VAL,TEST"
     )
@@ -121,6 +130,8 @@ class MergeConfig:
         self._refuse_pseudo_without_scores()
         if self.unsure != "keep" and not self.corrections:
             raise UserError("--unsure needs --corrections", "which file was reviewed? --corrections FILE")
+        if self.hold_out_as != "left-out" and not self.hold_out:
+            raise UserError("--hold-out-as needs --hold-out", 'which classes? As in --hold-out "Edema,Pneumonia"')
         self.shares, self.threshold  # noqa: B018 - checked before any work
 
     def _refuse_pseudo_without_scores(self) -> None:

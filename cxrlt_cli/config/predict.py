@@ -36,6 +36,12 @@ class PredictConfig:
         "", "Use the runs and weights of an ensemble instead: a name under ensembles/, or a file.", metavar="ENSEMBLE"
     )
     member_weights: str = flag("", "Weights of the runs, in their order [default: equal]", metavar="W,W,…")
+    labels: Path | None = flag(
+        None,
+        "Score these labels instead of the trained ones, with a run of --classifier text: a CSV with the columns class,prompt "
+        "and, optionally, description; several texts of a class: a row each.",
+        metavar="FILE.csv",
+    )
     split: Literal["train", "val", "test"] = flag("test", "Split of the dataset to score.")
     dataset: Path | None = flag(None, "Dataset [default: dataset.parquet]")
     images: Path | None = flag(None, "Score the PNG, JPEG and DICOM files of this folder instead.", metavar="FOLDER")
@@ -107,9 +113,10 @@ class PredictConfig:
         if self.ensemble:
             runs = [Path(self.ensemble).name.removesuffix(".json")]
         what = (self.only.name.split(".")[0] if self.only else self.images.resolve().name) if self.images else self.split
+        labels = f"-{self.labels.stem}" if self.labels else ""
         views = f"-tta{self.tta}" if self.tta > 1 else ""
         means = f"-{self.merge}" if self.merge not in (None, "geomean") and (self.tta > 1 or len(runs) > 1) else ""
         study = "" if self.study == "none" else f"-study{self.study.replace(':', '_')}"
         calibrated = f"-{Path(self.calibrate).stem}" if self.calibrate else ""
         precision = "" if self.precision == "fp32" else f"-{self.precision}"
-        return f"{'+'.join(runs)}-{what}{views}{means}{study}{calibrated}{precision}"
+        return f"{'+'.join(runs)}-{what}{labels}{views}{means}{study}{calibrated}{precision}"

@@ -98,8 +98,10 @@ class TrainConfig:
         "Queries of the label decoder. text: label embeddings. tuned: label embeddings, trained. learned: free vectors. glori: "
         "the head of CheXFound. none: global pooling and a linear layer. csra: class-specific residual attention.",
     )
-    classifier: Literal["separate", "shared", "mlp"] = flag(
-        "separate", "Classifier after the decoder: a linear layer per label, one for all labels, or a small MLP per label."
+    classifier: Literal["separate", "shared", "mlp", "text"] = flag(
+        "separate",
+        "Classifier after the decoder: a linear layer per label, one for all labels, or a small MLP per label. text: one for "
+        "all, its weights made from the label's text, so that cxrlt predict --labels can score other labels.",
     )
     decoder: Literal["residual", "transformer"] = flag(
         "residual",

@@ -1,6 +1,6 @@
 """Small, faint findings, most of which differ only by location: a dataset hard enough to compare networks."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ Point = tuple[float, float]
 Brush = Callable[[Chest, Rng, int, Point], np.ndarray]
 
 _VISIBLE = 0.4  # a pixel belongs to a finding where it adds at least this share of the finding's largest added density
-_CONTRAST = 2.2  # strength of all findings: with 2,000 training images some are learned in 5 epochs, and not all in 20
+HARD_CONTRAST = 2.2  # strength of all findings: with 2,000 training images some are learned in 5 epochs, and not all in 20
 _EXPOSURE, _GRAIN = 1_000, 1_001  # random streams; the findings use 0, 1, 2 …
 
 
@@ -87,6 +87,7 @@ HARD_FINDINGS = (
 
 _FIELD_WORDS = {
     "upper": "upper lung field",
+    "middle": "middle lung field",
     "lower": "lower lung field",
     "base": "lung base",
     "angle": "costophrenic angle",
@@ -102,11 +103,13 @@ _KIND_WORDS = {
     "angle": ("small effusion", "Fluid that fills the sharp corner"),
     "cap": ("pleural cap", "A thin bright rim"),
     "net": ("reticulation", "A faint net of fine lines"),
+    "ring": ("cavity", "A thin bright ring around a dark middle"),
 }
 
 #: Ranges of the centre: across one lung from -1 (mediastinum) to 1 (chest wall), down from 0 (apex) to 1 (diaphragm).
 _FIELDS = {
     "upper": ((-0.2, 0.5), (0.22, 0.38)),
+    "middle": ((-0.1, 0.5), (0.46, 0.60)),
     "lower": ((0.0, 0.5), (0.68, 0.84)),
     "base": ((0.0, 0.3), (0.82, 0.92)),
     "angle": ((1.0, 1.0), (1.0, 1.0)),
@@ -116,35 +119,51 @@ _FIELDS = {
 }
 
 
-def draw_hard(names: Collection[str], patient: Anatomy, seed: tuple[int, ...], size: int) -> tuple[np.ndarray, list[Box]]:
+def draw_hard(
+    names: Collection[str],
+    patient: Anatomy,
+    seed: tuple[int, ...],
+    size: int,
+    findings: Sequence[HardFinding] = HARD_FINDINGS,
+    contrast: float = HARD_CONTRAST,
+) -> tuple[np.ndarray, list[Box]]:
     """Draws a radiograph and returns the boxes of its findings.
 
     Each finding, the exposure and the noise use separate random streams, so that two images of the same seed differ only by
     their findings. Findings and exposure are the same at every size.
 
     Args:
-        names: classes of `HARD_FINDINGS`.
+        names: of findings.
         patient: anatomy, positioned for this image.
         seed: seed of positions and strengths of the findings, exposure and noise.
         size: side, px.
+        findings: all that there are.
+        contrast: strength of all findings.
 
     Returns:
-        (size, size) uint8, 0 black; and the boxes in the order of `HARD_FINDINGS`.
+        (size, size) uint8, 0 black; and the boxes in the order of `findings`.
     """
-    chest, boxes = paint_hard(names, patient, seed, size)
+    chest, boxes = paint_hard(names, patient, seed, size, findings, contrast)
     picture = expose(chest, np.random.default_rng((*seed, _EXPOSURE)), np.random.default_rng((*seed, _GRAIN)))
     return picture, boxes
 
 
-def paint_hard(names: Collection[str], patient: Anatomy, seed: tuple[int, ...], size: int) -> tuple[Chest, list[Box]]:
+def paint_hard(
+    names: Collection[str],
+    patient: Anatomy,
+    seed: tuple[int, ...],
+    size: int,
+    findings: Sequence[HardFinding] = HARD_FINDINGS,
+    contrast: float = HARD_CONTRAST,
+) -> tuple[Chest, list[Box]]:
     """The chest before exposure, and the boxes of its findings; arguments as for `draw_hard`."""
     chest = draw_chest(patient, size)
     boxes = []
-    for index, finding in enumerate(HARD_FINDINGS):
+    for index, finding in enumerate(findings):
         if finding.name in names:
             rng = np.random.default_rng((*seed, index))
             side = int(rng.integers(2)) if finding.side is None else finding.side
-            added = _CONTRAST * _BRUSHES[finding.kind](chest, rng, side, _centre(patient, side, finding.field, rng))
+            added = contrast * _BRUSHES[finding.kind](chest, rng, side, _centre(patient, side, finding.field, rng))
             chest.density += added
             boxes.append(_box(finding.name, added))
     return chest, boxes
@@ -207,6 +226,12 @@ def _net(chest: Chest, rng: Rng, side: int, centre: Point) -> np.ndarray:
     return np.asarray(rng.uniform(0.17, 0.26) * net * spot * chest.lung(side))
 
 
+def _ring(chest: Chest, rng: Rng, side: int, centre: Point) -> np.ndarray:
+    radius = rng.uniform(0.10, 0.13)
+    away = (np.hypot(chest.x - centre[0], chest.y - centre[1]) - radius) / 0.030
+    return np.asarray(rng.uniform(0.10, 0.16) * np.exp(-(away**2)) * chest.lung(side))
+
+
 _BRUSHES: dict[str, Brush] = {
     "nodule": _nodule,
     "patch": _patch,
@@ -215,4 +240,5 @@ _BRUSHES: dict[str, Brush] = {
     "angle": _angle,
     "cap": _cap,
     "net": _net,
+    "ring": _ring,
 }

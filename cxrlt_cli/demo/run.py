@@ -4,11 +4,13 @@ import shlex
 import shutil
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from cxrlt_cli.config.demo import DemoConfig
 from cxrlt_cli.console import say
-from cxrlt_cli.demo.hard_sources import BOXES, HARD_TAIL, LABEL_SPACE, LABEL_TEXTS, LABELS, write_hard_source
+from cxrlt_cli.demo.composed_findings import held_out
+from cxrlt_cli.demo.hard_sources import BOXES, COMPOSED, HARD, LABEL_SPACE, LABEL_TEXTS, LABELS, write_hard_source
 from cxrlt_cli.demo.population import USUAL_TAIL
 from cxrlt_cli.demo.sources import HOSPITAL_B_NAMES, write_sources
 from cxrlt_cli.errors import USAGE, UserError, reported_os_errors
@@ -21,7 +23,7 @@ from cxrlt_cli.workspace import Workspace
 _MARK = ".cxrlt-demo"  # only folders created by a demonstration are ever removed
 _DRAWN = 8 / 3  # drawn larger than cached, so that caching resizes them as it does real images
 _HARD_DRAWN = 2
-_HARD_SOURCE = "sources/hard"
+_SETS = {"hard": HARD, "composed": COMPOSED}
 
 
 def run_demo(config: DemoConfig, workspace: Workspace) -> DemoFolder:
@@ -38,16 +40,17 @@ def run_demo(config: DemoConfig, workspace: Workspace) -> DemoFolder:
         _run(command, folder)
     say("")
     say(f"Finished in {(time.monotonic() - began) / 60:.1f} minutes. Results in {folder}:")
-    for path, what in _LOOK_NEXT_HARD if config.findings == "hard" else _LOOK_NEXT[: 3 if config.data_only else None]:
+    for path, what in _look_next(config):
         say(f"  {path:<28}{what}")
     return DemoFolder(folder)
 
 
 def _draw(config: DemoConfig, folder: Path) -> None:
-    if config.findings == "hard":
-        say(f"drawing {config.phantoms} phantoms with hard findings in {folder / _HARD_SOURCE}")
-        tail = HARD_TAIL if config.tail is None else config.tail
-        write_hard_source(folder / _HARD_SOURCE, config.phantoms, _HARD_DRAWN * config.size, config.seed, cores(), tail)
+    if config.findings != "standard":
+        source, chosen = folder / "sources" / config.findings, _SETS[config.findings]
+        say(f"drawing {config.phantoms} phantoms with {config.findings} findings in {source}")
+        chosen = chosen if config.tail is None else replace(chosen, tail=config.tail)
+        write_hard_source(source, config.phantoms, _HARD_DRAWN * config.size, config.seed, cores(), chosen)
         return
     say(f"drawing {config.phantoms} phantoms of two synthetic hospitals in {folder / 'sources'}")
     tail = USUAL_TAIL if config.tail is None else config.tail
@@ -63,15 +66,22 @@ _LOOK_NEXT = (
     ("comparisons/demo/", "label queries compared with a linear head, by class"),
     ("reports/demo/report.html", "report page with curves and the worst mistakes: open it in a browser"),
 )
-_LOOK_NEXT_HARD = (
-    (_HARD_SOURCE, "input: images, labels, label space, label texts"),
-    (f"{_HARD_SOURCE}/{BOXES}", "box of each finding, in pixels of the drawn images"),
-    ("dataset.parquet", "one row per image: labels, patient, split, location of its pixels"),
-)
+
+
+def _look_next(config: DemoConfig) -> tuple[tuple[str, str], ...]:
+    """Paths in the folder, and what they are."""
+    if config.findings == "standard":
+        return _LOOK_NEXT[: 3 if config.data_only else None]
+    source = f"sources/{config.findings}"
+    return (
+        (source, "input: images, labels, label space, label texts"),
+        (f"{source}/{BOXES}", "box of each finding, in pixels of the drawn images"),
+        ("dataset.parquet", "one row per image: labels, patient, split, location of its pixels"),
+    )
 
 
 def _commands(config: DemoConfig) -> list[list[str]]:
-    if config.findings == "hard":
+    if config.findings != "standard":
         return _hard_data(config)
     return _data(config) if config.data_only else [*_data(config), *_training(config)]
 
@@ -88,13 +98,15 @@ def _data(config: DemoConfig) -> list[list[str]]:
 
 
 def _hard_data(config: DemoConfig) -> list[list[str]]:
-    classes = f"{_HARD_SOURCE}/{LABEL_SPACE}"
+    folder = f"sources/{config.findings}"
+    classes = f"{folder}/{LABEL_SPACE}"
     labels, space = ["--label-columns", classes], ["--label-space", classes]
-    source = ["--source", f"table={_HARD_SOURCE}/{LABELS}", "--name", "hard", *labels, "--size", str(config.size)]
+    source = ["--source", f"table={folder}/{LABELS}", "--name", config.findings, *labels, "--size", str(config.size)]
+    held = ["--hold-out", ",".join(held_out())] if config.findings == "composed" else []
     return [
         ["cache", *source],
-        ["embed-labels", "--encoder", "ngram", "--texts", f"{_HARD_SOURCE}/{LABEL_TEXTS}", *space],
-        ["merge", *space, "--split", "60,10,30", "--same-picture", "keep"],  # rare findings need a large test split
+        ["embed-labels", "--encoder", "ngram", "--texts", f"{folder}/{LABEL_TEXTS}", *space],
+        ["merge", *space, *held, "--split", "60,10,30", "--same-picture", "keep"],  # rare findings need a large test split
     ]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from cxrlt_cli.artifacts.evaluation import EvaluationTables
 from cxrlt_cli.artifacts.predictions import PredictionsHeader
 from cxrlt_cli.evaluate.bootstrap_metrics import decision_figures, micro_ap, ranking_figures
-from cxrlt_cli.evaluate.metric_rows import add_decisions, class_rows, means, with_interval, without_interval
+from cxrlt_cli.evaluate.metric_rows import add_decisions, class_rows, means, seen_and_unseen, with_interval, without_interval
 from cxrlt_cli.evaluate.subgroup_metrics import subgroup_rows
 from cxrlt_cli.labels.groups import GROUPS, rule
 from cxrlt_cli.readers.experts import Experts, gap_content, study_content
@@ -77,6 +77,7 @@ def evaluation_of(settings: EvaluationSettings, images: Scored, chosen_on: Score
         "undefined_in_means": settings.undefined,
         "group_rule": rule(settings.bounds) if any(groups) else "none, the dataset has no train split",
         "groups": {name: means(figures, np.array([group == name for group in groups]), settings.undefined) for name in GROUPS},
+        **seen_and_unseen(figures, scored.unseen, settings.undefined),
         "bootstrap": {"resamples": settings.bootstrap, "of": images.units, "seed": settings.seed, "interval": INTERVAL},
         "thresholds": _thresholds_of(thresholds, scored, chosen_on, settings.specificity),
         "predictions": _described(images.path, images.header),

@@ -6,6 +6,7 @@ import numpy as np
 
 from cxrlt_cli.evaluate.bootstrap_metrics import Figure, Metrics
 from cxrlt_cli.labels.groups import Group
+from cxrlt_cli.metrics.harmonic import harmonic_mean
 from cxrlt_cli.metrics.intervals import MIN_POSITIVE_PATIENTS
 from cxrlt_cli.metrics.ranking import PerClass
 from cxrlt_cli.metrics.ranking_intervals import ClassEstimates, MeanEstimate
@@ -89,3 +90,22 @@ def means(figures: Metrics, chosen: np.ndarray, undefined: str = "leave-out") ->
                 metric = metric.undefined_is_zero()
             found |= with_interval(mean, metric.mean(chosen))
     return found | {"mean_prevalence": float(prevalence.mean()) if len(prevalence) else float("nan")}
+
+
+def seen_and_unseen(figures: Metrics, unseen: np.ndarray, undefined: str = "leave-out") -> Row:
+    """`seen_unseen`: means over the trained and the held-out classes, and their harmonic means; nothing where all are trained.
+
+    Args:
+        figures: by name, (C,) values.
+        unseen: (C,) bool, the classes that no training label names.
+        undefined: as of `means`.
+    """
+    if not unseen.any() or unseen.all():
+        return {}
+    harmonic: Row = {}
+    for name in ("ap", "auroc"):
+        metric = figures[name]
+        assert isinstance(metric, ClassEstimates)
+        harmonic |= with_interval(_MEANS[name], harmonic_mean(metric, ~unseen, unseen))
+    both = {"seen": means(figures, ~unseen, undefined), "unseen": means(figures, unseen, undefined)}
+    return {"seen_unseen": {**both, "harmonic": harmonic}}

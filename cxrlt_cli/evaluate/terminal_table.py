@@ -62,6 +62,13 @@ def _means_table(evaluation: Row) -> list[str]:
     rows = [["all (macro)", *_mean_cells(evaluation)]]
     if any(row["group"] for row in evaluation["per_class"]):
         rows += [[name, *_mean_cells(group)] for name, group in evaluation["groups"].items()]
+    both = evaluation.get("seen_unseen", {})
+    rows += [[name, *_mean_cells(both[name])] for name in ("seen", "unseen") if name in both]
+    if both:
+        harmonic = both["harmonic"]
+        cells = [figure(harmonic["mAP"]), _corrected(harmonic, "mAP"), interval(harmonic, "mAP")]
+        cells += [figure(harmonic["mean_auroc"]), interval(harmonic, "mean_auroc")]
+        rows.append(["harmonic mean of both", "", *cells, "", "", "", ""])
     for name in ("micro", "weighted"):
         ap, f1 = f"{name}_ap", f"{name}_f1"
         cells = [

@@ -4,7 +4,8 @@ from typing import Literal
 
 import numpy as np
 
-Group = Literal["head", "medium", "tail"]
+#: `unseen`: no training label names the class (`merge --hold-out`).
+Group = Literal["head", "medium", "tail", "unseen"]
 GROUPS: tuple[Group, Group, Group] = ("head", "medium", "tail")
 
 #: Shares above which a class is head, and above which it is medium. Authors draw the lines differently: print the `rule`.

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import union_categoricals
 
-from cxrlt_cli.artifacts.dataset import FORMAT, Dataset, write_dataset
+from cxrlt_cli.artifacts.dataset import FORMAT, Dataset, HeldOut, write_dataset
 from cxrlt_cli.artifacts.files import claimed, refuse_existing
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.tables import refuse_other_table
@@ -23,6 +23,7 @@ from cxrlt_cli.labels.corrections import apply_corrections, with_parents
 from cxrlt_cli.labels.cross_split_duplicates import without_same_pictures
 from cxrlt_cli.labels.harmonize import Harmonized, harmonize
 from cxrlt_cli.labels.hierarchy import Implied, imply_parents
+from cxrlt_cli.labels.hold_out import held_out_columns, hold_out, report_held_out
 from cxrlt_cli.labels.label_map import LabelMap, classes_of, map_sources, read_label_map
 from cxrlt_cli.labels.merge_report import report_dataset, report_implied
 from cxrlt_cli.labels.policies import Policy, of_evaluation
@@ -76,6 +77,7 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> MergedDataset:
         labels = {source.name: source.table.classes for source in sources}
         space = config.label_space or _default_space(sources)
         classes = classes_of(labels, label_map) if space == OF_SOURCES else read_space(space)
+        held = held_out_columns(config.hold_out, classes)
         _warn_of_unused_rows(label_map, labels)
         mappings = map_sources(labels, classes, label_map, _leaving_out(config, sources, label_map))
         policies = {source.name: _policy(config, source.name) for source in sources}
@@ -88,18 +90,21 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> MergedDataset:
         rows = _with_missing_eval(rows, classes, policies, parts)
         soft = _soft_targets(config, rows, classes, policies)
         rows, corrections = _with_corrections(rows, classes, config)  # after the split, which does not change by them
+        rows, soft, held_out = _without_held_out(rows, soft, classes, held, config)
         header = {
             "label_space": space,
             "policies": {source.name: part.effect for source, part in zip(sources, parts, strict=True)},
             "implied": [asdict(entry) for entry in implied],
             "counts": {name: int(count) for name, count in zip(classes, rows.targets.sum(axis=0), strict=True)},
             "left_out": sum(len(source.table.table) for source in sources) - len(rows.table),
+            **({"held_out": asdict(held_out)} if held.any() else {}),
             "provenance": provenance,
             **({"corrections": corrections} if corrections else {}),
         }
         dataset = Dataset(rows.table, classes, rows.targets, rows.label_mask, sources[0].settings, header, path, soft)
         write_dataset(dataset)
     report_implied(implied)
+    report_held_out(held_out)
     report_dataset(dataset, config.shares)
     counts = dataset.table["split"].value_counts()
     return MergedDataset(path, classes, {name: int(counts.get(name, 0)) for name in SPLITS})
@@ -138,6 +143,18 @@ def _with_corrections(rows: _Rows, classes: list[str], config: MergeConfig) -> t
     if config.hierarchy:
         corrected = with_parents(corrected, rows.table, classes)
     return replace(rows, targets=corrected.targets, label_mask=corrected.label_mask), corrected.record
+
+
+def _without_held_out(
+    rows: _Rows, soft: np.ndarray | None, classes: list[str], held: np.ndarray, config: MergeConfig
+) -> tuple[_Rows, np.ndarray | None, HeldOut]:
+    """Rows and soft targets without training labels of the held-out classes, and what was done."""
+    training = (rows.table["split"] == "train").to_numpy()
+    keep, counts = hold_out(rows.targets, rows.label_mask, training, held, config.hold_out_as)
+    names = [name for name, own in zip(classes, held, strict=True) if own]
+    facts = HeldOut(names, config.hold_out_as, int((~keep).sum()), dict(zip(names, counts, strict=True)))
+    soft = None if soft is None else np.where(held, np.nan, soft[keep]).astype(np.float32)
+    return rows.only(keep), soft, facts
 
 
 def _inputs(config: MergeConfig, workspace: Workspace, sources: list[CachedSource]) -> list[Path]:

@@ -40,7 +40,7 @@ def report_dataset(dataset: Dataset, shares: tuple[float, float, float]) -> None
     for index, name in enumerate(SPLITS):
         if shares[index] and not int(images[index]):
             warn(f"no patient in {name}, of which --split asks for {shares[index]:.0%}: see the official lists, or --split")
-        without = [dataset.classes[c] for c in order if counts[index, c] == 0 and counts[:, c].any()]
+        without = [dataset.classes[c] for c in order if counts[index, c] == 0 and counts[:, c].any() and not dataset.unseen[c]]
         if without and int(images[index]):
             warn(f"no positive in {name}: {listed(without, _MOST)}")
     if dataset.soft is not None:

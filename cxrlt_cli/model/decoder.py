@@ -71,13 +71,13 @@ class LabelQueryDecoder(nn.Module):
             for number in range(size.layers)
         )
 
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, channels, h, w) image features to (B, C, channels) label vectors."""
-        return self.attend(features)[0]
+    def forward(self, features: Tensor, label: int | None = None) -> Tensor:
+        """(B, channels, h, w) image features to (B, C, channels) label vectors, or (B, 1, channels) of one label."""
+        return self.attend(features, label)[0]
 
-    def attend(self, features: Tensor) -> tuple[Tensor, list[LayerAttention]]:
+    def attend(self, features: Tensor, label: int | None = None) -> tuple[Tensor, list[LayerAttention]]:
         """(B, channels, h, w) features to (B, C, channels) label vectors, and the attention of each layer."""
-        patches, queries = features.flatten(2).transpose(1, 2), self.queries()
+        patches, queries = features.flatten(2).transpose(1, 2), self.queries(label)
         places = sine_positions(features.shape[2], features.shape[3], self._width).to(features) if self.positions else None
         labels: Tensor | None = None
         attentions = []

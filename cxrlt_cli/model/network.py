@@ -20,10 +20,11 @@ from cxrlt_cli.model.decoder import DecoderSize, LabelQueryDecoder
 from cxrlt_cli.model.encoder import VisualEncoder
 from cxrlt_cli.model.glori import Glori
 from cxrlt_cli.model.label_queries import LabelQueries
+from cxrlt_cli.model.text_classifier import TextClassifier
 from cxrlt_cli.model.transformer_decoder import EarlyTransformerLabelDecoder, TransformerLabelDecoder, start_normal
 
 Queries = Literal["text", "tuned", "learned", "glori", "none", "csra"]
-Classifier = Literal["separate", "shared", "mlp"]
+Classifier = Literal["separate", "shared", "mlp", "text"]
 #: `transformer-1` is `EarlyTransformerLabelDecoder`, the decoder of runs made before 0.2.
 Decoder = Literal["residual", "transformer", "transformer-1"]
 
@@ -51,8 +52,14 @@ class NetworkSpec:
 class Network(nn.Module):
     """Image to one logit per label: visual encoder, then label-query decoder and classifiers, or a head without queries."""
 
-    def __init__(self, spec: NetworkSpec, queries: Tensor) -> None:
-        """Builds the network with random weights; `queries` are the (C, D) label embeddings."""
+    def __init__(self, spec: NetworkSpec, queries: Tensor, trained: Tensor | None = None) -> None:
+        """Builds the network with random weights.
+
+        Args:
+            spec: the architecture.
+            queries: (C, D) label embeddings.
+            trained: (C,) bool, the labels that are trained; None for all.
+        """
         super().__init__()
         self.encoder = VisualEncoder(spec.encoder, spec.drop_path, spec.stride)
         channels = self.encoder.channels
@@ -67,21 +74,26 @@ class Network(nn.Module):
             self.classifier = SeparateClassifiers(spec.classes, self.label_width)
             nn.init.xavier_normal_(self.classifier.weight)
             nn.init.zeros_(self.classifier.bias)
-        elif spec.kind == "residual":
-            self.classifier = _classifier(
-                spec, channels
-            )  # built first, so that a seed gives the same weights as with `--queries none`
-            label_queries = LabelQueries(queries, spec.queries, spec.decoder.width)
-            self.decoder = LabelQueryDecoder(channels, label_queries, spec.decoder, spec.label_attention)
         else:
-            self.label_width = spec.decoder.width
-            label_queries = LabelQueries(queries, spec.queries, self.label_width)
-            kind = TransformerLabelDecoder if spec.kind == "transformer" else EarlyTransformerLabelDecoder
-            self.decoder = kind(channels, label_queries, spec.decoder, spec.label_attention)
+            self.label_width = channels if spec.kind == "residual" else spec.decoder.width
+            self._with_queries(spec, channels, queries, trained)
+        self.layout = torch.contiguous_format
+
+    def _with_queries(self, spec: NetworkSpec, channels: int, embeddings: Tensor, trained: Tensor | None) -> None:
+        """Builds the decoder of the label queries and the classifiers, in an order that a seed's weights depend on."""
+        if spec.classifier == "text":
+            trained = torch.ones(spec.classes, dtype=torch.bool) if trained is None else trained
+            queries = LabelQueries(embeddings, spec.queries, trained=trained)
+            self.decoder = _decoder(spec, channels, queries)
+            self.classifier = TextClassifier(self.label_width, queries)
+        elif spec.kind == "residual":  # the classifiers first, so that a seed gives the same weights as with `--queries none`
+            self.classifier = _classifier(spec, channels)
+            self.decoder = _decoder(spec, channels, LabelQueries(embeddings, spec.queries, spec.decoder.width))
+        else:
+            self.decoder = _decoder(spec, channels, LabelQueries(embeddings, spec.queries, self.label_width))
             self.classifier = _classifier(spec, self.label_width)
             if spec.kind == "transformer" and spec.classifier != "mlp":
                 start_normal(self.classifier)
-        self.layout = torch.contiguous_format
 
     def place(self, device: torch.device, size: int, layout: torch.memory_format | None = None) -> "Network":
         """Moves the network to a device in the given memory layout, by default the usually fastest one for images of `size` px.
@@ -118,7 +130,14 @@ class Network(nn.Module):
         return features
 
     def classify(self, features: Tensor) -> Tensor:
-        """(B, channels, h, w) features to (B, C) logits."""
+        """(B, channels, h, w) features to (B, C) logits.
+
+        With `--classifier text` each label is scored by itself: in products of other sizes the last digits would depend on how
+        many labels there are. In training all go together, which is faster.
+        """
+        if isinstance(self.classifier, TextClassifier) and not self.training:
+            labels = range(len(self.classifier.queries.queries))
+            return torch.cat([self.classifier(self.decoder(features, label), label) for label in labels], dim=1)
         logits: Tensor = self.classifier(self.decoder(features))
         return logits
 
@@ -133,6 +152,13 @@ def _pooled_classifier(spec: NetworkSpec, channels: int) -> nn.Module:
     if spec.queries == "csra":
         return ClassSpecificResidualAttention(channels, spec.classes)
     return (PooledMlps if spec.classifier == "mlp" else PooledLinear)(channels, spec.classes)
+
+
+def _decoder(spec: NetworkSpec, channels: int, queries: LabelQueries) -> nn.Module:
+    if spec.kind == "residual":
+        return LabelQueryDecoder(channels, queries, spec.decoder, spec.label_attention)
+    kind = TransformerLabelDecoder if spec.kind == "transformer" else EarlyTransformerLabelDecoder
+    return kind(channels, queries, spec.decoder, spec.label_attention)
 
 
 def _classifier(spec: NetworkSpec, width: int) -> nn.Module:

@@ -48,12 +48,12 @@ class TransformerLabelDecoder(nn.Module):
         self.dropout = nn.Dropout(size.dropout)
         start_normal(self.decoder)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, channels, h, w) image features to (B, C, width) label features."""
+    def forward(self, features: Tensor, label: int | None = None) -> Tensor:
+        """(B, channels, h, w) image features to (B, C, width) label features, or (B, 1, width) of one label."""
         norm = self.decoder.norm
         assert norm is not None
         patches = norm(self.project_features(features.flatten(2).transpose(1, 2)))
-        labels = norm(self.project_queries(self.queries())).expand(len(patches), -1, -1)
+        labels = norm(self.project_queries(self.queries(label))).expand(len(patches), -1, -1)
         for layer in self.decoder.layers:
             labels = layer(labels, patches)
         found: Tensor = self.dropout(norm(labels))

@@ -12,6 +12,7 @@ from cxrlt_cli.compute.fold_batch_norms import fold_batch_norms
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.model.network import Network, network_from
 from cxrlt_cli.model.study_fusion import StudyFusion, fusion_from
+from cxrlt_cli.predict.other_labels import with_labels
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,26 @@ class Member:
     fusion: StudyFusion | None = None
 
 
-def load_members(runs: list[Run], device: torch.device, weights: list[float] | None = None) -> list[Member]:
-    """Loads the best weights of runs; `weights` are theirs in the ensemble, None for equal ones.
+def load_members(
+    runs: list[Run], device: torch.device, weights: list[float] | None = None, labels: Path | None = None
+) -> list[Member]:
+    """Loads the best weights of runs.
+
+    Args:
+        runs: their folders.
+        device: to which.
+        weights: of the runs in the ensemble, None for equal ones.
+        labels: a CSV with the labels to score instead of the trained ones.
 
     Raises:
-        UserError: a checkpoint is not there, damaged, not ours, or of other classes or pixels than the first.
+        UserError: a checkpoint is not there, damaged, not ours, of other classes or pixels than the first, or it cannot score
+            other labels.
     """
     members: list[Member] = []
     for run, weight in zip(runs, weights or [1.0] * len(runs), strict=True):
         content = read_checkpoint(run.best, ["model", "spec", "classes", "pixels", "described"])
+        if labels:
+            content = with_labels(content, run.best, labels)
         network = network_from(content, run.best).eval()
         fold_batch_norms(network.encoder)
         network.place(device, int(content["pixels"]["size"]))

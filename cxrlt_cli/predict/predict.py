@@ -60,8 +60,9 @@ def _predict(ranks: Ranks, config: PredictConfig, workspace: Workspace, chosen: 
     with ranks.fail_together():
         device = choose_device(config.device, ranks.local)
         precision = choose_precision(config.precision, device)
-        members = load_members(chosen.runs, device, chosen.weights)
-        inputs = [fingerprint(path) for path in (*(member.path for member in members), *filter(None, [chosen.pipeline]))]
+        members = load_members(chosen.runs, device, chosen.weights, config.labels)
+        read = [*(member.path for member in members), *filter(None, [chosen.pipeline, config.labels])]
+        inputs = [fingerprint(path) for path in read]
         if ranks.is_rank_zero:
             check_writable(outputs.path.parent)
         score_batch = partial(score, members, VIEWS[: config.tta], chosen.merge, precision=precision)

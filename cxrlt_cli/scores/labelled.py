@@ -30,6 +30,7 @@ class Scored:
         train_positives: (C,) int64 positives in the dataset's train split.
         train_label_counts: (C,) int64 known labels in the train split; 0 if the dataset has none.
         patients_known: False where every image counts as a patient of its own: imported labels may name no patients.
+        held_out: names of the classes that no training label names.
     """
 
     path: Path
@@ -43,6 +44,12 @@ class Scored:
     train_positives: np.ndarray
     train_label_counts: np.ndarray
     patients_known: bool = True
+    held_out: tuple[str, ...] = ()
+
+    @property
+    def unseen(self) -> np.ndarray:
+        """(C,) bool: the classes that no training label names."""
+        return np.isin(self.classes, self.held_out)
 
     @property
     def patients(self) -> np.ndarray:
@@ -69,8 +76,11 @@ class Scored:
         )
 
     def groups(self, bounds: tuple[float, float]) -> list[Group] | list[None]:
-        """Head, medium or tail for each class; None if there is no train split."""
-        return assign(self.train_share, bounds) if self.train_label_counts.any() else [None] * len(self.classes)
+        """Head, medium or tail for each class, or unseen; None if there is no train split."""
+        if not self.train_label_counts.any():
+            return [None] * len(self.classes)
+        unseen = self.unseen
+        return ["unseen" if unseen[c] else group for c, group in enumerate(assign(self.train_share, bounds))]
 
 
 def read_scored(path: Path, dataset: Dataset, split: str | None = None) -> Scored:
@@ -103,6 +113,7 @@ def read_scored(path: Path, dataset: Dataset, split: str | None = None) -> Score
         train_positives=dataset.targets[train].sum(axis=0, dtype=np.int64),
         train_label_counts=dataset.label_mask[train].sum(axis=0, dtype=np.int64),
         patients_known=dataset.patients_known,
+        held_out=tuple(name for name, unseen in zip(part.classes, part.unseen, strict=True) if unseen),
     )
 
 

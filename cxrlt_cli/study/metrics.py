@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from cxrlt_cli.labels.groups import GROUPS
+from cxrlt_cli.metrics.harmonic import harmonic_mean
 from cxrlt_cli.metrics.intervals import holm, t_interval
 from cxrlt_cli.metrics.paired import Differences, Paired, Scorers, paired, score_all
-from cxrlt_cli.metrics.ranking_intervals import ClassEstimates, estimate
+from cxrlt_cli.metrics.ranking_intervals import ClassEstimates, MeanEstimate, estimate
 
-#: The columns of means: all classes, then the groups.
-MEANS = ("all", *GROUPS)
+#: The columns of means: all classes, then the groups; in a dataset with held-out classes the groups are seen and unseen.
+MEANS = ("all", *GROUPS, "seen", "unseen")
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Reference:
 
     Attributes:
         classes: (C,) names.
-        groups: (C,) head, medium or tail.
+        groups: (C,) head, medium or tail; or seen and unseen.
         targets: (N, C) 1 or 0.
         label_mask: (N, C) bool.
         patients: (N,) ids.
@@ -36,17 +37,19 @@ class Reference:
 
 @dataclass(frozen=True)
 class Scored:
-    """AP of a variant.
+    """AP and AUROC of a variant.
 
     Attributes:
-        point: (S, C), a row a seed.
-        mean: of the seeds, with intervals.
+        point: (S, C) AP, a row a seed.
+        mean: AP of the seeds' mean, with intervals.
+        auroc: AUROC of the seeds' mean, with intervals.
         to_base: paired with the variant's base, averaged over seeds; None for a base.
         to_former: paired with the variant before, in a chain; None elsewhere.
     """
 
     point: np.ndarray
     mean: ClassEstimates
+    auroc: ClassEstimates
     to_base: Paired | None
     to_former: Paired | None
 
@@ -79,17 +82,21 @@ def score(
         former = chain and at > 0
         same = former and at - 1 == base
         to_former = to_base if same else paired(scorers, members[at - 1], own, draws[1])[0] if former else None
-        made.append(Scored(point[list(own)], _mean_of_seeds(scorers, own), to_base, to_former))
+        made.append(Scored(point[list(own)], *_mean_of_seeds(scorers, own), to_base, to_former))
     return made
 
 
-def _mean_of_seeds(scorers: Scorers, own: Sequence[int]) -> ClassEstimates:
+def _mean_of_seeds(scorers: Scorers, own: Sequence[int]) -> tuple[ClassEstimates, ClassEstimates]:
+    """AP and AUROC."""
     truth = scorers.targets, scorers.label_mask, scorers.patients
-    found = [estimate(scorers.scores[model], *truth, scorers.resampled, model)[1] for model in own]
-    value, corrected, resampled = (
-        np.mean([getattr(one, name) for one in found], axis=0) for name in ("value", "corrected", "resampled")
-    )
-    return replace(found[0], value=value, corrected=corrected, resampled=resampled)
+    found = [estimate(scorers.scores[model], *truth, scorers.resampled, model)[1:] for model in own]
+    means = []
+    for seeds in zip(*found, strict=True):
+        value, corrected, resampled = (
+            np.mean([getattr(one, name) for one in seeds], axis=0) for name in ("value", "corrected", "resampled")
+        )
+        means.append(replace(seeds[0], value=value, corrected=corrected, resampled=resampled))
+    return means[0], means[1]
 
 
 def mean_rows(
@@ -115,11 +122,13 @@ def mean_rows(
             continue
         points = [one.point[:, columns].mean(axis=1) for one in scored]
         corrected = _corrected(scored, columns, bases)
+        chance = _prevalence(reference)[columns].mean()
         for at, (name, one) in enumerate(zip(names, scored, strict=True)):
             whole, base = one.mean.mean(columns), bases[at]
             low, high = map(float, whole.interval)
             row = {"variant": name, "mean": mean, "seeds": len(points[at]), "mAP": points[at].mean(), "low": low, "high": high}
-            row |= {"mAP_corrected": float(whole.corrected)}
+            row |= {"mAP_corrected": float(whole.corrected), **_with_interval("auroc", one.auroc.mean(columns))}
+            row["prevalence"] = chance
             row["sd"] = points[at].std(ddof=1) if len(points[at]) > 1 else np.nan
             if one.to_base:
                 row |= {"base": names[base]}
@@ -129,6 +138,30 @@ def mean_rows(
                 row |= _difference("to_former", points[at], points[at - 1], one.to_former.of_mean(columns))
             rows.append(row)
     return rows
+
+
+def harmonic_rows(names: Sequence[str], scored: Sequence[Scored], reference: Reference) -> list[dict[str, Any]]:
+    """A row for each variant: the harmonic mean of seen and unseen classes, of mAP and of AUROC; none where all are seen.
+
+    Args:
+        names: of the variants.
+        scored: their AP and AUROC.
+        reference: labels and groups.
+    """
+    seen, unseen = (_columns(name, reference) for name in ("seen", "unseen"))
+    if not (seen.any() and unseen.any()):
+        return []
+    return [
+        {"variant": name}
+        | _with_interval("mAP", harmonic_mean(one.mean, seen, unseen))
+        | _with_interval("auroc", harmonic_mean(one.auroc, seen, unseen))
+        for name, one in zip(names, scored, strict=True)
+    ]
+
+
+def _with_interval(name: str, metric: MeanEstimate) -> dict[str, Any]:
+    low, high = map(float, metric.interval)
+    return {name: float(metric.value), f"{name}_low": low, f"{name}_high": high}
 
 
 def _corrected(scored: Sequence[Scored], columns: np.ndarray, bases: Sequence[int]) -> dict[int, float]:
@@ -184,6 +217,13 @@ def _difference(key: str, points: np.ndarray, base: np.ndarray, found: Differenc
         f"{key}_seeds_low": np.nan if paired_seeds is None else t_interval(paired_seeds)[0],
         f"{key}_seeds_high": np.nan if paired_seeds is None else t_interval(paired_seeds)[1],
     }
+
+
+def _prevalence(reference: Reference) -> np.ndarray:
+    """(C,) fraction of positives among the known labels: the AP of random scores."""
+    positives = ((reference.targets == 1) & reference.label_mask).sum(axis=0)
+    found: np.ndarray = positives / np.maximum(reference.label_mask.sum(axis=0), 1)
+    return found
 
 
 def _columns(mean: str, reference: Reference) -> np.ndarray:

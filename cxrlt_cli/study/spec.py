@@ -47,6 +47,7 @@ class Study:
         variants: the first is the base; with several budgets, each is compared with the first of the same epochs.
         labels_from: the variant whose dataset has the labels of the evaluation; empty for the dataset of the workspace.
         chain: whether each variant adds something to the one before it.
+        hold_out: whether the dataset must have classes that no training label names.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Study:
     variants: tuple[Variant, ...]
     labels_from: str = ""
     chain: bool = False
+    hold_out: bool = False
 
     def variant(self, name: str) -> Variant:
         """The variant of a name."""
@@ -94,7 +96,7 @@ def read_study(name: str, sources: list[str]) -> Study:
 
 
 def _study(name: str, content: dict[str, Any], sources: list[str], where: str) -> Study:
-    strange = set(content) - {"asks", "labels-from", "judge", "chain", "variants"}
+    strange = set(content) - {"asks", "labels-from", "judge", "chain", "hold-out", "variants"}
     declared = content.get("variants")
     if strange or not isinstance(declared, dict) or len(declared) < 2:
         said = f"has unknown keys {listed(sorted(strange))}" if strange else "declares no two variants"
@@ -111,7 +113,8 @@ def _study(name: str, content: dict[str, Any], sources: list[str], where: str) -
     absent = sorted({str(name) for name in wanted if name} - set(names))
     if absent or len(set(names)) < len(names):
         raise UserError(f"{where} names variants that it does not declare, or one twice: {listed(absent or names)}", _HINT)
-    return Study(name, str(content.get("asks", "")), tuple(variants), labels_from, bool(content.get("chain")))
+    chain, hold_out = bool(content.get("chain")), bool(content.get("hold-out"))
+    return Study(name, str(content.get("asks", "")), tuple(variants), labels_from, chain, hold_out)
 
 
 def _budgets(variant: Variant, epochs: Any, where: str) -> list[Variant]:

@@ -26,7 +26,7 @@ from cxrlt_cli.options import saved
 from cxrlt_cli.results import StudyTable
 from cxrlt_cli.study import spec
 from cxrlt_cli.study.figure import draw_study
-from cxrlt_cli.study.metrics import Reference, class_rows, mean_rows, score
+from cxrlt_cli.study.metrics import Reference, class_rows, harmonic_rows, mean_rows, score
 from cxrlt_cli.study.plan import Given, Plan, Task, check_commands
 from cxrlt_cli.study.runner import Failed, do_all, taken
 from cxrlt_cli.study.spec import Study, Variant
@@ -46,6 +46,11 @@ def run_study(config: StudyConfig, workspace: Workspace) -> StudyTable:
     dataset = read_dataset(config.dataset or workspace.dataset)
     sources = sorted(dataset.split("train").table["source"].unique())
     study = spec.read_study(config.study, sources)
+    if study.hold_out and not dataset.unseen.any():
+        raise UserError(
+            f"the study {study.name} needs classes that are not trained, {dataset.path} has none",
+            'merge with --hold-out, as in cxrlt merge --hold-out "Edema,Pneumonia" --overwrite',
+        )
     given = _given(config, workspace, dataset)
     plan = Plan(config, study, given)
     planned = [(variant, plan.predictions(variant)) for variant in study.variants]
@@ -105,7 +110,8 @@ def _texts_csv(embeddings: LabelEmbeddings) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["class", "prompt", "description"])
-    writer.writerows([name, prompt, prompt] for name, prompt in zip(embeddings.classes, embeddings.prompts, strict=True))
+    for name, prompts in zip(embeddings.classes, embeddings.prompts, strict=True):
+        writer.writerows([name, prompt, prompt] for prompt in prompts)
     return file.getvalue()
 
 
@@ -166,7 +172,7 @@ def _content(config: StudyConfig, study: Study, planned: Planned, reference_path
     share = _train_share(dataset)
     part = dataset.split(config.split)
     patients = part.table["patient_id"].to_numpy()
-    reference = Reference(part.classes, assign(share), part.targets, part.label_mask, patients)
+    reference = Reference(part.classes, _groups(part, share), part.targets, part.label_mask, patients)
     logits = [[_aligned(task.made, part) for task in tasks] for _, tasks in planned]
     names = [variant.name for variant, _ in planned]
     bases = [names.index(study.base_of(variant).name) for variant, _ in planned]
@@ -182,17 +188,23 @@ def _content(config: StudyConfig, study: Study, planned: Planned, reference_path
         "first_seed": config.first_seed,
         "resamples": config.resamples,
         "permutations": config.permutations,
-        "group_rule": rule(),
+        "group_rule": "unseen: no training label names the class" if part.unseen.any() else rule(),
         "groups": dict(zip(part.classes, reference.groups, strict=True)),
         "chain": study.chain,
         "variants": {variant.name: _described(variant, tasks, given.studies.root) for variant, tasks in planned},
         "bases": {name: names[base] for name, base in zip(names, bases, strict=True)},
         "means": mean_rows(names, scored, reference, bases),
+        "harmonic": harmonic_rows(names, scored, reference),
         "seeds_mAP": {name: [float(np.nanmean(row)) for row in one.point] for name, one in zip(names, scored, strict=True)},
         "per_class": class_rows(names, scored, reference, bases),
         "runs": {name: [[run.name for run in members] for members in groups] for name, groups in runs.items()},
         "provenance": record(saved(config), [given.dataset, given.embeddings, reference_path]),
     }
+
+
+def _groups(part: Dataset, share: np.ndarray) -> Sequence[str]:
+    """Seen and unseen where classes are held out, else head, medium and tail."""
+    return ["unseen" if unseen else "seen" for unseen in part.unseen] if part.unseen.any() else assign(share)
 
 
 def _train_share(dataset: Dataset) -> np.ndarray:

@@ -45,6 +45,7 @@ def as_text(content: Row) -> str:
             "",
             *lines,
             "",
+            *_unseen_table(names, of, content),
             f"{scored_on}means of {content['seeds']} seeds; {by}",
             "± seeds: standard deviation over seeds; 95 % over seeds: t interval of the paired differences of the seeds",
             "p Holm: corrected for the number of variants with the same base",
@@ -52,6 +53,30 @@ def as_text(content: Row) -> str:
             f"groups: {content['group_rule']}",
         ]
     )
+
+
+def _unseen_table(names: list[str], of: dict[tuple[str, str], Row], content: Row) -> list[str]:
+    """mAP and AUROC over seen and over unseen classes with their harmonic mean, where classes are held out."""
+    harmonic = {row["variant"]: row for row in content.get("harmonic", [])}
+    if not harmonic:
+        return []
+    header = ["variant"]
+    for name in ("mAP", "AUROC"):
+        header += [f"{name} seen", "95 %", f"{name} unseen", "95 %", f"{name} harmonic", "95 %"]
+    lines = []
+    for name in names:
+        cells = [name]
+        for key in ("mAP", "auroc"):
+            for row in (of[name, "seen"], of[name, "unseen"], harmonic[name]):
+                low, high = ("low", "high") if key == "mAP" and "mean" in row else (f"{key}_low", f"{key}_high")
+                cells += [f"{row[key]:.4f}", f"{_plain(row[low], 3)}-{_plain(row[high], 3)}"]
+        lines.append([*cells, *_difference(of[name, "unseen"], "difference")[:2], _p(of[name, "unseen"].get("holm"))])
+    chance = of[names[0], "unseen"]["prevalence"]
+    return [
+        table([*header, "unseen mAP to base", "95 %", "p Holm"], lines),
+        f"mAP of random scores over the unseen classes: {chance:.4f}",
+        "",
+    ]
 
 
 def _cells(name: str, of: dict[tuple[str, str], Row], means: list[str], content: Row) -> list[str]:

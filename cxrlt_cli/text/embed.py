@@ -32,13 +32,10 @@ def embed_label_texts(config: EmbedLabelsConfig, workspace: Workspace) -> Embedd
     refuse_other_table(path, FORMAT)
     classes = _classes(config.label_space, workspace)
     source = config.texts or BUILT_IN
-    prompts = [text.text(config.text) for text in texts_for(classes, read_label_texts(source), source)]
+    prompts = [[text.text(config.text) for text in texts] for texts in texts_for(classes, read_label_texts(source), source)]
     with claimed(path, config.overwrite):
-        vectors, encoder = _embed(prompts, config.encoder)
-        if not np.isfinite(vectors).all():
-            raise UserError(
-                f"{config.encoder} returned vectors that are not finite", "its weights are damaged: fetch them again"
-            )
+        vectors, encoder = embed_texts(prompts, config.encoder)
+        encoder["text"] = config.text
         write_embeddings(path, LabelEmbeddings(classes, prompts, vectors, encoder), record(saved(config), [source]))
     say(f"{len(classes)} classes x {vectors.shape[1]} by {config.encoder} in {path}")
     say(f"most similar: {_nearest_pairs(classes, vectors)}")
@@ -51,23 +48,41 @@ def _classes(space: str, workspace: Workspace) -> list[str]:
     return read_dataset(workspace.dataset).classes if space == "dataset" else read_space(space)
 
 
-def _embed(prompts: list[str], name: str) -> tuple[np.ndarray, dict[str, Any]]:
-    """The vectors, and the encoder's description for the header."""
-    if name == "ngram":
-        vectors = embed_ngrams(prompts)
-        return vectors, {
-            "name": name,
-            "source": "built in",
-            "pooling": "hashed n-grams",
-            "width": vectors.shape[1],
-            "sha256": "",
-        }
-    from cxrlt_cli.text.transformer import embed_with_transformer, files_hash  # torch and transformers
+def embed_texts(texts: list[list[str]], name: str) -> tuple[np.ndarray, dict[str, Any]]:
+    """Encodes the texts of each class; a text's vector does not depend on the others.
 
-    files = find_encoder(name)
-    vectors = embed_with_transformer(prompts, files.folder)
-    facts = {"pooling": "masked mean", "width": vectors.shape[1], "sha256": files_hash(files.folder)}
-    return vectors, {"name": name, "source": files.source, **facts}
+    Args:
+        texts: of C classes, one or more each. The vectors of several are scaled to length 1 and averaged.
+        name: of the encoder, `ngram` or a transformer (`text.encoders`).
+
+    Returns:
+        (C, D) float32, and the encoder's description for the header.
+
+    Raises:
+        UserError: the encoder is not on this machine, or its vectors are not finite.
+    """
+    flat = [text for own in texts for text in own]
+    if name == "ngram":
+        vectors = embed_ngrams(flat)
+        encoder = {"name": name, "source": "built in", "pooling": "hashed n-grams", "sha256": ""}
+    else:
+        from cxrlt_cli.text.transformer import embed_with_transformer, files_hash  # torch and transformers
+
+        files = find_encoder(name)
+        vectors = embed_with_transformer(flat, files.folder)
+        encoder = {"name": name, "source": files.source, "pooling": "masked mean", "sha256": files_hash(files.folder)}
+    if not np.isfinite(vectors).all():
+        raise UserError(f"{name} returned vectors that are not finite", "its weights are damaged: fetch them again")
+    ends = np.cumsum([len(own) for own in texts])[:-1]
+    merged = np.stack([_mean_direction(own) for own in np.split(vectors, ends)])
+    return merged, {**encoder, "width": merged.shape[1]}
+
+
+def _mean_direction(vectors: np.ndarray) -> np.ndarray:
+    """(D,) of (T, D) vectors: the mean after scaling each to length 1; a single vector stays as it is."""
+    if len(vectors) == 1:
+        return np.asarray(vectors[0])
+    return np.asarray((vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)).mean(axis=0))
 
 
 def _nearest_pairs(classes: list[str], vectors: np.ndarray, most: int = 4) -> str:

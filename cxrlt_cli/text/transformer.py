@@ -19,7 +19,7 @@ _AGAIN = "fetch the files again, or name another encoder"
 _ENDINGS = ("safetensors", "bin", "json", "txt", "model")
 
 
-def embed_with_transformer(texts: list[str], folder: Path, batch_size: int = 16) -> np.ndarray:
+def embed_with_transformer(texts: list[str], folder: Path, batch_size: int = 1) -> np.ndarray:
     """Encodes texts with a BERT, a T5 encoder or any model supported by `AutoModelForTextEncoding`.
 
     The vector of a text is the mean over its tokens without padding. The pooler is not used: models trained only by masked
@@ -28,7 +28,7 @@ def embed_with_transformer(texts: list[str], folder: Path, batch_size: int = 16)
     Args:
         texts: N texts.
         folder: configuration, weights and tokenizer, as `save_pretrained` writes them.
-        batch_size: texts per forward pass.
+        batch_size: texts per forward pass; with 1, the last digits of a vector do not depend on the other texts.
 
     Returns:
         (N, D) float32, D is the model's width.

@@ -9,8 +9,16 @@ from cxrlt_cli.train.settings import NetworkSettings, OptimizerSettings
 from cxrlt_cli.tricks.layer_decay import lr_scales
 
 
-def make_network(settings: NetworkSettings, queries: np.ndarray) -> tuple[Network, NetworkSpec]:
-    """The network that the flags describe, its random weights decided by the seed alone; `--weights` are loaded later."""
+def make_network(
+    settings: NetworkSettings, queries: np.ndarray, trained: np.ndarray | None = None
+) -> tuple[Network, NetworkSpec]:
+    """The network that the flags describe, its random weights decided by the seed alone; `--weights` are loaded later.
+
+    Args:
+        settings: the flags.
+        queries: (C, D) label embeddings.
+        trained: (C,) bool, the classes that have training labels; None for all.
+    """
     size = DecoderSize(**settings.decoder_size)
     classes, embedding = queries.shape
     kinds = settings.queries, settings.classifier, settings.label_attention == "on"
@@ -18,7 +26,7 @@ def make_network(settings: NetworkSettings, queries: np.ndarray) -> tuple[Networ
         settings.encoder, classes, embedding, size, *kinds, settings.drop_path, int(settings.stride), settings.decoder
     )
     torch.manual_seed(settings.seed)
-    network = Network(spec, torch.from_numpy(queries))
+    network = Network(spec, torch.from_numpy(queries), None if trained is None else torch.from_numpy(trained))
     return network, spec
 
 

@@ -27,7 +27,7 @@ from cxrlt_cli.train.weight_average import begin_average
 def make_state(settings: TrainSettings, data: TrainingData, start: Start, device: torch.device) -> tuple[State, NetworkSpec]:
     """Network, optimizer and average before the first step; raises UserError where the encoder cannot take the images."""
     mode = compute_mode_of(start.described)
-    network, spec = make_network(settings.network, data.queries)
+    network, spec = make_network(settings.network, data.queries, ~data.train.unseen)
     if not start.kept:
         load_start(start.described["encoder_weights"], network)
     network.place(device, data.size, LAYOUTS[mode.layout]).check_size(data.size)

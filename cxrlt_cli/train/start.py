@@ -1,7 +1,7 @@
 """How a run starts: described anew, or found on disk and resumed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -105,5 +105,6 @@ def _describe(settings: TrainSettings, data: TrainingData, runs: Path) -> dict[s
         **facts,
         "classes": train.classes,
         "pixels": train.settings,
+        "label_texts": asdict(data.labels),
         "provenance": record(settings.options, data.inputs),
     }

@@ -44,14 +44,14 @@ def test_a_dataset_comes_back(tmp_path: Path) -> None:
 def test_embeddings_come_back_by_name(tmp_path: Path) -> None:
     path = tmp_path / "e.parquet"
     vectors = np.arange(6, dtype=np.float32).reshape(2, 3)
-    write_embeddings(path, LabelEmbeddings(CLASSES, ["a", "b"], vectors, {"name": "x"}), {})
+    write_embeddings(path, LabelEmbeddings(CLASSES, [["a"], ["b", "c"]], vectors, {"name": "x"}), {})
     found = read_embeddings(path)
     assert found.of(["Edema", "Mass"], path).tolist() == [[3, 4, 5], [0, 1, 2]]
     assert pq.read_table(path).schema.field("vector").type == pa.list_(pa.float32(), 3)
     with pytest.raises(UserError, match="no embedding for Hernia"):
         found.of(["Hernia"], path)
     vectors[0, 0] = np.nan
-    write_embeddings(path, LabelEmbeddings(CLASSES, ["a", "b"], vectors, {"name": "x"}), {})
+    write_embeddings(path, LabelEmbeddings(CLASSES, [["a"], ["b", "c"]], vectors, {"name": "x"}), {})
     with pytest.raises(UserError, match="not finite"):
         read_embeddings(path)
 

@@ -145,8 +145,8 @@ def test_the_boxes_are_those_of_the_labels(source: Path) -> None:
 def test_label_space_and_texts_have_every_class(source: Path) -> None:
     assert read_space(str(source / "label_space.txt")) == NAMES
     texts = texts_for(NAMES, read_label_texts(source / "label_texts.csv"), source / "label_texts.csv")
-    assert [text.name for text in texts] == NAMES
-    prompts = {text.name: text.prompt for text in texts}
+    assert [text.name for (text,) in texts] == NAMES
+    prompts = {text.name: text.prompt for (text,) in texts}
     assert len(set(prompts.values())) == len(NAMES)
     assert prompts["Nodule right upper"] == "nodule in the right upper lung field"
 

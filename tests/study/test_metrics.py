@@ -1,12 +1,13 @@
 """A study's figures, against scikit-learn and against a bootstrap of rows."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
-from cxrlt_cli.study.metrics import Reference, class_rows, mean_rows, score
+from cxrlt_cli.study.metrics import Reference, class_rows, harmonic_rows, mean_rows, score
 
 RNG = np.random.default_rng(0)
 TARGETS = (RNG.random((300, 4)) < [0.5, 0.3, 0.1, 0.0]).astype(np.uint8)
@@ -84,6 +85,25 @@ def test_classes_are_rows_of_their_own() -> None:
     assert np.isnan(rows[3]["ap"])
     assert rows[4]["difference"] == pytest.approx(rows[4]["ap"] - rows[0]["ap"])
     assert rows[4]["holm"] >= rows[4]["p"]
+
+
+def test_seen_and_unseen_classes_have_means_and_a_harmonic_mean() -> None:
+    reference = replace(JUDGED, groups=["seen", "unseen", "seen", "seen"])
+    scored = score([WEAK, STRONG], reference, (400, 400))
+    rows = {(row["variant"], row["mean"]): row for row in mean_rows(["v0", "v1"], scored, reference)}
+    assert {mean for _, mean in rows} == {"all", "seen", "unseen"}
+    unseen = rows["v1", "unseen"]
+    assert unseen["mAP"] == pytest.approx(np.mean([_ap(one, (1,)) for one in STRONG]), abs=1e-12)
+    assert unseen["prevalence"] == pytest.approx(TARGETS[KNOWN[:, 1], 1].mean())
+    known = KNOWN[:, 1]
+    auroc = np.mean([roc_auc_score(TARGETS[known, 1], one[known, 1]) for one in STRONG])
+    assert unseen["auroc"] == pytest.approx(auroc, abs=1e-12)
+    assert unseen["auroc_low"] < auroc < unseen["auroc_high"]
+    _, strong = harmonic_rows(["v0", "v1"], scored, reference)
+    seen = rows["v1", "seen"]["mAP"]
+    assert strong["mAP"] == pytest.approx(2 * seen * unseen["mAP"] / (seen + unseen["mAP"]))
+    assert strong["auroc_low"] < strong["auroc"] < strong["auroc_high"]
+    assert harmonic_rows(["v0", "v1"], scored, JUDGED) == []
 
 
 def test_each_variant_is_compared_with_the_base_of_its_own_budget() -> None:

@@ -8,7 +8,9 @@ from cxrlt_cli.errors import UserError
 from cxrlt_cli.study.spec import read_study
 
 
-@pytest.mark.parametrize("name", ["heads", "classifier", "reweight", "text", "missing", "external", "bag", "complexity"])
+@pytest.mark.parametrize(
+    "name", ["heads", "classifier", "reweight", "text", "missing", "external", "bag", "unseen", "complexity"]
+)
 def test_built_in_studies_have_a_question_and_variants(name: str) -> None:
     study = read_study(name, ["a", "b"])
     assert study.asks.endswith(("?", "."))

@@ -100,10 +100,31 @@ def test_what_is_no_study(arguments: list[str], cxrlt: Run, dataset: Path) -> No
     assert cxrlt("study", *arguments).code == 2
 
 
+def test_a_study_of_unseen_classes_needs_some(cxrlt: Run, dataset: Path) -> None:
+    ended = cxrlt("study", "unseen", "--train", FLAGS)
+    assert ended.code == 2
+    assert "the study unseen needs classes that are not trained" in ended.err
+    assert "cxrlt merge --hold-out" in ended.err
+
+
+@pytest.mark.usefixtures("forked")
+def test_a_study_of_unseen_classes(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
+    merge = ["merge", "--label-space", "classes.txt", "--split", "50,25,25", "--hold-out", "Effusion", "--overwrite"]
+    assert cxrlt(*merge).code == 0
+    variants = 'learned = { train = ["--queries=learned"] }\ntext = { train = ["--classifier=text"] }\n'
+    (tmp_path / "own.toml").write_text(f'asks = "Does it carry over?"\nhold-out = true\n[variants]\n{variants}')
+    ended = cxrlt("study", "own.toml", "--seeds", "1", "--train", FLAGS, "--resamples", "100", "--permutations", "100")
+    assert ended.code == 0, ended.err
+    assert "mAP of random scores over the unseen classes" in ended.out
+    content = json.loads((tmp_path / "studies/own/study.json").read_text())
+    assert content["groups"] == {"Cardiomegaly": "seen", "Effusion": "unseen", "Hernia": "seen"}
+    assert [row["variant"] for row in content["harmonic"]] == ["learned", "text"]
+
+
 def test_texts_of_the_embeddings_are_read_back_as_they_were_encoded(tmp_path: Path) -> None:
     prompts = ['Effusion. Fluid, "blunting" the angle.', "Mass"]
     (tmp_path / "texts.csv").write_text(
-        _texts_csv(LabelEmbeddings(["Effusion", "A, b"], prompts, np.ones((2, 3)), {})), encoding="utf-8"
+        _texts_csv(LabelEmbeddings(["Effusion", "A, b"], [prompts[:1], prompts[1:]], np.ones((2, 3)), {})), encoding="utf-8"
     )
     read = read_label_texts(tmp_path / "texts.csv")
     assert [text.name for text in read] == ["Effusion", "A, b"]

@@ -14,6 +14,7 @@ from cxrlt_cli.artifacts.embeddings import LabelEmbeddings, read_embeddings
 from cxrlt_cli.artifacts.files import exclusive
 from cxrlt_cli.labels.spaces import all_classes, canonical, read_space
 from cxrlt_cli.text.label_texts import BUILT_IN, read_label_texts
+from cxrlt_cli.text.ngram import embed_ngrams
 from cxrlt_cli.text.transformer import embed_with_transformer, masked_mean
 
 
@@ -69,7 +70,17 @@ def test_prompts_and_descriptions_of_the_user(cxrlt: Run, tmp_path: Path) -> Non
     (tmp_path / "texts.csv").write_text("class,prompt,description\nRib notch,notched rib,A notch in a rib.\n")
     (tmp_path / "classes.txt").write_text("Rib notch\n")
     options = ["--encoder", "ngram", "--texts", "texts.csv", "--label-space", "classes.txt", "--text", "prompt"]
-    assert _embedded(cxrlt, tmp_path, *options).prompts == ["notched rib"]
+    assert _embedded(cxrlt, tmp_path, *options).prompts == [["notched rib"]]
+
+
+def test_several_texts_of_a_class_are_averaged_after_scaling_to_length_1(cxrlt: Run, tmp_path: Path) -> None:
+    (tmp_path / "texts.csv").write_text("class,prompt\nRib notch,notched rib\nRib notch,a notch in a long rib\nMass,mass\n")
+    (tmp_path / "classes.txt").write_text("Rib notch\nMass\n")
+    found = _embedded(cxrlt, tmp_path, "--encoder", "ngram", "--texts", "texts.csv", "--label-space", "classes.txt")
+    assert found.prompts == [["notched rib", "a notch in a long rib"], ["mass"]]
+    one, other = (embed_ngrams([text])[0] for text in found.prompts[0])
+    assert np.allclose(found.vectors[0], (one / np.linalg.norm(one) + other / np.linalg.norm(other)) / 2, atol=1e-7)
+    assert np.array_equal(found.vectors[1], embed_ngrams(["mass"])[0])
 
 
 def test_padding_and_batches_change_no_vector(minilm: Path) -> None:
@@ -111,7 +122,7 @@ def test_the_encoder_of_a_t5_with_its_own_weights(tiny_t5: Path, cxrlt: Run, tmp
     embeddings = _embedded(cxrlt, tmp_path, "--encoder", tiny_t5, "--label-space", "chestxray14", "--text", "prompt")
     assert embeddings.vectors.shape == (14, 16)
     tokenizer, model = AutoTokenizer.from_pretrained(tiny_t5), T5EncoderModel.from_pretrained(tiny_t5).eval()
-    for prompt, vector in zip(embeddings.prompts, embeddings.vectors, strict=True):
+    for (prompt,), vector in zip(embeddings.prompts, embeddings.vectors, strict=True):
         with torch.no_grad():
             hidden = model(**tokenizer(prompt, return_tensors="pt")).last_hidden_state
         assert np.allclose(hidden[0].mean(dim=0).numpy(), vector, atol=1e-5)

@@ -1,0 +1,78 @@
+"""`predict --labels`: labels of a file in place of the trained ones, for runs of `--classifier text`."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cxrlt_cli.artifacts.run import RunLabels, labels_of_run
+from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.text.embed import embed_texts
+from cxrlt_cli.text.label_texts import read_label_texts
+
+#: Where a checkpoint has the label embeddings: decoder and classifier share them.
+_QUERIES = ("decoder.queries.queries", "classifier.queries.queries")
+
+
+def with_labels(content: dict[str, Any], path: Path, labels: Path) -> dict[str, Any]:
+    """A run's checkpoint for the labels of a file: their embeddings replace those of the trained labels.
+
+    A label whose texts are those of a trained one gets the embedding that the run keeps.
+
+    Args:
+        content: of the checkpoint.
+        path: where it was read from.
+        labels: a CSV with the columns class, prompt and, optionally, description.
+
+    Raises:
+        UserError: the run cannot score other labels, a text is empty or there twice, or the run's text encoder is not on this
+            machine or has changed.
+    """
+    spec = content["spec"]
+    if spec.get("classifier") != "text" or "fusion" in content:
+        kind = "learned fusion" if "fusion" in content else f"--classifier {spec.get('classifier')}"
+        raise UserError(
+            f"{path} has {kind}, which knows the trained labels only: it cannot score those of {labels}",
+            "train with --classifier text, whose weights come from the label's text",
+        )
+    run = labels_of_run(content, path)
+    prompts = _prompts(labels, run.encoder.get("text", "both"))
+    vectors = _vectors(content["model"][_QUERIES[0]].numpy(), content["classes"], prompts, run, path)
+    model = {**content["model"], **dict.fromkeys(_QUERIES, torch.from_numpy(vectors))}
+    return {**content, "classes": list(prompts), "model": model, "spec": {**spec, "classes": len(prompts)}}
+
+
+def _prompts(labels: Path, use: Any) -> dict[str, list[str]]:
+    """Class -> its texts, in the form in which the run's were encoded. Raises UserError for two classes of the same texts."""
+    prompts: dict[str, list[str]] = {}
+    for text in read_label_texts(labels):
+        prompts.setdefault(text.name, []).append(text.text(use))
+    names: dict[tuple[str, ...], list[str]] = {}
+    for name, texts in prompts.items():
+        names.setdefault(tuple(sorted(texts)), []).append(name)
+    alike = [" = ".join(same) for same in names.values() if len(same) > 1]
+    if alike:
+        raise UserError(
+            f"{labels} has the same text for different labels, which would get the same scores: {listed(alike)}",
+            "describe each label by a text of its own",
+        )
+    return prompts
+
+
+def _vectors(kept: np.ndarray, classes: list[str], prompts: dict[str, list[str]], run: RunLabels, path: Path) -> np.ndarray:
+    """(K, D) embeddings: those that the run keeps for texts that it knows, the others encoded as the run's were."""
+    row = {tuple(run.prompts[name]): index for index, name in enumerate(classes)}
+    new = [texts for texts in prompts.values() if tuple(texts) not in row]
+    encoded: dict[tuple[str, ...], np.ndarray] = {}
+    if new:
+        vectors, encoder = embed_texts(new, str(run.encoder.get("name")))
+        changed = [key for key in ("pooling", "sha256", "width") if encoder[key] != run.encoder.get(key, encoder[key])]
+        if changed:
+            raise UserError(
+                f"{path} was trained with another text encoder: {run.encoder.get('name')} differs in {listed(changed)}",
+                "put the files of that encoder back, or train again with embeddings of this one",
+            )
+        encoded = {tuple(texts): vector for texts, vector in zip(new, vectors, strict=True)}
+    found = [kept[row[tuple(texts)]] if tuple(texts) in row else encoded[tuple(texts)] for texts in prompts.values()]
+    return np.stack(found).astype(np.float32)
