@@ -149,7 +149,7 @@ def _checked(path: Path, table: pa.Table, header: dict[str, Any]) -> Dataset:
     strange_classes = sorted(set(saved.held_out.classes) - set(classes))
     if strange_classes:
         raise UserError(f"{path} is damaged: held_out names {listed(strange_classes)}, which are no classes", _HINT)
-    labels = [f"label:{name}" for name in classes]
+    settings, labels = saved.settings, [f"label:{name}" for name in classes]
     require_columns(path, table, [*COLUMNS, *labels])
     require_filled(path, table, [*_FILLED, *(_POINTERS if settings else ())])
     if not table.num_rows:
@@ -167,7 +167,7 @@ def _checked(path: Path, table: pa.Table, header: dict[str, Any]) -> Dataset:
     if frame["row"].min() < 0:
         raise UserError(f"{path} is damaged: a row below 0", _HINT)
     targets = (values == 1).astype(np.uint8)
-    return Dataset(frame, classes, targets, label_mask, saved.settings, header, path, _soft(path, table, classes))
+    return Dataset(frame, classes, targets, label_mask, settings, header, path, _soft(path, table, classes))
 
 
 @dataclass(frozen=True)
