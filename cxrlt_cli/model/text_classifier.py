@@ -38,4 +38,5 @@ class TextClassifier(nn.Module):
     def forward(self, features: Tensor, label: int | None = None) -> Tensor:
         """(B, C, width) label features to (B, C) logits, or (B, 1, width) of one label to (B, 1)."""
         texts = self.queries(label) * self.queries.width**-0.5
-        return torch.einsum("bcw,cw->bc", features, self.weights(texts)) + self.bias(texts).squeeze(-1)
+        logits: Tensor = torch.einsum("bcw,cw->bc", features, self.weights(texts)) + self.bias(texts).squeeze(-1)
+        return logits
