@@ -10,7 +10,7 @@ from cxrlt_cli.errors import UserError, nearest
 from cxrlt_cli.options import flag, flag_of
 from cxrlt_cli.workspace import checked_name, shard_name
 
-KINDS = ("mimic-cxr-lt", "chestxray14", "chexpert", "padchest", "padchest-lt", "vindr-cxr", "table")
+KINDS = ("mimic-cxr-lt", "chestxray14", "chexpert", "google-nih", "padchest", "padchest-lt", "vindr-cxr", "table")
 _TABLE_ONLY = (
     "images", "image_column", "path_column", "patient_column", "study_column", "view_column", "sex_column", "age_column",
     "split_column", "invert_column", "label_columns", "label_column", "separator", "values",
@@ -35,8 +35,8 @@ class CacheConfig:
 
     source: str = flag(
         "",
-        "What to read: mimic-cxr-lt=, chestxray14=, chexpert=, padchest=, padchest-lt= or vindr-cxr=FOLDER as published, or "
-        "table=FILE (CSV or Parquet).",
+        "What to read: mimic-cxr-lt=, chestxray14=, chexpert=, google-nih=, padchest=, padchest-lt= or vindr-cxr=FOLDER as "
+        "published, or table=FILE (CSV or Parquet).",
         metavar="KIND=PATH",
     )
     labels: Path | None = flag(None, "Label table of a published source, or its folder [default: in the folder of the source]")

@@ -14,6 +14,9 @@ from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed, nearest
 from cxrlt_cli.paths import why_absent
 
+#: Kind -> the kind whose images and patients it labels again.
+_SAME_PATIENTS = {"google-nih": "chestxray14"}
+
 
 @dataclass(frozen=True)
 class CachedSource:
@@ -36,7 +39,7 @@ class CachedSource:
     @property
     def owner(self) -> str:
         """Whose patients these are: a published dataset's are the same in each of its caches."""
-        return self.name if self.table.kind == "table" else self.table.kind
+        return self.name if self.table.kind == "table" else _SAME_PATIENTS.get(self.table.kind, self.table.kind)
 
 
 def read_sources(folder: Path, wanted: tuple[str, ...], train_only: tuple[str, ...]) -> list[CachedSource]:

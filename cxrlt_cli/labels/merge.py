@@ -34,6 +34,9 @@ from cxrlt_cli.options import saved
 from cxrlt_cli.results import MergedDataset
 from cxrlt_cli.workspace import Workspace
 
+_OF_NIH = {"chestxray14", "google-nih"}  # kinds with the 14 findings of ChestX-ray14
+_OWN_LABELS = {"padchest", "google-nih"}  # published kinds with labels that no label space has
+
 
 @dataclass(frozen=True)
 class _Rows:
@@ -163,7 +166,7 @@ def _inputs(config: MergeConfig, workspace: Workspace, sources: list[CachedSourc
 
 
 def _default_space(sources: list[CachedSource]) -> str:
-    return "chestxray14" if all(source.table.kind == "chestxray14" for source in sources) else "cxr-lt-2023"
+    return "chestxray14" if {source.table.kind for source in sources} <= _OF_NIH else "cxr-lt-2023"
 
 
 def _policy(config: MergeConfig, source: str) -> Policy:
@@ -188,8 +191,8 @@ def _refuse_unknown_names(config: MergeConfig, sources: list[CachedSource]) -> N
 
 def _leaving_out(config: MergeConfig, sources: list[CachedSource], label_map: LabelMap) -> set[str]:
     """The sources whose unknown labels are left out. The 190 labels that only PadChest has are not typing errors."""
-    padchest = set() if label_map.absent else {source.name for source in sources if source.table.kind == "padchest"}
-    return {source.name for source in sources} if config.unknown == "leave-out" else padchest
+    own = set() if label_map.absent else {source.name for source in sources if source.table.kind in _OWN_LABELS}
+    return {source.name for source in sources} if config.unknown == "leave-out" else own
 
 
 def _warn_of_unused_rows(label_map: LabelMap, labels: dict[str, list[str]]) -> None:

@@ -47,7 +47,7 @@ def read_chestxray14(folder: Path, labels: Path | None) -> Listing:
             official lists.
     """
     require_folder(folder)
-    files = _files(folder)
+    files = image_files(folder)
     path = only_table(folder, labels, "Data_Entry_2017*")
     table = read_text_table(path)
     require(table, ["Image Index", "Finding Labels", "Patient ID"], path)
@@ -61,8 +61,8 @@ def read_chestxray14(folder: Path, labels: Path | None) -> Listing:
     return Listing(source, folder, [path, *lists], unlisted=sum(name not in listed_names for name in files))
 
 
-def _files(folder: Path) -> dict[str, str]:
-    """File name -> path from the folder."""
+def image_files(folder: Path) -> dict[str, str]:
+    """File name -> path from the folder, of ChestX-ray14's PNGs. Raises UserError where there are none."""
     holders = [folder / "images", *sorted(folder.glob("images_*/images"))]
     files: dict[str, str] = {}
     for holder in holders:

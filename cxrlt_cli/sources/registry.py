@@ -6,6 +6,7 @@ from cxrlt_cli.labels.spaces import built_in_spaces, read_space
 from cxrlt_cli.paths import is_file
 from cxrlt_cli.sources.chestxray14 import read_chestxray14
 from cxrlt_cli.sources.chexpert import read_chexpert
+from cxrlt_cli.sources.google_nih import read_google_nih
 from cxrlt_cli.sources.listing import Listing
 from cxrlt_cli.sources.mimic_cxr_lt import read_mimic_cxr_lt
 from cxrlt_cli.sources.padchest import read_padchest
@@ -17,6 +18,7 @@ _PUBLISHED = {
     "mimic-cxr-lt": read_mimic_cxr_lt,
     "chestxray14": read_chestxray14,
     "chexpert": read_chexpert,
+    "google-nih": read_google_nih,
     "padchest": read_padchest,
     "padchest-lt": read_padchest_lt,
     "vindr-cxr": read_vindr_cxr,
