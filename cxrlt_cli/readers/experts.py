@@ -146,7 +146,9 @@ def _curves(scored: Scored, readers: PeoplesLabels, reference: Reference) -> lis
         given = scored.logits[known[:, c], c], positive[known[:, c], c]
         row: Row = {"class": scored.classes[c], "ap": float(metrics.ap[c]), "auroc": float(metrics.auroc[c])}
         row |= {"positives": int(metrics.positives[c]), "images": int(known[:, c].sum())}
-        curves.append(row | {"roc": _points(*roc(*given)), "pr": _points(*precision_recall(*given))})
+        recall, precision = precision_recall(*given)
+        grows = np.diff(recall, prepend=0.0) > 0  # where recall does not grow, precision only falls until the next positive
+        curves.append(row | {"roc": _points(*roc(*given)), "pr": _points(recall[grows], precision[grows])})
     return curves
 
 

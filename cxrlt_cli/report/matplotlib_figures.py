@@ -17,6 +17,7 @@ COLOURS = ("#0b62a4", "#c04a00", "#007a5a", "#8e4585", "#7a6500", "#4a4a4a")
 _INK, _GRAY, _GRID = "#1c1f22", "#5c636a", "#e3e6e8"
 _FORMATS = ("png", "svg")
 _ACROSS = 5
+_SHAPES = {"reader": "^", "part": "^", "panel": "D"}  # of marks that are people
 
 
 def draw_figures(
@@ -29,11 +30,11 @@ def draw_figures(
 ) -> None:
     """Draws all figures of a report. Raises UserError where the folder cannot be written to."""
     names = {one.name: index for index, one in enumerate(subjects)}
-    titles = {"pr": "precision-recall", "roc": "roc", "reliability": "reliability", "training": "training"}
+    titles = {"pr": "precision-recall", "readers_pr": "readers-precision-recall", "readers_roc": "readers-roc"}
     for kind, some in panels.items():
         if some:
             lines = {one.name: one.colour for one in some[-1].series} if kind == "training" else names
-            _save(_grid(some, lines), folder / titles[kind])
+            _save(_grid(some, lines), folder / titles.get(kind, kind))
     _save(_classes(rows, names), folder / "average-precision")
     _save(_groups(numbers, names), folder / "groups")
     for form in _FORMATS:
@@ -70,8 +71,9 @@ def _panel(axes: Any, panel: Panel) -> None:
     for series in panel.series:
         _line(axes, series)
     for mark in panel.marks:
-        look = {"color": COLOURS[0], "mfc": "white", "ms": 4, "zorder": 4}
-        axes.plot(mark.x, mark.y, "o" if mark.rule == "f1" else "s", **look)
+        colour, fill = _INK if mark.rule in _SHAPES else COLOURS[0], _INK if mark.rule in ("reader", "panel") else "white"
+        look = {"color": colour, "mfc": fill, "ms": 4, "zorder": 4, "clip_on": False}
+        axes.plot(mark.x, mark.y, _SHAPES.get(mark.rule, "o" if mark.rule == "f1" else "s"), **look)
     if panel.diagonal:
         axes.plot(panel.x_limits, panel.y_limits, color=_GRAY, lw=0.7, ls=(0, (2, 2)), zorder=1)
     if panel.level is not None:

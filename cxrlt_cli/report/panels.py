@@ -42,11 +42,19 @@ class Series:
 
 @dataclass(frozen=True)
 class Mark:
-    """An operating point on a curve; `rule` decides its shape."""
+    """A point of a chart: an operating point of the curve, or a reader.
+
+    Attributes:
+        rule: decides its shape: f1, specificity; reader, part (a reader who is part of the reference), panel.
+        x: across.
+        y: up.
+        label: the name that a pointer shows.
+    """
 
     rule: str
     x: float
     y: float
+    label: str = ""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from cxrlt_cli.report.mistakes import pictures, worst
 from cxrlt_cli.report.operating_points import calibration_errors, decision_tables, operating_points, subgroups
 from cxrlt_cli.report.page import page
 from cxrlt_cli.report.panels import Panel, curve_panels, reliability_panels, training_panels
+from cxrlt_cli.report.readers import gap_table, reader_panels, reader_tables
 from cxrlt_cli.report.subjects import Subject, find_subjects
 from cxrlt_cli.results import WrittenReport
 from cxrlt_cli.workspace import Workspace, checked_name
@@ -48,6 +49,7 @@ def write_report(config: ReportConfig, workspace: Workspace) -> WrittenReport:
         "roc": curve_panels(subjects, numbers, order, "roc", points),
         "reliability": reliability_panels(subjects, groups),
         "training": training_panels(subjects),
+        **reader_panels(subjects[0].evaluation, subjects[0].name),
     }
     pairs = cooccurrence(scored)
     rows = class_rows(subjects, numbers, groups, order)
@@ -57,6 +59,8 @@ def write_report(config: ReportConfig, workspace: Workspace) -> WrittenReport:
         "comparison": comparison(subjects, differences),
         "decisions": decision_tables(points, {row["name"]: row["group"] for row in rows}, [row["name"] for row in rows]),
         "subgroups": subgroups(subjects[0].evaluation),
+        "readers": reader_tables(subjects[0].evaluation),
+        "gap": gap_table(subjects[0].evaluation),
         "calibration": calibration_errors(subjects[0].evaluation),
         "panels": {name: charts(some) for name, some in panels.items()},
         "training_runs": _legend(panels["training"]),

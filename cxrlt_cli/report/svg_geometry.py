@@ -46,7 +46,7 @@ def drawn(panel: Panel) -> dict[str, Any]:
         "diagonal": _path([(frame.x(x_low), frame.y(y_low)), (frame.x(x_high), frame.y(y_high))]) if panel.diagonal else "",
         "level": None if panel.level is None else frame.y(panel.level),
         "lines": [_line(frame, series) for series in panel.series],
-        "marks": [(mark.rule, frame.x(mark.x), frame.y(mark.y)) for mark in panel.marks],
+        "marks": [(mark.rule, frame.x(mark.x), frame.y(mark.y), mark.label) for mark in panel.marks],
     }
 
 
