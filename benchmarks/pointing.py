@@ -3,12 +3,14 @@
 Usage: python benchmarks/pointing.py WORKSPACE BOXES DRAWN RUN [RUN ...]
 
 WORKSPACE holds `dataset.parquet` and the runs; BOXES is the `boxes.csv` of `cxrlt demo --findings hard`, in pixels of pictures
-of DRAWN px. For each test image and each of its findings, the pointing game (Zhang et al., ECCV 2016): does the highest place
-of the label's attention, enlarged to the picture, lie in the box, widened by 1/16 of the side? "any place" is how often a
-random place would. A finding counts as found where its image is among the n highest scores of its class, of n positives.
+of DRAWN px. For each test image and each of its findings, the pointing game of `cxrlt explain --boxes --tolerance 0.0625`: does
+the highest place of the label's attention lie in the box, widened by 1/16 of the side? "any place" is how often a random place
+would. A finding counts as found where its image is among the n highest scores of its class, of n positives. The command
+measures all maps on all findings; this script adds which findings were found.
 """
 
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,14 +18,19 @@ import numpy as np
 import pandas as pd
 import torch
 
+from cxrlt_cli.artifacts.boxes import LabelledBox, read_boxes
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
 from cxrlt_cli.artifacts.run import Run
 from cxrlt_cli.console import table
 from cxrlt_cli.data.augment import normalise, to_unit
 from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.explain.attention import attention_map
+from cxrlt_cli.explain.boxes import findings_of
 from cxrlt_cli.explain.heatmap import enlarged
+from cxrlt_cli.metrics.localisation import hits as hits_box
+from cxrlt_cli.metrics.localisation import mask_of
 from cxrlt_cli.predict.members import Member, load_members
+from cxrlt_cli.preprocess.settings import settings_from
 
 BATCH = 64
 
@@ -49,32 +56,27 @@ def scored(member: Member, part: Dataset) -> Scored:
     return Scored(np.concatenate(logits), np.concatenate(attention))
 
 
-def hits(found: Scored, part: Dataset, boxes: pd.DataFrame, drawn: int, classes: list[str]) -> pd.DataFrame:
+def hits(found: Scored, part: Dataset, boxes: list[LabelledBox], drawn: int, classes: list[str]) -> pd.DataFrame:
     """A row a finding of a test image: class, whether it is found, whether the highest place hits its box, chance."""
-    size = int(part.settings["size"])
+    settings = settings_from(part.settings, part.path)
     rows = {name: at for at, name in enumerate(part.table["image_id"])}
     order = np.argsort(np.argsort(-found.logits, axis=0), axis=0)
+    known = [box for box in boxes if box.image in rows]
+    findings, _ = findings_of(known, lambda _: (drawn, drawn), settings, classes)
+    positives = Counter(finding.label for finding in findings)
     lines = []
-    for box in boxes.itertuples():
-        at, label = rows.get(box.image_id), classes.index(str(box[2]))
-        if at is None:
-            continue
-        positives = int((boxes["class"] == box[2])[boxes["image_id"].isin(rows)].sum())
-        values = enlarged(found.attention[at, label], size)
-        y, x = np.unravel_index(int(values.argmax()), values.shape)
-        scale, reach = size / drawn, size / 16
-        left, top = box.x * scale - reach, box.y * scale - reach
-        right, bottom = (box.x + box.w) * scale + reach, (box.y + box.h) * scale + reach
-        area = (min(right, size) - max(left, 0)) * (min(bottom, size) - max(top, 0)) / size**2
-        hit = left <= x <= right and top <= y <= bottom
-        lines.append((str(box[2]), bool(order[at, label] < positives), hit, area))
+    for finding in findings:
+        at, label = rows[finding.image], finding.label
+        wide = mask_of(finding.boxes, settings.size, settings.size / 16)
+        hit = hits_box(enlarged(found.attention[at, label], settings.size), wide)
+        lines.append((classes[label], bool(order[at, label] < positives[label]), hit, wide.mean()))
     return pd.DataFrame(lines, columns=["class", "found", "hit", "chance"])
 
 
 def main(workspace: Path, boxes: Path, drawn: int, runs: list[str]) -> None:
     torch.set_num_threads(2)
     part = read_dataset(workspace / "dataset.parquet").split("test")
-    given = pd.read_csv(boxes)
+    given = read_boxes(boxes)
     lines = []
     for name in runs:
         [member] = load_members([Run(workspace / "runs" / name)], torch.device("cpu"))

@@ -198,13 +198,15 @@ class ExplainedImages:
 
     Attributes:
         folder: of the explanation.
-        sheets: a PNG per image.
-        maps: the attention and attribution maps as a table.
+        sheets: a PNG per image; none with `--boxes`.
+        maps: the attention and attribution maps as a table; None with `--boxes`.
+        localisation: `localisation.csv` of `--boxes`; None without.
     """
 
     folder: Path
     sheets: list[Path]
-    maps: Path
+    maps: Path | None
+    localisation: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "import_scores": {"artifacts", "config", "labels", "metrics", "sources"},
     "predict": {"artifacts", "compute", "config", "data", "metrics", "model", "preprocess", "scores", "sources", "text"},
     "evaluate": {"artifacts", "config", "labels", "metrics", "readers", "scores", "sources"},
-    "explain": {"artifacts", "compute", "config", "data", "model", "predict", "preprocess"},
+    "explain": {"artifacts", "compute", "config", "data", "labels", "metrics", "model", "predict", "preprocess"},
     "report": {"artifacts", "compute", "config", "data", "explain", "labels", "metrics", "predict", "scores"},
     "clean": {"artifacts", "compute", "config", "data", "explain", "metrics", "predict", "report", "scores"},
     "info": {"artifacts", "config", "report"},

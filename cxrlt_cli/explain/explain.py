@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cxrlt_cli.artifacts.boxes import write_localisation
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset, require_pixels
 from cxrlt_cli.artifacts.explanation import FORMAT, Map, write_maps
 from cxrlt_cli.artifacts.files import check_writable, claimed, refuse_existing
@@ -19,6 +20,7 @@ from cxrlt_cli.config.explain import ExplainConfig
 from cxrlt_cli.console import data, say, table
 from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.errors import UserError, listed, nearest
+from cxrlt_cli.explain.explain_boxes import images_of_dataset, images_of_files, localise, report_localisation
 from cxrlt_cli.explain.explain_image import Explained, explain
 from cxrlt_cli.explain.sheet import Subject, draw_sheet
 from cxrlt_cli.options import saved
@@ -34,6 +36,7 @@ _METHODS = {
     "layer-integrated-gradients": "what mattered (layer integrated gradients)",
     "integrated-gradients": "what mattered (integrated gradients)",
 }
+_FILES = {"maps.parquet", "localisation.json", "localisation.csv", "findings.csv"}
 _LAYERS = {"last": "where its query looked (last layer)", "rollout": "where its query looked (all layers)"}
 
 
@@ -48,6 +51,8 @@ def explain_images(config: ExplainConfig, workspace: Workspace) -> ExplainedImag
     refuse_existing(folder, config.overwrite)
     refuse_other_table(folder / "maps.parquet", FORMAT)
     [member] = load_members([run], choose_device(config.device))
+    if config.boxes:
+        return _against_boxes(config, config.boxes, workspace, member, folder)
     labels = [_label(name, member.classes) for name in config.labels]
     subjects = list(_subjects(config, workspace, member))  # all are read before anything is written
     provenance = record(saved(config), [member.path, *(Path(name) for name in config.images if is_file(Path(name)))])
@@ -68,6 +73,27 @@ def explain_images(config: ExplainConfig, workspace: Workspace) -> ExplainedImag
     data(table(["image", "label", "probability", "truth"], rows))
     say(f"{len(subjects)} sheet(s) and the maps: {folder}")
     return ExplainedImages(folder, sheets, folder / "maps.parquet")
+
+
+def _against_boxes(config: ExplainConfig, path: Path, workspace: Workspace, member: Member, folder: Path) -> ExplainedImages:
+    """`--boxes`: measures the maps and draws no sheets."""
+    files = [Path(name) for name in dict.fromkeys(config.images) if is_file(Path(name))]
+    if config.images and len(files) == len(set(config.images)):
+        images, inputs = images_of_files(files, member), [member.path, path]
+    else:
+        dataset = _dataset(config.dataset or workspace.dataset, str(path), member)
+        chosen = [_row_number(dataset, image) for image in dict.fromkeys(config.images)]
+        images = images_of_dataset(dataset.rows(np.array(sorted(chosen))) if chosen else dataset, bool(chosen))
+        inputs = [member.path, path, dataset.path]
+    provenance = record(saved(config), inputs)
+    found = localise(member, path, images, config.original_size, (config.allow_missing, config.tolerance))
+    check_writable(folder.parent)
+    with claimed(folder, config.overwrite), replacing_folder(folder, _is_of_an_explanation) as aside:
+        write_localisation(
+            aside, {"run": member.name, "tolerance": config.tolerance, "provenance": provenance}, found.rows, found.findings
+        )
+    report_localisation(found.rows, folder)
+    return ExplainedImages(folder, [], None, folder / "localisation.csv")
 
 
 def _label(name: str, classes: list[str]) -> int:
@@ -108,18 +134,23 @@ def _dataset(path: Path, image: str, member: Member) -> Dataset:
 
 def _row(dataset: Dataset, image: str) -> tuple[np.ndarray, dict[str, int | None]]:
     """An image's pixels and labels."""
+    part = dataset.rows(np.array([_row_number(dataset, image)]))
+    truth = {
+        name: int(target) if has_label else None
+        for name, target, has_label in zip(part.classes, part.targets[0], part.label_mask[0], strict=True)
+    }
+    return DatasetImages(part).read(np.zeros(1, dtype=np.int64))[0], truth
+
+
+def _row_number(dataset: Dataset, image: str) -> int:
+    """Raises UserError where the dataset has no such image."""
     found = np.flatnonzero((dataset.table["image_id"] == image).to_numpy())
     if not len(found):
         few = dataset.table["image_id"].tolist()[:20_000]
         raise UserError(
             f"{image!r} is neither a file nor an image of {dataset.path}{nearest(image, few)}", "see its column image_id"
         )
-    part = dataset.rows(found[:1])
-    truth = {
-        name: int(target) if has_label else None
-        for name, target, has_label in zip(part.classes, part.targets[0], part.label_mask[0], strict=True)
-    }
-    return DatasetImages(part).read(np.zeros(1, dtype=np.int64))[0], truth
+    return int(found[0])
 
 
 def _maps(config: ExplainConfig, subject: Subject, explained: Explained) -> list[Map]:
@@ -146,7 +177,7 @@ def _rows(subject: Subject, explained: Explained) -> list[list[str]]:
 
 
 def _is_of_an_explanation(name: str) -> bool:
-    return name == "maps.parquet" or re.fullmatch(r"\d{2,}-.*\.png", name) is not None
+    return name in _FILES or re.fullmatch(r"\d{2,}-.*\.png", name) is not None
 
 
 def _file_name(name: str) -> str:

@@ -74,3 +74,34 @@ def in_square(picture: np.ndarray, size: int) -> np.ndarray:
     top, left = (size - picture.shape[0]) // 2, (size - picture.shape[1]) // 2
     square[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
     return square
+
+
+def box_in_square(
+    box: tuple[float, float, float, float], picture: tuple[float, float], size: int, fit: Fit
+) -> tuple[float, float, float, float]:
+    """Where a box of a picture is in the square that `resize` and `in_square` make of it.
+
+    Args:
+        box: left, top, right and bottom in pixels of the picture.
+        picture: its width and height, px.
+        size: side of the square, px.
+        fit: how the picture was fitted.
+
+    Returns:
+        Left, top, right and bottom in pixels of the square, cut at its edges; of a box that was cropped away, left = right or
+        top = bottom.
+    """
+    width, height = picture
+    cut = (0, 0)
+    if fit == "crop":  # as `middle`
+        side = min(width, height)
+        cut = int(width - side) // 2, int(height - side) // 2
+        width = height = side
+    across, down = shape_in(width, height, size, fit)
+    placed = []
+    for at, (start, extent, length) in enumerate(((cut[0], width, across), (cut[1], height, down))):
+        margin = (size - length) // 2
+        ends = ((box[at + side] - start) * length / extent for side in (0, 2))
+        placed.append([margin + min(max(end, 0.0), length) for end in ends])
+    (left, right), (top, bottom) = placed
+    return left, top, right, bottom
