@@ -68,7 +68,7 @@ def calibrate(config: CalibrateConfig, workspace: Workspace) -> FittedCalibratio
     data(json.dumps(without_nan(rows), indent=1) if config.json else _as_text(rows))
     say(
         f"{config.method} fitted on {len(scored.table)} images of {entry.path}: {path}; "
-        f"apply it with: cxrlt predict --calibrate {name}"
+        f"apply it with: cxrlt {'evaluate' if scored.header.imported else 'predict'} --calibrate {name}"
     )
     return FittedCalibration(path, config.method, rows)
 

@@ -1,4 +1,4 @@
-"""Probabilities or logits: told apart by their range, and brought to logits."""
+"""Probabilities or logits, by their range; and the logits of both."""
 
 from typing import Literal
 

@@ -153,7 +153,7 @@ def what_was_run(subjects: list[Subject], dataset: Dataset) -> dict[str, Any]:
         ],
         "absent": sorted({name for one in subjects for name in one.absent}),
         "dataset": _dataset_rows(dataset),
-        "pixels": ", ".join(f"{key} {value}" for key, value in dataset.settings.items() if value),
+        "pixels": ", ".join(f"{key} {value}" for key, value in dataset.settings.items() if value) or "labels alone",
         "records": [
             {"kind": kind, "name": name, "made": made_by(record), "inputs": record.inputs, "versions": record.versions}
             for kind, name, record in run_log

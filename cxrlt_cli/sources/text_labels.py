@@ -13,23 +13,27 @@ from cxrlt_cli.errors import UserError, listed
 _MOST = 2000  # labels; more are no vocabulary but free text
 _QUOTED = re.compile(r"""'([^']*)'|"([^"]*)\"""")
 _SEPARATORS = "|;,/"
+_NOTHING = {"None", "null", "nan"}  # in a list
 
 
 def names_in(text: str, separator: str) -> list[str]:
     """The labels that a cell names, each once, without blanks around them.
 
     Args:
-        text: labels between separators, or a list as Python (or numpy) writes it, which needs no separator.
+        text: labels between separators, or a list as Python (or numpy, or JSON) writes it, which needs no separator. A tuple or
+            a set of quoted texts is a list too; None, null and nan in a list name nothing.
         separator: between labels.
 
     Raises:
         ValueError: a list with something between its quoted texts.
     """
     text = text.strip()
-    if not (text.startswith("[") and text.endswith("]")):
+    quoted = "'" in text or '"' in text
+    brackets = ("[]", "()", "{}") if text[1:].lstrip()[:1] in ("'", '"') else ("[]",)
+    if text[:1] + text[-1:] not in brackets:
         parts = text.split(separator)
-    elif "'" in text or '"' in text:
-        if _QUOTED.sub("", text[1:-1]).strip(", \n"):
+    elif quoted:
+        if set(_QUOTED.sub(" ", text[1:-1]).replace(",", " ").split()) - _NOTHING:
             raise ValueError("a list that is not closed")
         parts = [one or other for one, other in _QUOTED.findall(text[1:-1])]
     else:

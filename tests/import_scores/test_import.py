@@ -135,6 +135,18 @@ def test_without_patients_every_command_says_so(cxrlt: Run, tmp_path: Path, tabl
     assert json.loads((tmp_path / "evaluations/scores/metrics.json").read_text())["bootstrap"]["of"] == "images"
 
 
+def test_subgroups_and_studies_of_a_label_table(cxrlt: Run, tmp_path: Path, tables: Tables) -> None:
+    labels = pd.read_csv(tmp_path / "labels.csv")
+    labels.assign(study_id=labels["Image Index"].str[:4], Gender=["F", "M"] * 60).to_csv(tmp_path / "labels.csv", index=False)
+    assert cxrlt(*IMPORT, *LABELS, *PATTERN, "--sex-column", "Gender").code == 0
+    ended = cxrlt("evaluate", "--per", "study", "--bootstrap", "0")
+    assert ended.code == 0, ended.err
+    assert "60 studies, 120 images of 60 patients" in ended.out
+    ended = cxrlt("evaluate", "--by", "sex", "--bootstrap", "0", "--name", "by-sex")
+    assert ended.code == 0, ended.err
+    assert set(pd.read_csv(tmp_path / "evaluations/by-sex/subgroups.csv")["value"]) == {"F", "M"}
+
+
 def test_scores_of_a_part_of_a_dataset_need_an_output(cxrlt: Run, tmp_path: Path, dataset: Path) -> None:
     whole = read_dataset(dataset)
     part = whole.split("test")

@@ -27,6 +27,11 @@ PATH = Path("labels.csv")
         ("[mass, nodule]", "|", ["mass", "nodule"]),
         ("[]", "|", []),
         ("['']", "|", []),
+        ("('mass', 'nodule')", "|", ["mass", "nodule"]),
+        ("('mass',)", "|", ["mass"]),
+        ("{'mass', 'nodule'}", "|", ["mass", "nodule"]),
+        ("['mass', None, nan]", "|", ["mass"]),
+        ("crohn's disease|mass", "|", ["crohn's disease", "mass"]),
         ("(left) effusion", "|", ["(left) effusion"]),
     ],
 )
