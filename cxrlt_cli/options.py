@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 import typer
 from typer.core import TyperCommand
 
-from cxrlt_cli.errors import UserError
+from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.paths import refuse_not_utf8
 from cxrlt_cli.workspace import Workspace
 
@@ -210,10 +210,16 @@ def refuse_changed(config: Any, before: dict[str, Any], where: Path) -> None:
     """Resuming uses the options of the start.
 
     Raises:
-        UserError: an option that decides the result differs from the saved one; every such option is named. An option that is
-            not among the saved ones is newer than they are, and had its default.
+        UserError: an option that decides the result differs from the saved one, or a saved option does not exist; every such
+            option is named. An option that is not among the saved ones is newer than they are, and had its default.
     """
     now, usual = saved(config), defaults(type(config))
+    unknown = [name for name in before if name not in usual]
+    if unknown:
+        raise UserError(
+            f"{where} was started with options that this version does not have: {listed(unknown)}",
+            "resume it with the version that started it, or start again with --overwrite",
+        )
     rows = [
         f"{flag_name(field)} was {before.get(field.name, usual[field.name])!r}, is {now[field.name]!r}"
         for field in dataclasses.fields(config)

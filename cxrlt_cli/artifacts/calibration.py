@@ -7,7 +7,7 @@ from typing import Any
 
 from cxrlt_cli.artifacts.files import write_text
 from cxrlt_cli.artifacts.json_files import read_figures, without_nan
-from cxrlt_cli.artifacts.parsing import parse
+from cxrlt_cli.artifacts.parsing import parse, plain
 from cxrlt_cli.artifacts.provenance import Provenance
 from cxrlt_cli.errors import UserError
 
@@ -16,26 +16,47 @@ _OLDEST = 1  # without `bias`
 
 
 @dataclass(frozen=True)
+class FittedOn:
+    """The predictions that a calibration was fitted on; versions before 0.2 may lack any of it."""
+
+    name: str = ""
+    images: int = 0
+    runs: list[str] | None = None
+    views: int | None = None
+    merge: str | None = None
+    split: str | None = None
+
+
+@dataclass(frozen=True)
+class CalibrationHeader:
+    """How a calibration was fitted: on which predictions, with which errors of each class, a row per class."""
+
+    fitted_on: FittedOn = field(default_factory=FittedOn)
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    provenance: Provenance = field(default_factory=Provenance)
+
+
+@dataclass(frozen=True)
 class Calibration:
-    """What was learned from validation.
+    """A calibration fitted on the validation split.
 
     Attributes:
         method: temperature, platt or isotonic, as asked for; `errors` of the header has each class's own.
         fitted: class -> `temperature`, one number above 0, and `bias`, added to logit / temperature; or points, ascending in
             both: `logits`, and `probabilities` there, between 0 and 1. Empty where the class stays as it is.
-        header: the predictions it was fitted on, method and errors of each class, provenance.
+        header: how it was fitted.
         path: the file.
     """
 
     method: str
     fitted: dict[str, dict[str, Any]]
-    header: dict[str, Any]
+    header: CalibrationHeader
     path: Path
 
 
 def write_calibration(calibration: Calibration) -> None:
     """Writes a calibration to its path."""
-    content = {"format": FORMAT, "version": VERSION, "method": calibration.method, **calibration.header}
+    content = {"format": FORMAT, "version": VERSION, "method": calibration.method, **plain(calibration.header)}
     text = json.dumps(without_nan({**content, "fitted": calibration.fitted}), indent=1, allow_nan=False)
     write_text(calibration.path, text + "\n")
 
@@ -49,33 +70,17 @@ def read_calibration(path: Path) -> Calibration:
     hint = "cxrlt calibrate"
     content = read_figures(path, FORMAT, VERSION, hint, _OLDEST)
     fitted, again = content.get("fitted"), f"make it again with: {hint} --overwrite"
-    parse(_Saved, content, path, again)
+    method = parse(_Saved, content, path, again).method
     if not isinstance(fitted, dict) or not all(_sound(entry) for entry in fitted.values()):
         raise UserError(f"{path} is damaged: it has a class whose calibration no fit gives", again)
-    header = {key: value for key, value in content.items() if key not in ("format", "version", "method", "fitted")}
-    return Calibration(str(content["method"]), fitted, header, path)
-
-
-@dataclass(frozen=True)
-class FittedOn:
-    """The predictions that a calibration was fitted on."""
-
-    name: str = ""
-    images: int = 0
-    runs: list[str] | None = None
-    views: int | None = None
-    merge: str | None = None
-    split: str | None = None
+    return Calibration(method, fitted, parse(CalibrationHeader, content, path, again), path)
 
 
 @dataclass(frozen=True)
 class _Saved:
-    """What the file must hold beside `fitted`."""
+    """What the file must hold besides `fitted` and the header."""
 
     method: str
-    fitted_on: FittedOn = field(default_factory=FittedOn)
-    errors: list[dict[str, Any]] = field(default_factory=list)
-    provenance: Provenance = field(default_factory=Provenance)
 
 
 def _sound(entry: Any) -> bool:

@@ -48,6 +48,12 @@ def read_comparison(path: Path) -> dict[str, Any]:
     return content
 
 
+def differing_options(comparison: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Option -> entry -> its value, of the options in which the compared runs differ."""
+    found: dict[str, dict[str, Any]] = comparison["options"]
+    return found
+
+
 @dataclass(frozen=True)
 class _Other:
     """What was compared with the base: a row a mean, of which the first is mAP, and a row a class."""

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from cxrlt_cli.artifacts.parsing import ClassNames, damage_reported, parse
+from cxrlt_cli.artifacts.parsing import ClassNames, damage_reported, parse, require_size
 from cxrlt_cli.artifacts.provenance import Provenance
 from cxrlt_cli.artifacts.tables import matrix, nullable_int8, read_table, require_columns, require_filled, texts, write_table
 from cxrlt_cli.errors import UserError, listed
@@ -182,9 +182,8 @@ class _Saved:
     provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
-        size = self.settings.get("size")
-        if self.settings and (type(size) is not int or not 1 <= size <= 1 << 16):
-            raise ValueError(f"settings.size is {size!r}, not a number of pixels")
+        if self.settings:
+            require_size(self.settings, "settings")
 
 
 def _soft(path: Path, table: pa.Table, classes: list[str]) -> np.ndarray | None:

@@ -47,7 +47,7 @@ class LabelEmbeddings:
         return self.vectors[[row[name] for name in classes]]
 
 
-def write_embeddings(path: Path, embeddings: LabelEmbeddings, provenance: dict[str, Any]) -> None:
+def write_embeddings(path: Path, embeddings: LabelEmbeddings, provenance: Provenance) -> None:
     """Writes `label_embeddings.parquet`."""
     columns = {
         "class": pa.array(embeddings.classes, pa.string()),

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cxrlt_cli.artifacts.files import InputFile
 from cxrlt_cli.artifacts.folder_swap import replacing_folder
 from cxrlt_cli.artifacts.json_files import read_figures, without_nan
 from cxrlt_cli.artifacts.parsing import Row, parse, require_numbers
 from cxrlt_cli.artifacts.predictions import AppliedCalibration
-from cxrlt_cli.artifacts.provenance import InputFile, Provenance
+from cxrlt_cli.artifacts.provenance import Provenance, provenance_of
 from cxrlt_cli.paths import is_folder
 
 FORMAT, VERSION = "cxrlt evaluation", 1
@@ -70,13 +71,13 @@ def read_evaluation(path: Path) -> dict[str, Any]:
 
 def evaluated_files(evaluation: dict[str, Any]) -> list[InputFile]:
     """The predictions, the dataset, and what else an evaluation was made from."""
-    return [InputFile(**entry) for entry in evaluation["provenance"]["inputs"]]
+    return provenance_of(evaluation).inputs
 
 
 def applied_calibration(evaluation: dict[str, Any]) -> AppliedCalibration | None:
     """The calibration of the scores that were evaluated; None where they are those of the networks."""
-    found = evaluation["predictions"].get("calibration")
-    return AppliedCalibration(**found) if found else None
+    where = Path("the evaluation")
+    return parse(_Predictions, evaluation["predictions"], where, "evaluate again").calibration
 
 
 @dataclass(frozen=True)

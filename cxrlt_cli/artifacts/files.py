@@ -10,8 +10,8 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cxrlt_cli.errors import UserError, reported_os_errors
 from cxrlt_cli.paths import exists, is_folder, kind_of
@@ -250,13 +250,31 @@ def _locked(path: Path, wait: bool) -> int | None:
 
 def sha256_of(path: Path) -> str:
     """The SHA-256 of `fingerprint`."""
-    return str(fingerprint(path)["sha256"])
+    return fingerprint(path).sha256
 
 
-def fingerprint(path: Path) -> dict[str, Any]:
-    """Size and SHA-256 of a file; of a large one, of its size and 64 blocks spread over it (`sampled` says so).
+@dataclass(frozen=True)
+class InputFile:
+    """A file that an artifact was made from: its size and SHA-256.
 
-    In a block of `replacing_together`, a file that was written there counts as it will be.
+    Attributes:
+        path: as it was given.
+        bytes: size of the file.
+        sha256: of the content; of a large file, of its size and 64 blocks spread over it.
+        sampled: whether the file is such a large one.
+    """
+
+    path: str = ""
+    bytes: int = 0
+    sha256: str = ""
+    sampled: bool = False
+
+
+def fingerprint(path: Path) -> InputFile:
+    """Size and SHA-256 of a file. In a block of `replacing_together`, of the file that was written there.
+
+    Raises:
+        UserError: it cannot be read.
     """
     place = next((aside for aside, target in _pending.get() or [] if aside and target == path), path)
     with reported_os_errors(f"cannot read {path}"):
@@ -270,4 +288,4 @@ def fingerprint(path: Path) -> dict[str, Any]:
                 for block in range(64):
                     file.seek((size - _SAMPLE) * block // 63)
                     digest.update(file.read(_SAMPLE))
-    return {"path": str(path), "bytes": size, "sha256": digest.hexdigest(), "sampled": size > _WHOLE}
+    return InputFile(str(path), size, digest.hexdigest(), size > _WHOLE)

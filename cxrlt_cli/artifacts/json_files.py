@@ -2,11 +2,12 @@
 
 import json
 import math
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
 from cxrlt_cli.artifacts.files import write_text
-from cxrlt_cli.artifacts.parsing import damage_reported
+from cxrlt_cli.artifacts.parsing import as_json, damage_reported
 from cxrlt_cli.errors import UserError, reason, reported_os_errors
 from cxrlt_cli.paths import is_file
 
@@ -47,7 +48,9 @@ def _object(file: Path, hint: str) -> dict[str, Any]:
 
 
 def without_nan(value: Any) -> Any:
-    """The same with None for NaN, which JSON does not know."""
+    """The same with None for NaN, which JSON does not know, and objects for dataclasses."""
+    if is_dataclass(value):
+        return without_nan(as_json(value))
     if isinstance(value, dict):
         return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

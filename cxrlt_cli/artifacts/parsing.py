@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import MISSING, Field, asdict, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
@@ -73,26 +73,51 @@ def require_numbers(row: Row, names: tuple[str, ...], where: str) -> None:
             raise ValueError(f"{where}.{name} is {_shown(row.get(name, 'missing'))}, not a number")
 
 
+def require_size(settings: dict[str, Any], where: str) -> None:
+    """Raises ValueError if the pixel settings of an artifact do not give the side of the images, in pixels."""
+    size = settings.get("size")
+    if type(size) is not int or not 1 <= size <= 1 << 16:
+        raise ValueError(f"{where}.size is {_shown(size)}, not a number of pixels")
+
+
+def saved_as(key: str, default: Any = MISSING) -> Any:
+    """A dataclass field whose key in the file differs from its name."""
+    return field(default=default, metadata={"key": key})
+
+
+def as_json(value: Any) -> Any:
+    """Dataclasses as JSON objects, at any depth; everything else is kept."""
+    if is_dataclass(value):
+        return {_key(field): as_json(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, dict):
+        return {key: as_json(item) for key, item in value.items()}
+    return [as_json(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 def plain(header: Any) -> dict[str, Any]:
     """A header as JSON holds it; what is None is left out, and so is absent when it is read again."""
-    return {name: value for name, value in asdict(header).items() if value is not None}
+    return {key: value for key, value in as_json(header).items() if value is not None}
+
+
+def _key(field: "Field[Any]") -> str:
+    return str(field.metadata.get("key", field.name))
 
 
 @cache
-def _schema(kind: Any) -> list[tuple["Field[Any]", Any]]:
+def _schema(kind: Any) -> list[tuple["Field[Any]", str, Any]]:
     hints = get_type_hints(kind)
-    return [(field, hints[field.name]) for field in fields(kind)]
+    return [(field, _key(field), hints[field.name]) for field in fields(kind)]
 
 
 def _dataclass(kind: Any, content: Any, where: str) -> Any:
     if not isinstance(content, dict):
         raise ValueError(f"{where or 'its header'} is {_shown(content)}, not an object")
     values = {}
-    for field, hint in _schema(kind):
-        place = f"{where}.{field.name}" if where else field.name
-        if field.name in content:
-            values[field.name] = _value(hint, content[field.name], place)
-        elif field.default is MISSING and field.default_factory is MISSING:
+    for entry, key, hint in _schema(kind):
+        place = f"{where}.{key}" if where else key
+        if key in content:
+            values[entry.name] = _value(hint, content[key], place)
+        elif entry.default is MISSING and entry.default_factory is MISSING:
             raise ValueError(f"{place} is missing")
     try:
         return kind(**values)

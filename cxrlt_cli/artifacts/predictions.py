@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from cxrlt_cli.artifacts.calibration import FittedOn
 from cxrlt_cli.artifacts.files import replacing
 from cxrlt_cli.artifacts.parsing import ClassNames, damage_reported, parse, plain
 from cxrlt_cli.artifacts.provenance import Provenance
@@ -57,7 +58,7 @@ class AppliedCalibration:
 
     name: str
     method: str = ""
-    fitted_on: dict[str, Any] = field(default_factory=dict)
+    fitted_on: FittedOn = field(default_factory=FittedOn)
 
 
 @dataclass(frozen=True)

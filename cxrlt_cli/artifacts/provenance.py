@@ -14,24 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from cxrlt_cli import __version__
-from cxrlt_cli.artifacts.files import fingerprint
+from cxrlt_cli.artifacts.files import InputFile, fingerprint
 from cxrlt_cli.artifacts.parsing import parse
 from cxrlt_cli.paths import exists
 
 
 @dataclass(frozen=True)
-class InputFile:
-    """A file that an artifact was made from; see `files.fingerprint`."""
-
-    path: str = ""
-    bytes: int = 0
-    sha256: str = ""
-    sampled: bool = False
-
-
-@dataclass(frozen=True)
 class Provenance:
-    """What `record` wrote, read again; a record of an earlier version may lack any of it.
+    """How an artifact was made (`record`); a record of an earlier version may lack any field.
 
     Attributes:
         command: as it was typed.
@@ -57,23 +47,23 @@ class Provenance:
 _PACKAGES = ("torch", "torchvision", "transformers", "numpy", "pandas", "pyarrow", "h5py", "pillow")
 
 
-def record(config: dict[str, Any], inputs: Iterable[Path | dict[str, Any]] = ()) -> dict[str, Any]:
+def record(config: dict[str, Any], inputs: Iterable[Path | InputFile] = ()) -> Provenance:
     """The provenance of an artifact about to be written.
 
     Args:
         config: the stage's options in their saved form.
         inputs: the files it was made from: their fingerprints, taken when they were read; those of paths are taken now.
     """
-    return {
-        "command": ["cxrlt", *sys.argv[1:]],
-        "config": config,
-        "inputs": [fingerprint(one) if isinstance(one, Path) else one for one in inputs],
-        "versions": _versions(),
-        "git": _git(),
-        "host": socket.gethostname(),
-        "job": {key: os.environ[key] for key in sorted(os.environ) if key in _JOB},
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    return Provenance(
+        command=["cxrlt", *sys.argv[1:]],
+        config=config,
+        inputs=[fingerprint(one) if isinstance(one, Path) else one for one in inputs],
+        versions=_versions(),
+        git=_git(),
+        host=socket.gethostname(),
+        job={key: os.environ[key] for key in sorted(os.environ) if key in _JOB},
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
 
 
 def provenance_of(header: dict[str, Any]) -> Provenance:

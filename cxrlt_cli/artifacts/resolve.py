@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from cxrlt_cli.artifacts.calibration import Calibration, read_calibration
-from cxrlt_cli.artifacts.json_files import read_json
 from cxrlt_cli.artifacts.predictions import read_predictions_header, refuse_scores_of_another_tool
 from cxrlt_cli.artifacts.run import Run, newest_finished_run
+from cxrlt_cli.artifacts.run_config import read_run_config, refuse_damaged_config
 from cxrlt_cli.errors import UserError, listed, nearest
 from cxrlt_cli.paths import is_file, is_folder
 from cxrlt_cli.workspace import Workspace, newest
@@ -17,12 +17,13 @@ def find_runs(given: tuple[str, ...], runs: Path) -> list[Run]:
     """The runs that a user named, or the newest finished one.
 
     Raises:
-        UserError: no such run, none at all, or one twice.
+        UserError: no such run, none at all, one twice, or one whose `config.json` is damaged.
     """
     if not given:
         newest = newest_finished_run(runs)
         if newest is None:
             raise UserError(f"{runs} has no finished run", "train one: cxrlt train; or name a run's folder")
+        refuse_damaged_config(newest)
         return [newest]
     found = []
     for name in given:
@@ -33,6 +34,8 @@ def find_runs(given: tuple[str, ...], runs: Path) -> list[Run]:
         found.append(Run(folder))
     if len({run.folder.resolve() for run in found}) < len(found):
         raise UserError(f"a run is named twice: {', '.join(given)}", "name each member of an ensemble once")
+    for run in found:
+        refuse_damaged_config(run)
     return found
 
 
@@ -76,7 +79,7 @@ def find_entry(given: str, workspace: Workspace) -> Entry:
         run = Run(runs[0])
         if not is_file(run.validation):
             raise UserError(f"{run.validation} is not there: the run has not finished an epoch", "train it to its end")
-        return Entry(run.folder.name, run.validation, _plain(read_json(run.config).get("options", {})))
+        return Entry(run.folder.name, run.validation, _plain(read_run_config(run).options))
     if not files:
         there = [path.parent.name for path in sorted(workspace.runs.glob("*/config.json"))]
         there += [path.stem for path in sorted(workspace.predictions.glob("*.parquet"))]
@@ -89,9 +92,9 @@ def _options_of_predictions(path: Path, workspace: Workspace) -> dict[str, Any]:
     header = read_predictions_header(path)
     runs = header.runs
     options = _plain(header.provenance.config) | {"runs": runs}
-    config = workspace.runs / runs[0] / "config.json" if len(runs) == 1 else None
-    if config and is_file(config):
-        options = _plain(read_json(config).get("options", {})) | options
+    run = Run(workspace.runs / runs[0]) if len(runs) == 1 else None
+    if run and is_file(run.config):
+        options = _plain(read_run_config(run).options) | options
     return options
 
 
@@ -101,10 +104,13 @@ def _plain(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def find_member(name: str, workspace: Workspace) -> Path:
-    """The file of a member: a run's validation scores, or predictions. Raises UserError where it is neither."""
+    """The file of a member: a run's validation scores, or predictions. Raises UserError if it is neither, or a damaged run."""
     runs = [Run(workspace.runs / name), Run(Path(name))]
     files = [workspace.predictions / f"{name}.parquet", workspace.predictions / name, Path(name)]
     found = next((path for path in [*(run.validation for run in runs), *files] if is_file(path)), None)
+    for run in runs:
+        if run.validation == found:
+            refuse_damaged_config(run)
     if found is None:
         there = sorted(path.parent.name for path in workspace.runs.glob("*/validation.parquet"))
         there += sorted(path.stem for path in workspace.predictions.glob("*.parquet"))

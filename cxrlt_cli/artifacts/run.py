@@ -6,14 +6,15 @@ Checkpoints hold tensors and plain values only and are loaded with `weights_only
 import json
 import os
 import zipfile
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from cxrlt_cli.artifacts.files import replacing, write_text
 from cxrlt_cli.artifacts.json_files import read_json, write_json
-from cxrlt_cli.artifacts.parsing import damage_reported, parse
+from cxrlt_cli.artifacts.parsing import damage_reported, parse, plain, saved_as
 from cxrlt_cli.errors import Stopped, UserError, listed, reason
 from cxrlt_cli.paths import is_file
 from cxrlt_cli.workspace import newest
@@ -68,43 +69,48 @@ class Run:
 
 
 @dataclass(frozen=True)
-class RunLabels:
-    """What a run's label queries were made from, so that other labels can be scored (`label_texts` of its `config.json`).
+class RunStatus:
+    """`status.json`: the state of a run when it was last written.
 
     Attributes:
-        encoder: name, source, pooling, width and hash of the text encoder, and which of prompt and description it encoded.
-        prompts: class -> the texts that were encoded.
-        held_out: the classes that no training label named.
+        state: running, stopped (by a signal, resumable), done or failed.
+        time: UTC, ISO 8601.
+        epoch: finished epochs.
+        step: finished steps.
+        best_epoch: epoch of `best.pt`, counted from 1; None unless done.
+        best_map: its mean average precision on the validation split.
+        reason: why the run stopped or failed.
     """
 
-    encoder: dict[str, Any]
-    prompts: dict[str, list[str]]
-    held_out: list[str] = field(default_factory=list)
+    state: State
+    time: str = ""
+    epoch: int | None = None
+    step: int | None = None
+    best_epoch: int | None = None
+    best_map: float | None = saved_as("best_mAP", None)
+    reason: str | None = None
 
 
-def labels_of_run(checkpoint: dict[str, Any], path: Path) -> RunLabels:
-    """The label texts in the checkpoint of a run. Raises UserError where it keeps none: an earlier version made it."""
-    described, hint = checkpoint["described"], "train the run again with this version"
-    if "label_texts" not in described:
-        raise UserError(f"{path} keeps no label texts", hint)
-    return parse(RunLabels, described["label_texts"], path, hint)
+def write_status(run: Run, status: RunStatus) -> None:
+    """Writes `status.json` with the time of now."""
+    write_json(run.status, plain(replace(status, time=datetime.now(UTC).isoformat(timespec="seconds"))))
 
 
-def shown_options(described: dict[str, Any]) -> dict[str, str]:
-    """The options in a run's `config.json` as text, with what `--weights auto` came to, as in `auto (imagenet)`."""
-    options = {name: str(value) for name, value in described.get("options", {}).items()}
-    if options.get("weights") == "auto" and "encoder_weights" in described:
-        options["weights"] = f"auto ({described['encoder_weights']})"
-    return options
+def read_status(run: Run) -> RunStatus | None:
+    """Reads `status.json`; None where there is none yet. Raises UserError if it is damaged."""
+    if not is_file(run.status):
+        return None
+    return parse(RunStatus, read_json(run.status), run.status, "the run is damaged: train it again with --overwrite")
 
 
-def write_status(run: Run, state: State, **facts: Any) -> None:
-    """Writes `status.json`."""
-    write_json(run.status, {"state": state, "time": datetime.now(UTC).isoformat(timespec="seconds"), **facts})
+def is_done(run: Run) -> bool:
+    """Whether a run is finished. Raises UserError if its status is damaged."""
+    status = read_status(run)
+    return status is not None and status.state == "done"
 
 
 def write_history(run: Run, epochs: list[dict[str, Any]]) -> None:
-    """Writes `history.jsonl`, one line an epoch. The epochs stand in `last.pt` too: both always tell the same."""
+    """Writes `history.jsonl`, one line per epoch; `last.pt` holds the same epochs."""
     write_text(run.history, "".join(json.dumps(epoch) + "\n" for epoch in epochs))
 
 
@@ -136,15 +142,11 @@ def _check_epoch(epoch: Any, number: int) -> None:
 def finished_runs(runs: Path) -> list[Run]:
     """The runs of a folder whose status says done."""
     found = [Run(status.parent) for status in sorted(runs.glob("*/status.json"))]
-    return [run for run in found if _is_done(run)]
-
-
-def _is_done(run: Run) -> bool:
-    """Whether a run's status says done; a damaged status of one run does not hide the others."""
-    try:
-        return read_json(run.status).get("state") == "done"
-    except UserError:
-        return False
+    done = []
+    for run in found:
+        with suppress(UserError):  # a damaged status of one run does not hide the others
+            done += [run] if is_done(run) else []
+    return done
 
 
 def newest_finished_run(runs: Path) -> Run | None:

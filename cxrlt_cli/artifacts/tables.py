@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cxrlt_cli.artifacts.files import replacing
-from cxrlt_cli.artifacts.parsing import damage_reported
+from cxrlt_cli.artifacts.parsing import as_json, damage_reported
 from cxrlt_cli.errors import UserError, listed, reason
 from cxrlt_cli.paths import is_file
 
@@ -23,7 +23,7 @@ def write_table(path: Path, table: pa.Table, format: str, version: int, header: 
     Raises:
         UserError: the folder cannot be written to, or is full.
     """
-    text = json.dumps({"format": format, "version": version, **header}, sort_keys=True)
+    text = json.dumps({"format": format, "version": version, **as_json(header)}, sort_keys=True)
     with replacing(path) as aside:
         few = [field.name for field in table.schema if pa.types.is_dictionary(field.type)]  # other columns gain nothing by it
         table = table.replace_schema_metadata({_KEY: text.encode()})

@@ -10,7 +10,9 @@ import numpy as np
 import torch
 
 from cxrlt_cli.artifacts.dataset import Dataset
+from cxrlt_cli.artifacts.provenance import Provenance
 from cxrlt_cli.artifacts.run import Run
+from cxrlt_cli.artifacts.run_config import RunConfig
 from cxrlt_cli.bench.synthetic import made_up_dataset
 from cxrlt_cli.compute.autotune import LAYOUTS, ComputeMode, choose_compute_mode, precision_of
 from cxrlt_cli.compute.distributed import Ranks
@@ -138,4 +140,5 @@ def _member(network: Network, dataset: Dataset) -> Member:
     network.eval()
     fold_batch_norms(network.encoder)
     order = np.arange(len(dataset.classes))
-    return Member("bench", dataset.path, network, dataset.classes, dataset.settings, order, {})
+    config = RunConfig(options={}, classes=dataset.classes, pixels=dataset.settings, provenance=Provenance())
+    return Member("bench", dataset.path, network, dataset.classes, dataset.settings, order, config)

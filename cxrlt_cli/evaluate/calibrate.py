@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cxrlt_cli.artifacts.calibration import Calibration, write_calibration
+from cxrlt_cli.artifacts.calibration import Calibration, CalibrationHeader, FittedOn, write_calibration
 from cxrlt_cli.artifacts.dataset import read_dataset
 from cxrlt_cli.artifacts.files import claimed, refuse_existing
 from cxrlt_cli.artifacts.json_files import without_nan
@@ -56,12 +56,9 @@ def calibrate(config: CalibrateConfig, workspace: Workspace) -> FittedCalibratio
     _refuse_unsuitable(entry, scored)
     fits = {label: fit_class(scored, c, config.method) for c, label in enumerate(scored.classes)}
     rows = [{"class": label, **one.row} for label, one in fits.items()]
-    fitted_on = {key: getattr(scored.header, key) for key in ("runs", "views", "merge", "split")}
-    header = {
-        "fitted_on": {"name": entry.name, "images": len(scored.table), **fitted_on},
-        "errors": rows,
-        "provenance": record(saved(config), [entry.path, dataset.path]),
-    }
+    made = scored.header
+    fitted_on = FittedOn(entry.name, len(scored.table), made.runs, made.views, made.merge, made.split)
+    header = CalibrationHeader(fitted_on, rows, record(saved(config), [entry.path, dataset.path]))
     fitted = {label: one.fitted for label, one in fits.items()}
     with claimed(path, config.overwrite):
         write_calibration(Calibration(config.method, fitted, header, path))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from cxrlt_cli.artifacts.comparison import differing_options
 from cxrlt_cli.config.saved_options import flag_of_saved
 from cxrlt_cli.console import escaped, table
 from cxrlt_cli.evaluate.terminal_table import patients_of
@@ -12,7 +13,7 @@ Row = dict[str, Any]
 def as_text(comparison: Row) -> str:
     """What differs; for each of the others the differences to the base; how they were found."""
     base = comparison["base"]
-    lines = [*_options(comparison["options"])]
+    lines = [*_options(differing_options(comparison))]
     for other in comparison["others"]:
         header = ["", "group", base, other["name"], "difference", "95 %", "p", "p (Holm)"]
         rows = [_cells(row) for row in (*other["means"], *other["classes"])]

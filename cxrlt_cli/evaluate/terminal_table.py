@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from cxrlt_cli.artifacts.evaluation import applied_calibration
 from cxrlt_cli.console import escaped, shortened, table
 from cxrlt_cli.errors import listed
 from cxrlt_cli.readers.terminal_tables import expert_tables
@@ -135,9 +136,9 @@ def _subgroups(rows: list[Row], what: str) -> list[str]:
 def _how(evaluation: Row) -> list[str]:
     drawn, thresholds = evaluation["bootstrap"], evaluation["thresholds"]
     lines = []
-    if "calibration" in evaluation["predictions"]:
-        calibration = evaluation["predictions"]["calibration"]
-        lines.append(f"calibrated by {calibration['name']} ({calibration['method']})")
+    calibration = applied_calibration(evaluation)
+    if calibration:
+        lines.append(f"calibrated by {calibration.name} ({calibration.method})")
     if evaluation["per"] != "image":
         lines.append(f"a row a {evaluation['per']}")
     if drawn["resamples"]:

@@ -36,7 +36,7 @@ def inline_overlay(member: Member | None, gray: np.ndarray, label: str, wanted: 
     if member is None or label not in member.classes:
         return {"overlay": "", "peak": None, "how": ""}
     column = member.classes.index(label)
-    queried = member.described.get("options", {}).get("queries") not in ("none", "csra")
+    queried = member.config.options.get("queries") not in ("none", "csra")
     method = None if wanted == "attention" and queried else "layer-integrated-gradients"
     found = explain(member, gray, [column], 0, "last", method)  # type: ignore[arg-type]
     values, colour = (found.attention, ATTENTION) if found.attribution is None else (found.attribution, ATTRIBUTION)

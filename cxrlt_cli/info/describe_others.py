@@ -12,10 +12,11 @@ from cxrlt_cli.artifacts.embeddings import read_embeddings
 from cxrlt_cli.artifacts.ensemble import read_ensemble
 from cxrlt_cli.artifacts.evaluation import read_evaluation
 from cxrlt_cli.artifacts.failures import count_absent
-from cxrlt_cli.artifacts.json_files import read_json
+from cxrlt_cli.artifacts.parsing import plain
 from cxrlt_cli.artifacts.predictions import read_predictions
 from cxrlt_cli.artifacts.provenance import Provenance, provenance_of
-from cxrlt_cli.artifacts.run import Run, read_history, shown_options
+from cxrlt_cli.artifacts.run import Run, read_history, read_status
+from cxrlt_cli.artifacts.run_config import read_run_config
 from cxrlt_cli.artifacts.source_table import BLANK, read_source_table
 from cxrlt_cli.config.saved_options import changed_options, flag_of_saved
 from cxrlt_cli.console import table
@@ -94,38 +95,38 @@ def describe_predictions(path: Path) -> Told:
 def describe_ensemble(path: Path) -> Told:
     """Describes `ensembles/NAME.json`. Raises UserError if it is not one."""
     found = read_ensemble(path)
-    header, value = found.header, found.header.get("mean_ap")
+    header, value = found.header, found.header.mean_ap
     lines = [
         ("merged by", found.merge),
-        ("weights", str(header.get("select")) if header.get("select") == "greedy" else "as given"),
-        ("judged on", str(header.get("split") or "nothing")),
+        ("weights", header.select if header.select == "greedy" else "as given"),
+        ("evaluated on", header.split or "nothing"),
         ("mAP there", "unknown" if value is None else f"{value:.4f}"),
     ]
     rows = [[m.name, f"{m.weight:.3f}", "" if m.mean_ap is None else f"{m.mean_ap:.4f}"] for m in found.members]
-    facts = {"kind": "ensemble", "merge": found.merge, "mean_ap": value}
-    facts["members"] = [dataclasses.asdict(member) for member in found.members]
-    return Told("an ensemble", lines, facts, provenance_of(header), [table(["member", "weight", "mAP"], rows)])
+    members = [dataclasses.asdict(member) for member in found.members]
+    facts = {"kind": "ensemble", "merge": found.merge, "mean_ap": value, "members": members}
+    return Told("an ensemble", lines, facts, header.provenance, [table(["member", "weight", "mAP"], rows)])
 
 
 def describe_run(path: Path) -> Told:
     """Describes a run's folder. Raises UserError if its files are damaged."""
     run = Run(path)
-    config = read_json(run.config)
-    status = read_json(run.status) if is_file(run.status) else {"state": "not begun"}
+    config, found = read_run_config(run), read_status(run)
+    status = plain(found) if found else {"state": "not started"}
     history = read_history(run) if is_file(run.history) else []
-    options = config.get("options", {})
+    options = config.options
     chosen = changed_options(options)
     best = max((epoch["mAP"] for epoch in history), default=None)
     lines = [
-        ("state", f"{status.get('state')} {status.get('reason', '')}".strip()),
+        ("state", f"{status['state']} {status.get('reason', '')}".strip()),
         ("epochs", f"{len(history)} of {options.get('epochs')}"),
         ("best validation mAP", "none yet" if best is None else f"{best:.4f}"),
-        ("classes", f"{len(config.get('classes', []))}"),
-        ("encoder's weights", shown_options(config).get("weights", "unknown")),
+        ("classes", f"{len(config.classes)}"),
+        ("encoder's weights", config.shown_options().get("weights", "unknown")),
         ("other than default", ", ".join(f"{flag_of_saved(name)} {value}" for name, value in chosen.items()) or "nothing"),
     ]
     facts = {"kind": "run", "status": status, "epochs": len(history), "best_mAP": best, "options": options, "chosen": chosen}
-    return Told("a run", lines, facts, provenance_of(config))
+    return Told("a run", lines, facts, config.provenance)
 
 
 def describe_comparison(path: Path) -> Told:
@@ -160,14 +161,14 @@ def describe_corrections(path: Path) -> Told:
 def describe_calibration(path: Path) -> Told:
     """Describes `calibrations/NAME.json`. Raises UserError as reading it does."""
     found = read_calibration(path)
-    fitted_on = found.header.get("fitted_on", {})
+    fitted_on = found.header.fitted_on
     lines = [
         ("method", found.method),
         ("classes", f"{len(found.fitted)}, {sum(not entry for entry in found.fitted.values())} left unchanged"),
-        ("fitted on", f"{fitted_on.get('name')}, {fitted_on.get('images')} images"),
+        ("fitted on", f"{fitted_on.name}, {fitted_on.images} images"),
     ]
-    facts = {"kind": "calibration", "method": found.method, "fitted_on": fitted_on, "errors": found.header.get("errors")}
-    return Told("a calibration", lines, facts, provenance_of(found.header))
+    facts = {"kind": "calibration", "method": found.method, "fitted_on": plain(fitted_on), "errors": found.header.errors}
+    return Told("a calibration", lines, facts, found.header.provenance)
 
 
 def describe_evaluation(path: Path) -> Told:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from cxrlt_cli.artifacts.files import fingerprint
+from cxrlt_cli.artifacts.files import sha256_of
 from cxrlt_cli.artifacts.image_file import read_attributes, read_done, read_hashes, read_layout
+from cxrlt_cli.artifacts.provenance import provenance_of
 from cxrlt_cli.artifacts.source_table import SourceTable, read_source_table
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed, nearest
@@ -87,9 +88,9 @@ def _names(folder: Path, wanted: tuple[str, ...], train_only: tuple[str, ...]) -
 
 def _warn_of_changed_inputs(source: CachedSource) -> None:
     """Says where a table is not what it was when the source was cached: its labels are used as they were then."""
-    for entry in source.table.header.get("provenance", {}).get("inputs", []):
-        path = Path(entry["path"])
-        if not why_absent(path) and fingerprint(path)["sha256"] != entry["sha256"]:
+    for file in provenance_of(source.table.header).inputs:
+        path = Path(file.path)
+        if not why_absent(path) and sha256_of(path) != file.sha256:
             again = "cxrlt cache … --resume writes the labels again, without decoding"
             if ".shard-" in path.name:
                 again = f"cxrlt join {source.name} --overwrite takes it in"

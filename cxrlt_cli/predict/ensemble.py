@@ -7,10 +7,10 @@ from functools import partial
 import numpy as np
 
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
-from cxrlt_cli.artifacts.ensemble import Ensemble, EnsembleMember, write_ensemble
+from cxrlt_cli.artifacts.ensemble import Ensemble, EnsembleHeader, EnsembleMember, write_ensemble
 from cxrlt_cli.artifacts.files import claimed, refuse_existing, replacing_together, sha256_of
 from cxrlt_cli.artifacts.predictions import FORMAT, MemberWeight, Predictions, PredictionsHeader, write_predictions
-from cxrlt_cli.artifacts.provenance import provenance_of, record
+from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.resolve import find_member
 from cxrlt_cli.artifacts.tables import refuse_other_table
 from cxrlt_cli.config.ensemble import EnsembleConfig
@@ -53,7 +53,7 @@ def make_ensemble(config: EnsembleConfig, workspace: Workspace) -> FittedEnsembl
     _show(config, ensemble)
     say(f"{pipeline}; the merged scores of {len(others.files[0].image_ids)} images: {path}")
     weights = {member.name: member.weight for member in ensemble.members}
-    return FittedEnsemble(pipeline, path, weights, ensemble.header["mean_ap"])
+    return FittedEnsemble(pipeline, path, weights, ensemble.header.mean_ap)
 
 
 def _read_others(config: EnsembleConfig, workspace: Workspace, scores: MemberScores) -> MemberScores:
@@ -130,19 +130,19 @@ def _describe(config: EnsembleConfig, scores: MemberScores, val: Dataset | None,
             config.members, scores.files, selection.weights, scores.paths, scores.logits, strict=True
         )
     ]  # fmt: skip
-    header = {
-        "classes": scores.files[0].classes,
-        "select": config.select,
-        "split": scores.common("split") or "",
-        "mean_ap": mean_ap(merge_logits(scores.logits, config.merge, selection.weights)),
-        "steps": [{"added": config.members[member], "mean_ap": value} for member, value in selection.steps],
-        "provenance": record(saved(config), [*scores.paths, *([val.path] if val else [])]),
-    }
+    header = EnsembleHeader(
+        classes=scores.files[0].classes,
+        select=config.select,
+        split=scores.common("split") or "",
+        mean_ap=mean_ap(merge_logits(scores.logits, config.merge, selection.weights)),
+        steps=[{"added": config.members[member], "mean_ap": value} for member, value in selection.steps],
+        provenance=record(saved(config), [*scores.paths, *([val.path] if val else [])]),
+    )
     return Ensemble(members, config.merge, header)
 
 
 def _merged(config: EnsembleConfig, workspace: Workspace, others: MemberScores, ensemble: Ensemble) -> Predictions:
-    provenance = provenance_of({"provenance": record(saved(config), others.paths)})
+    provenance = record(saved(config), others.paths)
     firsts, *rest = (file.header.provenance.inputs for file in others.files)
     shared = [entry for entry in firsts if all(entry.sha256 in [own.sha256 for own in inputs] for inputs in rest)]
     header = PredictionsHeader(
@@ -165,11 +165,11 @@ def _merged(config: EnsembleConfig, workspace: Workspace, others: MemberScores, 
 
 def _show(config: EnsembleConfig, ensemble: Ensemble) -> None:
     if config.json:
-        content = {key: ensemble.header[key] for key in ("select", "split", "mean_ap", "steps")}
+        content = {key: getattr(ensemble.header, key) for key in ("select", "split", "mean_ap", "steps")}
         data(json.dumps({"merge": ensemble.merge, **content, "members": [asdict(m) for m in ensemble.members]}, indent=1))
         return
     rows = [(m.name, f"{m.weight:.3f}", _figure(m.mean_ap)) for m in ensemble.members]
-    rows.append((f"ensemble, {ensemble.merge}", "", _figure(ensemble.header["mean_ap"])))
+    rows.append((f"ensemble, {ensemble.merge}", "", _figure(ensemble.header.mean_ap)))
     data(table(["member", "weight", "validation mAP"], rows))
 
 

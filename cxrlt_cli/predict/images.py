@@ -3,13 +3,11 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset, require_pixels
-from cxrlt_cli.artifacts.files import fingerprint
-from cxrlt_cli.artifacts.provenance import provenance_of
+from cxrlt_cli.artifacts.files import InputFile, fingerprint
 from cxrlt_cli.console import warn
 from cxrlt_cli.data.studies import Studies, studies_of_table
 from cxrlt_cli.errors import UserError
@@ -34,7 +32,7 @@ class ImageSet:
 
     ids: list[str]
     studies: Studies | None
-    inputs: list[dict[str, Any]]
+    inputs: list[InputFile]
     score: Callable[[Scorer, Share, dict[str, str]], Iterator[Part]]
 
 
@@ -64,7 +62,7 @@ def split_images(path: Path, split: str, members: list[Member], by_study: bool, 
     dataset = read_dataset(path)
     require_pixels(dataset)
     taken = fingerprint(path)  # now: it may be replaced while its images are scored
-    _refuse_unlike(members, dataset, taken["sha256"])
+    _refuse_unlike(members, dataset, taken.sha256)
     part = dataset.split(split)
     studies = studies_of_table(part.table) if by_study else None
 
@@ -113,5 +111,5 @@ def _refuse_unlike(members: list[Member], dataset: Dataset, sha256: str) -> None
                 f"{member.path} learned from pixels {member.pixels}, {dataset.path} has {dataset.settings}",
                 "predict on the dataset it was trained with, or cache and merge with its settings",
             )
-        if provenance_of(member.described).inputs[0].sha256 != sha256:
+        if [file.sha256 for file in member.config.provenance.inputs[:1]] != [sha256]:
             warn(f"{dataset.path} is not the dataset of {member.name}'s training, which may have seen its test patients")

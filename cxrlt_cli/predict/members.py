@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from cxrlt_cli.artifacts.run import Run, read_checkpoint
+from cxrlt_cli.artifacts.run import Run
+from cxrlt_cli.artifacts.run_config import RunConfig, read_best
 from cxrlt_cli.compute.fold_batch_norms import fold_batch_norms
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.model.network import Network, network_from
@@ -26,7 +27,7 @@ class Member:
         classes: names.
         pixels: how the images it learned from were made.
         order: (C,) its columns in the order of the first member's classes.
-        described: the run's `config.json`.
+        config: of the run.
         weight: in the ensemble, in any unit.
         fusion: of its label features over the images of a study; None where it scores images alone.
     """
@@ -37,7 +38,7 @@ class Member:
     classes: list[str]
     pixels: dict[str, Any]
     order: np.ndarray
-    described: dict[str, Any]
+    config: RunConfig
     weight: float = 1.0
     fusion: StudyFusion | None = None
 
@@ -59,24 +60,23 @@ def load_members(
     """
     members: list[Member] = []
     for run, weight in zip(runs, weights or [1.0] * len(runs), strict=True):
-        content = read_checkpoint(run.best, ["model", "spec", "classes", "pixels", "described"])
+        best = read_best(run)
         if labels:
-            content = with_labels(content, run.best, labels)
-        network = network_from(content, run.best).eval()
+            best = with_labels(best, run.best, labels)
+        network = network_from(best.content, run.best).eval()
         fold_batch_norms(network.encoder)
-        network.place(device, int(content["pixels"]["size"]))
-        classes: list[str] = content["classes"]
+        network.place(device, int(best.pixels["size"]))
+        classes = best.classes
         first = members[0] if members else None
         if first and set(first.classes) != set(classes):
             other = sorted(set(first.classes) ^ set(classes))
             raise UserError(
                 f"{run.best} and {first.path} are of other classes: {listed(other)}", "an ensemble has one label space"
             )
-        if first and first.pixels != content["pixels"]:
-            text = f"{run.best} learned from pixels {content['pixels']}, {first.path} from {first.pixels}"
+        if first and first.pixels != best.pixels:
+            text = f"{run.best} learned from pixels {best.pixels}, {first.path} from {first.pixels}"
             raise UserError(text, "an ensemble reads one kind of pixels: predict with each alone")
         order = np.array([classes.index(name) for name in (first.classes if first else classes)])
-        pixels, described = content["pixels"], content["described"]
-        fusion = fusion_from(content, network, run.best, device)
-        members.append(Member(run.folder.name, run.best, network, classes, pixels, order, described, weight, fusion))
+        fusion = fusion_from(best.content, network, run.best, device)
+        members.append(Member(run.folder.name, run.best, network, classes, best.pixels, order, best.config, weight, fusion))
     return members

@@ -1,12 +1,13 @@
 """`predict --labels`: labels of a file in place of the trained ones, for runs of `--classifier text`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from cxrlt_cli.artifacts.run import RunLabels, labels_of_run
+from cxrlt_cli.artifacts.run_config import BestCheckpoint, RunLabels
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.text.embed import embed_texts
 from cxrlt_cli.text.label_texts import read_label_texts
@@ -15,13 +16,13 @@ from cxrlt_cli.text.label_texts import read_label_texts
 _QUERIES = ("decoder.queries.queries", "classifier.queries.queries")
 
 
-def with_labels(content: dict[str, Any], path: Path, labels: Path) -> dict[str, Any]:
+def with_labels(best: BestCheckpoint, path: Path, labels: Path) -> BestCheckpoint:
     """A run's checkpoint for the labels of a file: their embeddings replace those of the trained labels.
 
     A label whose texts are those of a trained one gets the embedding that the run keeps.
 
     Args:
-        content: of the checkpoint.
+        best: the checkpoint.
         path: where it was read from.
         labels: a CSV with the columns class, prompt and, optionally, description.
 
@@ -29,18 +30,19 @@ def with_labels(content: dict[str, Any], path: Path, labels: Path) -> dict[str, 
         UserError: the run cannot score other labels, a text is empty or there twice, or the run's text encoder is not on this
             machine or has changed.
     """
-    spec = content["spec"]
-    if spec.get("classifier") != "text" or "fusion" in content:
-        kind = "learned fusion" if "fusion" in content else f"--classifier {spec.get('classifier')}"
+    spec, run = best.spec, best.config.label_texts
+    if spec.get("classifier") != "text" or best.fusion is not None:
+        kind = "learned fusion" if best.fusion is not None else f"--classifier {spec.get('classifier')}"
         raise UserError(
             f"{path} has {kind}, which knows the trained labels only: it cannot score those of {labels}",
             "train with --classifier text, whose weights come from the label's text",
         )
-    run = labels_of_run(content, path)
+    if run is None:
+        raise UserError(f"{path} keeps no label texts", "train the run again with this version")
     prompts = _prompts(labels, run.encoder.get("text", "both"))
-    vectors = _vectors(content["model"][_QUERIES[0]].numpy(), content["classes"], prompts, run, path)
-    model = {**content["model"], **dict.fromkeys(_QUERIES, torch.from_numpy(vectors))}
-    return {**content, "classes": list(prompts), "model": model, "spec": {**spec, "classes": len(prompts)}}
+    vectors = _vectors(best.model[_QUERIES[0]].numpy(), best.classes, prompts, run, path)
+    model = {**best.model, **dict.fromkeys(_QUERIES, torch.from_numpy(vectors))}
+    return replace(best, classes=list(prompts), model=model, spec={**spec, "classes": len(prompts)})
 
 
 def _prompts(labels: Path, use: Any) -> dict[str, list[str]]:

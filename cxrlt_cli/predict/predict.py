@@ -2,14 +2,13 @@
 
 from contextlib import ExitStack
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from cxrlt_cli.artifacts.calibration import Calibration
-from cxrlt_cli.artifacts.files import check_writable, claimed, fingerprint
+from cxrlt_cli.artifacts.files import InputFile, check_writable, claimed, fingerprint
 from cxrlt_cli.artifacts.predictions import MemberWeight, Predictions, PredictionsHeader
-from cxrlt_cli.artifacts.provenance import provenance_of, record
+from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.resolve import find_calibration
 from cxrlt_cli.compute.device import choose_device, choose_precision
 from cxrlt_cli.compute.distributed import Ranks, join_ranks
@@ -126,7 +125,7 @@ def _list(config: PredictConfig) -> ImageList | None:
     return ImageList(config.only, columns, config.study_column, config.view_column)
 
 
-def _header(config: PredictConfig, members: list[Member], merge: str, inputs: list[dict[str, Any]]) -> PredictionsHeader:
+def _header(config: PredictConfig, members: list[Member], merge: str, inputs: list[InputFile]) -> PredictionsHeader:
     several = config.tta > 1 or len(members) > 1 or config.study_weights
     return PredictionsHeader(
         runs=[member.name for member in members],
@@ -137,5 +136,5 @@ def _header(config: PredictConfig, members: list[Member], merge: str, inputs: li
         study="fused" if any(member.fusion for member in members) else config.study,
         precision=config.precision,
         pixels=members[0].pixels,
-        provenance=provenance_of({"provenance": record(saved(config), inputs)}),
+        provenance=record(saved(config), inputs),
     )

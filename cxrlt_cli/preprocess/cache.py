@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cxrlt_cli.artifacts.failures import write_failures
-from cxrlt_cli.artifacts.files import clear_unfinished, exclusive, fingerprint, put_in_place, refuse_existing
+from cxrlt_cli.artifacts.files import InputFile, clear_unfinished, exclusive, fingerprint, put_in_place, refuse_existing
 from cxrlt_cli.artifacts.image_file import Layout, create_images, read_attributes, read_done, read_layout
 from cxrlt_cli.artifacts.image_pixels import PixelWriter
 from cxrlt_cli.artifacts.provenance import record
@@ -53,7 +53,7 @@ class _Work:
     source: SourceTable
     identity: dict[str, Any]
     settings: PixelSettings
-    tables: list[dict[str, Any]]
+    tables: list[InputFile]
 
     def files(self, rows: np.ndarray) -> list[ImageFile]:
         """The files of some rows."""

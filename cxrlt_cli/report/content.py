@@ -8,13 +8,12 @@ import numpy as np
 
 from cxrlt_cli import __version__
 from cxrlt_cli.artifacts.dataset import SPLITS, Dataset
-from cxrlt_cli.artifacts.json_files import read_json
 from cxrlt_cli.artifacts.provenance import made_by, provenance_of
-from cxrlt_cli.artifacts.run import shown_options
+from cxrlt_cli.artifacts.run import read_status
+from cxrlt_cli.artifacts.run_config import read_run_config
 from cxrlt_cli.config.saved_options import changed_options, flag_of_saved
 from cxrlt_cli.labels.groups import rule
 from cxrlt_cli.metrics.intervals import MIN_POSITIVE_PATIENTS
-from cxrlt_cli.paths import is_file
 from cxrlt_cli.report.cooccurrence import Cooccurrence, cells, largest_fraction
 from cxrlt_cli.report.metrics import Difference, Numbers
 from cxrlt_cli.report.panels import Panel
@@ -48,7 +47,7 @@ def head_of(
 
 def _subject(subject: Subject, numbers: Numbers, colour: int) -> dict[str, Any]:
     scored, config = subject.scored, subject.config
-    status = read_json(subject.runs[0].status) if subject.runs and is_file(subject.runs[0].status) else {}
+    status = read_status(subject.runs[0]) if subject.runs else None
     return {
         "name": subject.name,
         "colour": colour,
@@ -60,8 +59,8 @@ def _subject(subject: Subject, numbers: Numbers, colour: int) -> dict[str, Any]:
         "runs": [run.folder.name for run in subject.runs] + subject.absent,
         "views": scored.header.views,
         "merge": scored.header.merge,
-        "state": "" if status.get("state") in ("done", None) else status["state"],
-        "options": shown_options(config),
+        "state": "" if status is None or status.state == "done" else status.state,
+        "options": config.shown_options() if config else {},
     }
 
 
@@ -94,7 +93,7 @@ def _column(subject: Subject, name: str) -> int:
 
 def comparison(subjects: list[Subject], differences: list[list[Difference]]) -> dict[str, Any]:
     """Paired differences to the first, and the options that are not the same in all runs."""
-    options = [shown_options(one.config) for one in subjects]
+    options = [config.shown_options() if (config := one.config) else {} for one in subjects]
     names = sorted({name for one in options for name in one} - {"name"})
     rows = [(flag_of_saved(name), [one.get(name, "") for one in options]) for name in names]
     return {
@@ -141,8 +140,8 @@ def what_was_run(subjects: list[Subject], dataset: Dataset) -> dict[str, Any]:
     """Options that are not the defaults, the dataset, and the provenance of each artifact."""
     runs = {}
     for run in (run for one in subjects for run in one.runs):
-        config = read_json(run.config)
-        runs[run.folder.name] = (changed_options(config.get("options", {})), provenance_of(config))
+        config = read_run_config(run)
+        runs[run.folder.name] = (changed_options(config.options), config.provenance)
     run_log = [("dataset", str(dataset.path), provenance_of(dataset.header))]
     run_log += [("run", name, record) for name, (_, record) in runs.items()]
     run_log += [("predictions", str(one.scored.path), one.scored.header.provenance) for one in subjects]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cxrlt_cli.artifacts.dataset import Dataset
+from cxrlt_cli.artifacts.evaluation import applied_calibration
 from cxrlt_cli.paths import is_file
 from cxrlt_cli.report.metrics import Estimate
 from cxrlt_cli.report.subjects import Subject
@@ -92,11 +93,11 @@ def calibration_errors(evaluation: Row | None) -> Row | None:
     """Calibration error of each class and its mean, and the calibration applied; None without an evaluation."""
     if evaluation is None:
         return None
-    applied = evaluation["predictions"].get("calibration")
+    applied = applied_calibration(evaluation)
     return {
         "mean": estimate(evaluation, "mean_ece"),
         "rows": [{"name": row["class"], "error": estimate(row, "ece")} for row in evaluation["per_class"]],
-        "applied": f"{applied['name']} ({applied['method']})" if applied else "",
+        "applied": f"{applied.name} ({applied.method})" if applied else "",
     }
 
 

@@ -7,12 +7,11 @@ from typing import Any
 from cxrlt_cli.artifacts.calibration import Calibration, read_calibration
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.artifacts.evaluation import applied_calibration, evaluated_files, read_evaluation
-from cxrlt_cli.artifacts.files import sha256_of
-from cxrlt_cli.artifacts.json_files import read_json
+from cxrlt_cli.artifacts.files import InputFile, sha256_of
 from cxrlt_cli.artifacts.predictions import read_predictions_header
-from cxrlt_cli.artifacts.provenance import InputFile
 from cxrlt_cli.artifacts.resolve import find_runs
 from cxrlt_cli.artifacts.run import Run, read_history
+from cxrlt_cli.artifacts.run_config import RunConfig, read_run_config, refuse_damaged_config
 from cxrlt_cli.errors import UserError, nearest
 from cxrlt_cli.paths import is_file
 from cxrlt_cli.scores.apply_calibration import calibrated_scores
@@ -39,9 +38,9 @@ class Subject:
     evaluation: dict[str, Any] | None = None
 
     @property
-    def config(self) -> dict[str, Any]:
-        """`config.json` of its first run; empty where that is not there."""
-        return read_json(self.runs[0].config) if self.runs else {}
+    def config(self) -> RunConfig | None:
+        """`config.json` of its first run; None if that is not there."""
+        return read_run_config(self.runs[0]) if self.runs else None
 
     @property
     def histories(self) -> dict[str, list[dict[str, Any]]]:
@@ -143,6 +142,8 @@ def _subject(found: _Found, dataset: Dataset, workspace: Workspace) -> Subject:
     names = [found.run.folder.name] if found.run else read_predictions_header(found.path).runs
     runs = [found.run] if found.run else [Run(workspace.runs / name) for name in names]
     there = [run for run in runs if is_file(run.config)]
+    for run in there:
+        refuse_damaged_config(run)
     absent = [name for name, run in zip(names, runs, strict=True) if run not in there]
     scored = read_scored(found.path, dataset, split)
     evaluation = found.evaluation or _evaluation_of(scored, dataset, workspace)

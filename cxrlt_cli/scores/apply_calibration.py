@@ -42,9 +42,9 @@ def _header(header: PredictionsHeader, classes: list[str], calibration: Calibrat
     refuse_other_classes(calibration, classes)
     if header.calibration:
         raise UserError(f"the predictions are already calibrated by {header.calibration.name}", "calibrate once")
-    fitted_on = calibration.header.get("fitted_on", {})
+    fitted_on = calibration.header.fitted_on
     for what in ("runs", "views", "merge"):
-        then, now = fitted_on.get(what), getattr(header, what)
+        then, now = getattr(fitted_on, what), getattr(header, what)
         if then != now:
             warn(f"{calibration.path} was fitted with {what} {then}, these predictions have {now}")
     return replace(header, calibration=AppliedCalibration(calibration.path.stem, calibration.method, fitted_on))

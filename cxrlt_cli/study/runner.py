@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from cxrlt_cli.artifacts.files import exclusive
-from cxrlt_cli.artifacts.json_files import read_json, write_json
+from cxrlt_cli.artifacts.json_files import write_json
+from cxrlt_cli.artifacts.run import Run
+from cxrlt_cli.artifacts.run import is_done as run_is_done
 from cxrlt_cli.console import dated, say
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.machine import cores
@@ -78,7 +80,7 @@ def is_done(task: Task) -> bool:
     if task.arguments[0] != "train":
         return is_file(task.made)
     with suppress(UserError):
-        return read_json(task.made / "status.json").get("state") == "done"
+        return run_is_done(Run(task.made))
     return False
 
 

@@ -137,8 +137,8 @@ def _variant(name: str, entry: Any, source: str, where: str) -> Variant:
         if not isinstance(words, list) or not all(isinstance(word, str) and word.startswith("--") for word in words):
             raise UserError(f'{where}, {name!r}: {key} is a list of flags, as ["--mixup=0.2"]', _HINT)
         flags[key] = tuple(word.replace("*", source) for word in words)
-    if any(word.startswith("--missing=pseudo") for word in flags["merge"]) != bool(entry.get("pseudo")):
+    train, merge, embed, predict = (flags[key] for key in _LISTS)
+    if any(word.startswith("--missing=pseudo") for word in merge) != bool(entry.get("pseudo")):
         raise UserError(f"{where}, {name!r}: --missing=pseudo and pseudo = VARIANT belong together", _HINT)
     pseudo, hard, ensemble = entry.get("pseudo", ""), entry.get("hard", ""), bool(entry.get("ensemble"))
-    train, merge, embed, predict = (flags[key] for key in _LISTS)
     return Variant(name, train, merge, embed, predict, pseudo, hard, ensemble)

@@ -13,10 +13,11 @@ import numpy as np
 
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
 from cxrlt_cli.artifacts.embeddings import LabelEmbeddings, read_embeddings
-from cxrlt_cli.artifacts.files import claimed, fingerprint, write_text
-from cxrlt_cli.artifacts.json_files import read_json
+from cxrlt_cli.artifacts.files import claimed, sha256_of, write_text
 from cxrlt_cli.artifacts.predictions import read_predictions, rows_of
-from cxrlt_cli.artifacts.provenance import record
+from cxrlt_cli.artifacts.provenance import provenance_of, record
+from cxrlt_cli.artifacts.run import Run
+from cxrlt_cli.artifacts.run_config import read_run_config
 from cxrlt_cli.artifacts.study import read_study, write_study
 from cxrlt_cli.config.study import StudyConfig
 from cxrlt_cli.console import data, say, warn
@@ -86,12 +87,12 @@ def _given(config: StudyConfig, workspace: Workspace, dataset: Dataset) -> Given
     content = read_embeddings(embeddings)
     content.of(dataset.classes, embeddings)
     studies = Workspace(root / "studies")
-    both = [fingerprint(path)["sha256"] for path in (dataset.path, embeddings)]
+    both = [sha256_of(path) for path in (dataset.path, embeddings)]
     classes = studies.root / "embeddings" / f"classes-{both[0][:8]}.txt"
     write_text(classes, "\n".join(dataset.classes) + "\n")
     texts = studies.root / "embeddings" / f"texts-{both[1][:8]}.csv"
     write_text(texts, _texts_csv(content))
-    merge = dataset.header["provenance"]["config"]
+    merge = provenance_of(dataset.header).config
     return Given(
         dataset.path.resolve(),
         embeddings,
@@ -233,5 +234,5 @@ def _described(variant: Variant, tasks: list[Task], folder: Path) -> dict[str, A
     minutes = [cost["minutes"] for cost in costs if "minutes" in cost]
     peaks = [cost["peak_bytes"] for cost in costs if "peak_bytes" in cost]
     cost = {"minutes": float(np.mean(minutes)) if minutes else None, "peak_gb": max(peaks) / 1e9 if peaks else None}
-    cost["weights"] = read_json(trained[0].made / "config.json").get("weights") if trained else None
+    cost["weights"] = read_run_config(Run(trained[0].made)).weight_count if trained else None
     return {**flags, **({"ensemble": True} if variant.ensemble else {}), "training": cost}

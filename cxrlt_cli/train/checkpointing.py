@@ -2,14 +2,13 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.artifacts.predictions import Predictions, PredictionsHeader, write_predictions
-from cxrlt_cli.artifacts.provenance import provenance_of
-from cxrlt_cli.artifacts.run import Run, write_checkpoint, write_history
+from cxrlt_cli.artifacts.run import Run, write_history
+from cxrlt_cli.artifacts.run_config import BestCheckpoint, RunConfig, write_best
 from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.model.network import NetworkSpec
 from cxrlt_cli.signals import StopRequest
@@ -25,7 +24,7 @@ class Validator:
     dataset: Dataset
     images: DatasetImages
     spec: NetworkSpec
-    described: dict[str, Any]
+    config: RunConfig
 
 
 def finish_epoch(run: Run, training: Training, state: State, validator: Validator, stop: StopRequest) -> bool:
@@ -63,9 +62,8 @@ def finish_epoch(run: Run, training: Training, state: State, validator: Validato
 
 def _save_best(run: Run, state: State, validator: Validator, validation: Validation) -> None:
     dataset = validator.dataset
-    content = {"spec": validator.spec.saved(), "classes": dataset.classes, "pixels": dataset.settings, "epoch": state.epoch}
+    spec, config = validator.spec.saved(), validator.config
     model = {name: tensor.detach().cpu() for name, tensor in state.eval_model.state_dict().items()}
-    write_checkpoint(run.best, {**content, "model": model, "described": validator.described})
-    provenance = provenance_of(validator.described)
-    header = PredictionsHeader([run.folder.name], "val", epoch=state.epoch, provenance=provenance)
+    write_best(run, BestCheckpoint(spec, dataset.classes, dataset.settings, state.epoch, model, config))
+    header = PredictionsHeader([run.folder.name], "val", epoch=state.epoch, provenance=config.provenance)
     write_predictions(run.validation, Predictions(list(dataset.table["image_id"]), dataset.classes, validation.logits, header))

@@ -1,8 +1,7 @@
 """What can be refused before anything is measured: weights that are not there, too few images."""
 
 from cxrlt_cli.artifacts.dataset import Dataset
-from cxrlt_cli.artifacts.json_files import read_json
-from cxrlt_cli.artifacts.run import Run
+from cxrlt_cli.artifacts.run import Run, read_status
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.paths import is_file
 from cxrlt_cli.train.sampler import drawing_weights
@@ -47,8 +46,8 @@ def refuse_lost_state(run: Run) -> None:
 
 def _needs_no_state(run: Run) -> bool:
     """Whether a run is finished, or was killed before its first `last.pt`: from then on `status.json` counts its steps."""
-    status = read_json(run.status) if is_file(run.status) else {}
-    return status.get("state") == "done" or status.get("step") == 0
+    status = read_status(run)
+    return status is not None and (status.state == "done" or status.step == 0)
 
 
 def refuse_small_passes(count: int, ranks: int, parts: int, least: int) -> None:

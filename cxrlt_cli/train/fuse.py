@@ -3,8 +3,8 @@
 import math
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,10 +12,11 @@ import torch
 from cxrlt_cli.artifacts.backup import replaced
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset, require_pixels
 from cxrlt_cli.artifacts.files import check_writable, exclusive, refuse_existing
-from cxrlt_cli.artifacts.json_files import write_json
 from cxrlt_cli.artifacts.predictions import Predictions, PredictionsHeader, write_predictions
-from cxrlt_cli.artifacts.provenance import provenance_of, record
-from cxrlt_cli.artifacts.run import Run, newest_finished_run, read_checkpoint, write_checkpoint, write_history, write_status
+from cxrlt_cli.artifacts.provenance import record
+from cxrlt_cli.artifacts.resolve import find_runs
+from cxrlt_cli.artifacts.run import Run, RunStatus, write_history, write_status
+from cxrlt_cli.artifacts.run_config import BestCheckpoint, RunConfig, read_best, write_best, write_run_config
 from cxrlt_cli.compute.device import choose_device
 from cxrlt_cli.config.fuse import FuseConfig
 from cxrlt_cli.console import progress, say, warn
@@ -27,7 +28,6 @@ from cxrlt_cli.errors import UserError, reported_os_errors
 from cxrlt_cli.model.network import Network, network_from
 from cxrlt_cli.model.study_fusion import StudyFusion
 from cxrlt_cli.options import saved, select
-from cxrlt_cli.paths import is_folder
 from cxrlt_cli.results import TrainedRun
 from cxrlt_cli.train.fuse_loop import FeaturedSplit, Trained, train_fusion
 from cxrlt_cli.train.settings import FuseSettings
@@ -40,19 +40,19 @@ def fuse_run(config: FuseConfig, workspace: Workspace) -> TrainedRun:
     Raises:
         UserError: no such run, one without label features or of another dataset, or an output that exists.
     """
-    base = _find(config, workspace)
+    [base] = find_runs((config.run,) if config.run else (), workspace.runs)
     run = Run(workspace.runs / (config.name or f"{base.folder.name}-fused"))
     refuse_existing(run.folder, config.overwrite)
     if run.folder.resolve() == base.folder.resolve():
         raise UserError(f"{run.folder} is the run whose network is used", "give the fusion another --name")
     device = choose_device(config.device)
-    content = read_checkpoint(base.best, ["model", "spec", "classes", "pixels", "described"])
+    trained_base = read_best(base)
     dataset = read_dataset(config.dataset or workspace.dataset)
     require_pixels(dataset)
-    described = {"options": saved(config), "classes": dataset.classes, "pixels": dataset.settings}
-    described["provenance"] = record(saved(config), [dataset.path, base.best])  # now: files may be replaced meanwhile
-    _refuse_unlike(base, content, dataset)
-    network = network_from(content, base.best).place(device, int(dataset.settings["size"])).eval()
+    provenance = record(saved(config), [dataset.path, base.best])  # now: files may be replaced meanwhile
+    own = RunConfig(options=saved(config), classes=dataset.classes, pixels=dataset.settings, provenance=provenance)
+    _refuse_unlike(base, trained_base, dataset)
+    network = network_from(trained_base.content, base.best).place(device, int(dataset.settings["size"])).eval()
     check_writable(workspace.runs)
     with exclusive(workspace.runs / f".{run.folder.name}.lock"):
         torch.manual_seed(config.seed)
@@ -62,33 +62,22 @@ def fuse_run(config: FuseConfig, workspace: Workspace) -> TrainedRun:
         train, val = (_featured(dataset.split(name), network, width, scratch, device) for name in ("train", "val"))
         trained = train_fusion(select(FuseSettings, config), fusion, train, val)
         best = next(entry for entry in trained.history if entry["epoch"] == trained.epoch)["mAP"]
-        _write(run, trained, best, val.dataset, {**content, "described": described})
+        fused = replace(trained_base, config=own, epoch=trained.epoch, fusion=trained.weights)
+        _write(run, trained, best, val.dataset, fused)
     return TrainedRun(run.folder, run.best, trained.epoch, best)
 
 
-def _find(config: FuseConfig, workspace: Workspace) -> Run:
-    """The run that gives the features."""
-    if not config.run:
-        newest = newest_finished_run(workspace.runs)
-        if newest is None:
-            raise UserError(f"{workspace.runs} has no finished run", "train one: cxrlt train; or name a run's folder")
-        return newest
-    folder = next((path for path in (workspace.runs / config.run, Path(config.run)) if is_folder(path)), None)
-    if folder is None:
-        raise UserError(f"{config.run!r} is no run", f"name one of {workspace.runs}, or a folder")
-    return Run(folder)
-
-
-def _refuse_unlike(base: Run, content: dict[str, Any], dataset: Dataset) -> None:
+def _refuse_unlike(base: Run, best: BestCheckpoint, dataset: Dataset) -> None:
     """A network without label features, and a dataset of other classes or pixels, cannot be used."""
-    if content["spec"]["queries"] in ("none", "csra"):
+    queries = best.spec.get("queries")
+    if queries in ("none", "csra"):
         raise UserError(
-            f"{base.folder} has no label features: it was trained with --queries {content['spec']['queries']}",
+            f"{base.folder} has no label features: it was trained with --queries {queries}",
             "fuse a run with label queries; scores of any are merged by: cxrlt predict --study equal",
         )
-    if "fusion" in content:
+    if best.fusion is not None:
         raise UserError(f"{base.folder} is fused already", "name the run that it was made from")
-    for what, own, other in (("classes", content["classes"], dataset.classes), ("pixels", content["pixels"], dataset.settings)):
+    for what, own, other in (("classes", best.classes, dataset.classes), ("pixels", best.pixels, dataset.settings)):
         if own != other:
             raise UserError(
                 f"{base.best} and {dataset.path} differ in their {what}", "name the dataset of its training: --dataset"
@@ -115,18 +104,19 @@ def _featured(dataset: Dataset, network: Network, width: int, folder: Path, devi
     return FeaturedSplit(dataset, features, codes)
 
 
-def _write(run: Run, trained: Trained, best: float, val: Dataset, content: dict[str, Any]) -> None:
-    provenance = provenance_of(content["described"])
+def _write(run: Run, trained: Trained, best: float, val: Dataset, fused: BestCheckpoint) -> None:
+    provenance = fused.config.provenance
     header = PredictionsHeader(
         [run.folder.name], "val", study="fused", pixels=val.settings, epoch=trained.epoch, provenance=provenance
     )
     with reported_os_errors(f"cannot write {run.folder}"):
         run.folder.mkdir(parents=True, exist_ok=True)
     with replaced(run.folder, run.files, run.best):
-        write_json(run.config, content["described"])
+        write_run_config(run, fused.config)
         write_history(run, trained.history)
         write_predictions(run.validation, Predictions(list(val.table["image_id"]), val.classes, trained.logits, header))
-        write_checkpoint(run.best, {**content, "epoch": trained.epoch, "fusion": trained.weights})
-        write_status(run, "done", epoch=trained.history[-1]["epoch"], best_epoch=trained.epoch, best_mAP=best)
+        write_best(run, fused)
+        epoch = trained.history[-1]["epoch"]
+        write_status(run, RunStatus("done", epoch=epoch, best_epoch=trained.epoch, best_map=best))
     start = trained.history[0]["mAP"]
     say(f"validation mAP {best:.4f} in epoch {trained.epoch}; mean of the images' label features {start:.4f}: {run.best}")

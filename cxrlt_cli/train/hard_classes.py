@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from cxrlt_cli.artifacts.evaluation import read_evaluation
-from cxrlt_cli.artifacts.json_files import read_json
-from cxrlt_cli.artifacts.run import Run, newest_finished_run, read_history
+from cxrlt_cli.artifacts.run import Run, newest_finished_run, read_history, read_status
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.paths import is_file
 
@@ -36,13 +35,13 @@ def development_ap(given: Path | None, runs: Path, classes: list[str]) -> tuple[
 
 
 def _of_run(run: Run) -> dict[str, float | None]:
-    status = read_json(run.status)
-    best = status.get("best_epoch")
-    if status.get("state") != "done" or best is None:
-        raise UserError(f"{run.folder} is not finished ({status.get('state')})", "finish it, or name another: --hard-from")
-    epoch = next((epoch for epoch in read_history(run) if epoch["epoch"] == best), None)
+    status = read_status(run)
+    if status is None or status.state != "done" or status.best_epoch is None:
+        state = status.state if status else "not started"
+        raise UserError(f"{run.folder} is not finished ({state})", "finish it, or name another: --hard-from")
+    epoch = next((epoch for epoch in read_history(run) if epoch["epoch"] == status.best_epoch), None)
     if epoch is None:
-        raise UserError(f"{run.history} lacks epoch {best}", "name another: --hard-from")
+        raise UserError(f"{run.history} lacks epoch {status.best_epoch}", "name another: --hard-from")
     found: dict[str, float | None] = epoch["ap"]
     return found
 

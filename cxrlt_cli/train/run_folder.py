@@ -5,8 +5,8 @@ from contextlib import ExitStack, contextmanager
 
 from cxrlt_cli.artifacts.backup import replaced
 from cxrlt_cli.artifacts.files import check_writable, exclusive
-from cxrlt_cli.artifacts.json_files import write_json
-from cxrlt_cli.artifacts.run import Run, write_status
+from cxrlt_cli.artifacts.run import Run, RunStatus, write_status
+from cxrlt_cli.artifacts.run_config import write_run_config
 from cxrlt_cli.errors import Stopped
 from cxrlt_cli.paths import is_file
 from cxrlt_cli.train.start import Start
@@ -20,21 +20,22 @@ def hold_folder(held: ExitStack, run: Run, start: Start) -> None:
     if not start.resumed:
         held.enter_context(replaced(run.folder, run.files, run.last))
     if not (start.resumed and is_file(run.last)):
-        write_json(run.config, start.described)
+        write_run_config(run, start.config)
 
 
 @contextmanager
 def kept_status(run: Run, state: State) -> Iterator[None]:
     """Keeps `status.json`: running, then how it ended."""
-    write_status(run, "running", epoch=state.epoch, step=state.step)
+    write_status(run, RunStatus("running", epoch=state.epoch, step=state.step))
     try:
         yield
     except Stopped as stop:
-        write_status(run, "stopped", epoch=state.epoch, step=state.step, reason=stop.message)
+        write_status(run, RunStatus("stopped", epoch=state.epoch, step=state.step, reason=stop.message))
         raise
     except BaseException as error:
-        write_status(run, "failed", epoch=state.epoch, step=state.step, reason=f"{type(error).__name__}: {error}")
+        reason = f"{type(error).__name__}: {error}"
+        write_status(run, RunStatus("failed", epoch=state.epoch, step=state.step, reason=reason))
         raise
     assert state.best is not None, "at least one epoch has been validated"
     best, epoch = state.best
-    write_status(run, "done", epoch=state.epoch, step=state.step, best_epoch=epoch, best_mAP=best)
+    write_status(run, RunStatus("done", epoch=state.epoch, step=state.step, best_epoch=epoch, best_map=best))

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from cxrlt_cli.artifacts.run import Run, write_status
+from cxrlt_cli.artifacts.run import Run, RunStatus, write_status
 from cxrlt_cli.console import dated, escaped, say
 from cxrlt_cli.errors import UserError, reported_os_errors
 from cxrlt_cli.train.settings import LogSettings
@@ -93,7 +93,7 @@ class RunLogger:
     def save(self, state: State) -> None:
         """Writes `last.pt` and says so in `status.json`."""
         save_state(state, self.run.last)
-        write_status(self.run, "running", epoch=state.epoch, step=state.step)
+        write_status(self.run, RunStatus("running", epoch=state.epoch, step=state.step))
         self._saved = time.monotonic()
 
     def epoch(self, state: State, entry: dict[str, Any]) -> None:

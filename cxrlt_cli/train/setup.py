@@ -2,8 +2,10 @@
 
 import torch
 
+from cxrlt_cli.artifacts.parsing import plain
 from cxrlt_cli.artifacts.run import Run
-from cxrlt_cli.compute.autotune import LAYOUTS, compute_mode_of, precision_of
+from cxrlt_cli.artifacts.run_config import RunConfig
+from cxrlt_cli.compute.autotune import LAYOUTS, ComputeMode, compute_mode_of, precision_of
 from cxrlt_cli.compute.distributed import Ranks
 from cxrlt_cli.compute.probe import compile_network, fitting_parts, least_images, training_pass
 from cxrlt_cli.console import say
@@ -18,7 +20,7 @@ from cxrlt_cli.train.run_log import RunLogger
 from cxrlt_cli.train.sampler import drawing_weights
 from cxrlt_cli.train.settings import TrainSettings
 from cxrlt_cli.train.start import Start
-from cxrlt_cli.train.start_weights import load_start
+from cxrlt_cli.train.start_weights import load_start, settled_weights
 from cxrlt_cli.train.state import State
 from cxrlt_cli.train.training_data import TrainingData, count_labels
 from cxrlt_cli.train.weight_average import begin_average
@@ -26,10 +28,10 @@ from cxrlt_cli.train.weight_average import begin_average
 
 def make_state(settings: TrainSettings, data: TrainingData, start: Start, device: torch.device) -> tuple[State, NetworkSpec]:
     """Network, optimizer and average before the first step; raises UserError where the encoder cannot take the images."""
-    mode = compute_mode_of(start.described)
+    mode = _mode(start.config)
     network, spec = make_network(settings.network, data.queries, ~data.train.unseen)
     if not start.kept:
-        load_start(start.described["encoder_weights"], network)
+        load_start(start.config.encoder_weights or settled_weights(settings.start), network)
     network.place(device, data.size, LAYOUTS[mode.layout]).check_size(data.size)
     scaler = torch.amp.GradScaler(device.type, enabled=mode.precision == "fp16")
     average = begin_average(settings.loop.average_spec, network)
@@ -46,8 +48,8 @@ def fit_memory(settings: TrainSettings, data: TrainingData, start: Start, state:
         UserError: fewer images go through the network at a time than its batch norms need, or too many for the memory.
     """
     share, device = settings.loop.batch_size // world_size, next(state.network.parameters()).device
-    tried = training_pass(state.network, data.size, device, precision_of(compute_mode_of(start.described)))
-    parts: int = start.described.get("parts") or settings.accumulate  # a resumed run has it in `config.json`
+    tried = training_pass(state.network, data.size, device, precision_of(_mode(start.config)))
+    parts = start.config.micro_batches or settings.accumulate  # a resumed run has it in `config.json`
     joined = device.type == "cuda" and world_size > 1  # batch norms see the images of all ranks
     least = 1 if joined else least_images(state.network, settings.start.freeze == "encoder", data.size, device)
     if not parts:
@@ -60,22 +62,28 @@ def fit_memory(settings: TrainSettings, data: TrainingData, start: Start, state:
 
 
 def make_training(
-    settings: TrainSettings, data: TrainingData, start: Start, state: State, place: tuple[Run, Ranks, torch.device]
+    settings: TrainSettings, data: TrainingData, config: RunConfig, state: State, place: tuple[Run, Ranks, torch.device]
 ) -> Training:
     """What does not change while training; raises UserError where a step has not an image for each rank."""
     run, ranks, device = place
     refuse_few_images(settings.loop.batch_size, data.train, ranks.world_size)
-    counts = count_labels(data.train, start.described["class_weights"])
+    assert config.class_weights is not None, "a run of `cxrlt train`"
+    assert config.micro_batches is not None, "found by `fit_memory`"
+    counts = count_labels(data.train, config.class_weights)
     return Training(
         settings.loop,
         make_pipeline(settings.mix, settings.augment, settings.loss, counts, device),
         data.train,
         DatasetImages(data.train),
         device,
-        precision_of(compute_mode_of(start.described)),
+        precision_of(_mode(config)),
         drawing_weights(settings.sampling, data.train),
         ranks,
         state.network,
         RunLogger(run, settings.log, ranks.is_rank_zero),
-        start.described["parts"],
+        config.micro_batches,
     )
+
+
+def _mode(config: RunConfig) -> ComputeMode:
+    return compute_mode_of(plain(config))

@@ -1,16 +1,18 @@
-"""How a run starts: described anew, or found on disk and resumed."""
+"""How a run starts: new, or resumed from its folder."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 
-from cxrlt_cli.artifacts.json_files import read_json
+from cxrlt_cli.artifacts.files import fingerprint
+from cxrlt_cli.artifacts.parsing import as_json, parse
 from cxrlt_cli.artifacts.provenance import record
-from cxrlt_cli.artifacts.run import Run
+from cxrlt_cli.artifacts.run import Run, is_done
+from cxrlt_cli.artifacts.run_config import RunConfig, read_run_config
 from cxrlt_cli.compute.autotune import choose_compute_mode, saved_compute_mode
 from cxrlt_cli.console import say
 from cxrlt_cli.errors import UserError
@@ -28,16 +30,26 @@ class Start:
     """How a run starts.
 
     Attributes:
-        described: its `config.json`.
-        resumed: whether `config.json` is of an earlier process.
-        kept: whether `last.pt` keeps the state of an earlier process, so that `--weights` are not loaded again.
+        config: its `config.json`.
+        resumed: whether an earlier process wrote `config.json`.
+        kept: whether `last.pt` holds the state of an earlier process, so that `--weights` are not loaded again.
         done: whether it is finished.
     """
 
-    described: dict[str, Any]
+    config: RunConfig
     resumed: bool
     kept: bool
     done: bool
+
+    def saved(self) -> dict[str, Any]:
+        """As plain values, which rank 0 sends to the others."""
+        content: dict[str, Any] = as_json(self)
+        return content
+
+    @classmethod
+    def from_saved(cls, content: dict[str, Any]) -> Self:
+        """The reverse of `saved`."""
+        return parse(cls, content, Path("config.json"), "report this")
 
 
 def start_new(settings: TrainSettings, data: TrainingData, runs: Path, device: torch.device, ranks: int) -> Start:
@@ -53,11 +65,12 @@ def start_new(settings: TrainSettings, data: TrainingData, runs: Path, device: t
     Raises:
         UserError: weights, sources or classes that are not there, or too few images.
     """
-    described = _describe(settings, data, runs)
-    refuse_what_cannot_start(settings, described["encoder_weights"], data.train, ranks)
+    weights = settled_weights(settings.start)
+    config = _new_config(settings, data, runs, weights)
+    refuse_what_cannot_start(settings, weights, data.train, ranks)
     workload, size = settings.workload, data.size
     mode = saved_compute_mode(runs, workload, size, device) or choose_compute_mode(workload, size, device)
-    return Start({**described, "form": mode.saved()}, resumed=False, kept=False, done=False)
+    return Start(replace(config, compute_mode=mode.saved()), resumed=False, kept=False, done=False)
 
 
 def resume(run: Run, data: TrainingData, refuse_changed_options: Callable[[dict[str, Any]], None]) -> Start:
@@ -69,42 +82,43 @@ def resume(run: Run, data: TrainingData, refuse_changed_options: Callable[[dict[
         refuse_changed_options: raises UserError where the saved options are not those of now.
 
     Raises:
-        UserError: it was not written by `cxrlt train`, or was started with different options or files.
+        UserError: it is damaged, was not written by `cxrlt train`, or was started with different options or files.
     """
-    described = read_json(run.config)
-    if {"options", "class_weights", "provenance"} - set(described):
+    config = read_run_config(run)
+    before, now = config.provenance.inputs, [fingerprint(path) for path in data.inputs]
+    if config.class_weights is None or len(before) != len(now):
         raise UserError(f"{run.config} was not written by cxrlt train", "start again with --overwrite, or give another --name")
-    refuse_changed_options(described["options"])
-    now = record({}, data.inputs)["inputs"]
-    before = described["provenance"]["inputs"]
-    changed = [new["path"] for old, new in zip(before, now, strict=True) if old["sha256"] != new["sha256"]]
+    refuse_changed_options(config.options)
+    changed = [new.path for old, new in zip(before, now, strict=True) if old.sha256 != new.sha256]
+    if config.classes != data.train.classes:
+        changed = [now[0].path]
     if changed:
         raise UserError(
             f"{run.folder} was started with a different {' and '.join(changed)}",
             "restore it, or start again with --overwrite",
         )
-    done = is_file(run.status) and read_json(run.status).get("state") == "done"
-    return Start(described, True, is_file(run.last), done)
+    return Start(config, True, is_file(run.last), is_done(run))
 
 
-def _describe(settings: TrainSettings, data: TrainingData, runs: Path) -> dict[str, Any]:
-    """`config.json`: the options, and what they came to when the run started: the class weights and the encoder's weights."""
+def _new_config(settings: TrainSettings, data: TrainingData, runs: Path, encoder_weights: str) -> RunConfig:
+    """`config.json` of a new run; `encoder_weights` is what `--weights` resolves to."""
     train, terms = data.train, settings.class_weights.reweight_terms
     ap: dict[str, float] = {}
-    facts: dict[str, Any] = {}
+    where, chosen = None, None
     hard = max((term.count for term in terms if term.kind == "hard"), default=0)
     if hard:
         ap, where = development_ap(settings.class_weights.hard_from, runs, train.classes)
-        facts = {"hard_from": str(where), "hard_classes": hardest(hard, train.classes, ap)}
-        say(f"hard classes, by the validation AP in {where}: {', '.join(facts['hard_classes'])}")
+        chosen = hardest(hard, train.classes, ap)
+        say(f"hard classes, by the validation AP in {where}: {', '.join(chosen)}")
     weights = class_weights(terms, train.classes, train.targets.sum(axis=0, dtype=np.int64), train.label_mask.sum(axis=0), ap)
-    return {
-        "options": settings.options,
-        "class_weights": dict(zip(train.classes, weights.tolist(), strict=True)),
-        "encoder_weights": settled_weights(settings.start),
-        **facts,
-        "classes": train.classes,
-        "pixels": train.settings,
-        "label_texts": asdict(data.labels),
-        "provenance": record(settings.options, data.inputs),
-    }
+    return RunConfig(
+        options=settings.options,
+        class_weights=dict(zip(train.classes, weights.tolist(), strict=True)),
+        encoder_weights=encoder_weights,
+        hard_from=str(where) if where else None,
+        hard_classes=chosen,
+        classes=train.classes,
+        pixels=train.settings,
+        label_texts=data.labels,
+        provenance=record(settings.options, data.inputs),
+    )

@@ -1,18 +1,18 @@
 """The stage `train`: from a dataset and label embeddings to a run."""
 
 from contextlib import ExitStack, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 
 from cxrlt_cli.artifacts.files import refuse_existing
-from cxrlt_cli.artifacts.json_files import read_json
-from cxrlt_cli.artifacts.run import Run
+from cxrlt_cli.artifacts.run import Run, read_status
 from cxrlt_cli.compute.autotune import Workload
 from cxrlt_cli.compute.device import choose_device
 from cxrlt_cli.compute.distributed import join_ranks
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import say
 from cxrlt_cli.data.dataset_images import DatasetImages
+from cxrlt_cli.errors import UserError
 from cxrlt_cli.machine import keep_memory
 from cxrlt_cli.options import refuse_changed, saved, select
 from cxrlt_cli.paths import is_file
@@ -64,23 +64,31 @@ def train_run(config: TrainConfig, workspace: Workspace) -> TrainedRun:
                 start = resume(run, data, lambda before: refuse_changed(config, before, run.folder))
             elif ranks.is_rank_zero:
                 start = start_new(settings, data, workspace.runs, device, ranks.world_size)
-        start = Start(**ranks.broadcast(asdict(start) if start else {}))
+        start = Start.from_saved(ranks.broadcast(start.saved() if start else {}))
         if start.done:
-            say(f"{run.folder} is finished: nothing to do")
-            status = read_json(run.status)
-            return TrainedRun(run.folder, run.best, status["best_epoch"], status["best_mAP"])
+            return _finished(run)
         with ranks.fail_together():
             state, spec = make_state(settings, data, start, device)
             parts = fit_memory(settings, data, start, state, ranks.world_size)
-        start.described["parts"] = ranks.all_reduce_max(parts)
-        start.described["weights"] = sum(parameter.numel() for parameter in state.network.parameters())
+        parts = ranks.all_reduce_max(parts)
+        count = sum(parameter.numel() for parameter in state.network.parameters())
+        start = replace(start, config=replace(start.config, micro_batches=parts, weight_count=count))
         with ranks.fail_together():
-            training = make_training(settings, data, start, state, (run, ranks, device))
-            validator = Validator(data.val, DatasetImages(data.val), spec, start.described)
+            training = make_training(settings, data, start.config, state, (run, ranks, device))
+            validator = Validator(data.val, DatasetImages(data.val), spec, start.config)
         _train_in_folder(run, start, training, state, validator)
     assert state.best is not None, "at least one epoch has been validated"
     best, epoch = state.best
     return TrainedRun(run.folder, run.best, epoch, best)
+
+
+def _finished(run: Run) -> TrainedRun:
+    """A run that was trained before."""
+    say(f"{run.folder} is finished: nothing to do")
+    status = read_status(run)
+    if status is None or status.best_epoch is None or status.best_map is None:
+        raise UserError(f"{run.status} is damaged: it does not name the best epoch", "train the run again with --overwrite")
+    return TrainedRun(run.folder, run.best, status.best_epoch, status.best_map)
 
 
 def settings_of(config: TrainConfig) -> TrainSettings:

@@ -8,7 +8,7 @@ import torch
 
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset, require_pixels
 from cxrlt_cli.artifacts.embeddings import read_embeddings
-from cxrlt_cli.artifacts.run import RunLabels
+from cxrlt_cli.artifacts.run_config import RunLabels
 from cxrlt_cli.console import say, warn
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.train.loss import Counts

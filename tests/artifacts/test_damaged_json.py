@@ -12,8 +12,8 @@ from cxrlt_cli.artifacts.calibration import read_calibration
 from cxrlt_cli.artifacts.comparison import read_comparison
 from cxrlt_cli.artifacts.ensemble import read_ensemble
 from cxrlt_cli.artifacts.evaluation import read_evaluation
-from cxrlt_cli.artifacts.json_files import read_json
 from cxrlt_cli.artifacts.run import Run, read_history
+from cxrlt_cli.artifacts.run_config import read_run_config
 from cxrlt_cli.artifacts.study import read_study
 
 
@@ -91,9 +91,13 @@ def history(path: Path) -> object:
     return read_history(Run(path.parent))
 
 
+def config(path: Path) -> object:
+    return read_run_config(Run(path.parent))
+
+
 RUN = [
-    *cases_of_any("runs/whole/config.json", read_json),
-    Case("runs/whole/config.json", "a list", lambda path: path.write_text("[]"), read_json),
+    *cases_of_any("runs/whole/config.json", config),
+    Case("runs/whole/config.json", "a list", lambda path: path.write_text("[]"), config),
     *(
         Case("runs/whole/history.jsonl", text, lambda path, text=text: path.write_text(text + "\n"), history)  # type: ignore[misc]
         for text in ("1", "[]", "{}", '{"epoch": "1"}', '{"epoch": 1, "mAP": "high"}', '{"epoch": 1, "ap": [0.1]}', "{", "\0")

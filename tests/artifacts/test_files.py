@@ -137,14 +137,14 @@ def test_fingerprints_tell_contents_apart(tmp_path: Path) -> None:
     first, second = tmp_path / "a", tmp_path / "b"
     first.write_bytes(b"x" * 1000)
     second.write_bytes(b"x" * 999 + b"y")
-    assert fingerprint(first)["sha256"] != fingerprint(second)["sha256"]
-    assert fingerprint(first) == {**fingerprint(first), "bytes": 1000, "sampled": False}
+    assert fingerprint(first).sha256 != fingerprint(second).sha256
+    assert (fingerprint(first).bytes, fingerprint(first).sampled) == (1000, False)
     large = tmp_path / "large"
     with large.open("wb") as file:
         file.truncate(65 << 20)
     before = fingerprint(large)
-    assert before["sampled"]
+    assert before.sampled
     with large.open("rb+") as file:
         file.seek(-1, 2)
         file.write(b"y")
-    assert fingerprint(large)["sha256"] != before["sha256"]
+    assert fingerprint(large).sha256 != before.sha256

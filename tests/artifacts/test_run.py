@@ -9,7 +9,15 @@ import pytest
 import torch
 
 from cxrlt_cli.artifacts.json_files import read_json
-from cxrlt_cli.artifacts.run import Run, finished_runs, newest_finished_run, read_checkpoint, write_checkpoint, write_status
+from cxrlt_cli.artifacts.run import (
+    Run,
+    RunStatus,
+    finished_runs,
+    newest_finished_run,
+    read_checkpoint,
+    write_checkpoint,
+    write_status,
+)
 from cxrlt_cli.errors import UserError
 
 
@@ -48,7 +56,7 @@ def test_a_truncated_checkpoint(share: float, tmp_path: Path) -> None:
 def test_the_newest_finished_run_is_the_one_that_finished_last(tmp_path: Path) -> None:
     assert newest_finished_run(tmp_path) is None
     for age, (name, state) in enumerate([("z", "done"), ("a", "done"), ("b", "stopped"), ("c", "failed")]):
-        write_status(Run(tmp_path / name), state)  # type: ignore[arg-type]
+        write_status(Run(tmp_path / name), RunStatus(state))  # type: ignore[arg-type]
         os.utime(tmp_path / name / "status.json", (1000 + age, 1000 + age))
     assert {run.folder.name for run in finished_runs(tmp_path)} == {"z", "a"}
     newest = newest_finished_run(tmp_path)

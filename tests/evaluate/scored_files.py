@@ -8,7 +8,7 @@ import pandas as pd
 from cxrlt_cli.artifacts.dataset import COLUMNS, Dataset, write_dataset
 from cxrlt_cli.artifacts.files import fingerprint
 from cxrlt_cli.artifacts.predictions import Predictions, PredictionsHeader, write_predictions
-from cxrlt_cli.artifacts.provenance import InputFile, Provenance
+from cxrlt_cli.artifacts.provenance import Provenance
 
 CLASSES = ["Effusion", "Enlarged Cardiomediastinum", "Hernia", "Fibrosis", "Never seen"]
 SHARES = [0.4, 0.15, 0.05, 0.02, 0.0]
@@ -44,7 +44,7 @@ def make_predictions(path: Path, dataset: Dataset, split: str = "test", order: n
     logits = np.round(draws.normal(size=(len(rows), len(CLASSES))) + dataset.targets[rows], 1).astype(np.float32)
     ids = dataset.table["image_id"].to_numpy()[rows]
     there = np.arange(len(rows)) if order is None else order
-    provenance = Provenance(inputs=[InputFile(**fingerprint(dataset.path))])
+    provenance = Provenance(inputs=[fingerprint(dataset.path)])
     header = PredictionsHeader(["base"], split, views=8, merge="geomean", provenance=provenance)
     predictions = Predictions(list(ids[there]), list(CLASSES), logits[there], header)
     write_predictions(path, predictions)

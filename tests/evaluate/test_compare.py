@@ -22,7 +22,8 @@ OPTIONS = {"loss": "bce", "mixup": 0.0, "seed": 0, "name": "", "overwrite": Fals
 
 def write_run(folder: Path, predictions: Predictions, options: dict[str, object]) -> None:
     folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps({"options": OPTIONS | options}))
+    config = {"options": OPTIONS | options, "classes": CLASSES, "pixels": {"size": 8}, "provenance": {}}
+    (folder / "config.json").write_text(json.dumps(config))
     write_predictions(folder / "validation.parquet", replace(predictions, header=PredictionsHeader([folder.name], "val")))
 
 

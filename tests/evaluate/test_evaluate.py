@@ -70,7 +70,7 @@ def test_figures_equal_scikit_learn_and_are_all_on_disk(cxrlt: Run, workspace: P
         assert (row["ap"], row["auroc"]) == pytest.approx(wanted.get(row["class"], (None, None)), abs=EXACT)
     assert metrics["predictions"] == {"name": "base-test", "runs": ["base"], "split": "test", "views": 8, "merge": "geomean"}
     assert [Path(file["path"]).name for file in metrics["provenance"]["inputs"]] == ["base-test.parquet", "dataset.parquet"]
-    assert metrics["provenance"]["inputs"][1]["sha256"] == fingerprint(workspace / "dataset.parquet")["sha256"]
+    assert metrics["provenance"]["inputs"][1]["sha256"] == fingerprint(workspace / "dataset.parquet").sha256
     check_counts_groups_and_micro(metrics, dataset, predictions)
     check_csv(folder / "per_class.csv", metrics)
     check_table(ended.out, metrics)

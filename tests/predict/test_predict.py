@@ -227,7 +227,7 @@ def test_another_dataset_is_pointed_out_and_existing_predictions_kept(cxrlt: Run
 
 def test_files_that_are_replaced_while_images_are_scored(cxrlt: Run, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The header names the files that were read, not those that are there when it is written."""
-    read = {name: fingerprint(runs / name)["sha256"] for name in ("runs/a/best.pt", "dataset.parquet")}
+    read = {name: fingerprint(runs / name).sha256 for name in ("runs/a/best.pt", "dataset.parquet")}
 
     def scored(*arguments: Any) -> Iterator[Part]:
         for name in read:
