@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": {"artifacts", "compute", "config", "data", "explain", "labels", "metrics", "predict", "scores"},
     "clean": {"artifacts", "compute", "config", "data", "explain", "metrics", "predict", "report", "scores"},
     "info": {"artifacts", "config", "report"},
-    "demo": {"config"},
+    "demo": {"artifacts", "config"},
     "cluster": {"artifacts", "config", "data", "model", "text"},
     "study": {"artifacts", "config", "labels", "metrics"},
     "bench": {"artifacts", "compute", "config", "data", "model", "predict", "train"},

@@ -1,13 +1,12 @@
 """`comparisons/NAME/`: `comparison.json` for programs, `differences.csv` for spreadsheets."""
 
-import csv
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cxrlt_cli.artifacts.csv_writer import write_csv
 from cxrlt_cli.artifacts.folder_swap import replacing_folder
-from cxrlt_cli.artifacts.json_files import read_figures, without_nan
+from cxrlt_cli.artifacts.json_files import read_figures, without_nan, write_json
 from cxrlt_cli.artifacts.parsing import Row, parse, require_numbers
 from cxrlt_cli.artifacts.provenance import Provenance
 from cxrlt_cli.paths import is_folder
@@ -24,15 +23,13 @@ def write_comparison(folder: Path, content: dict[str, Any]) -> None:
     """Writes a comparison whose lock is held. Undefined figures (NaN) become null in JSON and an empty cell in CSV."""
     whole = {"format": FORMAT, "version": VERSION, **content}
     with replacing_folder(folder, _FILES.__contains__) as aside:
-        with (aside / "differences.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, _COLUMNS)
-            writer.writeheader()
-            for other in content["others"]:
-                for row in (*other["means"], *other["classes"]):
-                    named = {"base": content["base"], "other": other["name"], "base_value": row["base"]}
-                    writer.writerow(without_nan({**row, **named}))
-        text = json.dumps(without_nan(whole), indent=1, allow_nan=False)
-        (aside / "comparison.json").write_text(text + "\n", encoding="utf-8")
+        rows = [
+            {**row, "base": content["base"], "other": other["name"], "base_value": row["base"]}
+            for other in content["others"]
+            for row in (*other["means"], *other["classes"])
+        ]
+        write_csv(aside / "differences.csv", _COLUMNS, ([row.get(name) for name in _COLUMNS] for row in rows))
+        write_json(aside / "comparison.json", without_nan(whole))
 
 
 def read_comparison(path: Path) -> dict[str, Any]:

@@ -1,15 +1,13 @@
 """`evaluations/NAME/`: `metrics.json` for programs; `per_class.csv`, `decisions.csv` and others for spreadsheets."""
 
-import csv
-import io
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cxrlt_cli.artifacts.csv_writer import write_csv
 from cxrlt_cli.artifacts.files import InputFile
 from cxrlt_cli.artifacts.folder_swap import replacing_folder
-from cxrlt_cli.artifacts.json_files import read_figures, without_nan
+from cxrlt_cli.artifacts.json_files import read_figures, without_nan, write_json
 from cxrlt_cli.artifacts.parsing import Row, parse, require_numbers
 from cxrlt_cli.artifacts.predictions import AppliedCalibration
 from cxrlt_cli.artifacts.provenance import Provenance, provenance_of
@@ -42,19 +40,10 @@ def write_evaluation(folder: Path, metrics: dict[str, Any], tables: EvaluationTa
     """Writes an evaluation whose lock is held. Undefined figures (NaN) become null in JSON and an empty cell in CSV."""
     rows = {name: found for name, found in vars(tables).items() if found}
     content = {"format": FORMAT, "version": VERSION, **metrics, **rows}
-    text = json.dumps(without_nan(content), indent=1, allow_nan=False) + "\n"
-    files = {"metrics.json": text, **{f"{name}.csv": _csv(found) for name, found in rows.items()}}
     with replacing_folder(folder, _FILES.__contains__) as aside:
-        for name, lines in files.items():
-            (aside / name).write_text(lines, encoding="utf-8", newline="")
-
-
-def _csv(rows: list[dict[str, Any]]) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(rows[0]))
-    writer.writeheader()
-    writer.writerows(without_nan(rows))
-    return text.getvalue()
+        for name, found in rows.items():
+            write_csv(aside / f"{name}.csv", list(found[0]), (row.values() for row in found))
+        write_json(aside / "metrics.json", without_nan(content))
 
 
 def read_evaluation(path: Path) -> dict[str, Any]:

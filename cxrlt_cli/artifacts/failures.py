@@ -1,11 +1,11 @@
-"""`NAME.failed.csv`: what could not be read, and why. It stands beside the artifact that lacks it."""
+"""`NAME.failed.csv`: what could not be read, and why; in the same folder as the artifact that lacks it."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
 from cxrlt_cli.artifacts.csv_rows import csv_rows
-from cxrlt_cli.artifacts.files import remove, replacing
+from cxrlt_cli.artifacts.csv_writer import write_csv
+from cxrlt_cli.artifacts.files import remove
 from cxrlt_cli.paths import exists
 
 
@@ -14,8 +14,7 @@ def write_failures(path: Path, header: Sequence[str], rows: Sequence[Sequence[st
     if not rows:
         remove(path)
         return
-    with replacing(path) as aside, aside.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([header, *rows])
+    write_csv(path, header, rows)
 
 
 def count_absent(path: Path) -> int:

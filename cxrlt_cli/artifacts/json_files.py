@@ -59,8 +59,8 @@ def without_nan(value: Any) -> Any:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes JSON; the file appears when it is whole."""
-    write_text(path, json.dumps(content, indent=1) + "\n")
+    """Writes JSON; the file appears when it is whole. NaN and infinity are a ValueError: JSON has neither."""
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:

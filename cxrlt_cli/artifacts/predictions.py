@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from cxrlt_cli.artifacts.calibration import FittedOn
-from cxrlt_cli.artifacts.files import replacing
+from cxrlt_cli.artifacts.csv_writer import write_csv
 from cxrlt_cli.artifacts.parsing import ClassNames, damage_reported, parse, plain
 from cxrlt_cli.artifacts.provenance import Provenance
 from cxrlt_cli.artifacts.tables import (
@@ -190,15 +189,13 @@ def _require_finite(path: Path, predictions: Predictions, hint: str) -> None:
 
 
 def write_submission(path: Path, predictions: Predictions, id_column: str) -> None:
-    """Writes the challenge's CSV: the id column (`dicom_id` there), then a probability a class, in float64's full digits."""
-    with np.errstate(over="ignore"):  # exp(-x) of a very negative logit is inf, and 1 / inf the right probability
-        probabilities = 1.0 / (1.0 + np.exp(-predictions.logits.astype(np.float64)))
-    frame = pd.DataFrame(probabilities, columns=pd.Index(predictions.classes))
+    """Writes the challenge's CSV: the id column (`dicom_id` there), then a probability per class."""
     if id_column in predictions.classes:
         raise UserError(f"the id column {id_column!r} is also a class", "name another: --id-column")
-    frame.insert(0, id_column, pd.Series(predictions.image_ids))
-    with replacing(path) as aside:
-        frame.to_csv(aside, index=False)
+    with np.errstate(over="ignore"):  # exp(-x) of a very negative logit is inf, and 1 / inf the right probability
+        probabilities = 1.0 / (1.0 + np.exp(-predictions.logits.astype(np.float64)))
+    rows = ([name, *row] for name, row in zip(predictions.image_ids, probabilities.tolist(), strict=True))
+    write_csv(path, [id_column, *predictions.classes], rows)
 
 
 def refuse_other_submission(path: Path, id_column: str) -> None:

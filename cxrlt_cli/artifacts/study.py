@@ -1,15 +1,13 @@
 """`studies/NAME/`: `study.json` for programs, `table.csv` and `per_class.csv` for spreadsheets."""
 
-import csv
-import json
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cxrlt_cli.artifacts.csv_writer import write_csv
 from cxrlt_cli.artifacts.folder_swap import replacing_folder
-from cxrlt_cli.artifacts.json_files import read_figures
+from cxrlt_cli.artifacts.json_files import read_figures, without_nan, write_json
 from cxrlt_cli.artifacts.parsing import Row, parse
 from cxrlt_cli.artifacts.provenance import Provenance
 from cxrlt_cli.paths import exists
@@ -26,16 +24,13 @@ def write_study(folder: Path, content: dict[str, Any], draw: Callable[[Path, str
         content: its `means` and `per_class` are rows.
         draw: draws the figure to a path, as png or svg.
     """
-    text = json.dumps({"format": FORMAT, "version": VERSION, **_plain(content)}, indent=1, allow_nan=False)
     with replacing_folder(folder, _FILES.__contains__) as aside:
         for name, rows in (("table.csv", content["means"]), ("per_class.csv", content["per_class"])):
-            with (aside / name).open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, _columns(rows), restval="")
-                writer.writeheader()
-                writer.writerows(_plain(rows))
+            columns = list(dict.fromkeys(key for row in rows for key in row))
+            write_csv(aside / name, columns, ([row.get(column) for column in columns] for row in rows))
         for form in ("png", "svg"):
             draw(aside / f"figure.{form}", form)
-        (aside / "study.json").write_text(text + "\n", encoding="utf-8")
+        write_json(aside / "study.json", without_nan({"format": FORMAT, "version": VERSION, **content}))
 
 
 def read_study(folder: Path) -> dict[str, Any] | None:
@@ -57,17 +52,3 @@ class _Saved:
     per_class: list[Row]
     plan: str = ""
     provenance: Provenance = field(default_factory=Provenance)
-
-
-def _columns(rows: Sequence[dict[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(key for row in rows for key in row))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):  # numpy's float64 too
-        return None if math.isnan(value) else float(value)
-    return value

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from cxrlt_cli.artifacts.csv_writer import write_csv
 from cxrlt_cli.demo.anatomy import new_patient, new_position
 from cxrlt_cli.demo.composed_findings import COMPOSED_CONTRAST, COMPOSED_FINDINGS, COMPOSED_TAIL
 from cxrlt_cli.demo.hard_findings import HARD_CONTRAST, HARD_FINDINGS, Box, HardFinding, draw_hard
 from cxrlt_cli.demo.population import Visit
-from cxrlt_cli.demo.sources import write_csv
 from cxrlt_cli.machine import process_pool
 
 #: Each finding is this many times as frequent as the one before.

@@ -1,7 +1,5 @@
 """Writes two synthetic hospitals: one in NIH's layout, one as a table with other label names and fewer labels."""
 
-import csv
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from cxrlt_cli.artifacts.csv_writer import write_csv
 from cxrlt_cli.demo.anatomy import new_patient, new_position
 from cxrlt_cli.demo.findings import draw
 from cxrlt_cli.demo.population import USUAL_TAIL, Visit, visits
@@ -91,14 +90,6 @@ def _hospital_b(folder: Path, found: list[Visit], rng: np.random.Generator, seed
     columns = ["image_id", "path", "patient_id", "study_id", "view", "sex", "age", *HOSPITAL_B_NAMES.values()]
     write_csv(folder / "labels.csv", columns, rows)
     return pictures
-
-
-def write_csv(path: Path, columns: list[str], rows: Iterable[Iterable[object]]) -> None:
-    """Writes a CSV table with a header; lines end with LF on every system."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
 
 
 def _write(picture: Picture, size: int) -> None:

@@ -1,14 +1,12 @@
 """Which class each label of each source is: by name, by synonym, or as the user says (`--map`)."""
 
-import csv
-import io
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from cxrlt_cli.artifacts.csv_rows import CsvRow, csv_rows
-from cxrlt_cli.artifacts.files import write_text
+from cxrlt_cli.artifacts.csv_writer import write_csv
 from cxrlt_cli.console import say, shortened, table
 from cxrlt_cli.errors import UserError, closest, listed, nearest
 from cxrlt_cli.labels.spaces import canonical, known_names
@@ -198,7 +196,4 @@ def _refuse_unknown(unknown: list[tuple[str, str, str]], given: LabelMap) -> Non
 
 
 def _write(path: Path, unknown: list[tuple[str, str, str]]) -> None:
-    text = io.StringIO()
-    rows = ([source, label, "", near] for source, label, near in unknown)
-    csv.writer(text, lineterminator="\n").writerows([[*_COLUMNS, "nearest"], *rows])
-    write_text(path, text.getvalue())
+    write_csv(path, [*_COLUMNS, "nearest"], ([source, label, "", near] for source, label, near in unknown))

@@ -1,8 +1,6 @@
 """The stage `study`: declared variants over seeds go in, one table and one figure come out."""
 
-import csv
 import hashlib
-import io
 import json
 from collections.abc import Sequence
 from functools import partial
@@ -11,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from cxrlt_cli.artifacts.csv_writer import write_csv
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
 from cxrlt_cli.artifacts.embeddings import LabelEmbeddings, read_embeddings
 from cxrlt_cli.artifacts.files import claimed, sha256_of, write_text
@@ -91,7 +90,7 @@ def _given(config: StudyConfig, workspace: Workspace, dataset: Dataset) -> Given
     classes = studies.root / "embeddings" / f"classes-{both[0][:8]}.txt"
     write_text(classes, "\n".join(dataset.classes) + "\n")
     texts = studies.root / "embeddings" / f"texts-{both[1][:8]}.csv"
-    write_text(texts, _texts_csv(content))
+    _write_texts(texts, content)
     merge = provenance_of(dataset.header).config
     return Given(
         dataset.path.resolve(),
@@ -106,14 +105,11 @@ def _given(config: StudyConfig, workspace: Workspace, dataset: Dataset) -> Given
     )
 
 
-def _texts_csv(embeddings: LabelEmbeddings) -> str:
+def _write_texts(path: Path, embeddings: LabelEmbeddings) -> None:
     """The texts that were encoded, as `embed-labels --texts` reads them with `--text prompt`."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["class", "prompt", "description"])
-    for name, prompts in zip(embeddings.classes, embeddings.prompts, strict=True):
-        writer.writerows([name, prompt, prompt] for prompt in prompts)
-    return file.getvalue()
+    texts = zip(embeddings.classes, embeddings.prompts, strict=True)
+    rows = ([name, prompt, prompt] for name, prompts in texts for prompt in prompts)
+    write_csv(path, ["class", "prompt", "description"], rows)
 
 
 def _digest(planned: Planned) -> str:

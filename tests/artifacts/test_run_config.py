@@ -17,7 +17,7 @@ from cxrlt_cli.artifacts.run import Run, RunStatus, read_status, write_status
 from cxrlt_cli.artifacts.run_config import read_best, read_run_config, write_best, write_run_config
 
 EARLY = GOLDEN.parents[1] / "early_runs"
-DROP = object()
+DROP = "(removed)"
 
 
 RUNS = [GOLDEN / "runs/whole", GOLDEN / "runs/fused", EARLY / "runs/early"]
