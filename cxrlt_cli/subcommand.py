@@ -22,7 +22,7 @@ class Ended:
     Attributes:
         code: exit code, negative for the signal that killed it.
         seconds: wall-clock time.
-        peak: peak resident memory, bytes.
+        peak: peak resident memory of the process, bytes.
     """
 
     code: int
@@ -46,7 +46,7 @@ def run_subcommand(
     environment["PYTHONPATH"] = os.pathsep.join([str(_PACKAGE), *filter(None, [os.environ.get("PYTHONPATH")])])
     if threads:
         environment["OMP_NUM_THREADS"] = str(threads)
-    began, told = time.monotonic(), False
+    began, signalled, peak = time.monotonic(), False, 0
     process = subprocess.Popen(
         [sys.executable, "-m", "cxrlt_cli", *arguments], cwd=folder, env=environment, stdout=output, stderr=output
     )
@@ -55,8 +55,21 @@ def run_subcommand(
         if ended:
             process.returncode = os.waitstatus_to_exitcode(status)  # otherwise Popen would wait for a process that has ended
             unit = 1 if sys.platform == "darwin" else 1024
-            return Ended(process.returncode, time.monotonic() - began, usage.ru_maxrss * unit)
-        if stop is not None and stop.signal is not None and not told:
+            return Ended(process.returncode, time.monotonic() - began, peak or usage.ru_maxrss * unit)
+        peak = _peak(process.pid) or peak
+        if stop is not None and stop.signal is not None and not signalled:
             process.send_signal(signal.SIGTERM if stop.signal == signal.SIGINT else stop.signal)  # Ctrl-C has reached it too
-            told = True
+            signalled = True
         time.sleep(_POLL)
+
+
+def _peak(process: int) -> int:
+    """Peak resident memory of a process since it was started, bytes; 0 if the system does not say.
+
+    `ru_maxrss` of `wait4` also counts the moment between fork and exec, when the child still has the memory of its parent.
+    """
+    try:
+        lines = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)

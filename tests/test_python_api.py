@@ -9,6 +9,8 @@ from typing import Any, get_type_hints
 import pytest
 
 from cxrlt_cli.app import COMMANDS
+from cxrlt_cli.artifacts.run import Run
+from cxrlt_cli.artifacts.run_config import read_run_config
 
 HOW_TO = Path(__file__).parents[1] / "docs/how-to"
 
@@ -31,6 +33,7 @@ def test_the_notebook_goes_from_images_to_a_table_and_a_picture(
     assert names["images"].count == sum(names["dataset"].images.values())
     assert names["run"].checkpoint.is_file()
     assert 0 < names["run"].best_map < 1
+    assert read_run_config(Run(names["run"].folder)).provenance.command == ["cxrlt_cli.train.train.train_run()"]
     assert names["scores"].images == names["dataset"].images["test"]
     assert set(names["per_class"].index) == set(names["dataset"].classes)
     defined = names["per_class"]["ap"].dropna()

@@ -1,4 +1,4 @@
-"""The record that every artifact carries: what made it, from what, with which versions, where and when."""
+"""The record that every artifact carries: which command made it from which files, with which versions, where and when."""
 
 import os
 import platform
@@ -24,7 +24,7 @@ class Provenance:
     """How an artifact was made (`record`); a record of an earlier version may lack any field.
 
     Attributes:
-        command: as it was typed.
+        command: the command line; from Python, the function that was called.
         config: the options.
         inputs: the files, in an order that the artifact knows.
         versions: package -> version.
@@ -55,7 +55,7 @@ def record(config: dict[str, Any], inputs: Iterable[Path | InputFile] = ()) -> P
         inputs: the files it was made from: their fingerprints, taken when they were read; those of paths are taken now.
     """
     return Provenance(
-        command=["cxrlt", *sys.argv[1:]],
+        command=_command(),
         config=config,
         inputs=[fingerprint(one) if isinstance(one, Path) else one for one in inputs],
         versions=_versions(),
@@ -64,6 +64,19 @@ def record(config: dict[str, Any], inputs: Iterable[Path | InputFile] = ()) -> P
         job={key: os.environ[key] for key in sorted(os.environ) if key in _JOB},
         time=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _command() -> list[str]:
+    """The command line if `cxrlt_cli.app` is among the callers, else the outermost function of this package."""
+    frame, called = sys._getframe(), ""
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if module == "cxrlt_cli.app":
+            return ["cxrlt", *sys.argv[1:]]
+        if module.startswith("cxrlt_cli."):
+            called = f"{module}.{frame.f_code.co_name}()"
+        frame = frame.f_back
+    return [called]
 
 
 def provenance_of(header: dict[str, Any]) -> Provenance:
@@ -99,7 +112,7 @@ def _git() -> str | None:
 
 
 def made_by(provenance: Provenance) -> dict[str, Any]:
-    """What of a provenance record is worth telling; nothing where there is no record."""
+    """The main fields of a provenance record, for display; empty if there is no record."""
     if provenance == Provenance():
         return {}
     return {
