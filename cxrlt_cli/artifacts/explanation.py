@@ -1,4 +1,4 @@
-"""`explanations/NAME/`: `maps.parquet`, a row a map, and a sheet an image."""
+"""`explanations/NAME/`: `maps.parquet`, one row per map, and one sheet per image."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,12 @@ FORMAT, VERSION = "cxrlt explanation", 1
 
 @dataclass(frozen=True)
 class Map:
-    """What one label's map over one image says.
+    """An attention or attribution map of one label on one image.
 
     Attributes:
         image_id: id, or the path as it was given.
         label: class name.
-        kind: `attention-last`, `attention-rollout`, or how what mattered was found.
+        kind: `attention-last`, `attention-rollout`, or the attribution method.
         logit: the score of the label.
         values: (h, w) float32, over the whole square.
     """
@@ -32,7 +32,7 @@ class Map:
 
 
 def write_maps(folder: Path, maps: list[Map], header: dict[str, Any]) -> None:
-    """Writes the maps with their making. Raises UserError where the folder cannot be written to."""
+    """Writes the maps with their header. Raises UserError where the folder cannot be written to."""
     columns = {
         "image_id": pa.array([m.image_id for m in maps], pa.string()),
         "class": pa.array([m.label for m in maps], pa.string()),

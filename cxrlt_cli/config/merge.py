@@ -132,7 +132,7 @@ class MergeConfig:
             raise UserError("--unsure needs --corrections", "which file was reviewed? --corrections FILE")
         if self.hold_out_as != "left-out" and not self.hold_out:
             raise UserError("--hold-out-as needs --hold-out", 'which classes? As in --hold-out "Edema,Pneumonia"')
-        self.shares, self.threshold  # noqa: B018 - checked before any work
+        self.fractions, self.threshold  # noqa: B018 - checked before any work
 
     def _refuse_pseudo_without_scores(self) -> None:
         wanted = any(given.rpartition("=")[2] == "pseudo" for given in (*self.missing, *self.blank))
@@ -183,11 +183,11 @@ class MergeConfig:
         return low, high
 
     @property
-    def shares(self) -> tuple[float, float, float]:
-        """Shares of train, val and test, 1 together.
+    def fractions(self) -> tuple[float, float, float]:
+        """Fractions of train, val and test, which sum to 1.
 
         Raises:
-            UserError: not three percentages that make 100, or nothing to train on.
+            UserError: not three percentages that sum to 100, or no training images.
         """
         try:
             train, val, test = (float(part) / 100 for part in self.split.split(","))

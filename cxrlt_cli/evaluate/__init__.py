@@ -1,1 +1,1 @@
-"""What predictions are worth: metrics, calibration, comparison."""
+"""Evaluation of predictions: metrics, calibration, comparison."""

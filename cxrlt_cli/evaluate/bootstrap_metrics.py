@@ -1,4 +1,4 @@
-"""The figures of an evaluation: each class's value in the sample and in every resample of its patients."""
+"""The metrics of an evaluation: the value of each class in the sample and in bootstrap resamples of the patients."""
 
 from dataclasses import dataclass
 
@@ -16,30 +16,30 @@ from cxrlt_cli.scores.labelled import Scored
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A figure with its uncertainty.
+class Metric:
+    """A metric with its uncertainty.
 
     Attributes:
-        value: (C,) in the sample, or () for one of all classes.
-        resampled: (R, C) or (R,) in resamples; R is 0 where none were drawn.
-        bounds: (2, C) or (2,) of the 95 % interval, where it is not the percentiles over resamples.
+        value: (C,) in the sample, or () for a mean over classes.
+        resampled: (R, C) or (R,) in R resamples; R may be 0.
+        bounds: (2, C) or (2,) of the 95 % interval; None for the percentiles over resamples.
     """
 
     value: np.ndarray
     resampled: np.ndarray
     bounds: np.ndarray | None = None
 
-    def mean(self, classes: np.ndarray) -> "Figure":
-        """The mean over the classes (a bool or index array) in which it is defined, resample by resample."""
-        return Figure(means_of_defined(self.value[classes]), means_of_defined(self.resampled[:, classes]))
+    def mean(self, classes: np.ndarray) -> "Metric":
+        """The mean over the given classes (a bool or index array) with a defined value, in each resample."""
+        return Metric(means_of_defined(self.value[classes]), means_of_defined(self.resampled[:, classes]))
 
-    def weighted(self, weights: np.ndarray, resampled_weights: np.ndarray) -> "Figure":
-        """The mean over classes with (C,) weights, (R, C) in resamples; an undefined class is left out."""
-        return Figure(_weighted(self.value, weights), _weighted(self.resampled, resampled_weights))
+    def weighted(self, weights: np.ndarray, resampled_weights: np.ndarray) -> "Metric":
+        """The mean over classes, with (C,) weights, (R, C) in resamples; undefined values are left out."""
+        return Metric(_weighted(self.value, weights), _weighted(self.resampled, resampled_weights))
 
     @property
     def interval(self) -> np.ndarray:
-        """(2, ...) the bounds of the 95 % interval; NaN without resamples."""
+        """(2, ...) lower and upper bound of the 95 % interval; NaN without resamples."""
         if self.bounds is not None:
             return self.bounds
         if not len(self.resampled):
@@ -47,8 +47,8 @@ class Figure:
         return percentile_interval(self.resampled)
 
 
-#: A metric of every class: AP and AUROC, or another.
-Metrics = dict[str, Figure | ClassEstimates]
+#: Name of a metric -> its values of all classes.
+Metrics = dict[str, Metric | ClassEstimates]
 
 
 def _weighted(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -57,25 +57,25 @@ def _weighted(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.where(total > 0, (np.nan_to_num(values) * weights).sum(axis=-1) / np.maximum(total, 1e-300), np.nan)
 
 
-def ranking_figures(scored: Scored, resamples: int, seed: int) -> tuple[PerClass, Metrics]:
+def ranking_metrics(scored: Scored, resamples: int, seed: int) -> tuple[PerClass, Metrics]:
     """Counts, and the metrics `ap`, `auroc`, `positives`, `prevalence` and `ap_over_prevalence`, (C,) each."""
     truth = scored.targets, scored.label_mask, scored.patients
     again = resample(scored.logits[None], *truth, resamples, seed)
     found, ap, auroc = estimate(scored.logits, *truth, again)
-    prevalence = Figure(found.prevalence, again.prevalence)
-    with np.errstate(divide="ignore", invalid="ignore"):  # the interval takes the prevalence of the sample for granted
-        over = Figure(ap.value / prevalence.value, ap.resampled / prevalence.resampled, ap.interval / prevalence.value)
+    prevalence = Metric(found.prevalence, again.prevalence)
+    with np.errstate(divide="ignore", invalid="ignore"):  # the prevalence counts as exact in the interval
+        over = Metric(ap.value / prevalence.value, ap.resampled / prevalence.resampled, ap.interval / prevalence.value)
     return found, {
         "ap": ap,
         "auroc": auroc,
         "ap_over_prevalence": over,
         "prevalence": prevalence,
-        "positives": Figure(found.positives.astype(float), again.positives),
+        "positives": Metric(found.positives.astype(float), again.positives),
     }
 
 
-def decision_figures(scored: Scored, thresholds: Thresholds, resamples: int, seed: int) -> dict[str, Figure]:
-    """`f1`, `sensitivity`, `specificity` and `ece`, (C,) each, and `micro_f1`. Thresholds are the same in every resample."""
+def decision_metrics(scored: Scored, thresholds: Thresholds, resamples: int, seed: int) -> dict[str, Metric]:
+    """`f1`, `sensitivity`, `specificity` and `ece`, (C,) each, and `micro_f1`. The thresholds are fixed over resamples."""
     given = (scored.targets, scored.label_mask, scored.patients, resamples, seed)
     best = decide(scored.logits, scored.targets, scored.label_mask, thresholds.f1)
     best_again = resample_decisions(scored.logits >= thresholds.f1, *given)
@@ -84,11 +84,11 @@ def decision_figures(scored: Scored, thresholds: Thresholds, resamples: int, see
     p = sigmoid(scored.logits)
     columns = [(p[rows, c], scored.targets[rows, c]) for c, rows in enumerate(scored.label_mask.T)]
     return {
-        "f1": Figure(best.f1, best_again.f1),
-        "micro_f1": Figure(best.micro_f1, best_again.micro_f1),
-        "sensitivity": Figure(at.sensitivity, at_again.sensitivity),
-        "specificity": Figure(at.specificity, at_again.specificity),
-        "ece": Figure(
+        "f1": Metric(best.f1, best_again.f1),
+        "micro_f1": Metric(best.micro_f1, best_again.micro_f1),
+        "sensitivity": Metric(at.sensitivity, at_again.sensitivity),
+        "specificity": Metric(at.specificity, at_again.specificity),
+        "ece": Metric(
             np.array([expected_calibration_error(*column) for column in columns]),
             resample_calibration_error(p, *given),
         ),
@@ -96,7 +96,7 @@ def decision_figures(scored: Scored, thresholds: Thresholds, resamples: int, see
 
 
 def micro_ap(scored: Scored, resamples: int, seed: int) -> MeanEstimate:
-    """AP of all known labels in one ranking."""
+    """Micro-averaged AP: all known labels of all classes in one ranking."""
     scores, targets = scored.logits[scored.label_mask][:, None], scored.targets[scored.label_mask][:, None]
     patients = np.broadcast_to(scored.patients[:, None], scored.label_mask.shape)[scored.label_mask]
     truth = targets, np.ones(targets.shape, dtype=bool), patients

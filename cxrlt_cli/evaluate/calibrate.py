@@ -1,4 +1,4 @@
-"""The stage `calibrate`: labels and scores of the validation split give a calibration of each class's probabilities."""
+"""The stage `calibrate`: fits a calibration of each class's probabilities on the validation split."""
 
 import json
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ from cxrlt_cli.scores.labelled import Scored, read_scored
 from cxrlt_cli.workspace import Workspace, checked_name
 
 Row = dict[str, Any]
-#: How many positive and how many negative patients a method needs.
+#: Positive patients, and negative patients, that a method needs.
 _LEAST_PATIENTS = {"isotonic": 10, "platt": 5, "temperature": 1}
 #: Methods in the order in which they are tried. Temperature alone cannot correct a class's mean probability, Platt can.
 _TRIED = {
@@ -82,11 +82,11 @@ def _refuse_unsuitable(entry: Entry, scored: Scored) -> None:
 
 @dataclass(frozen=True)
 class ClassFit:
-    """What one class got.
+    """The fit of one class.
 
     Attributes:
         fitted: its entry of `Calibration.fitted`.
-        row: `method` it got, `reason` where that is not the one asked for, and errors before and after.
+        row: `method` that was used, `reason` if it is not the requested one, and errors before and after.
     """
 
     fitted: dict[str, Any]
@@ -94,7 +94,7 @@ class ClassFit:
 
 
 def fit_class(scored: Scored, c: int, method: str) -> ClassFit:
-    """Fits a class by the method asked for, or by the next of `_TRIED` with enough patients that increases no error.
+    """Fits a class by the requested method, or the next one of `_TRIED` that has enough patients and increases no error.
 
     Args:
         scored: the validation split.
@@ -137,7 +137,7 @@ def _fitted(method: str, logits: np.ndarray, targets: np.ndarray) -> dict[str, A
 
 
 def _errors(logits: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-    """Calibration error, log-loss, mean probability, and its distance from the fraction of positives, of one class."""
+    """Of one class: calibration error, log-loss, mean probability, and its distance from the fraction of positives."""
     p = sigmoid(logits)
     mean = float(p.mean()) if len(p) else float("nan")
     return {

@@ -23,10 +23,10 @@ INTERVAL = "95 %: Student's t with the standard deviation over resamples"
 
 
 def compare(config: CompareConfig, workspace: Workspace) -> ComparedScores:
-    """Compares, shows the result, and writes it where a name was given.
+    """Compares, prints the result, and writes it if a name was given.
 
     Raises:
-        UserError: nothing of a name, other images or classes, or an output that exists or cannot be written.
+        UserError: an unknown entry, different images or classes, or an output that exists or cannot be written.
     """
     folder = (config.output or workspace.comparisons) / config.name if config.name else None
     if folder:
@@ -35,7 +35,7 @@ def compare(config: CompareConfig, workspace: Workspace) -> ComparedScores:
     dataset = read_dataset(config.dataset or workspace.dataset)
     scored = _same_images(entries, dataset, config.split)
     provenance = record(saved(config), [*(entry.path for entry in entries), dataset.path])
-    from cxrlt_cli.evaluate.paired_rows import differences_to_base  # torch comes with it
+    from cxrlt_cli.evaluate.paired_rows import differences_to_base  # imports torch
 
     first, names = scored[0], [entry.name for entry in entries]
     content = without_nan(
@@ -60,9 +60,9 @@ def compare(config: CompareConfig, workspace: Workspace) -> ComparedScores:
 
 
 def _same_images(entries: list[Entry], dataset: Dataset, split: str | None) -> list[Scored]:
-    """All predictions beside the labels of one split. Raises UserError where they score different ones."""
-    said = {entry.name: read_predictions_header(entry.path).split for entry in entries}
-    if split is None and len(set(said.values())) > 1:
-        scores = "; ".join(f"{name}: {value if value in SPLITS else 'none said'}" for name, value in said.items())
+    """All predictions aligned with the labels of one split. Raises UserError if they score different splits."""
+    splits = {entry.name: read_predictions_header(entry.path).split for entry in entries}
+    if split is None and len(set(splits.values())) > 1:
+        scores = "; ".join(f"{name}: {value if value in SPLITS else 'unknown'}" for name, value in splits.items())
         raise UserError(f"they score different splits ({scores})", "compare predictions of one split: cxrlt predict --split")
     return [read_scored(entry.path, dataset, split) for entry in entries]

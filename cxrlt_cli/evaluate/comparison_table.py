@@ -1,4 +1,4 @@
-"""A comparison as a reader of the terminal sees it."""
+"""A comparison as text for the terminal."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ Row = dict[str, Any]
 
 
 def as_text(comparison: Row) -> str:
-    """What differs; for each of the others the differences to the base; how they were found."""
+    """The options that differ; the differences of each entry to the base; the methods."""
     base = comparison["base"]
     lines = [*_options(differing_options(comparison))]
     for other in comparison["others"]:
@@ -28,7 +28,7 @@ def as_text(comparison: Row) -> str:
 
 def _how(comparison: Row) -> list[str]:
     drawn, count = comparison["bootstrap"], comparison.get("permutations")
-    if count is None:  # written by an earlier version
+    if count is None:  # a file of an earlier version
         return [
             f"95 % and p: percentiles over {drawn['resamples']:,} resamples of the patients; p is too small for few positives"
         ]

@@ -1,4 +1,4 @@
-"""What an evaluation holds: figures of the classes, their means, subgroups, and how all of it was found."""
+"""The content of an evaluation: metrics per class, means, subgroups, and the methods."""
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 
 from cxrlt_cli.artifacts.evaluation import EvaluationTables
 from cxrlt_cli.artifacts.predictions import PredictionsHeader
-from cxrlt_cli.evaluate.bootstrap_metrics import decision_figures, micro_ap, ranking_figures
+from cxrlt_cli.evaluate.bootstrap_metrics import decision_metrics, micro_ap, ranking_metrics
 from cxrlt_cli.evaluate.metric_rows import add_decisions, class_rows, means, seen_and_unseen, with_interval, without_interval
 from cxrlt_cli.evaluate.subgroup_metrics import subgroup_rows
 from cxrlt_cli.labels.groups import GROUPS, rule
@@ -23,16 +23,16 @@ INTERVAL = "AP, AUROC: Student's t of logits"
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """How scores are evaluated, named as the options of `cxrlt evaluate`.
+    """The settings of an evaluation, named as the options of `cxrlt evaluate`.
 
     Attributes:
         per: image or study.
         study_merge: mean or max, of the logits of a study's images.
-        bounds: of head and medium, fractions of training positives.
+        bounds: training prevalence above which a class is head, and above which it is medium.
         undefined: leave-out or zero.
-        bootstrap: resamples of the patients.
+        bootstrap: number of resamples of the patients.
         seed: of the resamples.
-        specificity: at which sensitivity is given.
+        specificity: at which the sensitivity is reported.
         by: columns of subgroups.
     """
 
@@ -47,16 +47,16 @@ class EvaluationSettings:
 
 
 def evaluation_of(settings: EvaluationSettings, images: Scored, chosen_on: Scored | None) -> tuple[Row, EvaluationTables]:
-    """What `metrics.json` holds beside its tables, and the tables."""
+    """The content of `metrics.json` without its tables, and the tables."""
     scored = _as_scored(settings, images)
     thresholds = choose_thresholds(_as_scored(settings, chosen_on) if chosen_on else scored, settings.specificity)
     bootstrap = (settings.bootstrap, settings.seed)
-    counts, figures = ranking_figures(scored, *bootstrap)
-    decided = decision_figures(scored, thresholds, *bootstrap)
-    positives = figures["positives"].value, figures["positives"].resampled
-    figures |= decided
+    counts, values = ranking_metrics(scored, *bootstrap)
+    decided = decision_metrics(scored, thresholds, *bootstrap)
+    positives = values["positives"].value, values["positives"].resampled
+    values |= decided
     groups = scored.groups(settings.bounds)
-    rows = class_rows(scored, groups, counts, figures)
+    rows = class_rows(scored, groups, counts, values)
     decisions = decision_rows(scored, thresholds)
     add_decisions(rows, decisions)
     every = np.ones(len(scored.classes), dtype=bool)
@@ -66,18 +66,18 @@ def evaluation_of(settings: EvaluationSettings, images: Scored, chosen_on: Score
         "patients": int(images.table["patient_id"].nunique()),
         "per": settings.per if settings.per == "image" else f"study, {settings.study_merge} of logits",
         **({"studies": len(scored.table)} if settings.per == "study" else {}),
-        **means(figures, every, settings.undefined),
+        **means(values, every, settings.undefined),
         **with_interval("micro_ap", micro_ap(scored, *bootstrap)),
-        **with_interval("weighted_ap", figures["ap"].weighted(*positives)),
+        **with_interval("weighted_ap", values["ap"].weighted(*positives)),
         **with_interval("micro_f1", decided["micro_f1"]),
-        **with_interval("weighted_f1", figures["f1"].weighted(*positives)),
+        **with_interval("weighted_f1", values["f1"].weighted(*positives)),
         "undefined": [row["class"] for row in rows if np.isnan(row["ap"])],
         "undefined_auroc": [row["class"] for row in rows if np.isnan(row["auroc"])],
         "no_interval": without_interval(rows) if settings.bootstrap else {},
         "undefined_in_means": settings.undefined,
         "group_rule": rule(settings.bounds) if any(groups) else "none, the dataset has no train split",
-        "groups": {name: means(figures, np.array([group == name for group in groups]), settings.undefined) for name in GROUPS},
-        **seen_and_unseen(figures, scored.unseen, settings.undefined),
+        "groups": {name: means(values, np.array([group == name for group in groups]), settings.undefined) for name in GROUPS},
+        **seen_and_unseen(values, scored.unseen, settings.undefined),
         "bootstrap": {"resamples": settings.bootstrap, "of": images.units, "seed": settings.seed, "interval": INTERVAL},
         "thresholds": _thresholds_of(thresholds, scored, chosen_on, settings.specificity),
         "predictions": _described(images.path, images.header),

@@ -22,7 +22,7 @@ from cxrlt_cli.workspace import Workspace, checked_name
 
 
 def evaluate(config: EvaluateConfig, workspace: Workspace) -> EvaluatedScores:
-    """Evaluates predictions, writes the figures and shows them.
+    """Evaluates predictions, writes the metrics and prints them.
 
     Raises:
         UserError: bad predictions or dataset, images or classes that do not match, an output that exists or cannot be written.
@@ -54,7 +54,7 @@ def evaluate(config: EvaluateConfig, workspace: Workspace) -> EvaluatedScores:
     check_columns(scored, config.by)
     experts = _experts(config, scored)
     inputs += experts.inputs if experts else []
-    # torch comes with it: not before all input is found good
+    # imports torch: not before the input is checked
     from cxrlt_cli.evaluate.content import EvaluationSettings, beside_experts, evaluation_of
 
     provenance = record(saved(config), inputs)
@@ -82,8 +82,8 @@ def _refuse_other_probabilities(scored: Scored, chosen_on: Scored) -> None:
     """Refuses thresholds from predictions that were calibrated differently: they are not valid for these."""
     calibrations = [one.header.calibration for one in (scored, chosen_on)]
     if calibrations[0] != calibrations[1]:
-        said = [f"calibrated by {one.name}" if one else "not calibrated" for one in calibrations]
+        states = [f"calibrated by {one.name}" if one else "not calibrated" for one in calibrations]
         raise UserError(
-            f"{scored.path} is {said[0]}, {chosen_on.path} is {said[1]}: thresholds chosen on one are not valid for the other",
+            f"{scored.path} is {states[0]}, {chosen_on.path} is {states[1]}: thresholds of one are not valid for the other",
             "predict both without --calibrate, and calibrate here: cxrlt evaluate --calibrate NAME --thresholds-from …",
         )

@@ -1,4 +1,4 @@
-"""Further columns of the images from a table of one's own: scanner, ward, ethnicity … to divide an evaluation by."""
+"""Columns of a user's table (scanner, ward, ethnicity …) joined to the scored images, for subgroups."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,16 +11,16 @@ from cxrlt_cli.paths import is_file
 from cxrlt_cli.scores.labelled import Scored
 from cxrlt_cli.sources.listing import read_text_table, refuse_blank
 
-_KEYS = ("image_id", "study_id", "patient_id")  # the first that is there joins
+_KEYS = ("image_id", "study_id", "patient_id")  # the first one in the table is the join key
 
 
 def with_columns_of(scored: Scored, path: Path) -> Scored:
-    """The same rows with the columns of a CSV or Parquet table, joined by image, study or patient; null where it has no row.
+    """The same rows with the columns of a CSV or Parquet table, joined by image, study or patient id; null without a match.
 
-    Ids are those of the dataset, which holds patients as `dataset:id`; where all are of one dataset, `id` will do.
+    Patient ids of the dataset are `source:id`; if it has one source, the table may give `id` alone.
 
     Raises:
-        UserError: no such table, no such id, an id that is blank or twice, a column that the dataset has, or no row in common.
+        UserError: no such table or id column, a blank or repeated id, a column that the dataset has too, or no row in common.
     """
     if not is_file(path):
         raise UserError(f"{path} is not there", "--by-table names a CSV or Parquet file")
@@ -44,7 +44,7 @@ def with_columns_of(scored: Scored, path: Path) -> Scored:
 
 
 def _rows_of(scored: Scored, key: str, theirs: pd.Series, path: Path) -> pd.Series:
-    """The row of a table for each of ours, -1 for none."""
+    """The table's row for each scored image, -1 without a match."""
     ours = scored.table[key]
     if ours.isna().all():
         raise UserError(f"the dataset has no {key}, by which {path} would be joined", "join by image_id or patient_id")
@@ -52,7 +52,7 @@ def _rows_of(scored: Scored, key: str, theirs: pd.Series, path: Path) -> pd.Seri
     rows = ours.map(row_of)
     if key == "patient_id":
         parts = ours.str.partition(":")
-        if parts[0].nunique() == 1:  # all of one dataset: its name may be left out
+        if parts[0].nunique() == 1:  # one source: its name may be left out
             rows = rows.fillna(parts[2].map(row_of))
     without = int(rows.isna().sum())
     if without == len(rows):

@@ -1,10 +1,10 @@
-"""Figures as rows and means: what `metrics.json` and `per_class.csv` hold."""
+"""Metrics as rows per class and as means, as in `metrics.json` and `per_class.csv`."""
 
 from typing import Any
 
 import numpy as np
 
-from cxrlt_cli.evaluate.bootstrap_metrics import Figure, Metrics
+from cxrlt_cli.evaluate.bootstrap_metrics import Metric, Metrics
 from cxrlt_cli.labels.groups import Group
 from cxrlt_cli.metrics.harmonic import harmonic_mean
 from cxrlt_cli.metrics.intervals import MIN_POSITIVE_PATIENTS
@@ -16,8 +16,8 @@ Row = dict[str, Any]
 _MEANS = {"ap": "mAP", "auroc": "mean_auroc", "f1": "mean_f1", "sensitivity": "mean_sensitivity", "ece": "mean_ece"}
 
 
-def with_interval(name: str, metric: Figure | MeanEstimate) -> Row:
-    """`name`, `name_low` and `name_high` of a metric of all classes; of a mean AP also `name_corrected`."""
+def with_interval(name: str, metric: Metric | MeanEstimate) -> Row:
+    """`name`, `name_low` and `name_high` of a mean over classes; of a mean AP also `name_corrected`."""
     low, high = metric.interval
     row = {name: float(metric.value), f"{name}_low": float(low), f"{name}_high": float(high)}
     if isinstance(metric, MeanEstimate) and metric.skewed:
@@ -25,23 +25,23 @@ def with_interval(name: str, metric: Figure | MeanEstimate) -> Row:
     return row
 
 
-def class_rows(scored: Scored, groups: list[Group] | list[None], counts: PerClass, figures: Metrics) -> list[Row]:
-    """A row a class, the most frequent in training first."""
-    share = scored.train_share
-    ap = figures["ap"]
+def class_rows(scored: Scored, groups: list[Group] | list[None], counts: PerClass, metrics: Metrics) -> list[Row]:
+    """One row per class, the most frequent in training first."""
+    prevalence = scored.train_prevalence
+    ap = metrics["ap"]
     assert isinstance(ap, ClassEstimates)
-    intervals = {name: figures[name].interval for name in _SHOWN if name in figures}
+    intervals = {name: metrics[name].interval for name in _SHOWN if name in metrics}
     rows = []
-    for c in np.lexsort((-counts.positives, -share)).tolist():
+    for c in np.lexsort((-counts.positives, -prevalence)).tolist():
         row: Row = {"class": scored.classes[c], "group": groups[c]}
-        row |= {name: float(figures[name].value[c]) for name in ("ap", "auroc")}
+        row |= {name: float(metrics[name].value[c]) for name in ("ap", "auroc")}
         row |= {name: int(getattr(counts, name)[c]) for name in ("positives", "negatives", "unknown")}
-        row |= {name: float(figures[name].value[c]) for name in ("prevalence", "ap_over_prevalence")}
-        row |= {"train_positives": int(scored.train_positives[c]), "train_prevalence": float(share[c])}
+        row |= {name: float(metrics[name].value[c]) for name in ("prevalence", "ap_over_prevalence")}
+        row |= {"train_positives": int(scored.train_positives[c]), "train_prevalence": float(prevalence[c])}
         row |= {"positive_patients": int(ap.patients[c]), "ap_corrected": float(ap.corrected[c])}
         for name, (low, high) in intervals.items():
             if name not in row:
-                row[name] = float(figures[name].value[c])
+                row[name] = float(metrics[name].value[c])
             row |= {f"{name}_low": float(low[c]), f"{name}_high": float(high[c])}
         rows.append(row)
     return rows
@@ -57,7 +57,7 @@ def without_interval(rows: list[Row]) -> Row:
 
 
 def add_decisions(rows: list[Row], decisions: list[Row]) -> None:
-    """Adds both thresholds to the classes' rows, and intervals: of F1 at one, of sensitivity and specificity at the other.
+    """Adds to each row both thresholds, the interval of F1, and the intervals of sensitivity and specificity.
 
     Args:
         rows: of `class_rows`.
@@ -71,21 +71,21 @@ def add_decisions(rows: list[Row], decisions: list[Row]) -> None:
             row |= {key: source[key] for key in (f"{name}_low", f"{name}_high")}
 
 
-def means(figures: Metrics, chosen: np.ndarray, undefined: str = "leave-out") -> Row:
-    """Macro means, with intervals, over some classes in which a figure is defined.
+def means(metrics: Metrics, chosen: np.ndarray, undefined: str = "leave-out") -> Row:
+    """Macro means with intervals, each over the chosen classes with a defined value.
 
     Args:
-        figures: by name, (C,) values.
-        chosen: (C,) bool, the classes.
+        metrics: name -> metric with (C,) values.
+        chosen: (C,) bool, classes of the mean.
         undefined: `zero` counts the AP of a class without a positive as 0.
     """
-    ap = figures["ap"]
+    ap = metrics["ap"]
     defined = ~np.isnan(ap.value) & chosen
-    prevalence = figures["prevalence"].value[defined]
+    prevalence = metrics["prevalence"].value[defined]
     found: Row = {"classes": int(chosen.sum()), "defined": int(defined.sum())}
     for name, mean in _MEANS.items():
-        if name in figures:
-            metric = figures[name]
+        if name in metrics:
+            metric = metrics[name]
             if name == "ap" and undefined == "zero" and isinstance(metric, ClassEstimates):
                 metric = metric.undefined_is_zero()
             found |= with_interval(mean, metric.mean(chosen))

@@ -15,25 +15,25 @@ Row = dict[str, Any]
 def differences_to_base(
     scored: list[Scored], names: list[str], bounds: tuple[float, float], draws: tuple[int, int, int]
 ) -> dict[str, Any]:
-    """What a comparison holds.
+    """Paired differences of each scorer to the first, in their saved form.
 
     Args:
-        scored: of the same images; the first is the base.
-        names: one for each.
-        bounds: of head and medium.
+        scored: scores of the same images; the first is the base.
+        names: one per scorer.
+        bounds: training prevalence above which a class is head, and above which it is medium.
         draws: number of resamples for intervals, number of permutations for p-values, and seed.
 
     Returns:
-        `group_rule`; `undefined` classes; `others`: for each a row of mAP, mean AUROC and groups, then a row a class, the most
-        frequent in training first. A row: figure, group, base, value, difference, low, high, p, positive_patients, note, and
-        p_holm of classes.
+        `group_rule`; `undefined` classes; `others`: per scorer the rows `means` (mAP, mean AUROC, groups) and `classes` (the
+        most frequent in training first). A row: figure (name of the metric), group, base, value, difference, low, high, p,
+        positive_patients, note; of classes also p_holm.
     """
     first = scored[0]
     resamples, permutations, seed = draws
     logits = np.stack([one.logits for one in scored])
     scorers = score_all(logits, first.targets, first.label_mask, first.patients, resamples, seed)
     groups = np.array([str(group) for group in first.groups(bounds)])
-    order = np.lexsort((-scorers.metrics[0].positives, -first.train_share))
+    order = np.lexsort((-scorers.metrics[0].positives, -first.train_prevalence))
     parts = {"mAP": np.ones(len(groups), dtype=bool)} | {name: groups == name for name in GROUPS if (groups == name).any()}
     others = []
     for model in range(1, len(scored)):
@@ -53,7 +53,7 @@ def differences_to_base(
 
 
 def _rows(names: list[str], found: Differences) -> list[Row]:
-    """A row for each of G differences."""
+    """One row for each of G differences."""
     return [
         {
             "figure": name,

@@ -1,11 +1,11 @@
-"""Metrics of parts of the images: by sex, age band, another label, or any column; comparable between the parts of a column."""
+"""Metrics of subgroups of the images (sex, age band, label, any column), on the same classes in each subgroup of a column."""
 
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from cxrlt_cli.evaluate.bootstrap_metrics import ranking_figures
+from cxrlt_cli.evaluate.bootstrap_metrics import ranking_metrics
 from cxrlt_cli.evaluate.metric_rows import with_interval
 from cxrlt_cli.evaluate.subgroups import levels_of
 from cxrlt_cli.metrics.intervals import holm
@@ -14,7 +14,7 @@ from cxrlt_cli.metrics.ranking_intervals import ClassEstimates
 from cxrlt_cli.scores.labelled import Scored
 
 Row = dict[str, Any]
-LEAST_PATIENTS = 5  # with a positive, and with a negative, for a class to count in a subgroup
+LEAST_PATIENTS = 5  # positive patients, and negative patients, that a class needs to count in a subgroup
 _METRICS = ("ap", "auroc")
 _EMPTY: Row = {
     "positives": None, "positive_patients": None, "prevalence": None,
@@ -24,17 +24,17 @@ _EMPTY: Row = {
 
 
 def subgroup_rows(scored: Scored, column: str, resamples: int, seed: int) -> list[Row]:
-    """A row for each value of a column, its means over classes, then a row for each of its classes (`class` is empty in means).
+    """For each value of a column, a row of means over classes (its `class` is empty), then a row per class.
 
-    A class counts in a subgroup with at least `LEAST_PATIENTS` patients with a positive and as many with a negative. All
-    means of the column are over the same classes: those that count in every subgroup shown. A subgroup in which too few
-    count is not shown, and `reason` says why. `auroc_difference` is the mean AUROC of the subgroup less that of all other
-    images. A class by which the images are divided is left out.
+    A class counts in a subgroup with at least `LEAST_PATIENTS` positive and as many negative patients. All means of the column
+    are over the same classes: those that count in every subgroup with metrics. A subgroup in which too few classes count has no
+    metrics, and `reason` says why. `auroc_difference` is the mean AUROC of the subgroup minus that of all other images. If the
+    column is a class, that class is left out.
 
     Args:
-        scored: what is evaluated.
-        column: of its table, or a class.
-        resamples: of the patients.
+        scored: scores with labels.
+        column: column of its table, or a class.
+        resamples: number of resamples of the patients.
         seed: of the resamples.
     """
     levels = levels_of(scored, column).to_numpy()
@@ -54,29 +54,29 @@ def subgroup_rows(scored: Scored, column: str, resamples: int, seed: int) -> lis
         else:
             rows += _level_rows(scored, part, facts, (asked, common), (resamples, seed))
     means = [row for row in rows if not row["class"]]
-    pairs = len(inside) == 2  # each is the rest of the other: one comparison
+    pairs = len(inside) == 2  # each is the complement of the other: one comparison, no correction
     for row, corrected in zip(means, holm(np.array([row["p"] for row in means])), strict=True):
         row["p_holm"] = row["p"] if pairs else float(corrected)
     return rows
 
 
 def _countable(scored: Scored, rows: np.ndarray) -> np.ndarray:
-    """(C,) bool: the classes with enough patients with a positive, and with a negative, among (N,) bool rows."""
+    """(C,) bool: the classes with enough positive and enough negative patients among (N,) bool rows."""
     return np.array([min(_patients(scored, rows, c)) >= LEAST_PATIENTS for c in range(len(scored.classes))])
 
 
 def _patients(scored: Scored, rows: np.ndarray, c: int) -> tuple[int, int]:
-    """How many patients have a positive of a class, and how many a negative."""
+    """Number of patients with a positive label of a class, and with a negative one."""
     known = scored.label_mask[:, c] & rows
     positive, negative = (len(np.unique(scored.patients[known & (scored.targets[:, c] == value)])) for value in (1, 0))
     return positive, negative
 
 
 def _comparable(countable: dict[str, np.ndarray], whole: np.ndarray) -> np.ndarray:
-    """(C,) bool: the classes that count in every subgroup shown.
+    """(C,) bool: the classes that count in every subgroup with metrics.
 
-    Subgroups with the fewest classes are left out, one by one, until the others share at least a quarter of the classes that
-    count in all images together.
+    Subgroups with the fewest classes are dropped one by one, until the others have in common at least a quarter of the classes
+    that count in the whole sample.
     """
     shown = sorted(countable.values(), key=lambda classes: int((classes & whole).sum()))
     while shown:
@@ -90,17 +90,17 @@ def _comparable(countable: dict[str, np.ndarray], whole: np.ndarray) -> np.ndarr
 def _level_rows(
     scored: Scored, part: np.ndarray, facts: Row, chosen: tuple[np.ndarray, np.ndarray], bootstrap: tuple[int, int]
 ) -> list[Row]:
-    """The rows of one subgroup, by (N,) bool; its figures and those of the rest are of the same resamples."""
+    """The rows of one subgroup, given as (N,) bool; the same resamples serve the subgroup and its complement."""
     asked, common = chosen
-    counts, figures = ranking_figures(_only(scored, part), *bootstrap)
-    _, others = ranking_figures(_only(scored, ~part), *bootstrap)
+    counts, metrics = ranking_metrics(_only(scored, part), *bootstrap)
+    _, others = ranking_metrics(_only(scored, ~part), *bootstrap)
     mean = {**facts, **_EMPTY, "prevalence": float(counts.prevalence[common].mean())}
     for name in _METRICS:
-        mean |= with_interval(name, figures[name].mean(common))
+        mean |= with_interval(name, metrics[name].mean(common))
     rows = [mean]
     if _countable(scored, ~part)[common].all():
-        value, rest = (float(means_of_defined(one["auroc"].value[common])) for one in (figures, others))
-        resampled, rest_resampled = (means_of_defined(one["auroc"].resampled[:, common]) for one in (figures, others))
+        value, rest = (float(means_of_defined(one["auroc"].value[common])) for one in (metrics, others))
+        resampled, rest_resampled = (means_of_defined(one["auroc"].resampled[:, common]) for one in (metrics, others))
         patients = min(facts["patients"], len(np.unique(scored.patients[~part])))
         mean |= _difference(value - rest, resampled - rest_resampled, patients)
     for c in np.flatnonzero(asked).tolist():
@@ -113,7 +113,7 @@ def _level_rows(
             rows.append(row | {"reason": f"{few} {kind} patients, fewer than {LEAST_PATIENTS}"})
             continue
         for name in _METRICS:
-            metric = figures[name]
+            metric = metrics[name]
             low, high = metric.interval[:, c]
             row |= {name: float(metric.value[c]), f"{name}_low": float(low), f"{name}_high": float(high)}
             if name == "ap" and isinstance(metric, ClassEstimates):
@@ -123,17 +123,17 @@ def _level_rows(
 
 
 def _only(scored: Scored, rows: np.ndarray) -> Scored:
-    """The same images, the labels of the others unknown: resamples stay those of all patients."""
+    """The same images with the labels of other rows unknown, so that resamples are of all patients."""
     return replace(scored, label_mask=scored.label_mask & rows[:, None])
 
 
 def _difference(value: float, resampled: np.ndarray, patients: int) -> Row:
-    """A difference with its 95 % interval and two-sided p: Student's t with the standard deviation over resamples.
+    """A difference with its 95 % interval and two-sided p-value: Student's t with the standard deviation over resamples.
 
     Args:
         value: in the sample.
         resampled: (R,) in resamples.
-        patients: of the smaller of both parts; less one, the degrees of freedom.
+        patients: number in the smaller part; the degrees of freedom are one less.
     """
     from scipy.special import stdtr, stdtrit
 

@@ -1,4 +1,4 @@
-"""An evaluation as a reader of the terminal sees it."""
+"""An evaluation as text for the terminal."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ Row = dict[str, Any]
 
 
 def as_text(evaluation: Row) -> str:
-    """The classes, the most frequent in training first; the means; subgroups; what the figures are; what is undefined.
+    """Tables of classes (the most frequent in training first), means and subgroups; then methods and undefined metrics.
 
     Args:
-        evaluation: as `read_evaluation` gives it; undefined figures are None.
+        evaluation: from `read_evaluation`; undefined values are None.
     """
     split = evaluation["split"]
     where = "whole dataset" if split == "all" else f"{split} split"
@@ -94,7 +94,7 @@ def _mean_cells(means: Row) -> list[str]:
 
 
 def _corrected(row: Row, name: str) -> str:
-    """Three decimals of a corrected AP; `-` where undefined, or in an evaluation of an earlier version."""
+    """A corrected AP with three decimals; `-` if undefined, or in an evaluation of an earlier version."""
     value = row.get(f"{name}_corrected")
     return "-" if value is None else f"{value:.3f}"
 
@@ -128,7 +128,7 @@ def _subgroups(rows: list[Row], what: str) -> list[str]:
     header = ["subgroup", what, "patients", "classes", "mAP", "95 %", "AUROC", "95 %", "to the rest", "95 %", "p (Holm)"]
     lines = ["", table(header, cells), "classes: those that count in every subgroup of the column"] if shown else [""]
     if shown:
-        lines.append("to the rest: AUROC less that of all other images; p is corrected for the subgroups of the column")
+        lines.append("to the rest: AUROC minus that of all other images; p is corrected for the subgroups of the column")
     small = [row for row in means if row["ap"] is None]
     return lines + [f"too small, {row['by']}: {row['value']} ({row['images']:,} {what}): {row['reason']}" for row in small]
 
@@ -140,7 +140,7 @@ def _how(evaluation: Row) -> list[str]:
     if calibration:
         lines.append(f"calibrated by {calibration.name} ({calibration.method})")
     if evaluation["per"] != "image":
-        lines.append(f"a row a {evaluation['per']}")
+        lines.append(f"one row per {evaluation['per']}")
     if drawn["resamples"]:
         resamples = f"{drawn['resamples']:,} resamples of the {drawn['of']}"
         lines.append(f"95 %: from {resamples}, seed {drawn['seed']} ({drawn['interval']})")
@@ -162,7 +162,7 @@ def _how(evaluation: Row) -> list[str]:
 
 
 def _undefined(evaluation: Row) -> list[str]:
-    """A line for each reason for which figures are left out of the means."""
+    """A line for each reason why classes are left out of the means."""
     without_positive: list[str] = evaluation["undefined"]
     without_negative = [name for name in evaluation["undefined_auroc"] if name not in without_positive]
     of_ap = "AP and AUROC are undefined and left out of the means"
@@ -172,16 +172,16 @@ def _undefined(evaluation: Row) -> list[str]:
         (without_positive, "positive", of_ap),
         (without_negative, "negative", "AUROC is undefined and left out of the means"),
     )
-    return [f"{len(names)} without a {what}, {said}: {escaped(listed(names, 40))}" for names, what, said in kinds if names]
+    return [f"{len(names)} without a {what}, {how}: {escaped(listed(names, 40))}" for names, what, how in kinds if names]
 
 
 def figure(value: float | None) -> str:
-    """Four decimals, `-` where undefined."""
+    """A value with four decimals, `-` if undefined."""
     return "-" if value is None else f"{value:.4f}"
 
 
 def interval(row: Row, name: str) -> str:
-    """The bounds of a figure, `-` where there are none."""
+    """The bounds of a metric's interval, `-` without one."""
     low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
     if low is None or high is None:
         return "-"
@@ -189,6 +189,6 @@ def interval(row: Row, name: str) -> str:
 
 
 def signed_interval(row: Row, name: str) -> str:
-    """The bounds of a difference, `-` where there are none."""
+    """The bounds of a difference's interval, `-` without one."""
     low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
     return "-" if low is None or high is None else f"{low:+.3f} {high:+.3f}"

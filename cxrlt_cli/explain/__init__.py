@@ -1,1 +1,1 @@
-"""Where a network looked, and what of an image moved the score of a label."""
+"""Attention and attribution maps: which locations a label query attends to, and which raise the label's logit."""

@@ -1,6 +1,6 @@
-"""Where each label's query looked: the decoder's attention, read while the network runs.
+"""Attention maps: the cross-attention weights of each label's query, read during the forward pass.
 
-Attention says where a query took its values from, not what those values were worth: see `attribution` for that.
+Attention shows which locations a query reads, not how they change the logit; for that see `attribution`.
 """
 
 from typing import Any, Literal
@@ -25,7 +25,7 @@ def attention_map(network: Network, features: Tensor, layers: Layers = "last") -
         layers: `last` is the last layer's cross-attention, `rollout` follows all of them.
 
     Returns:
-        (B, C, h, w) float32, each map summing to 1; None where the network has no queries.
+        (B, C, h, w) float32, each map summing to 1; None if the network has no queries.
     """
     with torch.no_grad():
         if isinstance(network.decoder, LabelQueryDecoder | Glori):
@@ -39,27 +39,26 @@ def attention_map(network: Network, features: Tensor, layers: Layers = "last") -
 
 
 def rollout(layers: list[LayerAttention]) -> Tensor:
-    """How much of each patch has come to each label, by the attention of all layers.
+    """Attention rollout (Abnar and Zuidema, ACL 2020): how much of each patch reaches each label through all layers.
 
-    Attention rollout (Abnar and Zuidema, ACL 2020), in which each sub-layer and its residual count half, for queries that
-    begin with nothing of the image: R = 0; R <- (R + A_labels R) / 2, then R <- (R + A_patches) / 2, layer by layer; rows are
-    scaled to 1 in the end.
+    A sub-layer and its residual have weight 1/2 each. Queries start without image content: R = 0; in each layer
+    R <- (R + A_labels R) / 2, then R <- (R + A_patches) / 2. Rows are scaled to sum to 1 at the end.
 
     Returns:
         (B, C, P).
     """
-    come = torch.zeros_like(layers[0].patches)
+    reached = torch.zeros_like(layers[0].patches)
     for layer in layers:
         if layer.labels is not None:
-            come = (come + layer.labels @ come) / 2
-        come = (come + layer.patches) / 2
-    return come / come.sum(dim=2, keepdim=True)
+            reached = (reached + layer.labels @ reached) / 2
+        reached = (reached + layer.patches) / 2
+    return reached / reached.sum(dim=2, keepdim=True)
 
 
 def _attention_of_transformer(
     decoder: TransformerLabelDecoder | EarlyTransformerLabelDecoder, features: Tensor
 ) -> list[LayerAttention]:
-    """Runs the decoder and asks each `MultiheadAttention` for its weights, which it otherwise does not compute."""
+    """Runs the decoder and makes each `MultiheadAttention` return its weights, which it does not compute by default."""
     weights: dict[nn.Module, Tensor] = {}
 
     def ask(_: nn.Module, arguments: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

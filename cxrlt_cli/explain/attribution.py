@@ -1,4 +1,4 @@
-"""Which part of an image a label's score depends on."""
+"""Attribution maps: contribution of each location to a label's logit."""
 
 from typing import Literal, get_args
 
@@ -14,7 +14,7 @@ _STEPS = 24
 
 
 def attribution(network: Network, images: Tensor, labels: list[int], method: Method) -> Tensor:
-    """What of the images raised the score of labels.
+    """Attribution maps: positive contribution of each location to each label's logit.
 
     Args:
         network: in evaluation form.
@@ -23,7 +23,7 @@ def attribution(network: Network, images: Tensor, labels: list[int], method: Met
         method: see `grad_cam`, `layer_integrated_gradients` and `integrated_gradients`.
 
     Returns:
-        (B, L, h, w) float32 of 0 and more: on the encoder's feature map, or, of integrated gradients, on the pixels.
+        (B, L, h, w) float32, 0 or more: on the encoder's feature map; of integrated gradients on the pixels.
     """
     if method == "integrated-gradients":
         return torch.stack([integrated_gradients(network, images, label) for label in labels], dim=1)
@@ -36,22 +36,23 @@ def attribution(network: Network, images: Tensor, labels: list[int], method: Met
 
 
 def grad_cam(network: Network, features: Tensor, label: int) -> Tensor:
-    """Features weighted with the mean slope of their channel, where they speak for the label (Selvaraju et al., ICCV 2017).
+    """Grad-CAM (Selvaraju et al., ICCV 2017): features weighted by the mean gradient of their channel, positive part.
 
-    It sees the slope at this image alone: where a score is saturated, there is none, and what it shows means little.
+    It uses the gradient at this image only. For a saturated score the gradient vanishes, and the map means little.
 
     Returns:
-        (B, h, w) of 0 and more.
+        (B, h, w), 0 or more.
     """
-    weight = _slope(network, features, label).mean(dim=(2, 3), keepdim=True)
+    weight = _gradient(network, features, label).mean(dim=(2, 3), keepdim=True)
     return (weight * features).sum(dim=1).clamp(min=0).float()
 
 
 def layer_integrated_gradients(network: Network, features: Tensor, start: Tensor, label: int, steps: int = _STEPS) -> Tensor:
     """Integrated gradients (Sundararajan et al., ICML 2017) of the feature map, summed over channels.
 
-    The slope is followed from features without the image's detail to those of the image, so that a saturated score is no
-    obstacle; only the decoder and the classifiers are run again. Before the clamp the map sums to the difference of the scores.
+    The gradient is integrated on the path from the features of the blurred image to those of the image, so that a saturated
+    score has an attribution too; only the decoder and the classifier are run again. Before the clamp the map sums to the
+    difference of the logits.
 
     Args:
         network: in evaluation form.
@@ -61,20 +62,20 @@ def layer_integrated_gradients(network: Network, features: Tensor, start: Tensor
         steps: of the midpoint rule.
 
     Returns:
-        (B, h, w) of 0 and more.
+        (B, h, w), 0 or more.
     """
-    return feature_shares(network, features, start, label, steps).clamp(min=0)
+    return feature_contributions(network, features, start, label, steps).clamp(min=0)
 
 
-def feature_shares(network: Network, features: Tensor, start: Tensor, label: int, steps: int = _STEPS) -> Tensor:
-    """(B, h, w) shares of judge(features) - judge(start) a place, which they sum to."""
+def feature_contributions(network: Network, features: Tensor, start: Tensor, label: int, steps: int = _STEPS) -> Tensor:
+    """(B, h, w) contribution of each location; they sum to classify(features) - classify(start)."""
     total = torch.zeros_like(features)
     for step in range(steps):
-        total += _slope(network, start + (step + 0.5) / steps * (features - start), label)
+        total += _gradient(network, start + (step + 0.5) / steps * (features - start), label)
     return ((features - start) * total / steps).sum(dim=1).float()
 
 
-def _slope(network: Network, features: Tensor, label: int) -> Tensor:
+def _gradient(network: Network, features: Tensor, label: int) -> Tensor:
     """(B, channels, h, w) d logit / d features."""
     with torch.enable_grad():
         leaf = features.detach().requires_grad_()
@@ -82,7 +83,7 @@ def _slope(network: Network, features: Tensor, label: int) -> Tensor:
 
 
 def _unseen(images: Tensor) -> Tensor:
-    """The images without their detail: dark findings would not differ from a black start."""
+    """The baseline: a strong blur. With a black baseline, dark findings would have no attribution."""
     return blurred(images, images.shape[-1] / 8)
 
 
@@ -90,14 +91,14 @@ def integrated_gradients(network: Network, images: Tensor, label: int, steps: in
     """Integrated gradients (Sundararajan et al., ICML 2017) from the blurred image to the image, as a smooth map.
 
     Returns:
-        (B, S, S) of 0 and more: the attributions' positive part after a blur of S / 32 px.
+        (B, S, S), 0 or more: the positive part of the attributions after a blur of S / 32 px.
     """
     attributed = attributions(network, images, _unseen(images), label, steps)
     return blurred(attributed.unsqueeze(1), images.shape[-1] / 32).squeeze(1).clamp(min=0)
 
 
 def attributions(network: Network, images: Tensor, start: Tensor, label: int, steps: int = _STEPS) -> Tensor:
-    """(B, S, S) shares of logit(images) - logit(start) a pixel, which they sum to; by the midpoint rule."""
+    """(B, S, S) contribution of each pixel; they sum to logit(images) - logit(start), by the midpoint rule."""
     total = torch.zeros_like(images)
     for step in range(steps):
         between = (start + (step + 0.5) / steps * (images - start)).requires_grad_()
@@ -107,7 +108,7 @@ def attributions(network: Network, images: Tensor, start: Tensor, label: int, st
 
 
 def blurred(images: Tensor, std: float) -> Tensor:
-    """(B, 1, S, S) after a Gaussian blur of that many px; the border is continued."""
+    """(B, 1, S, S) after a Gaussian blur with a standard deviation of `std` px; the border is replicated."""
     reach = max(1, round(3 * std))
     line = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
     kernel = torch.exp(-(line**2) / (2 * std**2))

@@ -1,4 +1,4 @@
-"""The stage `explain`: a run and images go in, a sheet an image and the maps come out."""
+"""The stage `explain`: attention and attribution maps of images, as a table and one sheet per image."""
 
 import re
 from collections.abc import Iterator
@@ -32,12 +32,12 @@ from cxrlt_cli.results import ExplainedImages
 from cxrlt_cli.workspace import Workspace, checked_name
 
 _METHODS = {
-    "grad-cam": "what mattered (Grad-CAM)",
-    "layer-integrated-gradients": "what mattered (layer integrated gradients)",
-    "integrated-gradients": "what mattered (integrated gradients)",
+    "grad-cam": "attribution (Grad-CAM)",
+    "layer-integrated-gradients": "attribution (layer integrated gradients)",
+    "integrated-gradients": "attribution (integrated gradients)",
 }
 _FILES = {"maps.parquet", "localisation.json", "localisation.csv", "findings.csv"}
-_LAYERS = {"last": "where its query looked (last layer)", "rollout": "where its query looked (all layers)"}
+_LAYERS = {"last": "attention (last layer)", "rollout": "attention (rollout of all layers)"}
 
 
 def explain_images(config: ExplainConfig, workspace: Workspace) -> ExplainedImages:
@@ -69,7 +69,7 @@ def explain_images(config: ExplainConfig, workspace: Workspace) -> ExplainedImag
         header = {"run": run.folder.name, "pixels": member.pixels, "provenance": provenance}
         write_maps(aside, maps, header)
     if all(one.kind == config.method for one in maps):
-        say(f"{run.folder} has no queries, so no attention: {_METHODS[config.method]} alone")
+        say(f"{run.folder} has no queries, so no attention: only {_METHODS[config.method]}")
     data(table(["image", "label", "probability", "truth"], rows))
     say(f"{len(subjects)} sheet(s) and the maps: {folder}")
     return ExplainedImages(folder, sheets, folder / "maps.parquet")
@@ -98,7 +98,7 @@ def _against_boxes(config: ExplainConfig, path: Path, workspace: Workspace, memb
 
 def _label(name: str, classes: list[str]) -> int:
     if name not in classes:
-        raise UserError(f"--label {name!r} is no class of the run{nearest(name, classes)}", f"it has: {listed(classes, 40)}")
+        raise UserError(f"--label {name!r} is not a class of the run{nearest(name, classes)}", f"it has: {listed(classes, 40)}")
     return classes.index(name)
 
 
@@ -121,7 +121,7 @@ def _subjects(config: ExplainConfig, workspace: Workspace, member: Member) -> It
 
 def _dataset(path: Path, image: str, member: Member) -> Dataset:
     if not is_file(path):
-        raise UserError(f"{image} is no file, and {path}, of which it could be an image, is not there", "name a file")
+        raise UserError(f"{image} is not a file, and there is no dataset {path} with an image of that id", "name a file")
     dataset = read_dataset(path)
     require_pixels(dataset)
     if dataset.settings != member.pixels:
@@ -164,13 +164,13 @@ def _maps(config: ExplainConfig, subject: Subject, explained: Explained) -> list
 
 
 def _rows(subject: Subject, explained: Explained) -> list[list[str]]:
-    said: dict[Any, str] = {1: "1", 0: "0", None: "-"}
+    truth: dict[Any, str] = {1: "1", 0: "0", None: "-"}
     return [
         [
             subject.name,
             subject.classes[label],
             f"{1 / (1 + np.exp(-float(explained.logits[label]))):.4f}",
-            said[subject.truth.get(subject.classes[label])],
+            truth[subject.truth.get(subject.classes[label])],
         ]
         for label in explained.labels
     ]
@@ -181,5 +181,5 @@ def _is_of_an_explanation(name: str) -> bool:
 
 
 def _file_name(name: str) -> str:
-    """A name as a file's, without its folders and what a shell would not like."""
+    """A file name of an image: without folders, spaces and characters special to a shell."""
     return re.sub(r"[^\w.-]+", "_", Path(name).name).removesuffix(".png")[:120]

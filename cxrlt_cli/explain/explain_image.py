@@ -1,4 +1,4 @@
-"""For images and labels: the scores, where the queries looked, which part of the image mattered."""
+"""Logits, attention maps and attribution maps of one image."""
 
 from dataclasses import dataclass
 
@@ -13,13 +13,13 @@ from cxrlt_cli.predict.members import Member
 
 @dataclass(frozen=True)
 class Explained:
-    """One image as a network sees it.
+    """Logits and maps of one image.
 
     Attributes:
         logits: (C,) in the order of the network's classes.
         labels: L columns that are explained.
-        looked: (L, h, w), each map summing to 1; None where the network has no queries.
-        mattered: (L, h, w) of 0 and more; None where it was not asked for.
+        attention: (L, h, w), each map summing to 1; None if the network has no queries.
+        attribution: (L, h, w), 0 or more; None if it was not asked for.
     """
 
     logits: np.ndarray
@@ -36,10 +36,10 @@ def explain(
     Args:
         member: the network.
         pixels: (S, S) uint8.
-        labels: columns to explain beside the top ones.
-        top: so many labels of the highest scores come first.
-        layers: see `looked_at`.
-        method: see `mattered`; None leaves that out.
+        labels: columns to explain after the top ones.
+        top: number of labels with the highest logits, which come first.
+        layers: see `attention_map`.
+        method: see `attribution`; None for no attribution.
     """
     network = member.network
     image = normalise(to_unit(torch.from_numpy(pixels).unsqueeze(0).to(next(network.parameters()).device)))

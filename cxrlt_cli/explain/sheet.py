@@ -1,4 +1,4 @@
-"""The sheet of `explain`: an image, and for each label where its query looked and which part mattered."""
+"""The sheet of `explain`: an image, and for each label an attention map and an attribution map."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from cxrlt_cli.console import escaped
 from cxrlt_cli.explain.explain_image import Explained
 from cxrlt_cli.explain.heatmap import ATTENTION, ATTRIBUTION, enlarged, marked, overlay, peak_of
 
-_COLUMNS, _SIDE = 5, 2.5  # labels side by side; inches a picture
+_COLUMNS, _SIDE = 5, 2.5  # labels per row; inches per picture
 _GRAY, _INK = "#6b6b6b", "#1a1a1a"
 
 
@@ -21,11 +21,11 @@ class Subject:
 
     Attributes:
         name: of the image.
-        pixels: (S, S) uint8, as the network saw it.
+        pixels: (S, S) uint8, the input of the network.
         classes: names of the network's labels.
         truth: class -> 1, 0 or None where unknown; empty for an image that is not of the dataset.
-        looked: what the attention is called.
-        mattered: what the other map is called.
+        attention: name of the attention map in the legend.
+        attribution: name of the attribution map in the legend.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Subject:
 
 
 def draw_sheet(subject: Subject, explained: Explained, path: Path) -> None:
-    """Draws the sheet as PNG. Raises UserError where it cannot be written."""
+    """Draws the sheet as PNG. Raises UserError if it cannot be written."""
     from matplotlib.figure import Figure
 
     kinds = [kind for kind in _kinds(subject, explained) if kind[1] is not None]
@@ -77,28 +77,28 @@ def _lay(axes: Any, values: np.ndarray, size: int, colour: tuple[int, int, int])
     if np.isfinite(peak):
         line = tuple(value / 255 for value in colour)
         axes.contour(marked(enlarged(values, size)).astype(float), levels=[0.5], colors=[line], linewidths=1.0)
-    text = f"peak {peak:.1f} x mean" if np.isfinite(peak) else "nothing speaks for it"
+    text = f"peak {peak:.1f} x mean" if np.isfinite(peak) else "no positive attribution"
     axes.text(0.02, 0.02, text, transform=axes.transAxes, fontsize=7, color="white", va="bottom")
 
 
 def _title(subject: Subject, explained: Explained, label: int) -> str:
     name = subject.classes[label]
     probability = 1 / (1 + np.exp(-float(explained.logits[label])))
-    said = {1: ", labelled", 0: ", not labelled", None: ", unknown"}[subject.truth.get(name)] if subject.truth else ""
-    return f"{_short(name, 28)}\n{probability:.3f}{said}"
+    truth = {1: ", labelled", 0: ", not labelled", None: ", unknown"}[subject.truth.get(name)] if subject.truth else ""
+    return f"{_short(name, 28)}\n{probability:.3f}{truth}"
 
 
 def _legend(axes: Any, subject: Subject, explained: Explained, below: bool) -> None:
-    """How to read the sheet, in place of a picture."""
+    """The legend, in the place of a picture."""
     rows = [(f"Orange: {subject.attention}", ATTENTION)] if explained.attention is not None else []
     rows.append((f"Blue: {subject.attribution}", ATTRIBUTION))
     top = -0.05 if below else 0.98
     for number, (text, colour) in enumerate(rows):
         tone = tuple(0.72 * value / 255 for value in colour)
         axes.text(0, top - 0.09 * number, text, transform=axes.transAxes, fontsize=8, va="top", color=tone, wrap=True)
-    note = "The line holds the highest tenth of the picture.\nProbabilities as they are, not calibrated."
+    note = "Line: the tenth of the image with the highest values.\nProbabilities are not calibrated."
     if explained.attention is None:
-        note = "This network has no queries: it has no attention\nto show.\n" + note
+        note = "This network has no label queries,\nso it has no attention to show.\n" + note
     axes.text(0, top - 0.09 * len(rows) - 0.04, note, transform=axes.transAxes, fontsize=7, va="top", color=_GRAY)
 
 

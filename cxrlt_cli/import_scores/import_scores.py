@@ -9,7 +9,7 @@ from cxrlt_cli.artifacts.dataset import Dataset, read_dataset, write_dataset
 from cxrlt_cli.artifacts.files import claimed, refuse_existing, replacing_together
 from cxrlt_cli.artifacts.predictions import FORMAT as PREDICTIONS
 from cxrlt_cli.artifacts.predictions import ImportedFrom, Predictions, PredictionsHeader, write_predictions
-from cxrlt_cli.artifacts.provenance import provenance_of, record
+from cxrlt_cli.artifacts.provenance import Provenance, record
 from cxrlt_cli.artifacts.tables import refuse_other_table
 from cxrlt_cli.config.import_scores import ImportConfig
 from cxrlt_cli.console import say
@@ -50,7 +50,7 @@ def import_scores(config: ImportConfig, workspace: Workspace) -> ImportedScores:
         header = PredictionsHeader(
             split=config.split,
             imported=ImportedFrom(str(config.file), matched.kind, matched.columns),
-            provenance=provenance_of({"provenance": record(saved(config), inputs)}),
+            provenance=record(saved(config), inputs),
         )
         write_predictions(path, Predictions(list(part.table["image_id"]), part.classes, matched.logits, header))
     _say(matched, part, path, target)
@@ -119,7 +119,7 @@ def _refuse_incomplete(matched: Matched, part: Dataset, dataset: Dataset, config
         )
 
 
-def _write_dataset(matched: Matched, target: Path, provenance: dict[str, object]) -> None:
+def _write_dataset(matched: Matched, target: Path, provenance: Provenance) -> None:
     dataset = matched.dataset
     if dataset.has_pixels:
         moved = {name: os.path.relpath(dataset.path.parent / name, target.parent) for name in dataset.table["cache"].unique()}

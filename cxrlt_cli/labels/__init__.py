@@ -1,1 +1,1 @@
-"""Label spaces and synonyms, uncertain and missing values, head / medium / tail, the split by patient."""
+"""Label spaces and synonyms, policies for uncertain and missing labels, head / medium / tail, the split by patient."""

@@ -1,4 +1,4 @@
-"""The cached sources of a workspace, checked: their tables, and that the pixels are there."""
+"""The cached sources of a workspace: reads their tables and checks that the pixels are there."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ _SAME_PATIENTS = {"google-nih": "chestxray14"}
 
 @dataclass(frozen=True)
 class CachedSource:
-    """A cached source under its name.
+    """A cached source.
 
     Attributes:
         name: of the files under `images/`.
         images: the image file.
-        table: what the source says of its images.
+        table: labels and metadata of its images.
         settings: how the pixels were made.
-        hashes: (N, 5) uint64, a row an image of the table; see `preprocess.image_hashes`.
+        hashes: (N, 5) uint64, one row per image of the table; see `preprocess.image_hashes`.
     """
 
     name: str
@@ -39,20 +39,20 @@ class CachedSource:
 
     @property
     def owner(self) -> str:
-        """Whose patients these are: a published dataset's are the same in each of its caches."""
+        """The dataset that the patients belong to: all caches of one published dataset have the same patients."""
         return self.name if self.table.kind == "table" else _SAME_PATIENTS.get(self.table.kind, self.table.kind)
 
 
 def read_sources(folder: Path, wanted: tuple[str, ...], train_only: tuple[str, ...]) -> list[CachedSource]:
-    """The sources to merge, by name: the result does not depend on the order in which they are given.
+    """The sources to merge, sorted by name, so that the result does not depend on their order.
 
     Args:
         folder: of the cached images.
-        wanted: names of the sources; all of the folder where there are none.
+        wanted: names of the sources; empty for all of the folder.
         train_only: names of sources that only add training images.
 
     Raises:
-        UserError: none, one that is not there, pixels that are not there or were made otherwise.
+        UserError: no source, an unknown one, missing pixels, or pixels with different settings.
     """
     names = _names(folder, wanted, train_only)
     with ThreadPoolExecutor(len(names)) as pool:
@@ -82,19 +82,19 @@ def _names(folder: Path, wanted: tuple[str, ...], train_only: tuple[str, ...]) -
         raise UserError(f"{folder} holds no cached source", "make one with: cxrlt cache --source KIND=PATH")
     for name in (*wanted, *train_only):
         if name not in there:
-            raise UserError(f"{name!r} is no cached source{nearest(name, there)}", f"{folder} has: {', '.join(there)}")
+            raise UserError(f"{name!r} is not a cached source{nearest(name, there)}", f"{folder} has: {', '.join(there)}")
     return sorted(set(wanted)) or there
 
 
 def _warn_of_changed_inputs(source: CachedSource) -> None:
-    """Says where a table is not what it was when the source was cached: its labels are used as they were then."""
+    """Warns if a table has changed since the source was cached: the labels of then are used."""
     for file in provenance_of(source.table.header).inputs:
         path = Path(file.path)
         if not why_absent(path) and sha256_of(path) != file.sha256:
             again = "cxrlt cache … --resume writes the labels again, without decoding"
             if ".shard-" in path.name:
-                again = f"cxrlt join {source.name} --overwrite takes it in"
-            warn(f"{path} changed since {source.name} was cached, whose labels are merged as they were; {again}")
+                again = f"cxrlt join {source.name} --overwrite joins it again"
+            warn(f"{path} has changed since {source.name} was cached; the earlier labels are merged; {again}")
 
 
 def _read(folder: Path, name: str) -> CachedSource:
@@ -103,9 +103,9 @@ def _read(folder: Path, name: str) -> CachedSource:
     layout = read_layout(images)
     again = f"make the cache again: cxrlt cache --name {name} --overwrite"
     made_from = read_attributes(images, "source")
-    made_from.pop("labels_sha256", None)  # the table is written again where only labels changed
+    made_from.pop("labels_sha256", None)  # the table is rewritten if only labels have changed
     if any(source.header.get(key) != value for key, value in made_from.items()):
-        raise UserError(f"{images} and {folder / name}.parquet are of two different runs of cache", again)
+        raise UserError(f"{images} and {folder / name}.parquet were written by different runs of cache", again)
     done = read_done(layout)
     rows = source.table["row"].to_numpy()
     inside = (rows >= 0) & (rows < len(done))

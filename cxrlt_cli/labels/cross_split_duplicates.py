@@ -1,4 +1,4 @@
-"""The same picture in two splits is refused, or left out once."""
+"""Duplicate images in two splits: refused, dropped or kept."""
 
 from pathlib import Path
 
@@ -14,20 +14,20 @@ _SHOWN = 20
 
 
 def without_same_pictures(rows: pd.DataFrame, hashes: np.ndarray, split: np.ndarray, folder: Path, policy: str) -> np.ndarray:
-    """Looks for pictures that stand under two patients.
+    """Finds images that two patients have.
 
     Args:
         rows: image_id, patient_id, cache and row of each image.
         hashes: (N, 5) uint64 of their pixels.
-        split: (N,) the split of each.
-        folder: from which `cache` counts.
-        policy: `refuse`, `first` (leave out the later ones) or `keep`.
+        split: (N,) split of each image.
+        folder: that the paths in `cache` are relative to.
+        policy: `refuse`, `first` (drop the later ones) or `keep`.
 
     Returns:
         (N,) bool: the rows to keep.
 
     Raises:
-        UserError: a picture stands in two splits and the policy is `refuse`; the pairs are listed.
+        UserError: an image is in two splits and the policy is `refuse`; the pairs are listed.
     """
     keep = np.ones(len(rows), dtype=bool)
     pairs = same_pictures(hashes, pd.factorize(rows["patient_id"])[0], _Pictures(rows, folder))
@@ -37,20 +37,20 @@ def without_same_pictures(rows: pd.DataFrame, hashes: np.ndarray, split: np.ndar
     torn = [pair for pair in pairs if split[pair.first] != split[pair.second]]
     if policy == "first":
         keep[[pair.second for pair in pairs]] = False
-        warn(f"{int((~keep).sum())} images show the picture of another patient's image and are left out: {_said(pairs, names)}")
+        warn(f"{int((~keep).sum())} images are duplicates of another patient's image: left out: {_listed_pairs(pairs, names)}")
     elif policy == "refuse" and torn:
         raise UserError(
-            f"{len(torn)} pictures stand in two splits, under two patients: {_said(torn, names)}",
+            f"{len(torn)} images are in two splits, under two patients: {_listed_pairs(torn, names)}",
             "give both the same patient, or leave out copies: --same-picture first (keep takes both, and the test leaks)",
         )
     elif torn:
-        warn(f"{len(torn)} pictures stand in two splits (--same-picture keep): {_said(torn, names)}")
+        warn(f"{len(torn)} images are in two splits (--same-picture keep): {_listed_pairs(torn, names)}")
     else:
-        say(f"{len(pairs)} pictures stand under two patients, in the same split: {_said(pairs, names)}")
+        say(f"{len(pairs)} images are under two patients, in the same split: {_listed_pairs(pairs, names)}")
     return keep
 
 
-def _said(pairs: list[Pair], names: np.ndarray) -> str:
+def _listed_pairs(pairs: list[Pair], names: np.ndarray) -> str:
     changes = (f" ({p.change})" if p.change else "" for p in pairs)
     marks = ("=" if p.exact else "~" for p in pairs)
     rows = zip(pairs, marks, changes, strict=True)
@@ -58,7 +58,7 @@ def _said(pairs: list[Pair], names: np.ndarray) -> str:
 
 
 class _Pictures:
-    """Reads the pixels of rows of the dataset from whichever image file they stand in."""
+    """Reads the pixels of dataset rows from their image files."""
 
     def __init__(self, rows: pd.DataFrame, folder: Path) -> None:
         self._codes, files = pd.factorize(rows["cache"])

@@ -1,4 +1,4 @@
-"""Head, medium and tail: classes by their share of positives among the known training labels."""
+"""Head, medium and tail: classes grouped by their prevalence among the known training labels."""
 
 from typing import Literal
 
@@ -8,28 +8,28 @@ import numpy as np
 Group = Literal["head", "medium", "tail", "unseen"]
 GROUPS: tuple[Group, Group, Group] = ("head", "medium", "tail")
 
-#: Shares above which a class is head, and above which it is medium. Authors draw the lines differently: print the `rule`.
+#: Prevalence above which a class is head, and above which it is medium. Papers use different bounds: print the `rule`.
 BOUNDS = (0.10, 0.01)
 
 
 def assign(train_prevalence: np.ndarray, bounds: tuple[float, float] = BOUNDS) -> list[Group]:
-    """The group of each class; of a class without a training positive always tail.
+    """The group of each class; a class without a training positive is tail.
 
     Args:
-        train_prevalence: (C,) positives among the known training labels, within 0 … 1 (0 where none is known).
-        bounds: high and low: head above high, medium above low, tail else.
+        train_prevalence: (C,) fraction of positives among the known training labels, 0 … 1 (0 without known labels).
+        bounds: high and low: head above high, medium above low, else tail.
 
     Raises:
-        ValueError: a share outside 0 … 1, or bounds that are not 0 <= low < high < 1.
+        ValueError: a prevalence outside 0 … 1, or bounds that are not 0 <= low < high < 1.
     """
     high, low = _checked(bounds)
     if not ((train_prevalence >= 0) & (train_prevalence <= 1)).all():
-        raise ValueError(f"shares lie within 0 … 1: {train_prevalence}")
-    return ["head" if share > high else "medium" if share > low else "tail" for share in train_prevalence.tolist()]
+        raise ValueError(f"prevalences lie within 0 … 1: {train_prevalence}")
+    return ["head" if value > high else "medium" if value > low else "tail" for value in train_prevalence.tolist()]
 
 
 def rule(bounds: tuple[float, float] = BOUNDS) -> str:
-    """What `assign` does with these bounds, for the reader of its result.
+    """The rule of `assign` with these bounds, as text.
 
     Raises:
         ValueError: bounds that are not 0 <= low < high < 1.

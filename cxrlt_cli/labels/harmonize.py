@@ -1,4 +1,4 @@
-"""One source's labels in the label space of the dataset, and what its policies made of them."""
+"""Maps the labels of one source into the label space of the dataset and applies its policies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ class Harmonized:
     Attributes:
         targets: (N, C) uint8, 0 where unknown.
         label_mask: (N, C) bool.
-        soft: (N, C) float32, NaN where there is no soft target; None where no policy makes one.
-        effect: how many labels each policy decided, for the record.
+        soft: (N, C) float32, NaN without a soft target; None if no policy makes one.
+        effect: number of labels that each policy decided, for the header.
     """
 
     targets: np.ndarray
@@ -33,12 +33,12 @@ class Harmonized:
 def harmonize(
     source: CachedSource, classes: list[str], mapping: Mapping[str, str | None], policy: Policy, seed: int
 ) -> Harmonized:
-    """Brings a source's labels into the label space and applies its policy; prints every mapping with its counts.
+    """Maps a source's labels into the label space and applies its policy; prints every mapping with its counts.
 
     Args:
         source: the cached source.
         classes: the label space.
-        mapping: label of the source -> class, None where it is left out (`labels.label_map`).
+        mapping: label of the source -> class, None if it is left out (`labels.label_map`).
         policy: of the source.
         seed: decides soft targets.
     """
@@ -65,12 +65,12 @@ def harmonize(
     _report(source, mapping, effect)
     joined = [f"{target} ({', '.join(names)})" for target, names in several.items() if len(names) > 1]
     if joined:
-        say(f"{source.name}: several labels are one class, 1 where one of them is 1: {listed(joined, _MOST)}")
+        say(f"{source.name}: several labels map to one class, which is 1 if any of them is 1: {listed(joined, _MOST)}")
     return Harmonized(targets, label_mask, soft, effect)
 
 
 def _labels_of_classes(mapping: Mapping[str, str | None]) -> dict[str, list[str]]:
-    """Class -> the labels that are it."""
+    """Class -> the labels that map to it."""
     found: dict[str, list[str]] = {}
     for label, target in mapping.items():
         if target is not None:
@@ -78,16 +78,18 @@ def _labels_of_classes(mapping: Mapping[str, str | None]) -> dict[str, list[str]
     return found
 
 
-_STRENGTH = np.array([0, BLANK, UNCERTAIN, 1], dtype=np.int8)  # of labels that are one class, the last of these counts
+_STRENGTH = np.array(
+    [0, BLANK, UNCERTAIN, 1], dtype=np.int8
+)  # if several labels map to one class, the last of these present wins
 
 
 def _union(labels: np.ndarray) -> np.ndarray:
-    """(N,) of (N, L) labels that are one class: 1 where one is 1, else -1 where one is -1, else BLANK where one is, else 0."""
+    """(N,) of (N, L) labels that map to one class: 1 if any is 1, else -1 if any is -1, else BLANK if any is, else 0."""
     rank = np.argsort(_STRENGTH)[labels - _STRENGTH.min()]
     return np.asarray(_STRENGTH[rank.max(axis=1)])
 
 
-_MOST = 40  # names in a line
+_MOST = 40  # names per line
 _BECOMES = {
     "absent": "0",
     "ignore": "unknown",

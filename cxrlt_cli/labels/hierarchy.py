@@ -1,4 +1,4 @@
-"""A finding that is a kind of another implies it."""
+"""The hierarchy of findings: a positive finding implies the findings that it is a kind of."""
 
 import tomllib
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from cxrlt_cli.labels.spaces import canonical
 
 @dataclass(frozen=True)
 class Implied:
-    """How many labels of `parent` became 1 because of `child`: from 0 and from unknown."""
+    """Number of labels of `parent` set to 1 because of `child`, from 0 and from unknown."""
 
     child: str
     parent: str
@@ -23,15 +23,15 @@ class Implied:
 def imply_parents(
     positive: np.ndarray, label_mask: np.ndarray, classes: list[str]
 ) -> tuple[np.ndarray, np.ndarray, list[Implied]]:
-    """Makes every finding positive that a positive one is a kind of; an absent finding implies nothing.
+    """Sets all ancestors of a positive finding to positive; a negative finding implies nothing.
 
     Args:
         positive: (N, C) bool.
         label_mask: (N, C) bool.
-        classes: (C,) names. A middle class that is not among them does not interrupt: a grandchild implies its grandparent.
+        classes: (C,) names. A missing class in between does not matter: a grandchild implies its grandparent.
 
     Returns:
-        positive and known (N, C), and what each child changed, in the order of the classes.
+        positive and label mask (N, C), and the changes by each child, in the order of the classes.
     """
     positive, label_mask = positive.copy(), label_mask.copy()
     place = {canonical(name): index for index, name in enumerate(classes)}
@@ -51,7 +51,7 @@ def imply_parents(
 
 @cache
 def ancestors() -> dict[str, frozenset[str]]:
-    """Canonical name -> canonical names of all findings that it is a kind of.
+    """Canonical name -> canonical names of all its ancestors.
 
     Raises:
         ValueError: the data has a cycle.

@@ -1,4 +1,4 @@
-"""Which class each label of each source is: by name, by synonym, or as the user says (`--map`)."""
+"""Maps each label of each source to a class: by name, by synonym, or as given by `--map`."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -12,7 +12,7 @@ from cxrlt_cli.errors import UserError, closest, listed, nearest
 from cxrlt_cli.labels.spaces import canonical, known_names
 from cxrlt_cli.paths import exists
 
-#: What the column `class` of a label map says of a label that is no class of the dataset.
+#: Value of the column `class` in a label map for a label that is not a class of the dataset.
 LEAVE_OUT = "leave-out"
 _COLUMNS = ("source", "label", "class")
 _HINT = (
@@ -22,12 +22,12 @@ _HINT = (
 
 @dataclass(frozen=True)
 class LabelMap:
-    """What the user says that labels are.
+    """The label map given by the user.
 
     Attributes:
         classes: (source, label) -> class, empty to leave the label out; an empty source means every source.
-        absent: the files of `--map` that are not there: unknown labels are written to the first.
-        files: those that were read.
+        absent: files of `--map` that do not exist: unknown labels are written to the first.
+        files: files that were read.
     """
 
     classes: Mapping[tuple[str, str], str]
@@ -41,14 +41,14 @@ class LabelMap:
 
 
 def read_label_map(pairs: Mapping[str, str], files: list[Path]) -> LabelMap:
-    """Reads what `--map` gives.
+    """Reads `--map`.
 
     Args:
-        pairs: label -> class of every source, empty to leave it out.
-        files: label maps; one that is not there yet is to be written.
+        pairs: label -> class for every source, empty to leave the label out.
+        files: label maps; one that does not exist yet will be written.
 
     Raises:
-        UserError: a damaged file, a column lacking, a label without a name or a class, or a label twice.
+        UserError: a damaged file, a missing column, a label without a name or a class, or a label twice.
     """
     classes = {("", label): name for label, name in pairs.items()}
     there = [path for path in files if exists(path)]
@@ -82,19 +82,19 @@ def _rows(path: Path) -> list[tuple[CsvRow, tuple[str, str], str]]:
 
 
 def map_labels(labels: list[str], space: list[str], given: Mapping[str, str]) -> tuple[dict[str, str | None], dict[str, str]]:
-    """Which class of a label space each label of a source is.
+    """Maps the labels of a source to the classes of a label space.
 
     Args:
         labels: label names as published.
         space: classes.
-        given: what the user says: label -> class, empty to leave the label out.
+        given: by the user: label -> class, empty to leave the label out.
 
     Returns:
-        Label -> class, None for a label that is left out or that the space does not have; and the labels that no vocabulary
-        knows (None in the first) -> the nearest name, empty where none is near.
+        Label -> class, None for a label that is left out or not in the space; and label -> nearest known name (or empty) for
+        the labels that no vocabulary has, which are None in the first.
 
     Raises:
-        UserError: the user names a class that no vocabulary knows.
+        UserError: the user names a class that no vocabulary has.
     """
     class_of = {canonical(name): name for name in space}
     known = {canonical(name) for name in known_names()} | set(class_of)
@@ -102,7 +102,7 @@ def map_labels(labels: list[str], space: list[str], given: Mapping[str, str]) ->
     if wrong:
         label, name = next(iter(wrong.items()))
         raise UserError(
-            f"--map gives {len(wrong)} labels a class that no label space knows: {label} = {name!r}"
+            f"--map gives {len(wrong)} labels a class that no label space has: {label} = {name!r}"
             f"{nearest(name, [*space, *known_names()])}",
             "name a class of --label-space; or --label-space sources makes a class of every name",
         )
@@ -117,7 +117,7 @@ def map_labels(labels: list[str], space: list[str], given: Mapping[str, str]) ->
 
 
 def _suggestion(label: str, class_of: Mapping[str, str]) -> str:
-    """The class whose name, or a synonym of it, is most like a label, in whatever order its words are; empty for none."""
+    """The class whose name or synonym is most similar to a label, in any word order; empty if none is similar."""
     names = {_words(name): name for name in [*known_names(), *class_of.values()]}
     near = names.get(closest(_words(label), names), "")
     return class_of.get(canonical(near), near)
@@ -128,11 +128,11 @@ def _words(name: str) -> str:
 
 
 def classes_of(labels: Mapping[str, list[str]], given: LabelMap) -> list[str]:
-    """The label space `sources`: what the sources label, each finding once, under its first name.
+    """The label space `sources`: all findings that the sources label, each once, under its first name.
 
     Args:
         labels: source -> its labels.
-        given: a label that has a class there counts by it.
+        given: label map, applied first.
 
     Raises:
         UserError: every label is left out.
@@ -155,12 +155,12 @@ def map_sources(
     Args:
         labels: source -> its labels.
         space: classes.
-        given: what the user says.
-        leave_out: the sources whose labels that no vocabulary knows are left out, with a message, instead of refused.
+        given: label map of the user.
+        leave_out: sources whose unknown labels are left out with a message instead of refused.
 
     Raises:
-        UserError: labels that no vocabulary knows; all are shown with the nearest name, and written to the label map that is
-            not there yet.
+        UserError: labels that no vocabulary has; all are printed with the nearest name, and written to the first label map
+            that does not exist.
     """
     found = {source: map_labels(names, space, given.of(source)) for source, names in labels.items()}
     unknown = [(source, label, near) for source, (_, names) in found.items() for label, near in names.items()]
@@ -172,9 +172,9 @@ def map_sources(
     if refused:
         _refuse_unknown(refused, given)
     if unknown:
-        say(f"{len(unknown)} labels that no label space knows are left out")
+        say(f"{len(unknown)} labels that no label space has are left out")
     for path in given.absent:
-        say(f"{path} is not there, and not needed: every label is a class or left out")
+        say(f"{path} is not written: every label is mapped to a class or left out")
     return {source: mapping for source, (mapping, _) in found.items()}
 
 
@@ -190,7 +190,7 @@ def _refuse_unknown(unknown: list[tuple[str, str, str]], given: LabelMap) -> Non
     label, near = unknown[0][1:]
     raise UserError(
         f"{what} in no label space, see above",
-        f'say what it is: --map "{label}={near or "CLASS"}", or --map "{label}=" to leave it out; --map FILE.csv writes all to '
+        f'map it: --map "{label}={near or "CLASS"}", or --map "{label}=" to leave it out; --map FILE.csv writes all to '
         "a table to fill in; --unknown leave-out; or --label-space sources makes each a class",
     )
 

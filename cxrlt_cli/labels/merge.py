@@ -66,8 +66,8 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> MergedDataset:
     """Merges cached sources into a dataset.
 
     Raises:
-        UserError: no sources, missing pixels, pixels with other settings, labels that are in no label space, an image id
-            twice, a patient or a picture in two splits, an existing output.
+        UserError: no sources, missing pixels, pixels with different settings, labels that are in no label space, an image id
+            twice, a patient or an image in two splits, an existing output.
     """
     path = config.output or workspace.dataset
     refuse_existing(path, config.overwrite)
@@ -108,7 +108,7 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> MergedDataset:
         write_dataset(dataset)
     report_implied(implied)
     report_held_out(held_out)
-    report_dataset(dataset, config.shares)
+    report_dataset(dataset, config.fractions)
     counts = dataset.table["split"].value_counts()
     return MergedDataset(path, classes, {name: int(counts.get(name, 0)) for name in SPLITS})
 
@@ -121,7 +121,7 @@ def _with_parents(rows: _Rows, classes: list[str]) -> tuple[_Rows, list[Implied]
 def _split(rows: _Rows, config: MergeConfig, folder: Path) -> _Rows:
     """The rows with a column `split`, without the rows that `--same-picture` leaves out."""
     official = _official(rows.table, config)
-    split = split_patients(rows.table["patient_id"], official, rows.targets == 1, config.shares, config.seed)
+    split = split_patients(rows.table["patient_id"], official, rows.targets == 1, config.fractions, config.seed)
     rows.table["split"] = pd.Categorical.from_codes(split, pd.Index(SPLITS))
     return rows.only(without_same_pictures(rows.table, rows.hashes, split, folder, config.same_picture))
 
@@ -174,7 +174,7 @@ def _policy(config: MergeConfig, source: str) -> Policy:
 
 
 def _refuse_unknown_names(config: MergeConfig, sources: list[CachedSource]) -> None:
-    """Raises UserError for an option that names a source or a label that does not exist: it was mistyped."""
+    """Raises UserError for an option that names a source or a label that does not exist."""
     names = [source.name for source in sources]
     for name in config.named_sources:
         if name not in names:
@@ -190,13 +190,13 @@ def _refuse_unknown_names(config: MergeConfig, sources: list[CachedSource]) -> N
 
 
 def _leaving_out(config: MergeConfig, sources: list[CachedSource], label_map: LabelMap) -> set[str]:
-    """The sources whose unknown labels are left out. The 190 labels that only PadChest has are not typing errors."""
+    """The sources whose unknown labels are left out. Some datasets have labels that no label space has."""
     own = set() if label_map.absent else {source.name for source in sources if source.table.kind in _OWN_LABELS}
     return {source.name for source in sources} if config.unknown == "leave-out" else own
 
 
 def _warn_of_unused_rows(label_map: LabelMap, labels: dict[str, list[str]]) -> None:
-    """Warns of rows of a label map that match no merged label: their source is not merged, or they were mistyped."""
+    """Warns of rows of a label map that match no label of the merged sources."""
     named = {(source, label) for source, names in labels.items() for label in names} | {
         ("", label) for names in labels.values() for label in names
     }
@@ -217,7 +217,7 @@ def _concatenated(sources: list[CachedSource], parts: list[Harmonized], folder: 
 
 
 def _soft_targets(config: MergeConfig, rows: _Rows, classes: list[str], policies: dict[str, Policy]) -> np.ndarray | None:
-    """(N, C) float32 of training images, NaN where there is none: uncertain labels made soft, and pseudo-labels."""
+    """(N, C) float32 soft targets of training images (uncertain labels, pseudo-labels), NaN where there is none."""
     training = (rows.table["split"] == "train").to_numpy()
     unlabelled = training[:, None] & ~rows.label_mask
     soft = None if rows.soft is None else np.where(unlabelled, rows.soft, np.nan).astype(np.float32)
@@ -232,7 +232,7 @@ def _soft_targets(config: MergeConfig, rows: _Rows, classes: list[str], policies
 
 
 def _all_rows(sources: list[CachedSource], folder: Path) -> pd.DataFrame:
-    """The columns of the dataset but for the split."""
+    """The columns of the dataset without the split."""
     rows = pd.concat([_rows(source) for source in sources], ignore_index=True)
     of = np.repeat(np.arange(len(sources)), [len(source.table.table) for source in sources])
     files = [Path(os.path.relpath(source.images, folder)).as_posix() for source in sources]
@@ -247,13 +247,13 @@ def _rows(source: CachedSource) -> pd.DataFrame:
 
 
 def _patients(source: CachedSource) -> "pd.Categorical[str]":
-    """Patient ids, prefixed with the name of their dataset, as a categorical: all later steps compare patients."""
+    """Patient ids with the name of their dataset as prefix; categorical, which is fast to compare."""
     codes, ids = pd.factorize(source.table.table["patient_id"])
     return pd.Categorical.from_codes(codes, source.owner + ":" + ids)
 
 
 def _without_duplicates(rows: pd.DataFrame, policy: str) -> np.ndarray:
-    """(N,) bool: the rows to keep. Changes the ids where the policy is `prefix`."""
+    """(N,) bool: the rows to keep. With the policy `prefix`, changes the ids."""
     if policy == "prefix":
         rows["image_id"] = rows["source"].astype(str) + "/" + rows["image_id"]
     if rows["image_id"].is_unique:
@@ -280,7 +280,7 @@ def _without_foreign_tests(rows: pd.DataFrame, train_only: Iterable[str]) -> np.
 
 
 def _official(rows: pd.DataFrame, config: MergeConfig) -> pd.Series:
-    """(N,) the split that official lists decide. If a source has no validation list, its training list is divided."""
+    """(N,) the split given by official lists. If a source has no validation list, its training list is divided."""
     official = rows["official_split"].astype(object).copy()
     for name in rows["source"].unique():
         own = rows["source"] == name

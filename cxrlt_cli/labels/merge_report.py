@@ -1,4 +1,4 @@
-"""What a merge tells of its result."""
+"""The summary that `merge` prints."""
 
 import numpy as np
 import pandas as pd
@@ -10,21 +10,21 @@ from cxrlt_cli.errors import listed
 from cxrlt_cli.labels.hierarchy import Implied
 from cxrlt_cli.labels.splits import SPLITS
 
-_MOST = 40  # names in a line
+_MOST = 40  # names per line
 
 
-def report_dataset(dataset: Dataset, shares: tuple[float, float, float]) -> None:
-    """Prints positives and shares of unknown labels by class and split, images and patients; names what is nowhere.
+def report_dataset(dataset: Dataset, fractions: tuple[float, float, float]) -> None:
+    """Prints positives and the fraction of unknown labels per class and split; warns of classes and splits without any.
 
     Args:
         dataset: as written.
-        shares: of train, val and test that were asked for: a split that was to have patients and has none is warned of.
+        fractions: requested for train, val and test.
     """
     inside = [(dataset.table["split"] == name).to_numpy() for name in SPLITS]
     counts = np.stack([dataset.targets[rows].sum(axis=0, dtype=np.int64) for rows in inside])
     order = np.argsort(-counts.sum(axis=0), kind="stable")
     unknown = [_unknown(dataset.label_mask[rows]) for rows in inside]
-    rows = [[dataset.classes[c], *(str(n) for n in counts[:, c]), *(shares[c] for shares in unknown)] for c in order]
+    rows = [[dataset.classes[c], *(str(n) for n in counts[:, c]), *(column[c] for column in unknown)] for c in order]
     images = [str(int(rows_in.sum())) for rows_in in inside]
     codes = pd.factorize(dataset.table["patient_id"])[0]
     patients = [str(len(np.unique(codes[rows_in]))) for rows_in in inside]
@@ -38,23 +38,23 @@ def report_dataset(dataset: Dataset, shares: tuple[float, float, float]) -> None
         )
         warn(f"no positive anywhere: {listed(nowhere, _MOST)}{fewer}")
     for index, name in enumerate(SPLITS):
-        if shares[index] and not int(images[index]):
-            warn(f"no patient in {name}, of which --split asks for {shares[index]:.0%}: see the official lists, or --split")
+        if fractions[index] and not int(images[index]):
+            warn(f"no patient in {name}, for which --split asks {fractions[index]:.0%}: see the official lists, or --split")
         without = [dataset.classes[c] for c in order if counts[index, c] == 0 and counts[:, c].any() and not dataset.unseen[c]]
         if without and int(images[index]):
             warn(f"no positive in {name}: {listed(without, _MOST)}")
     if dataset.soft is not None:
-        say(f"{int(np.isfinite(dataset.soft).sum())} soft targets in training, none of them in any metric")
+        say(f"{int(np.isfinite(dataset.soft).sum())} soft targets in training; metrics do not use them")
     say(f"{len(dataset.table)} images, {codes.max() + 1} patients in {dataset.path}")
 
 
 def _unknown(label_mask: np.ndarray) -> list[str]:
-    """(C,) the share of unknown labels of each class, as text; empty where there are no images."""
-    return [f"{share:.1%}" for share in (~label_mask).mean(axis=0)] if len(label_mask) else [""] * label_mask.shape[1]
+    """(C,) the fraction of unknown labels of each class, as text; empty without images."""
+    return [f"{fraction:.1%}" for fraction in (~label_mask).mean(axis=0)] if len(label_mask) else [""] * label_mask.shape[1]
 
 
 def report_implied(implied: list[Implied]) -> None:
-    """Prints how many labels the hierarchy made positive."""
+    """Prints the number of labels that the hierarchy set to 1."""
     for entry in implied:
         before = f"{entry.from_absent} were 0, {entry.from_unknown} unknown"
         say(f"hierarchy: {entry.child} is a kind of {entry.parent}: {before}, now 1")

@@ -1,4 +1,4 @@
-"""What uncertain, blank and lacking labels become: afterwards a label is 1, 0 or unknown, or a soft target for training."""
+"""Policies for uncertain, blank and missing labels; the result is 1, 0, unknown, or a soft target in training."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,16 +13,16 @@ UNCERTAIN = -1
 
 @dataclass(frozen=True)
 class Policy:
-    """What becomes of a source's labels that say neither 1 nor 0.
+    """What the labels of a source that are neither 1 nor 0 become.
 
     Attributes:
-        missing: of a class that the source does not label, in training: `absent` makes it 0 (what the paper does), `ignore`
-            unknown, `pseudo` a score of an earlier run.
-        blank: of a class that it labels but leaves blank for an image: the same, and in every split; `pseudo` is unknown
-            outside of training.
-        uncertain: of -1: `positive` makes it 1, `negative` 0, `ignore` unknown, `soft:LOW-HIGH` unknown but for training, where
-            the target is drawn from that range.
-        missing_eval: of a class that the source does not label, in validation and test: `ignore` makes it unknown, `absent` 0.
+        missing: a class that the source does not label, in training: `absent` makes it 0 (as in the paper), `ignore` unknown,
+            `pseudo` a score of an earlier run.
+        blank: a class that it labels, but not for this image: the same values, in every split; `pseudo` is unknown in
+            validation and test.
+        uncertain: -1: `positive` makes it 1, `negative` 0, `ignore` unknown; `soft:LOW-HIGH` makes it unknown, with a training
+            target drawn from that range.
+        missing_eval: a class that the source does not label, in validation and test: `ignore` makes it unknown, `absent` 0.
     """
 
     missing: str
@@ -40,7 +40,7 @@ class Policy:
 
     @property
     def wants_scores(self) -> bool:
-        """Whether an earlier run is to fill what is unknown."""
+        """Whether scores of an earlier run fill unknown labels."""
         return "pseudo" in (self.missing, self.blank)
 
 
@@ -49,13 +49,13 @@ def to_targets(labels: np.ndarray, lacking: np.ndarray, policy: Policy) -> tuple
 
     Args:
         labels: (N, C) int8: 1, 0, -1 (uncertain) or BLANK.
-        lacking: (C,) bool: the classes that the source does not label; BLANK throughout.
+        lacking: (C,) bool: the classes that the source does not label; their labels are BLANK.
         policy: what -1 and BLANK become.
 
     Returns:
-        targets (N, C) uint8, 0 where unknown, and known (N, C) bool.
+        targets (N, C) uint8, 0 where unknown, and label mask (N, C) bool.
     """
-    value = np.array([0, policy.uncertain == "positive", 0, 1], dtype=np.uint8)  # of BLANK, -1, 0, 1
+    value = np.array([0, policy.uncertain == "positive", 0, 1], dtype=np.uint8)  # for BLANK, -1, 0, 1
     label_mask = np.array([policy.blank == "absent", policy.uncertain in ("positive", "negative"), True, True])
     place = labels - np.int8(BLANK)
     targets, sure = value[place], label_mask[place]
@@ -66,10 +66,10 @@ def to_targets(labels: np.ndarray, lacking: np.ndarray, policy: Policy) -> tuple
 def of_evaluation(
     targets: np.ndarray, label_mask: np.ndarray, lacking: np.ndarray, policy: Policy
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Labels of validation and test images of one source: what it does not label is unknown there, or 0 on request.
+    """Labels of validation and test images of one source: classes that it does not label are unknown, or 0 if requested.
 
-    Where it is unknown, a positive that the hierarchy implied is unknown too: positives known without their negatives would
-    lift every metric.
+    If they are unknown, positives implied by the hierarchy become unknown too: positives without known negatives would raise
+    every metric.
 
     Args:
         targets: (N, C) uint8, 0 where unknown.
@@ -78,7 +78,7 @@ def of_evaluation(
         policy: of the source.
 
     Returns:
-        targets and known (N, C).
+        targets and label mask (N, C).
     """
     absent = policy.missing_eval == "absent"
     return np.where(lacking & (not absent), 0, targets).astype(targets.dtype), np.where(lacking, absent, label_mask)
@@ -96,7 +96,7 @@ def soft_targets(
         labels: (N, C) int8, -1 being uncertain.
         image_ids: (N,) ids.
         classes: (C,) names.
-        limits: the range; 0.55 to 0.85 is theirs for uncertain taken as positive, 0 to 0.3 as negative.
+        limits: the range; the paper uses 0.55 to 0.85 for uncertain as positive, 0 to 0.3 as negative.
         seed: decides the draws.
 
     Returns:

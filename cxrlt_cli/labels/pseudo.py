@@ -1,4 +1,4 @@
-"""Pseudo-labels: scores of an earlier run stand in for labels that nobody gave, in training only."""
+"""Pseudo-labels: scores of an earlier run replace unknown labels, in training only."""
 
 from pathlib import Path
 
@@ -14,18 +14,18 @@ from cxrlt_cli.labels.spaces import canonical
 def pseudo_labels(
     path: Path, image_ids: pd.Series, classes: list[str], wanted: np.ndarray, threshold: tuple[float, float] | None
 ) -> np.ndarray:
-    """Training targets from a prediction file, for the labels that are wanted and no others.
+    """Training targets for unknown labels, from a prediction file.
 
-    The winner of CXR-LT 2023 (CheXFusion) filled what its external sets do not label with soft scores of its own network, and
-    repeated that with the network which came of it.
+    The winner of CXR-LT 2023 (CheXFusion) filled the missing labels of its external datasets with soft scores of its network,
+    and repeated that with the network trained on them.
 
     Args:
         path: predictions of the training images.
         image_ids: (N,) ids.
         classes: (C,) names; those of the predictions are matched by name.
-        wanted: (N, C) bool: unknown labels of training images.
-        threshold: (LOW, HIGH): a probability of at most LOW becomes 0, of at least HIGH 1, between them the label stays
-            unknown. None takes the probability itself.
+        wanted: (N, C) bool: unknown labels of training images, which are filled.
+        threshold: (LOW, HIGH): probabilities up to LOW become 0, from HIGH on 1; between them the label stays unknown. None
+            uses the probability itself.
 
     Returns:
         (N, C) float32, NaN where there is no pseudo-label.
@@ -41,7 +41,7 @@ def pseudo_labels(
     place, column = np.nonzero(wanted & (rows >= 0)[:, None] & (columns >= 0)[None, :])
     if not len(place):
         raise UserError(
-            f"{path} has no score for any label that is to be filled", "score the training images: cxrlt predict --split train"
+            f"{path} has no score for any label to be filled", "score the training images: cxrlt predict --split train"
         )
     logits = predictions.logits[rows[place], columns[column]].astype(np.float64)
     scores = np.exp(-np.logaddexp(0.0, -logits))

@@ -1,4 +1,4 @@
-"""Label spaces, and which names mean the same."""
+"""Label spaces and synonyms."""
 
 import re
 import tomllib
@@ -13,13 +13,13 @@ _HERE = Path(__file__).parent
 
 @cache
 def built_in_spaces() -> dict[str, list[str]]:
-    """Name -> classes of the label spaces that cxrlt brings along."""
+    """Name -> classes of the built-in label spaces."""
     return tomllib.loads((_HERE / "spaces.toml").read_text(encoding="utf-8"))
 
 
 @cache
 def _meanings() -> dict[str, str]:
-    """Plain name -> plain first name of its group of synonyms."""
+    """Normalised name -> normalised first name of its group of synonyms."""
     groups = tomllib.loads((_HERE / "synonyms.toml").read_text(encoding="utf-8"))["groups"]
     return {_plain(name): _plain(group[0]) for group in groups for name in group}
 
@@ -29,7 +29,7 @@ def _plain(name: str) -> str:
 
 
 def canonical(name: str) -> str:
-    """A key that is the same for two names if and only if they mean the same finding."""
+    """A key that is equal for two names if and only if they mean the same finding."""
     plain = _plain(name)
     return _meanings().get(plain, plain)
 
@@ -40,7 +40,7 @@ def all_classes() -> list[str]:
 
 
 def known_names() -> list[str]:
-    """Every name that some vocabulary knows: classes and their synonyms."""
+    """All known names: classes and synonyms."""
     groups = tomllib.loads((_HERE / "synonyms.toml").read_text(encoding="utf-8"))["groups"]
     return list(dict.fromkeys([*all_classes(), *(name for group in groups for name in group)]))
 
@@ -49,7 +49,7 @@ def read_space(name: str) -> list[str]:
     """The classes of a label space.
 
     Args:
-        name: of a built-in space, or the path of a text file with a class a line (`#` begins a comment).
+        name: of a built-in space, or the path of a text file with one class per line (`#` starts a comment).
 
     Raises:
         UserError: no such space or file, no class in it, or one finding twice.
@@ -57,7 +57,7 @@ def read_space(name: str) -> list[str]:
     if name in built_in_spaces():
         return list(built_in_spaces()[name])
     path = Path(name)
-    there = f"built in: {', '.join(built_in_spaces())}; or a text file with a class a line"
+    there = f"built in: {', '.join(built_in_spaces())}; or a text file with one class per line"
     if not is_file(path):
         raise UserError(f"{name!r} is neither a label space nor a file{nearest(name, built_in_spaces())}", there)
     try:
@@ -70,7 +70,7 @@ def read_space(name: str) -> list[str]:
 
 def _checked(classes: list[str], path: Path) -> list[str]:
     if not classes:
-        raise UserError(f"{path} names no class", "write a class a line")
+        raise UserError(f"{path} names no class", "write one class per line")
     seen: dict[str, str] = {}
     for name in classes:
         if canonical(name) in seen:

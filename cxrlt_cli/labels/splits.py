@@ -1,4 +1,4 @@
-"""Patients to train, val and test: official lists are kept, the rest is stratified for rare classes."""
+"""Assigns patients to train, val and test: official lists are kept, other patients are stratified by rare classes."""
 
 import hashlib
 import math
@@ -12,22 +12,22 @@ SPLITS = ("train", "val", "test")
 
 
 def split_patients(
-    patients: pd.Series, official: pd.Series, positive: np.ndarray, shares: tuple[float, float, float], seed: int
+    patients: pd.Series, official: pd.Series, positive: np.ndarray, fractions: tuple[float, float, float], seed: int
 ) -> np.ndarray:
     """Assigns every image to a split, all images of a patient to the same.
 
     Args:
         patients: (N,) patient ids.
-        official: (N,) `train`, `val`, `test`, `train_val` (to be divided into the two) or null (free).
-        positive: (N, C) bool, the known positives.
-        shares: of train, val and test, 1 together; for the patients that no list decides.
-        seed: decides between equals; the order of the rows does not.
+        official: (N,) `train`, `val`, `test`, `train_val` (divided into the two) or null (free).
+        positive: (N, C) bool, known positives.
+        fractions: of train, val and test, which sum to 1; for patients that are in no list.
+        seed: breaks ties, independently of the order of the rows.
 
     Returns:
         (N,) index into SPLITS.
 
     Raises:
-        UserError: a patient stands in two official splits.
+        UserError: a patient is in two official splits.
     """
     codes, ids = pd.factorize(patients)
     allowed = _allowed(codes, ids, official)
@@ -35,11 +35,11 @@ def split_patients(
     cells = np.flatnonzero(positive)  # a dense sum over patients would mostly add zeros
     keys = codes[cells // classes] * classes + cells % classes
     counts = np.bincount(keys, minlength=len(ids) * classes).reshape(len(ids), classes)
-    return _stratify(counts, np.bincount(codes, minlength=len(ids)), allowed, np.array(shares), _order(ids, seed))[codes]
+    return _stratify(counts, np.bincount(codes, minlength=len(ids)), allowed, np.array(fractions), _order(ids, seed))[codes]
 
 
 def _allowed(codes: np.ndarray, ids: pd.Index, official: pd.Series) -> np.ndarray:
-    """(P, 3) bool: the splits that official lists leave a patient. An unlisted image follows its patient's others."""
+    """(P, 3) bool: the splits that official lists allow for a patient. An unlisted image follows its patient's others."""
     may = {"train": (1, 0, 0), "val": (0, 1, 0), "test": (0, 0, 1), "train_val": (1, 1, 0)}
     allowed = np.ones((len(ids), 3), dtype=bool)
     if official.isna().all():
@@ -51,64 +51,65 @@ def _allowed(codes: np.ndarray, ids: pd.Index, official: pd.Series) -> np.ndarra
     torn = ids[np.flatnonzero(~allowed.any(axis=1))]
     if len(torn):
         raise UserError(
-            f"{len(torn)} patients stand in two official splits: {listed(sorted(torn))}",
+            f"{len(torn)} patients are in two official splits: {listed(sorted(torn))}",
             "their images would leak from training into the test: correct the lists",
         )
     return allowed
 
 
 def _order(ids: pd.Index, seed: int) -> np.ndarray:
-    """(P,) a key for each patient that depends on nothing but its id and the seed."""
+    """(P,) a key per patient that depends on its id and the seed only."""
     key = hashlib.blake2b(str(seed).encode(), digest_size=8).hexdigest()
     return pd.util.hash_array(ids.to_numpy(dtype=object), hash_key=key, categorize=False)  # each is another
 
 
-def _stratify(counts: np.ndarray, images: np.ndarray, allowed: np.ndarray, shares: np.ndarray, rank: np.ndarray) -> np.ndarray:
+def _stratify(
+    counts: np.ndarray, images: np.ndarray, allowed: np.ndarray, fractions: np.ndarray, rank: np.ndarray
+) -> np.ndarray:
     """Greedy stratification with patients as the units.
 
-    Patients are dealt out one by one, those with the rarest class first (as Sechidis et al., ECML PKDD 2011, deal out images),
-    the larger before the smaller. Each goes where it lowers most, or raises least, the chi-square distance
-    sum((have - wanted)^2 / wanted) over all classes and the number of images. Fixed patients count from the start, so that
-    the free ones even out what official lists leave uneven. Patients with the same labels are dealt out together, which gives
-    the same and is many times faster.
+    Patients are assigned one by one, those with the rarest class first (as Sechidis et al., ECML PKDD 2011, assign images),
+    patients with more images before those with fewer. Each goes to the split that decreases most, or increases least, the
+    chi-square distance sum((have - wanted)^2 / wanted) over all classes and the number of images. Patients of official lists
+    count from the start, so that the free ones balance them. Patients with the same labels are assigned together, which gives
+    the same result and is many times faster.
     """
     amounts = np.column_stack([counts, images])  # (P, C + 1)
     assigned = np.full(len(counts), -1)
     fixed = allowed.sum(axis=1) == 1
     assigned[fixed] = allowed[fixed].argmax(axis=1)
     have = np.stack([amounts[assigned == split].sum(axis=0) for split in range(3)]).astype(np.float64)
-    closed = ~allowed | (shares == 0)  # a split without a share takes only patients that a list puts there
+    closed = ~allowed | (fractions == 0)  # a split with fraction 0 gets only patients of its official list
     closed[closed.all(axis=1)] = ~allowed[closed.all(axis=1)]
-    rarity = np.argsort(np.argsort((counts > 0).sum(axis=0), kind="stable"))  # 0: the class of the fewest patients
+    rarity = np.argsort(np.argsort((counts > 0).sum(axis=0), kind="stable"))  # 0: the class with the fewest patients
     first = np.where(counts > 0, rarity, len(rarity)).min(axis=1, initial=len(rarity))
     free = np.flatnonzero(~fixed)
     like = _alike(np.column_stack([first, -images, counts, closed])[free])
     order = free[np.lexsort((rank[free], like))]
     sizes = np.bincount(like)
     kinds = order[np.cumsum(sizes) - sizes]  # one patient of each kind
-    assigned[order] = _dealt_out(amounts[kinds], closed[kinds], sizes.tolist(), have, shares[:, None] * amounts.sum(axis=0))
+    assigned[order] = _dealt_out(amounts[kinds], closed[kinds], sizes.tolist(), have, fractions[:, None] * amounts.sum(axis=0))
     return assigned
 
 
 def _alike(rows: np.ndarray) -> np.ndarray:
-    """(P,) the rank of each row of integers among the distinct rows: the inverse of `np.unique(axis=0)`, but fast."""
+    """(P,) the rank of each row of integers among the distinct rows: the inverse of `np.unique(axis=0)`, but faster."""
     wide = np.ascontiguousarray(rows.astype(">i4") ^ np.int32(-(2**31)))  # bytes that sort as the numbers do
     return np.unique(wide.view(f"V{4 * rows.shape[1]}").ravel(), return_inverse=True)[1]
 
 
 def _dealt_out(amounts: np.ndarray, closed: np.ndarray, sizes: list[int], have: np.ndarray, wanted: np.ndarray) -> list[int]:
-    """The split of each patient, kind after kind.
+    """The split of each patient, by kinds of patients with the same labels.
 
     With f = have / wanted, another patient of amounts n changes the distance of a split by sum(2 n (f - 1) + n^2 / wanted);
-    sum(2 n) is the same for all three. Plain Python on the few classes that a kind has: arrays this small would cost more
-    than the sums.
+    sum(2 n) is the same for all three. Plain Python on the few classes of a kind is faster than small arrays.
 
     Args:
         amounts: (K, C + 1) positives of each class, and images, of a patient of each kind.
         closed: (K, 3) bool.
         sizes: (K,) patients of each kind.
-        have: (3, C + 1) what the splits have from the start.
-        wanted: (3, C + 1) what they should have in the end.
+        have: (3, C + 1) amounts of the splits at the start.
+        wanted: (3, C + 1) target amounts.
     """
     each = 1 / np.maximum(wanted, 1e-9)
     filled = (have * each).tolist()
@@ -136,7 +137,7 @@ def _dealt_out(amounts: np.ndarray, closed: np.ndarray, sizes: list[int], have: 
             changes[split] += 2 * square[split]
         for split, count_of in enumerate(taken):
             if count_of:
-                share, step = filled[split], steps[split]
+                have_now, step = filled[split], steps[split]
                 for column, count in own:
-                    share[column] += count * count_of * step[column]
+                    have_now[column] += count * count_of * step[column]
     return assigned

@@ -1,1 +1,1 @@
-"""From an image file to the cached square."""
+"""From an image file to a square in the cache."""

@@ -46,7 +46,7 @@ class _Files:
 
 @dataclass(frozen=True)
 class _Work:
-    """What is to be done: the rows of this shard that have a file, how their pixels are made, and the tables' fingerprints."""
+    """The work of one call: rows of this shard with a file, pixel settings, and the fingerprints of the source's tables."""
 
     listing: Listing
     present: np.ndarray
@@ -74,13 +74,13 @@ def cache_source(config: CacheConfig, workspace: Workspace) -> CachedImages:
     files = _Files(folder / f"{name}.h5", folder / f"{name}.h5.part", folder / f"{name}.parquet", folder / f"{name}.failed.csv")
     _refuse_existing(config, files)
     listing = read_source(config.kind, config.path, config.labels, config.images, _columns(config))
-    tables = [fingerprint(path) for path in listing.tables]  # now: they may be replaced while pictures are decoded
+    tables = [fingerprint(path) for path in listing.tables]  # now: they may be replaced while images are decoded
     present = rows_present(listing, config.part, config.allow_missing)
     work = _Work(listing, present, listing.source.rows(present), identity_of(listing.source, config.part), settings, tables)
     work.source.table["row"] = np.arange(len(work.source.table))
     began = time.monotonic()
     with exclusive(folder / f".{name}.lock"), stop_requests() as stop:
-        _refuse_existing(config, files)  # again: another job may have begun while the source was read
+        _refuse_existing(config, files)  # again: another job may have started while the source was read
         clear_unfinished(files.part, files.table, files.failed)
         layout = _open(config, files, work)
         failures = _decode(layout, work, config, stop)
@@ -115,7 +115,7 @@ def _refuse_existing(config: CacheConfig, files: _Files) -> None:
 
 
 def _open(config: CacheConfig, files: _Files, work: _Work) -> Layout:
-    """The image file to fill: a new one, or the one to go on with."""
+    """The image file to fill: a new one, or the one to resume."""
     ids = list(work.source.table["image_id"])
     existing = next((path for path in (files.part, files.images) if exists(path)), None)
     if not config.resume or existing is None:
@@ -135,7 +135,7 @@ def _open(config: CacheConfig, files: _Files, work: _Work) -> Layout:
 
 
 def _decode(layout: Layout, work: _Work, config: CacheConfig, stop: StopRequest) -> dict[int, str]:
-    """Fills the rows that have no pixels yet; returns row -> reason of those that cannot be read."""
+    """Fills the rows that have no pixels yet; returns row -> reason for unreadable images."""
     done = read_done(layout)
     rows = np.flatnonzero(~done)
     if done.any():
@@ -160,7 +160,7 @@ def _decode(layout: Layout, work: _Work, config: CacheConfig, stop: StopRequest)
                 if time.monotonic() - marked > _SECONDS_BETWEEN_MARKS:
                     writer.mark_done(fresh)
                     fresh, marked = [], time.monotonic()
-        finally:  # also where a worker failed: what is finished is kept
+        finally:  # also if a worker failed: finished images are kept
             writer.mark_done(fresh)
     _report_remarks(remarks, work)
     if stop:

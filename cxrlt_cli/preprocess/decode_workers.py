@@ -1,4 +1,4 @@
-"""Workers that decode: processes, or threads. They write pixels to the image file themselves: only row numbers are sent."""
+"""Decoding workers: processes or threads. They write pixels to the image file; only row numbers are sent."""
 
 import multiprocessing
 import os
@@ -25,25 +25,25 @@ from cxrlt_cli.preprocess.image_hashes import hashes_of
 from cxrlt_cli.preprocess.remarks import Remark, UnreadableImageError
 from cxrlt_cli.preprocess.settings import PixelSettings, make_square
 
-_BLOCK = 16  # images a task: long enough to hide the queue, short enough to share out evenly
-_FEW = 128  # images that are decoded before processes have started
+_BLOCK = 16  # images per task: enough to hide the queue, few enough to balance the load
+_FEW = 128  # number of images below which starting processes takes longer than decoding
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """A picture to be decoded; `inverted` as in `preprocess.settings.read_square`."""
+    """An image to decode; `inverted` as in `preprocess.settings.read_square`."""
 
     path: Path
     inverted: bool = False
 
 
-#: Row numbers, and the files of any of them: a million paths are not made before they are needed.
+#: Row numbers, and a function from rows to files: paths are built when they are needed.
 Work = tuple[np.ndarray, Callable[[np.ndarray], list[ImageFile]]]
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """What became of one row: `error` is the reason why it has no pixels, empty where it has; `remarks` on how it was read."""
+    """The result of one row: `error` is the reason why it has no pixels, or empty; `remarks` are warnings about the file."""
 
     row: int
     error: str
@@ -55,12 +55,12 @@ def decode_rows(layout: Layout, settings: PixelSettings, work: Work, workers: in
 
     Args:
         layout: the image file.
-        settings: how pixels are made.
-        work: the rows to fill, and what gives the files of some of them.
-        workers: processes; 0 for one a core. Threads for few images, and where the machine allows no semaphores.
+        settings: of the pixels.
+        work: the rows to fill, and a function from rows to files.
+        workers: processes; 0 for one per core. Threads for few images, or if the machine allows no semaphores.
 
     Yields:
-        What became of a block of rows, as blocks finish. Their pixels are written but may not be on the disk yet.
+        The results of a block of rows, as blocks finish. Their pixels are written but may not be on the disk yet.
 
     Raises:
         UserError: a process was killed, or the pixels cannot be written.
@@ -82,11 +82,11 @@ def decode_rows(layout: Layout, settings: PixelSettings, work: Work, workers: in
                 finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in finished)
     except BrokenProcessPool as error:
-        hint = "most often memory ran out: give fewer --workers, and --resume to go on"
+        hint = "probably out of memory: give fewer --workers, and continue with --resume"
         raise UserError("a decoding process was killed", hint) from error
     except OSError as error:
         raise UserError(
-            f"pixels cannot be written to {layout.path}: {error}", "see whether the disk is full; --resume goes on"
+            f"pixels cannot be written to {layout.path}: {error}", "see whether the disk is full; continue with --resume"
         ) from error
 
 
@@ -96,9 +96,9 @@ _Decode = Callable[[list[tuple[int, ImageFile]]], list[Decoded]]
 
 @contextmanager
 def _workers(count: int, layout: Layout, settings: PixelSettings, few: bool) -> Iterator[tuple[Executor, _Decode]]:
-    """A pool, and what its workers do: processes, unless there are few images or the machine allows no semaphores."""
+    """A pool and the function of its workers: processes, unless there are few images or the machine allows no semaphores."""
     if not few:
-        with _signals_wait():  # Python's own helper, which ignores all of them but SIGUSR1: of that it would die
+        with _signals_wait():  # multiprocessing's resource tracker ignores all of them except SIGUSR1, which would kill it
             resource_tracker.ensure_running()
     refused = "" if few else refused_semaphores()
     if refused:
@@ -117,13 +117,13 @@ def _workers(count: int, layout: Layout, settings: PixelSettings, few: bool) -> 
         yield pool, decode
 
 
-#: These reach all processes of a terminal or a job; the parent alone decides what they mean.
+#: These reach all processes of a terminal or a job; only the parent acts on them.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
 @contextmanager
 def _signals_wait() -> Iterator[None]:
-    """Signals wait while a process is started, for it too: until it ignores them, in `_start`, they would kill it."""
+    """Blocks signals while a process is started: they would kill it before it ignores them in `_start`."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         yield
@@ -146,7 +146,7 @@ def _start(layout: Layout, settings: PixelSettings, parent: int) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """Ends this process when its parent has been killed: a pool's workers would wait for ever."""
+    """Ends this process when its parent is killed: the workers of a pool would wait for ever."""
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(1)

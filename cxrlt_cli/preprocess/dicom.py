@@ -1,8 +1,8 @@
-"""DICOM radiographs to gray values, by pydicom's own pipeline (extra `cxrlt[dicom]`).
+"""Reads DICOM radiographs as gray values, with pydicom (extra `cxrlt[dicom]`).
 
 Compressed syntaxes are decoded by GDCM (BSD; Apache-2.0 in its Python wheels): JPEG baseline, extended and lossless, JPEG-LS,
-JPEG 2000; pydicom itself reads RLE, deflated and plain files. High-throughput JPEG 2000 has no decoder here. A file is known
-by the mark `DICM` after its preamble of 128 bytes; older files without one are not taken for DICOM.
+JPEG 2000; pydicom itself reads RLE, deflated and plain files. High-throughput JPEG 2000 has no decoder here. A file is DICOM
+if it has `DICM` after its preamble of 128 bytes; older files without a preamble are not recognised.
 """
 
 import struct
@@ -19,35 +19,35 @@ from cxrlt_cli.preprocess.remarks import Remark, UnreadableImageError
 from cxrlt_cli.preprocess.voi import rescaled, voi_curves
 
 _MOST_PIXELS = 150_000_000
-#: What pydicom and its decoders raise on a damaged file. Elements are parsed when they are looked at, so that any access may.
+#: Exceptions of pydicom and its decoders on a damaged file. Elements are parsed lazily, so that any access may raise them.
 _BROKEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError, OSError, EOFError, struct.error)
 
 
 def is_dicom(content: bytes) -> bool:
-    """Whether a file begins as DICOM does."""
+    """Whether a file starts as DICOM does."""
     return content[128:132] == b"DICM"
 
 
 def read_dicom(path: Path) -> tuple[np.ndarray, tuple[Remark, ...]]:
-    """Reads a radiograph as gray values, bright being dense.
+    """Reads a radiograph as gray values; dense tissue is bright.
 
-    In the order of DICOM PS3.4, N.2: modality (rescale or LUT), then values of interest (the first LUT, else the first window;
-    linear, linear exact or sigmoid), and only then inversion, where the photometric interpretation is MONOCHROME1 or the
-    presentation LUT shape INVERSE. A LUT or window that is invalid or leaves one gray value is passed over. The output range of
-    the window or LUT is what becomes black and white. Without either, that is the range of the type for up to 8 bit, and for
-    more the lowest and highest value of the picture, padding left out, as viewers do: detectors of 12 to 16 bit fill only a
-    part of their range. Gray values stored as colours have neither modality nor window. Presentation states, shutters and
-    overlays are not applied.
+    In the order of DICOM PS3.4, N.2: modality transform (rescale or LUT), then VOI transform (the first LUT, else the first
+    window; linear, linear exact or sigmoid), then inversion if the photometric interpretation is MONOCHROME1 or the
+    presentation LUT shape INVERSE. A LUT or window that is invalid or leaves one gray value is ignored. The output range of the
+    window or LUT becomes black to white. Without either, it is the range of the type for up to 8 bit; for more bits, the lowest
+    to the highest value of the image without padding, as in viewers, since detectors of 12 to 16 bit use only a part of the
+    range. Gray values stored as colours have neither modality nor VOI transform. Presentation states, shutters and overlays are
+    not applied.
 
     Args:
-        path: a file of one frame, of one sample or of three equal ones.
+        path: a file of one frame with one sample per pixel, or three equal ones.
 
     Returns:
-        (H, W) uint8, or uint16 of 0 … 65535 where the file has more than 8 bit; and remarks on how it was read.
+        (H, W) uint8, or uint16 of 0 … 65535 if the file has more than 8 bit; and remarks about the file.
 
     Raises:
-        UnreadableImageError: damaged, without pixels, of several frames, in colour, too large, of a compression that no
-            decoder here knows, with numbers in its header that are not finite, or whose gray levels all become one.
+        UnreadableImageError: damaged, without pixels, several frames, colour, too large, a compression without a decoder here,
+            numbers in the header that are not finite, or all gray levels map to one.
         UserError: pydicom is not installed.
     """
     pydicom = _pydicom()
@@ -74,9 +74,9 @@ def _pydicom() -> Any:
     try:
         import gdcm
     except ImportError:
-        return pydicom  # files that need it say so
+        return pydicom  # files that need it have a message of their own
     for off in (gdcm.Trace.DebugOff, gdcm.Trace.WarningOff, gdcm.Trace.ErrorOff):
-        off()  # it would write to stderr what we tell as a reason
+        off()  # it writes to stderr what is already in the message
     return pydicom
 
 
@@ -108,10 +108,10 @@ def _gray(dataset: Any) -> tuple[np.ndarray, tuple[Remark, ...]]:
 
 
 def _fractions(dataset: Any, levels: np.ndarray, inside: np.ndarray, white: int) -> tuple[np.ndarray, tuple[Remark, ...]]:
-    """(L,) float64, how far each stored value is from black (0) to white (1), and what is to be said of it."""
+    """(L,) float64 gray value of each stored value, from black (0) to white (1), and remarks about the file."""
     values, ends = levels.astype(np.float64), (0.0, 2.0 ** int(dataset.get("BitsStored", 8)) - 1)
     remarks: tuple[Remark, ...] = ()
-    if str(dataset.get("PhotometricInterpretation")).startswith("MONOCHROME"):  # others have neither modality nor VOI
+    if str(dataset.get("PhotometricInterpretation")).startswith("MONOCHROME"):  # others have neither modality nor VOI transform
         values, ends = rescaled(levels, dataset)
         for curve in voi_curves(dataset):
             fractions = None if curve is None else curve(values)
@@ -131,7 +131,7 @@ def _one_channel(pixels: np.ndarray) -> np.ndarray:
 
 
 def _without_padding(dataset: Any, levels: np.ndarray) -> np.ndarray:
-    """(L,) bool: the stored values of the picture, not those that only fill the frame; all, where nothing would be left."""
+    """(L,) bool: the stored values without those of the padding; all if nothing would be left."""
     padding = dataset.get("PixelPaddingValue")
     if padding is None:
         return np.ones(len(levels), dtype=bool)

@@ -1,23 +1,23 @@
-"""The gray levels of a picture: scaled to 8 bit, equalized, and whether a step has lost them."""
+"""Gray levels of an image: scaling to 8 bit, equalization, and a check for lost levels."""
 
 import cv2
 import numpy as np
 
 from cxrlt_cli.preprocess.remarks import Remark, UnreadableImageError
 
-_WIDEST = 65536  # values that a table is made for
-_LEVELS = 256  # that a picture of 8 bit can have
-_FEWEST = 1 / 8  # of the levels that a picture could keep
+_WIDEST = 65536  # range of values up to which a lookup table is used
+_LEVELS = 256  # of an 8-bit image
+_FEWEST = 1 / 8  # fraction of the levels that the image could keep
 
 
 def indexed(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Splits a picture into its gray levels and, for each pixel, the place of its level.
+    """Splits an image into its gray levels and, for each pixel, the index of its level.
 
     Args:
         values: (H, W) integers.
 
     Returns:
-        (L,) int64, the levels that occur, ascending; and (H, W) integers, so that `levels[places]` is the picture.
+        (L,) int64 levels that occur, ascending; and (H, W) integers, so that `levels[places]` is the image.
     """
     low, high = int(values.min()), int(values.max())
     if high - low >= _WIDEST:
@@ -30,7 +30,7 @@ def indexed(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def check_mapping(before: np.ndarray, after: np.ndarray, cause: str) -> tuple[Remark, ...]:
-    """`check_levels` of two pictures (H, W) of at most 16 bit, unsigned, of which one was made of the other level by level."""
+    """`check_levels` of two images (H, W), unsigned, up to 16 bit, of which the second maps the levels of the first."""
     seen, table = np.zeros(_WIDEST, dtype=bool), np.zeros(_WIDEST, dtype=after.dtype)
     seen[before] = True
     table[before] = after
@@ -38,18 +38,18 @@ def check_mapping(before: np.ndarray, after: np.ndarray, cause: str) -> tuple[Re
 
 
 def check_levels(before: np.ndarray, after: np.ndarray, cause: str) -> tuple[Remark, ...]:
-    """Compares the gray levels of a picture before and after a step.
+    """Compares the gray levels of an image before and after a step.
 
     Args:
-        before: (L,) the levels that occur, each once.
-        after: (L,) what becomes of each.
-        cause: what a reader should look at, where all levels became one.
+        before: (L,) distinct levels.
+        after: (L,) the level that each maps to.
+        cause: text for the message if all levels map to one.
 
     Returns:
-        A remark where fewer than an eighth of the levels are left that 8 bit can hold; usually nothing.
+        A remark if less than an eighth of the levels that 8 bit can hold is left; else None.
 
     Raises:
-        UnreadableImageError: all levels became one.
+        UnreadableImageError: all levels map to one.
     """
     if len(before) < 2:
         return ()
@@ -64,8 +64,8 @@ def to_8_bit(values: np.ndarray, window: tuple[float, float] | None = None) -> n
 
     Args:
         values: (H, W) uint8 or uint16.
-        window: percentiles of the picture's own values that become 0 and 255, what lies beyond being clipped; None takes the
-            range of the type (v * 255 / 65535, rounded).
+        window: percentiles of the image's values that become 0 and 255, with clipping; None for the range of the type
+            (v * 255 / 65535, rounded).
 
     Returns:
         (H, W) uint8.
@@ -82,7 +82,7 @@ def to_8_bit(values: np.ndarray, window: tuple[float, float] | None = None) -> n
 
 
 def _percentiles(values: np.ndarray, levels: int, window: tuple[float, float]) -> tuple[int, int]:
-    """The gray levels below or at which the given percentages of the pixels lie."""
+    """Percentiles of the gray levels: at or below them lie the given percentages of the pixels."""
     shares = np.cumsum(np.bincount(values.ravel(), minlength=levels)) * (100 / values.size)
     low, high = np.searchsorted(shares, np.array(window) - 1e-9)
     return int(low), int(high)
@@ -93,7 +93,7 @@ def equalize(picture: np.ndarray, clip: float) -> np.ndarray:
 
     Args:
         picture: (H, W) uint8.
-        clip: how many times the mean count a gray level of a tile may have; 2 is usual.
+        clip: maximum count of a gray level in a tile, as a multiple of the mean count; 2 is usual.
 
     Returns:
         (H, W) uint8.

@@ -1,4 +1,4 @@
-"""Hashes by which the same picture is found again, byte for byte or re-encoded."""
+"""Hashes that identify an image, byte for byte or re-encoded."""
 
 import cv2
 import numpy as np
@@ -15,8 +15,8 @@ def hashes_of(square: np.ndarray) -> np.ndarray:
 
     Returns:
         (5,) uint64. The first is BLAKE2b of the bytes. The other four are the signs of the 256 lowest cosine waves of the
-        picture at 32 px (a longer form of pHash; Zauner, "Implementation and Benchmarking of Perceptual Image Hash
-        Functions", 2010): most of the bits stay when a picture is compressed or resized. They are 0 where the picture has no
+        image at 32 px (a longer form of pHash; Zauner, "Implementation and Benchmarking of Perceptual Image Hash
+        Functions", 2010): most of the bits stay when an image is compressed or resized. They are 0 for an image without
         contrast.
     """
     found = np.zeros(1 + BITS // 64, dtype=np.uint64)

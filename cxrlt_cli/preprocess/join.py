@@ -1,4 +1,4 @@
-"""The stage `join`: the shards of a cache become one."""
+"""The stage `join`: joins the shards of a cache."""
 
 import re
 from collections import Counter
@@ -32,12 +32,12 @@ from cxrlt_cli.preprocess.resume_check import refuse_other_shard
 from cxrlt_cli.results import CachedImages
 from cxrlt_cli.workspace import Workspace, shard_name
 
-_BLOCK = 64  # images copied at once
+_BLOCK = 64  # images copied at a time
 
 
 @dataclass(frozen=True)
 class _Shard:
-    """One shard, checked."""
+    """One checked shard."""
 
     layout: Layout
     identity: dict[str, Any]
@@ -49,7 +49,7 @@ def join_shards(config: JoinConfig, workspace: Workspace) -> CachedImages:
     """Joins the shards of a cache.
 
     Raises:
-        UserError: no shards, one that is missing, unfinished or of another source or other pixels; an existing output.
+        UserError: no shards, one that is missing, unfinished or with a different source or pixels; an existing output.
     """
     folder = workspace.images
     target = folder / f"{config.name}.h5"
@@ -73,56 +73,56 @@ def join_shards(config: JoinConfig, workspace: Workspace) -> CachedImages:
         finally:
             part.unlink(missing_ok=True)
     count = int(read_done(read_layout(target)).sum())
-    how = "copied" if config.copy else "pointed to: keep them beside it"
+    how = "copied" if config.copy else "linked: keep them in the same folder"
     say(f"{count} images of {len(shards)} shards in {target} ({how})")
     failed = target.with_suffix(".failed.csv")
     return CachedImages(target, target.with_suffix(".parquet"), failed if exists(failed) else None, count)
 
 
 def _names(folder: Path, name: str) -> list[str]:
-    """The names of all shards, in order. Raises UserError where there are none, or some are missing or unfinished."""
+    """The names of all shards, in order. Raises UserError if there are none, or some are missing or unfinished."""
     pattern = re.compile(re.escape(name) + r"\.shard-(\d{5})-of-(\d{5})\.h5(\.part)?")
     found = [match for path in folder.glob("*.h5*") if (match := pattern.fullmatch(path.name))]
     if not found:
         raise UserError(f"{folder} has no shards of {name}", f"make them with: cxrlt cache --name {name} --shard i/n …")
     counts = {int(match[2]) for match in found}
     if len(counts) > 1:
-        raise UserError(f"{folder} has shards of {name} of {listed(sorted(counts))} parts", "remove those that are not meant")
+        raise UserError(f"{folder} has shards of {name} of {listed(sorted(counts))} parts", "remove those that are not needed")
     (count,) = counts
     there = {int(match[1]) for match in found if not match[3]}
     unfinished = sorted({int(match[1]) for match in found} - there)
     missing = [index for index in range(count) if index not in there]
     if missing:
-        said = f" ({listed(unfinished)} begun, not finished)" if unfinished else ""
+        started = f" ({listed(unfinished)} started, not finished)" if unfinished else ""
         raise UserError(
-            f"{name}: {len(missing)} of {count} shards are missing: {listed(missing)}{said}",
+            f"{name}: {len(missing)} of {count} shards are missing: {listed(missing)}{started}",
             f"make them: cxrlt cache … --shard {missing[0]}/{count} --resume",
         )
     return [shard_name(name, index, count) for index in range(count)]
 
 
 def _read(path: Path, number: str) -> _Shard:
-    """A shard, whose table goes with its images. Raises UserError where it does not, or it is another shard than `number`."""
+    """A shard whose table matches its images. Raises UserError if it does not, or if it is not the shard `number`."""
     layout, table_path, hint = read_layout(path), path.with_suffix(".parquet"), "make it again: cxrlt cache … --shard i/n"
     identity = read_attributes(path, "source")
     if identity.pop("shard", None) != number:
-        raise UserError(f"{path} is another shard than its name says: not {number}", f"rename it, or {hint}")
+        raise UserError(f"{path} is not shard {number}, as its name says", f"rename it, or {hint}")
     table = read_source_table(table_path)
     identity["labels_sha256"] = table.header.get(
         "labels_sha256", identity.get("labels_sha256")
-    )  # it may be newer than the pixels
+    )  # the labels may be newer than the pixels
     if any(table.header.get(key) != value for key, value in identity.items()) or table.header.get("shard") != number:
         raise UserError(f"{table_path} is not the table of {path.name}: it is of another source or shard", hint)
     done = np.flatnonzero(read_done(layout))
     same_rows = np.array_equal(table.table["row"].to_numpy(), done)
     if not same_rows or table.table["image_id"].tolist() != [layout.ids[row] for row in done]:
-        said = f"{len(table.table)} rows, {len(done)} images with pixels"
-        raise UserError(f"{table_path} does not list the images of {path.name} in their order ({said})", hint)
+        counts = f"{len(table.table)} rows, {len(done)} images with pixels"
+        raise UserError(f"{table_path} does not list the images of {path.name} in their order ({counts})", hint)
     return _Shard(layout, identity, table, table_path)
 
 
 def _refuse_unlike(shards: list[_Shard]) -> None:
-    """Raises UserError where shards were not made alike, have other label columns, or share an image."""
+    """Raises UserError if shards differ in their settings or label columns, or have an image in common."""
     first = shards[0]
     for shard in shards[1:]:
         pairs = [first.layout.settings, shard.layout.settings], [first.identity, shard.identity]

@@ -1,4 +1,4 @@
-"""JPEG to gray, decoded no finer than the output needs."""
+"""Decodes JPEG to gray, at a reduced size if the output needs no more."""
 
 import io
 from collections.abc import Callable
@@ -11,16 +11,16 @@ from cxrlt_cli.preprocess.remarks import UnreadableImageError
 
 JPEG_START = b"\xff\xd8\xff"
 
-#: A reduced picture keeps at least this many pixels along one output pixel, so that the area filter still has something to
-#: average. Measured on radiographs: below it the gray values drift from a full decode by 1 level on the mean.
+#: A reduced image keeps at least this many pixels along one output pixel, so that the area filter has enough to average.
+#: Measured on radiographs: below it the gray values differ from a full decode by 1 level on average.
 _KEPT = 1.4
 
 
 def reduction(span: float) -> int:
     """The reduction that a JPEG is decoded at: 1, 2, 4 or 8.
 
-    The inverse cosine transform of a block can give 4 x 4, 2 x 2 or 1 x 1 pixels instead of 8 x 8, each the mean of those
-    it stands for, at less cost. Other reductions exist but have no fast implementation.
+    The inverse cosine transform of a block can give 4 x 4, 2 x 2 or 1 x 1 pixels instead of 8 x 8, each a mean, at less cost.
+    Other reductions have no fast implementation.
     """
     return next((factor for factor in (8, 4, 2) if span / factor >= _KEPT), 1)
 
@@ -30,15 +30,15 @@ def decode_jpeg(content: bytes, span: Callable[[int, int], float]) -> tuple[np.n
 
     Args:
         content: the file.
-        span: from (width, height) to the source pixels along an output pixel.
+        span: (width, height) -> number of source pixels along an output pixel.
 
     Returns:
-        (H, W) uint8 at the reduction that `span` allows, and (width, height) of the picture in its pixels: a reduced side is
-        rounded up, its last pixel then lies partly beyond the picture. None where the general reader has to decide: colours
-        other than gray and YCbCr, a picture that is to be turned, a damaged file, or luma of one value (colours may differ).
+        (H, W) uint8 at the reduction that `span` allows, and (width, height) of the image in these pixels: a reduced side is
+        rounded up, so that its last pixel may lie partly outside the image. None for files that the general reader must read:
+        colours other than gray and YCbCr, an orientation, a damaged file, or constant luma (colours may differ).
 
     Raises:
-        UnreadableImageError: pixels are missing inside of the file. A JPEG has no checksum: other damage may not be seen.
+        UnreadableImageError: pixels are missing inside the file. A JPEG has no checksum: other damage may go unnoticed.
     """
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
@@ -48,7 +48,7 @@ def decode_jpeg(content: bytes, span: Callable[[int, int], float]) -> tuple[np.n
         least = {"min_height": -(-height // factor), "min_width": -(-width // factor), "min_factor": 1}
         gray = simplejpeg.decode_jpeg(content, "GRAY", strict=True, **(least if factor > 1 else {}))
     except ValueError as error:
-        if "premature end of data segment" in str(error):  # Pillow passes over it
+        if "premature end of data segment" in str(error):  # Pillow ignores it
             raise UnreadableImageError(f"damaged: {error}") from error
         return None
     return None if gray.min() == gray.max() else (np.asarray(gray[:, :, 0]), (width / factor, height / factor))
@@ -58,7 +58,7 @@ _LOSSLESS, _NO_FRAME = (0xC3, 0xC7, 0xCB, 0xCF), (0xC4, 0xC8, 0xCC)
 
 
 def undecodable_kind(content: bytes) -> str:
-    """What kind of JPEG a file is that no decoder here reads: `lossless JPEG`, `JPEG of 12 bit` …; empty for the usual kind.
+    """The kind of a JPEG that no decoder here reads: `lossless JPEG`, `JPEG of 12 bit` …; empty for the usual kind.
 
     By the marker of its frame and the precision behind it (ITU-T T.81, B.1.1.3 and B.2.2; T.87 for JPEG-LS).
     """

@@ -1,4 +1,4 @@
-"""Which of the listed images are there: one look at the file system for each, before any is decoded."""
+"""Checks which of the listed images exist, before any is decoded."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -13,22 +13,22 @@ from cxrlt_cli.paths import MISSING, what_is_near, why_absent
 from cxrlt_cli.sources.listing import Listing
 
 _BLOCK = 256
-_THREADS = 16  # the file systems of clusters answer slowly, but many at once
+_THREADS = 16  # file systems of clusters have a high latency, but answer many requests at once
 
 
 def rows_of_part(total: int, part: tuple[int, int]) -> slice:
-    """The rows of shard i of n: consecutive, so that the shards in their order are the whole."""
+    """The rows of shard i of n: consecutive, so that the shards in order are all rows."""
     index, count = part
     return slice(total * index // count, total * (index + 1) // count)
 
 
 def rows_present(listing: Listing, part: tuple[int, int], allow_missing: bool) -> np.ndarray:
-    """Looks for the files of one shard.
+    """Checks the files of one shard.
 
     Args:
         listing: all images of the source.
         part: (i, n).
-        allow_missing: files that are not there are meant to be.
+        allow_missing: whether files may be missing.
 
     Returns:
         (N,) bool over the rows of the listing: the row belongs to the shard and its file is there.
@@ -41,7 +41,7 @@ def rows_present(listing: Listing, part: tuple[int, int], allow_missing: bool) -
     reasons = _reasons(listing.root, files)
     there = np.array([not reason for reason in reasons], dtype=bool)
     if listing.unlisted:
-        warn(f"{listing.unlisted} image files are named by no row of {listing.tables[0]}: left out")
+        warn(f"{listing.unlisted} image files are in no row of {listing.tables[0]}: left out")
     count, total = int(there.sum()), len(there)
     if not count and (part[1] == 1 or not allow_missing):
         raise _none_is_there(listing, files, reasons)
@@ -50,7 +50,7 @@ def rows_present(listing: Listing, part: tuple[int, int], allow_missing: bool) -
         raise UserError(
             f"{listing.tables[0]} lists {total} images, {total - count} of them are not under {listing.root}: {listed(absent)}"
             f"{_counted(reasons)}; {_first_absent(listing.root, files, reasons)}",
-            f"--allow-missing caches the {count} that are there",
+            f"--allow-missing caches the other {count}",
         )
     if count < total:
         warn(f"{total - count} of {total} images are left out{_counted(reasons) or ', as they are not there'}")
@@ -63,10 +63,10 @@ _NO_FILE = "the table names no file"
 
 
 def _reasons(root: Path, files: pd.Series) -> list[str]:
-    """Why each file cannot be read, empty where it is there."""
+    """The reason why each file cannot be read; empty if it exists."""
     reasons = [""] * len(files)
 
-    def look(start: int) -> None:  # many at once: a task for each of a million files would weigh more than their names
+    def look(start: int) -> None:  # in chunks: a million tasks would need more memory than the names
         for place, file in enumerate(files.iloc[start : start + _BLOCK], start):
             reasons[place] = why_absent(root / file) if isinstance(file, str) else _NO_FILE
 
@@ -76,13 +76,13 @@ def _reasons(root: Path, files: pd.Series) -> list[str]:
 
 
 def _counted(reasons: list[str]) -> str:
-    """How many files have each reason other than that they are not there."""
+    """Number of files per reason, except for missing files."""
     counts = Counter(reason for reason in reasons if reason not in ("", MISSING))
     return f" ({', '.join(f'{count}: {reason}' for reason, count in counts.most_common(3))})" if counts else ""
 
 
 def _first_absent(root: Path, files: pd.Series, reasons: list[str]) -> str:
-    """The first file that is not there, and what lies beside it."""
+    """The first missing file, and the content of its folder."""
     place = next((place for place, reason in enumerate(reasons) if reason and reason != _NO_FILE), None)
     if place is None:
         return _NO_FILE

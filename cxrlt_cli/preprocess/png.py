@@ -1,4 +1,4 @@
-"""PNG to gray: 8 bit with a faster inflate (ISA-L unpacks what OpenCV then only has to unfilter), 16 bit by their sBIT."""
+"""Decodes PNG to gray: 8 bit with a faster inflate (ISA-L, then OpenCV undoes the filters), 16 bit by the sBIT chunk."""
 
 import struct
 import zlib
@@ -12,10 +12,10 @@ from cxrlt_cli.preprocess.remarks import UnreadableImageError
 
 PNG_START = b"\x89PNG\r\n\x1a\n"
 _END = b"\0\0\0\0IEND\xaeB`\x82"
-#: 16-bit values up to here are of at most 14 bit, and come out in the lowest quarter of the gray levels.
+#: 16-bit values up to here have at most 14 bit, and would fill only the lowest quarter of the gray levels.
 NARROW = 2**14 - 1
 _LUMA = np.array([0.114, 0.587, 0.299])  # ITU-R 601, of blue, green and red
-_STORED = 65535  # bytes that a block of a deflate stream holds uncompressed
+_STORED = 65535  # bytes of a stored block of a deflate stream
 _MOST_BYTES = 150_000_000
 _DECIDED_ELSEWHERE = (b"tRNS", b"eXIf")  # transparency and orientation
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
@@ -24,18 +24,19 @@ _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 def decode_png(content: bytes) -> np.ndarray | None:
     """Decodes an 8-bit gray PNG.
 
-    The stream is inflated by ISA-L, twice as fast as zlib and its successors, and put back uncompressed, so that libpng, in
-    OpenCV, has the filters left to undo.
+    ISA-L inflates the stream, twice as fast as zlib and its successors. The stream is stored again uncompressed, so that libpng
+    in OpenCV only undoes the filters.
 
     Args:
         content: the file.
 
     Returns:
-        (H, W) uint8, or None where the general reader has to decide: another mode, interlaced, transparent, to be turned, cut.
+        (H, W) uint8; None for files that the general reader must read: another mode, interlaced, transparent, with an
+        orientation, cut short.
 
     Raises:
-        UnreadableImageError: of any PNG, where a checksum is wrong, or pixels or the palette are missing. Pillow looks at none
-            of these and gives black in their place.
+        UnreadableImageError: of any PNG with a wrong checksum, or without pixels or palette. Pillow checks none of these and
+            returns black instead.
     """
     try:
         header, packed, plain = _parts(content)
@@ -54,7 +55,7 @@ def decode_png(content: bytes) -> np.ndarray | None:
 
 
 def _parts(content: bytes) -> tuple[bytes, bytes, bool]:
-    """The header, the packed pixels, and whether they are all that decides the gray values. Checksums are verified."""
+    """The header, the packed pixels, and whether nothing else affects the gray values. Checksums are verified."""
     header, packed, ended, plain, palette = b"", [], False, True, False
     place = len(PNG_START)
     while not ended:
@@ -76,23 +77,23 @@ def _parts(content: bytes) -> tuple[bytes, bytes, bool]:
 
 
 def _bytes_of_pixels(header: bytes) -> int:
-    """How many they are once unpacked; of an interlaced picture the least that they can be."""
+    """Number of bytes of the unpacked pixels; of an interlaced image the minimum."""
     width, height, bits, colours = struct.unpack(">IIBB", header[:10])
     channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colours, 1)
-    return int(((width * channels * bits + 7) // 8 + 1) * height)  # each line begins with the number of its filter
+    return int(((width * channels * bits + 7) // 8 + 1) * height)  # each line starts with the number of its filter
 
 
 def _may_turn(text: bytes) -> bool:
-    """Whether a text chunk may hold an orientation: its keyword, of at most 79 letters, names EXIF or XMP."""
+    """Whether a text chunk may hold an orientation: its keyword (up to 79 letters) names EXIF or XMP."""
     keyword = text[:80].partition(b"\0")[0].lower()
     return keyword in (b"raw profile type exif", b"raw profile type app1", b"xml:com.adobe.xmp")
 
 
 def significant_bits(content: bytes) -> tuple[int, ...]:
-    """The bits of each channel that a 16-bit PNG says are used (sBIT; PNG 11.3.2.7): gray or RGB, then alpha. Else empty.
+    """The significant bits of each channel of a 16-bit PNG (sBIT; PNG 11.3.2.7): gray or RGB, then alpha.
 
     Returns:
-        16 for each channel where it says nothing; empty where the PNG is not of 16 bit, or the file is no PNG.
+        16 per channel without an sBIT chunk; empty if the file is not a PNG of 16 bit.
     """
     if content[24:25] != b"\x10" or not content.startswith(PNG_START):
         return ()
@@ -108,9 +109,9 @@ def significant_bits(content: bytes) -> tuple[int, ...]:
 
 
 def scale_by_bits(values: np.ndarray, bits: int) -> np.ndarray:
-    """Scales 16-bit values (H, W) to 0 … 65535 where only the lowest `bits` of them are used, else leaves them.
+    """Scales 16-bit values (H, W) to 0 … 65535 if only their lowest `bits` are used; else they are not changed.
 
-    By the standard, values of fewer bits are written into the highest ones. Where no value exceeds the lowest, they were not.
+    The standard puts values of fewer bits into the highest bits. If no value exceeds the lowest bits, the writer did not.
     """
     most = 2**bits - 1
     if bits == 16 or values.max() > most:
@@ -119,14 +120,14 @@ def scale_by_bits(values: np.ndarray, bits: int) -> np.ndarray:
 
 
 def decode_narrow_colours(content: bytes, bits: tuple[int, ...]) -> np.ndarray | None:
-    """Decodes a 16-bit PNG of several channels whose values use only low bits: of these Pillow keeps the high byte alone.
+    """Decodes a 16-bit PNG of several channels whose values use only low bits; Pillow would keep the high byte only.
 
     Args:
         content: the file.
         bits: its significant bits, of each channel.
 
     Returns:
-        (H, W) uint16 gray over black, scaled where sBIT says so; None where high bits are used, or for one channel.
+        (H, W) uint16 gray over black, scaled by sBIT; None if high bits are used, or for one channel.
     """
     if len(bits) == 1:
         return None
@@ -149,7 +150,7 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def _stored(lines: bytes) -> Iterator[bytes | memoryview]:
-    """A zlib stream (RFC 1950, 1951) whose blocks are stored as they are."""
+    """A zlib stream (RFC 1950, 1951) of stored blocks."""
     yield b"\x78\x01"
     for place in range(0, len(lines), _STORED):
         block = memoryview(lines)[place : place + _STORED]

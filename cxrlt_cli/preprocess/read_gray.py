@@ -1,4 +1,4 @@
-"""The gray values of an image file: one function decides them for every format and mode."""
+"""Reads the gray values of an image file, of every format and mode."""
 
 import io
 import os
@@ -17,29 +17,29 @@ from cxrlt_cli.preprocess.jpeg import JPEG_START, decode_jpeg, undecodable_kind
 from cxrlt_cli.preprocess.png import NARROW, PNG_START, decode_narrow_colours, decode_png, scale_by_bits, significant_bits
 from cxrlt_cli.preprocess.remarks import Remark, UnreadableImageError
 
-#: From (width, height) of a picture, px, to the source pixels along one output pixel: finer detail need not be decoded.
+#: (width, height) of an image, px -> source pixels along one output pixel: finer detail need not be decoded.
 Span = Callable[[int, int], float]
 
-#: A picture with more pixels is taken for a bomb: the largest detectors have 20 million.
+#: An image with more pixels is refused as a decompression bomb: the largest detectors have 20 million.
 MOST_PIXELS = 150_000_000
-#: A file of more bytes is not read: as many pixels of three channels of 16 bit take 900 million.
+#: A larger file, in bytes, is not read: the maximum number of pixels with three 16-bit channels takes 900 million.
 MOST_BYTES = 1_000_000_000
 
 
 def full(width: int, height: int) -> float:  # noqa: ARG001 - a Span
-    """The span that asks for every pixel."""
+    """The span for a full decode."""
     return 1.0
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded picture.
+    """A decoded image.
 
     Attributes:
-        values: (H, W) uint8; uint16 of the range 0 … 65535 for a picture of more than 8 bit.
-        extent: (width, height) of the picture in pixels of `values`: theirs, or up to 1 less where a JPEG was decoded at a part
-            of its size and the last pixel lies partly beyond the picture.
-        remarks: what is to be said of the file.
+        values: (H, W) uint8; uint16 of the range 0 … 65535 for an image of more than 8 bit.
+        extent: (width, height) of the image in pixels of `values`: their shape, or up to 1 less if a JPEG was decoded at a
+            reduced size and the last pixel lies partly outside the image.
+        remarks: warnings about the file.
     """
 
     values: np.ndarray
@@ -49,7 +49,7 @@ class Picture:
 
 NO_IMAGE = "neither PNG, JPEG nor DICOM"
 
-#: How files begin that are met in the place of images.
+#: First bytes of other formats that are found in the place of images.
 _OTHERS = {
     b"II*\0": "TIFF", b"MM\0*": "TIFF", b"BM": "BMP", b"GIF8": "GIF", b"\0\0\0\x0cjP  ": "JPEG 2000",
     b"\xff\x4f\xff\x51": "JPEG 2000", b"\x1f\x8b": "gzip", b"PK\x03\x04": "ZIP", b"%PDF": "PDF", b"\x89HDF": "HDF5",
@@ -60,7 +60,7 @@ _OTHERS = {
 
 
 def _other_format(content: bytes) -> str:
-    """The reason why a file of another format is not read, which names the format where it is known."""
+    """The message about a file of another format; names the format if it is known."""
     if content.startswith(JPEG_START):
         kind = undecodable_kind(content)
         return f"{kind}, which no decoder here reads: convert it to 16-bit PNG" if kind else "damaged: JPEG without a frame"
@@ -71,7 +71,7 @@ def _other_format(content: bytes) -> str:
 
 
 def why_no_image(path: Path) -> str:
-    """Why a file is not taken for an image, empty where it is: one whose name says so, or that begins as an image does."""
+    """The reason why a file is not an image; empty if its name or its first bytes are those of an image."""
     if path.name.upper() == "DICOMDIR":
         return "a DICOM directory"
     if path.suffix.lower() in IMAGE_SUFFIXES:
@@ -90,19 +90,19 @@ def read_gray(path: Path, span: Span = full) -> np.ndarray:
 
 
 def read_picture(path: Path, span: Span = full) -> Picture:
-    """Reads a radiograph as gray values, upright, bright being dense.
+    """Reads a radiograph as gray values, upright; dense tissue is bright.
 
-    A file is told by its content, not its name. Colours become gray by ITU-R 601 luma (equal channels keep their value),
-    transparency lies over black, EXIF orientation is applied; values in the low bits of a 16-bit PNG are scaled where its sBIT
-    says how many bits they have; DICOM goes through `preprocess.dicom`.
+    The content of a file, not its name, decides its format. Colours become gray by ITU-R 601 luma (equal channels keep their
+    value), transparency is laid over black, EXIF orientation is applied; values in the low bits of a 16-bit PNG are scaled by
+    its sBIT chunk; DICOM is read by `preprocess.dicom`.
 
     Args:
         path: a PNG or JPEG of any mode (1, L, LA, P, PA, RGB, RGBA, I;16, CMYK …) or a DICOM file.
-        span: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size where an output pixel covers that many of its pixels.
+        span: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size if an output pixel covers that many of its pixels.
 
     Raises:
         UnreadableImageError: missing, empty, cut short, of another format, too large, with values beyond 16 bit, or of one gray
-            value although the file's own values differ.
+            value although the file's values differ.
         UserError: a DICOM file, and the extra that reads it is not installed.
     """
     content = _content(path)
@@ -126,7 +126,7 @@ def _content(path: Path) -> bytes:
     absent = why_absent(path)
     if absent:
         raise UnreadableImageError(absent)
-    if not is_file(path):  # a pipe would be waited for, for ever
+    if not is_file(path):  # reading a pipe would block
         raise UnreadableImageError("not a file")
     try:
         with path.open("rb") as file:
@@ -142,10 +142,10 @@ def _content(path: Path) -> bytes:
 
 
 def _decode_any(content: bytes) -> np.ndarray:
-    """Pillow's reading, which knows every mode and says what is wrong with a damaged file."""
+    """Reads with Pillow, which supports every mode and describes the damage of a file."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the limit is ours; odd metadata does not change the pixels
+            warnings.simplefilter("ignore")  # the size limit is checked below; odd metadata does not change the pixels
             with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as image:
                 if image.width * image.height > MOST_PIXELS:
                     raise UnreadableImageError(f"{image.width} x {image.height} px are too many")

@@ -1,4 +1,4 @@
-"""What is said of image files: why one cannot be read, or what may be wrong with the gray values of one that can."""
+"""Messages about image files: why one cannot be read, and what may be wrong with its gray values."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from enum import Enum
 
 from cxrlt_cli.console import warn
 
-#: The option that spreads the gray values of every picture over the whole range.
+#: The option that spreads the gray values of every image over the whole range.
 SPREAD = "cxrlt cache --window 0,100"
 
 
@@ -15,7 +15,7 @@ class UnreadableImageError(Exception):
 
 
 class Remark(Enum):
-    """One kind of oddity: the text that follows "N images: "."""
+    """A kind of warning: the text that follows "N images: "."""
 
     VOI_IGNORED = "a window or VOI LUT in the DICOM header is invalid or leaves a single gray value, and was not applied"
     NARROW_16_BIT = (
@@ -32,20 +32,20 @@ class RemarkCounts:
     """Counts remarks over many files, and keeps the first file of each kind.
 
     Attributes:
-        counts: how many files each remark was made about.
-        first: the first of them.
+        counts: remark -> number of files.
+        first: remark -> the first of them.
     """
 
     counts: dict[Remark, int] = field(default_factory=dict)
     first: dict[Remark, str] = field(default_factory=dict)
 
     def add(self, file: str, remarks: Iterable[Remark]) -> None:
-        """Adds what was remarked about one file."""
+        """Adds the remarks about one file."""
         for remark in remarks:
             self.counts[remark] = self.counts.get(remark, 0) + 1
             self.first.setdefault(remark, file)
 
     def report(self) -> None:
-        """Prints one warning for each kind of remark: how many images, which is the first, and what helps."""
+        """Prints one warning per kind of remark: the number of images, the first one, and the remedy."""
         for remark, count in self.counts.items():
             warn(f"{count} {'image' if count == 1 else 'images'}, the first {self.first[remark]}: {remark.value}")

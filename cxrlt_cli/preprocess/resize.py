@@ -1,4 +1,4 @@
-"""From a gray picture of any shape to the cached square."""
+"""Resizes a gray image of any shape to the cached square."""
 
 from typing import Literal
 
@@ -11,12 +11,12 @@ Resample = Literal["area", "lanczos"]
 
 
 def span_of(width: int, height: int, size: int, fit: Fit) -> float:
-    """The source pixels along one pixel of the square, in the direction where they are fewest."""
+    """The source pixels along one pixel of the square, in the direction with the fewest."""
     return (max(width, height) if fit == "pad" else min(width, height)) / size
 
 
 def shape_in(width: float, height: float, size: int, fit: Fit) -> tuple[int, int]:
-    """(width, height) that a picture takes in the square, px. Raises nothing: no side falls below 1."""
+    """(width, height) of the image within the square, px, each at least 1."""
     if fit != "pad":
         return size, size
     longest = max(width, height)
@@ -24,7 +24,7 @@ def shape_in(width: float, height: float, size: int, fit: Fit) -> tuple[int, int
 
 
 def middle(picture: np.ndarray) -> np.ndarray:
-    """The largest square in the middle of a picture (H, W)."""
+    """The largest square in the middle of an image (H, W)."""
     height, width = picture.shape
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
@@ -34,15 +34,15 @@ def middle(picture: np.ndarray) -> np.ndarray:
 def resize(
     picture: np.ndarray, shape: tuple[int, int], resample: Resample, extent: tuple[float, float] | None = None
 ) -> np.ndarray:
-    """Resizes a gray picture.
+    """Resizes a gray image.
 
     Args:
         picture: (H, W) uint8.
         shape: (width, height), px.
-        resample: `area` weighs each pixel with what of it lies under the output pixel; `lanczos` is Pillow's, whose window
-            grows with the reduction. Both are antialiased. What is enlarged, in any direction, is always by Lanczos.
-        extent: (width, height) of what is to fill the shape, from the upper left, where that is up to 1 px less than the whole;
-            only `area` can leave out a part of a pixel.
+        resample: `area` weights each pixel by its overlap with the output pixel; `lanczos` is Pillow's, whose window grows
+            with the reduction. Both are antialiased. Enlarging in any direction always uses Lanczos.
+        extent: (width, height) of the part that fills the shape, from the upper left, up to 1 px less than the whole; only
+            `area` can leave out a part of a pixel.
 
     Returns:
         (height, width) uint8.
@@ -52,7 +52,7 @@ def resize(
         return picture
     if resample == "lanczos" or shape[0] > width or shape[1] > height:
         return np.asarray(Image.fromarray(picture).resize(shape, Image.Resampling.LANCZOS))
-    # Plain means of 2 x 2, 4 x 4 … are many times faster than weighted ones; what they leave has 2 px along an output pixel.
+    # Means of 2 x 2, 4 x 4 … are many times faster than weighted ones; their result has at least 2 px along an output pixel.
     factor = 1
     while width % (2 * factor) == height % (2 * factor) == 0 and min(width / shape[0], height / shape[1]) / factor >= 4:
         factor *= 2
@@ -60,14 +60,14 @@ def resize(
         picture = cv2.resize(picture, (width // factor, height // factor), interpolation=cv2.INTER_AREA)
     if extent is None or extent == (width, height):
         return np.asarray(cv2.resize(picture, shape, interpolation=cv2.INTER_AREA))
-    across, down = shape[0] * factor / extent[0], shape[1] * factor / extent[1]  # OpenCV rounds what comes out: up to 1 px more
+    across, down = shape[0] * factor / extent[0], shape[1] * factor / extent[1]  # OpenCV rounds the size up by less than 1 px
     return np.ascontiguousarray(
         cv2.resize(picture, None, fx=across, fy=down, interpolation=cv2.INTER_AREA)[: shape[1], : shape[0]]
     )
 
 
 def in_square(picture: np.ndarray, size: int) -> np.ndarray:
-    """(size, size) uint8: a picture of at most that size in the middle of black."""
+    """(size, size) uint8: an image of at most that size in the middle of a black square."""
     if picture.shape == (size, size):
         return np.ascontiguousarray(picture)
     square = np.zeros((size, size), dtype=np.uint8)

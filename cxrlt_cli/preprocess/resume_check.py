@@ -1,4 +1,4 @@
-"""What a cache was begun with: work that goes on must go on with the same."""
+"""Checks that a resumed cache has the source and the pixel settings that it was started with."""
 
 import hashlib
 import json
@@ -10,12 +10,12 @@ import numpy as np
 from cxrlt_cli.artifacts.source_table import SourceTable
 from cxrlt_cli.errors import UserError
 
-_BLOCK = 4096  # rows hashed at once
-_HINT = "repeat the command of the start, or begin again with --overwrite, or give another --name"
+_BLOCK = 4096  # rows hashed at a time
+_HINT = "repeat the first command, or start again with --overwrite, or give another --name"
 
 
 def identity_of(source: SourceTable, part: tuple[int, int]) -> dict[str, Any]:
-    """Identifies a whole source, whichever shard of it is cached: its kind, its images and what it says of them."""
+    """Identifies a whole source, independent of the shard: its kind, and hashes of its images and labels."""
     images, labels = hashlib.sha256(), hashlib.sha256(json.dumps(source.classes).encode())
     for start in range(0, len(source.table), _BLOCK):
         rows = source.table.iloc[start : start + _BLOCK]
@@ -28,29 +28,29 @@ def identity_of(source: SourceTable, part: tuple[int, int]) -> dict[str, Any]:
 
 
 def refuse_other_pixels(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
-    """Raises UserError where pixels would be made otherwise than those in the file."""
+    """Raises UserError if the pixel settings differ from those of the file."""
     changed = [f"--{key}: {before.get(key)!r} then, {now[key]!r} now" for key in now if before.get(key) != now[key]]
     if changed:
-        raise UserError(f"{path} was begun otherwise: {'; '.join(changed)}", _HINT)
+        raise UserError(f"{path} was started with different settings: {'; '.join(changed)}", _HINT)
 
 
 def refuse_other_source(path: Path, before: dict[str, Any], now: dict[str, Any], same_ids: bool) -> None:
-    """Raises UserError where a file was begun from another list of images. Labels may change: they are in the table alone."""
+    """Raises UserError if a file was started with another list of images. Labels may change: they are only in the table."""
     changed = _changed(before, now, ("kind", "images_sha256"))
     if not changed and not same_ids:
         changed = ["which of the images are there"]
     if changed:
-        raise UserError(f"{path} was begun from something else: {' and '.join(changed)} changed since", _HINT)
+        raise UserError(f"{path} was started from a different source: {' and '.join(changed)} changed since", _HINT)
 
 
 def refuse_other_shard(path: Path, first: Path, settings: list[dict[str, Any]], identities: list[dict[str, Any]]) -> None:
-    """Raises UserError where a shard was not made as the first was: settings and identities are the first's and its own."""
+    """Raises UserError if a shard differs from the first one; `settings` and `identities` are pairs (first, shard)."""
     unlike = [f"--{key} {settings[0].get(key)!r} there, {value!r} here" for key, value in settings[1].items()
               if settings[0].get(key) != value]  # fmt: skip
     unlike += [f"{what} changed between them" for what in _changed(identities[0], identities[1], tuple(_NAMES))]
     if unlike:
         raise UserError(
-            f"{path} was not made as {first} was: {'; '.join(unlike)}", "make it again: cxrlt cache … --shard i/n --overwrite"
+            f"{path} differs from {first}: {'; '.join(unlike)}", "make it again: cxrlt cache … --shard i/n --overwrite"
         )
 
 

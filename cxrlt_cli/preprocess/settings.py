@@ -1,4 +1,4 @@
-"""How pixels are made, and what of it an artifact keeps so that the same is done to new images."""
+"""Pixel settings: how an image file becomes a square. Artifacts keep them, to treat new images alike."""
 
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -16,12 +16,12 @@ from cxrlt_cli.preprocess.resize import Fit, Resample, in_square, middle, resize
 
 @dataclass(frozen=True)
 class PixelSettings:
-    """How an image file becomes the cached square.
+    """How an image file becomes a square of the cache.
 
     Attributes:
         size: side of the square, px.
-        fit: `pad` keeps the whole picture and its proportions, in the middle of black; `crop` keeps the proportions and the
-            middle; `stretch` keeps the whole picture and gives up the proportions.
+        fit: `pad` keeps the whole image and its proportions, with black bars; `crop` keeps the proportions and the middle;
+            `stretch` keeps the whole image but not its proportions.
         resample: the filter; `lanczos` also decodes every pixel of a JPEG first.
         window: "LOW,HIGH", the percentiles that become black and white; empty for none.
         clahe: the clip limit of the adaptive histogram equalization; 0 for none.
@@ -34,7 +34,7 @@ class PixelSettings:
     clahe: float = 0.0
 
     def __post_init__(self) -> None:
-        """Raises UserError where a value is outside its range."""
+        """Raises UserError if a value is outside its range."""
         if not 8 <= self.size <= 4096:
             raise UserError(f"--size {self.size} is not within 8 … 4096", "224, 512 and 1024 px are usual")
         if not 0 <= self.clahe <= 40:
@@ -47,28 +47,26 @@ class PixelSettings:
         return parse_window(self.window)
 
     def saved(self) -> dict[str, Any]:
-        """The plain values that an artifact keeps."""
+        """The settings as an artifact keeps them."""
         return asdict(self)
 
 
 def settings_from(saved: dict[str, Any], where: Path) -> PixelSettings:
-    """The settings that an artifact keeps.
+    """The settings from the form that an artifact keeps.
 
     Raises:
-        UserError: they name something that this version does not do.
+        UserError: unknown settings.
     """
     known = {field.name for field in fields(PixelSettings)}
     sound = set(saved) == known and saved["fit"] in get_args(Fit) and saved["resample"] in get_args(Resample)
     if not sound:
-        raise UserError(
-            f"{where}: pixels were made in a way that this cxrlt does not know: {saved}", "use the version it names"
-        )
+        raise UserError(f"{where}: unknown pixel settings: {saved}", "use the version that made it")
     return PixelSettings(**saved)
 
 
 @dataclass(frozen=True)
 class Square:
-    """A picture made ready: (size, size) uint8 pixels, and what is to be said of its file."""
+    """A finished square: (size, size) uint8 pixels, and remarks about its file."""
 
     pixels: np.ndarray
     remarks: tuple[Remark, ...]
@@ -84,19 +82,18 @@ def make_square(path: Path, settings: PixelSettings, inverted: bool = False) -> 
 
     Args:
         path: see `preprocess.read_gray.read_picture`.
-        settings: how the square is made.
-        inverted: the file shows dense tissue dark, and its gray values are turned round.
+        settings: of the square.
+        inverted: whether the file shows dense tissue dark, so that its gray values are inverted.
 
     Raises:
-        UnreadableImageError: the file gives no gray values, or only one where its own values differ, or a decoder fails on it
-            in whichever way.
+        UnreadableImageError: the file gives no gray values, or only one although its values differ, or a decoder fails.
         UserError: a DICOM file, and the extra that reads it is not installed.
     """
     try:
         return _make_square(path, settings, inverted)
     except (UnreadableImageError, UserError):
         raise
-    except Exception as error:  # decoders fail in more ways than can be named, and one image must not end the work on all
+    except Exception as error:  # decoders fail in many ways, and one image must not end the work on all
         raise UnreadableImageError(f"cannot be decoded: {reason(error)}") from error
 
 
@@ -118,7 +115,7 @@ def _make_square(path: Path, settings: PixelSettings, inverted: bool) -> Square:
 
 
 def _to_8_bit(source: Picture, settings: PixelSettings) -> tuple[np.ndarray, tuple[Remark, ...]]:
-    """(H, W) uint8, and the remarks on the file; of several that the loss of gray levels explains, the one that names why."""
+    """(H, W) uint8, and the remarks about the file; of several with the same cause, the one that names the cause."""
     window = settings.percentiles
     picture = to_8_bit(source.values, window)
     said = tuple(remark for remark in source.remarks if not (window and remark is Remark.NARROW_16_BIT))

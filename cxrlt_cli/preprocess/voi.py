@@ -1,7 +1,7 @@
-"""Modality and VOI of a DICOM header: from stored values to the fraction between black and white (PS3.3, C.11.1, C.11.2).
+"""Modality and VOI transforms of a DICOM header: stored values to gray values, 0 to 1 (PS3.3, C.11.1, C.11.2).
 
-The arithmetic is done here on the gray levels that occur, not by pydicom on every pixel. pydicom 3.0 refuses windows of width
-below 1, reverses windowed pictures of negative slope, and looks entries of 8-bit LUTs up with an index of 8 bit.
+They are computed here on the distinct gray levels, not by pydicom on every pixel: pydicom 3.0 refuses windows of width below 1,
+inverts windowed images with a negative slope, and uses an 8-bit index for 8-bit LUTs.
 """
 
 import math
@@ -13,21 +13,21 @@ import numpy as np
 
 from cxrlt_cli.preprocess.remarks import UnreadableImageError
 
-#: From (L,) values to the fraction of white of each, 0 … 1, (L,) float64.
+#: (L,) values -> (L,) float64 gray values, 0 (black) … 1 (white).
 Curve = Callable[[np.ndarray], np.ndarray]
-#: The value that the first entry stands for, the (N,) float64 entries, and the entry that is white.
+#: The value of the first entry, the (N,) float64 entries, and the entry that is white.
 Table = tuple[int, np.ndarray, float]
 
 
 def rescaled(stored: np.ndarray, dataset: Any) -> tuple[np.ndarray, tuple[float, float]]:
-    """Applies the modality LUT, or rescale slope and intercept where there is no LUT.
+    """Applies the modality LUT, or rescale slope and intercept if there is no LUT.
 
     Args:
         stored: (L,) int64 stored values.
         dataset: the DICOM header.
 
     Returns:
-        (L,) float64 values, and the least and the greatest value that the file could have.
+        (L,) float64 values, and the lowest and highest value that the file can have.
 
     Raises:
         UnreadableImageError: slope, intercept or a result is not finite, or a modality LUT has no entries.
@@ -50,10 +50,10 @@ def rescaled(stored: np.ndarray, dataset: Any) -> tuple[np.ndarray, tuple[float,
 
 
 def voi_curves(dataset: Any) -> Iterator[Curve | None]:
-    """The VOI LUTs of a header, then its windows; None in the place of one that is not valid.
+    """The VOI LUTs of a header, then its windows; None for an invalid one.
 
-    A window is valid with a width above 1 (LINEAR) or above 0 (LINEAR_EXACT, SIGMOID). The standard allows LINEAR a width of 1,
-    a threshold; files in which centre and width were never filled in have it too.
+    A window is valid with a width above 1 (LINEAR) or above 0 (LINEAR_EXACT, SIGMOID). The standard allows a width of 1 for
+    LINEAR, a threshold; but files in which centre and width were never filled in have it too.
 
     Raises:
         UnreadableImageError: centre or width is not finite.
@@ -67,7 +67,7 @@ def voi_curves(dataset: Any) -> Iterator[Curve | None]:
 
 
 def _listed(dataset: Any, name: str) -> list[Any]:
-    """The values of an element of one or many; none where it is absent or empty."""
+    """The values of an element with one or several; empty if it is absent or empty."""
     value = dataset.get(name)
     if value is None:
         return []
@@ -104,17 +104,17 @@ def _look_up(table: Table, values: np.ndarray) -> np.ndarray:
 
 
 def _places(values: np.ndarray, first: int, count: int) -> np.ndarray:
-    """(L,) int64: values below the first entry's take the first entry, those beyond the last take the last."""
-    if first > 32767 and values.max() < first:  # no value would be within the table: the negative number was read as unsigned
+    """(L,) int64 indices: values below the first entry use the first, values above the last use the last."""
+    if first > 32767 and values.max() < first:  # no value would be in the table: a negative number was read as unsigned
         first -= 65536
     return np.asarray(np.floor(values - first).clip(0, count - 1).astype(np.int64))
 
 
 def _table(item: Any, dataset: Any) -> Table | None:
-    """One item of a LUT sequence; None where it lacks its descriptor or entries.
+    """One item of a LUT sequence; None if it lacks its descriptor or entries.
 
-    White is the declared range's end. Where all entries are in the lower half of that range, or one is beyond it, the declared
-    bits are not those of the entries, and white is the largest entry.
+    White is the end of the declared range. If all entries are in the lower half of that range, or one is beyond it, the
+    declared number of bits is wrong, and white is the largest entry.
     """
     descriptor = item.get("LUTDescriptor")
     if descriptor is None or len(descriptor) != 3:
@@ -129,7 +129,7 @@ def _table(item: Any, dataset: Any) -> Table | None:
 
 
 def _entries(data: Any, dataset: Any, count: int, bits: int) -> np.ndarray:
-    """(N,) float64: at most `count` entries, of a word each, or of a byte each where only half as many words are there."""
+    """(N,) float64: at most `count` entries of a word each, or of a byte each if the data are half as long."""
     if data is None:
         return np.empty(0)
     if isinstance(data, bytes):

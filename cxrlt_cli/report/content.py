@@ -1,4 +1,4 @@
-"""The content of the page: plain values that the template places."""
+"""The content of the page: plain values for the template."""
 
 import math
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ from cxrlt_cli.scores.labelled import Scored
 def head_of(
     subjects: list[Subject], numbers: list[Numbers], groups: list[Any], resamples: int, bounds: tuple[float, float]
 ) -> dict[str, Any]:
-    """Title, what was scored, the main metrics of each subject."""
+    """Title, scored images, and the main metrics of each subject."""
     first = subjects[0].scored
     return {
         "title": ", ".join(one.name for one in subjects),
@@ -35,7 +35,7 @@ def head_of(
         "subjects": [_subject(one, number, index) for index, (one, number) in enumerate(zip(subjects, numbers, strict=True))],
         "split": first.split,
         "classes_in_all": len(first.classes),
-        "undefined": [name for name, value in zip(first.classes, numbers[0].figures.ap, strict=True) if math.isnan(value)],
+        "undefined": [name for name, value in zip(first.classes, numbers[0].per_class.ap, strict=True) if math.isnan(value)],
         "rule": rule(bounds) if first.train_label_counts.any() else "",
         "chance": chance_levels(numbers[0], groups),
         "least_patients": MIN_POSITIVE_PATIENTS,
@@ -65,7 +65,7 @@ def _subject(subject: Subject, numbers: Numbers, colour: int) -> dict[str, Any]:
 
 
 def class_rows(subjects: list[Subject], numbers: list[Numbers], groups: list[Any], order: list[int]) -> list[dict[str, Any]]:
-    """A row a class, with the first subject's metrics and the AP of the others."""
+    """One row per class, with the metrics of the first subject and the AP of the others."""
     scored, first = subjects[0].scored, numbers[0]
     patients = positive_patients(scored)
     return [
@@ -73,10 +73,10 @@ def class_rows(subjects: list[Subject], numbers: list[Numbers], groups: list[Any
             "name": scored.classes[c],
             "group": groups[c] or "",
             "train": int(scored.train_positives[c]),
-            "positives": int(first.figures.positives[c]),
+            "positives": int(first.per_class.positives[c]),
             "positive_patients": patients[c],
-            "unknown": int(first.figures.unknown[c]),
-            "prevalence": float(first.figures.prevalence[c]),
+            "unknown": int(first.per_class.unknown[c]),
+            "prevalence": float(first.per_class.prevalence[c]),
             "ap": first.ap[c],
             "auroc": first.auroc[c],
             "others": [
@@ -92,7 +92,7 @@ def _column(subject: Subject, name: str) -> int:
 
 
 def comparison(subjects: list[Subject], differences: list[list[Difference]]) -> dict[str, Any]:
-    """Paired differences to the first, and the options that are not the same in all runs."""
+    """Paired differences to the first subject, and the options in which the runs differ."""
     options = [config.shown_options() if (config := one.config) else {} for one in subjects]
     names = sorted({name for one in options for name in one} - {"name"})
     rows = [(flag_of_saved(name), [one.get(name, "") for one in options]) for name in names]
@@ -107,12 +107,12 @@ def comparison(subjects: list[Subject], differences: list[list[Difference]]) -> 
 
 
 def charts(panels: list[Panel]) -> list[dict[str, Any]]:
-    """Panels as the template draws them."""
+    """Panels in the form that the template draws."""
     return [drawn(panel) for panel in panels]
 
 
 def cooccurrence_tables(found: Cooccurrence, classes: list[str], order: list[int]) -> dict[str, Any]:
-    """The tables of labels and of predictions, on one scale."""
+    """Co-occurrence tables of labels and of predictions, on one scale."""
     largest = max(largest_fraction(found.labels), largest_fraction(found.predicted))
     return {
         "names": [classes[c] for c in order],
@@ -122,22 +122,22 @@ def cooccurrence_tables(found: Cooccurrence, classes: list[str], order: list[int
 
 
 def chance_levels(numbers: Numbers, groups: list[Any]) -> dict[str, float]:
-    """Group -> the mAP of random scores: the mean prevalence of the classes that count in its mean."""
-    defined = ~np.isnan(numbers.figures.ap)
+    """Group -> mAP of random scores: the mean prevalence of the classes in its mean."""
+    defined = ~np.isnan(numbers.per_class.ap)
     named = np.array(groups, dtype=object)
     members = {name: defined if name == "all" else defined & (named == name) for name in numbers.means}
-    prevalence = numbers.figures.prevalence
+    prevalence = numbers.per_class.prevalence
     return {name: float(prevalence[chosen].mean()) if chosen.any() else math.nan for name, chosen in members.items()}
 
 
 def positive_patients(scored: Scored) -> list[int]:
-    """For each class how many patients have a positive image."""
+    """Number of patients with a positive image, per class."""
     positive = scored.label_mask & (scored.targets == 1)
     return [len(np.unique(scored.patients[column])) for column in positive.T]
 
 
 def what_was_run(subjects: list[Subject], dataset: Dataset) -> dict[str, Any]:
-    """Options that are not the defaults, the dataset, and the provenance of each artifact."""
+    """Options that differ from the defaults, the dataset, and the provenance of each artifact."""
     runs = {}
     for run in (run for one in subjects for run in one.runs):
         config = read_run_config(run)

@@ -13,7 +13,7 @@ _LEAST_IMAGES = 10
 
 
 def cooccurrence_counts(positive: np.ndarray) -> np.ndarray:
-    """(C, C) int64: on how many images both are positive, from (N, C) bool; the diagonal counts each label."""
+    """(C, C) int64 number of images on which both labels are positive, from (N, C) bool; the diagonal counts each label."""
     rows = positive.astype(np.float32)  # exact up to 2^24 images
     return np.asarray(np.rint(rows.T @ rows).astype(np.int64))
 
@@ -21,25 +21,25 @@ def cooccurrence_counts(positive: np.ndarray) -> np.ndarray:
 def strongest_pairs(counts: np.ndarray, images: int, classes: list[str], most: int = 10) -> list[dict[str, Any]]:
     """The pairs with the highest P(b | a), on at least ten images, and their lift P(b | a) / P(b).
 
-    Only pairs above chance (lift > 1) are named.
+    Only pairs above chance (lift > 1) are returned.
 
     Args:
         counts: (C, C) of `cooccurrence_counts`.
-        images: of how many images.
+        images: number of images counted.
         classes: (C,) names.
-        most: pairs at most.
+        most: maximum number of pairs.
     """
     own = np.maximum(np.diag(counts), 1)
-    share = counts / own[:, None]
-    lift = share * images / own[None, :]
+    fraction = counts / own[:, None]
+    lift = fraction * images / own[None, :]
     eligible = (counts >= _LEAST_IMAGES) & ~np.eye(len(classes), dtype=bool) & (lift > 1)
-    order = [index for index in np.argsort(-share, axis=None, kind="stable") if eligible.flat[index]][:most]
+    order = [index for index in np.argsort(-fraction, axis=None, kind="stable") if eligible.flat[index]][:most]
     return [
         {
             "given": classes[a],
             "also": classes[b],
             "images": int(counts[a, b]),
-            "share": float(share[a, b]),
+            "share": float(fraction[a, b]),
             "lift": float(lift[a, b]),
         }
         for a, b in zip(*np.unravel_index(np.array(order, dtype=np.int64), counts.shape), strict=True)
@@ -57,8 +57,8 @@ def draw_cooccurrence(counts: np.ndarray, classes: list[str], path: Path) -> Non
     classes = [figure_text(name) for name in classes]
     order = np.argsort(-np.diag(counts), kind="stable")
     own = np.diag(counts)[order]
-    share = counts[np.ix_(order, order)] / np.maximum(own, 1)[:, None]
-    shown = np.where(np.eye(len(order), dtype=bool) | (own == 0)[:, None], np.nan, share)
+    fraction = counts[np.ix_(order, order)] / np.maximum(own, 1)[:, None]
+    shown = np.where(np.eye(len(order), dtype=bool) | (own == 0)[:, None], np.nan, fraction)
     side = 3.5 + 0.27 * len(order)
     figure = Figure(figsize=(side + 1.2, side), layout="constrained")
     axes = figure.add_subplot()
@@ -69,7 +69,7 @@ def draw_cooccurrence(counts: np.ndarray, classes: list[str], path: Path) -> Non
     axes.tick_params(labelsize=8, length=0)
     axes.set_title("P(label of the column | label of the row), fraction of images", fontsize=10)
     for (row, column), value in np.ndenumerate(shown):
-        if value >= 0.1:  # the figure names what matters, the colours show the rest
+        if value >= 0.1:  # numbers for the large values only; colours show the others
             dark = value < 0.55 * largest
             axes.text(column, row, f"{100 * value:.0f}", ha="center", va="center", fontsize=6, color="w" if dark else "k")
     figure.colorbar(image, ax=axes, shrink=0.6, label="fraction (numbers: percent, from 10)")
@@ -88,10 +88,10 @@ class Cooccurrence:
 
 
 def cooccurrence(scored: Scored) -> Cooccurrence:
-    """Counts of labels and of predictions, over the images where a label is known.
+    """Co-occurrence of labels and of predictions, over the images where a label is known.
 
-    Each class is predicted on as many of its known images as have it, those of the highest scores: then labels and
-    predictions have the same frequencies, and only the combinations differ. Equal scores enter in the images' order.
+    A class counts as predicted on as many of its known images as are positive, those with the highest scores. So labels and
+    predictions have the same frequencies and only the combinations differ. Ties are resolved in the order of the images.
     """
     labels = scored.label_mask & (scored.targets == 1)
     predicted = np.zeros_like(labels)
@@ -103,7 +103,7 @@ def cooccurrence(scored: Scored) -> Cooccurrence:
 
 
 def cells(counts: np.ndarray, classes: list[str], order: list[int], largest: float) -> list[dict[str, Any]]:
-    """The rows of a table: of the images with the row's label, the fraction that has the column's, with its shade.
+    """The rows of a table: P(label of the column | label of the row), with its shade.
 
     Args:
         counts: (C, C).
@@ -114,15 +114,17 @@ def cells(counts: np.ndarray, classes: list[str], order: list[int], largest: flo
     rows = []
     for a in order:
         own = int(counts[a, a])
-        shares = [None if a == b or not own else float(counts[a, b] / own) for b in order]
-        shades = [0 if share is None else min(_LEVELS, int(np.ceil(_LEVELS * share / largest - 1e-9))) for share in shares]
-        rows.append({"name": classes[a], "count": own, "cells": list(zip(shares, shades, strict=True))})
+        fractions = [None if a == b or not own else float(counts[a, b] / own) for b in order]
+        shades = [
+            0 if fraction is None else min(_LEVELS, int(np.ceil(_LEVELS * fraction / largest - 1e-9))) for fraction in fractions
+        ]
+        rows.append({"name": classes[a], "count": own, "cells": list(zip(fractions, shades, strict=True))})
     return rows
 
 
 def largest_fraction(counts: np.ndarray) -> float:
     """The largest fraction off the diagonal, at least 0.05."""
     own = np.maximum(np.diag(counts), 1)
-    share = counts / own[:, None]
-    np.fill_diagonal(share, 0)
-    return max(float(share.max(initial=0)), 0.05)
+    fraction = counts / own[:, None]
+    np.fill_diagonal(fraction, 0)
+    return max(float(fraction.max(initial=0)), 0.05)

@@ -1,4 +1,4 @@
-"""The figures of a report as files, for slides and papers: PNG and SVG each."""
+"""The figures of a report as PNG and SVG files, for slides and papers."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from cxrlt_cli.report.metrics import Numbers
 from cxrlt_cli.report.panels import Panel, Series
 from cxrlt_cli.report.subjects import Subject
 
-#: Distinguishable with colour-blindness and dark enough on white; the page has the same, and lighter ones for dark screens.
+#: Distinguishable with colour blindness and dark enough on white; the page has these, and lighter ones for dark screens.
 COLOURS = ("#0b62a4", "#c04a00", "#007a5a", "#8e4585", "#7a6500", "#4a4a4a")
 _INK, _GRAY, _GRID = "#1c1f22", "#5c636a", "#e3e6e8"
 _FORMATS = ("png", "svg")
@@ -28,7 +28,7 @@ def draw_figures(
     panels: dict[str, list[Panel]],
     pairs: Cooccurrence,
 ) -> None:
-    """Draws all figures of a report. Raises UserError where the folder cannot be written to."""
+    """Draws all figures of a report. Raises UserError if the folder cannot be written to."""
     names = {one.name: index for index, one in enumerate(subjects)}
     titles = {"pr": "precision-recall", "readers_pr": "readers-precision-recall", "readers_roc": "readers-roc"}
     for kind, some in panels.items():
@@ -54,7 +54,7 @@ def _save(figure: Any, path: Path) -> None:
 
 
 def _grid(panels: list[Panel], names: dict[str, int]) -> Any:
-    """Small charts side by side, and one legend."""
+    """Small charts side by side, with one legend."""
     across = min(_ACROSS, len(panels))
     down = -(-len(panels) // across)
     figure = _figure(2.3 * across + 0.3, 2.25 * down + 0.4)
@@ -106,7 +106,7 @@ def _quiet(axes: Any) -> None:
 
 
 def _legend(figure: Any, names: dict[str, int]) -> None:
-    """Names with their colours, where there are several."""
+    """A legend of names and colours, if there are several."""
     if len(names) > 1:
         from matplotlib.lines import Line2D
 
@@ -115,7 +115,7 @@ def _legend(figure: Any, names: dict[str, int]) -> None:
 
 
 def _classes(rows: list[dict[str, Any]], names: dict[str, int]) -> Any:
-    """AP of each class with its interval, and the prevalence, which is the AP of chance."""
+    """AP of each class with its interval, and the prevalence, which is the AP of random scores."""
     figure = _figure(6.4, 1.0 + (0.24 + 0.09 * (len(names) - 1)) * len(rows))
     axes = figure.subplots()
     for index in range(len(names)):
@@ -148,7 +148,7 @@ def _groups(numbers: list[Numbers], names: dict[str, int]) -> Any:
         at = np.arange(len(shown)) + width * (index - (len(names) - 1) / 2)
         values = np.array([[getattr(number.means[name], key) for key in ("value", "low", "high")] for name in shown]).T
         axes.bar(at, values[0], width * 0.9, color=COLOURS[index])
-        # an interval is around the corrected mean, and may not reach the end of the bar
+        # the interval is around the corrected mean, which may lie off the end of the bar
         axes.vlines(at, values[1], values[2], color=_INK, lw=1)
         for x, value, high in zip(at, values[0], values[2], strict=True):
             top = value if np.isnan(high) else max(value, high)

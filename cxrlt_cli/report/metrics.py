@@ -1,4 +1,4 @@
-"""The numbers of a report: figures with intervals, by class and by group, of each subject and paired between them."""
+"""The numbers of a report: metrics with intervals per class and group, and paired differences between subjects."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from cxrlt_cli.report.subjects import Subject
 
 @dataclass(frozen=True)
 class Estimate:
-    """A metric with its 95 % interval; NaN where undefined. Of AP, `corrected` is the value without its bias."""
+    """A metric with its 95 % interval; NaN if undefined. For AP, `corrected` is the value corrected for its bias."""
 
     value: float
     low: float
@@ -24,17 +24,17 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Numbers:
-    """What is known of one subject.
+    """The metrics of one subject.
 
     Attributes:
-        figures: of every class.
+        per_class: counts and prevalence of each class.
         ap: (C,) average precision.
         auroc: (C,) area under the ROC curve.
         means: `all`, `head`, `medium`, `tail` -> mean AP.
         mean_auroc: over all classes.
     """
 
-    figures: PerClass
+    per_class: PerClass
     ap: list[Estimate]
     auroc: list[Estimate]
     means: dict[str, Estimate]
@@ -43,7 +43,7 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Difference:
-    """A subject's mean AP less the first one's, on the same images: `p` is of no difference, two-sided."""
+    """Mean AP of a subject minus that of the first, on the same images, with the two-sided p-value."""
 
     group: str
     difference: Estimate
@@ -51,7 +51,7 @@ class Difference:
 
 
 def same_images(subjects: list[Subject]) -> bool:
-    """Whether all subjects scored the same images and classes, so that they can be paired."""
+    """Whether all subjects score the same images and classes, so that differences are paired."""
     first = subjects[0].scored
     return all(
         one.scored.classes == first.classes and one.scored.table["image_id"].equals(first.table["image_id"]) for one in subjects
@@ -61,16 +61,16 @@ def same_images(subjects: list[Subject]) -> bool:
 def numbers_of(
     subjects: list[Subject], groups: list[Any], resamples: int, seed: int
 ) -> tuple[list[Numbers], list[list[Difference]]]:
-    """Figures of every subject, and differences to the first where all scored the same images.
+    """Metrics of every subject, and differences to the first if all score the same images.
 
     Args:
-        subjects: what is reported.
-        groups: (C,) head, medium or tail, or None for each.
-        resamples: of the patients for intervals, and as many swaps of two subjects for p-values.
+        subjects: of the report.
+        groups: (C,) head, medium, tail or None.
+        resamples: number of resamples of the patients for intervals, and of permutations for p-values.
         seed: of both.
 
     Returns:
-        A `Numbers` a subject, and for each but the first its differences; none where they cannot be paired.
+        `Numbers` per subject, and the differences of each subject but the first; none if they cannot be paired.
     """
     chosen = _members(groups)
     if not same_images(subjects):
@@ -93,9 +93,9 @@ def _members(groups: list[Any]) -> dict[str, np.ndarray]:
 
 def _numbers(scorers: Scorers, model: int, chosen: dict[str, np.ndarray]) -> Numbers:
     truth = scorers.targets, scorers.label_mask, scorers.patients
-    figures, ap, auroc = estimate(scorers.scores[model], *truth, scorers.resampled, model)
+    per_class, ap, auroc = estimate(scorers.scores[model], *truth, scorers.resampled, model)
     means = {name: _estimate(ap.mean(members)) for name, members in chosen.items()}
-    return Numbers(figures, _estimates(ap), _estimates(auroc), means, _estimate(auroc.mean(chosen["all"])))
+    return Numbers(per_class, _estimates(ap), _estimates(auroc), means, _estimate(auroc.mean(chosen["all"])))
 
 
 def _estimates(classes: ClassEstimates) -> list[Estimate]:

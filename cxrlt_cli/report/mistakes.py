@@ -13,7 +13,7 @@ from cxrlt_cli.predict.members import Member, load_members
 from cxrlt_cli.report.subjects import Subject
 from cxrlt_cli.scores.labelled import Scored
 
-_SIDE = 288  # px of a picture
+_SIDE = 288  # px of an image
 
 Kind = Literal["missed", "false alarm"]
 
@@ -40,19 +40,18 @@ class Mistake:
 def worst(scored: Scored, most: int) -> list[Mistake]:
     """The worst missed findings, then the worst false alarms: at most one of a class, and no image twice.
 
-    Missed findings are positives that the largest fraction of images outscores, false alarms negatives of the highest
-    probability.
+    Missed findings are sorted by the fraction of images with a higher score, false alarms by probability.
 
     Args:
         scored: scores and labels.
-        most: so many of each kind at most.
+        most: maximum number of each kind.
     """
     missed, alarms = [], []
     for c in range(len(scored.classes)):
         rows = np.flatnonzero(scored.label_mask[:, c])
         order = np.argsort(scored.logits[rows, c], kind="stable")
         positive = scored.targets[rows[order], c] == 1
-        deepest = 2 * most  # so many images may be taken by other classes
+        deepest = 2 * most  # up to this many images may be taken by other classes
         missed += [_mistake("missed", rows, scored.logits[rows, c], at, c) for at in order[positive][:deepest]]
         alarms += [_mistake("false alarm", rows, scored.logits[rows, c], at, c) for at in order[~positive][::-1][:deepest]]
     missed.sort(key=lambda mistake: -mistake.above)
@@ -62,7 +61,7 @@ def worst(scored: Scored, most: int) -> list[Mistake]:
 
 
 def _each_image_once(candidates: list[Mistake], shown: set[int], most: int) -> list[Mistake]:
-    """The first candidates with no image in `shown`, which grows, and one of a class."""
+    """The first candidates, at most one per class, whose image is not in `shown`; their images are added to it."""
     chosen: dict[int, Mistake] = {}
     for mistake in candidates:
         if len(chosen) < most and mistake.row not in shown and mistake.label not in chosen:
@@ -77,12 +76,12 @@ def _mistake(kind: Kind, rows: np.ndarray, scores: np.ndarray, at: Any, label: i
 
 
 def pictures(subject: Subject, dataset: Dataset, mistakes: list[Mistake], device: torch.device) -> list[dict[str, Any]]:
-    """What the page shows of mistakes.
+    """The mistakes in the form that the template draws.
 
     Args:
-        subject: whose mistakes.
-        dataset: with the pixels.
-        mistakes: of `worst`.
+        subject: whose scores they are from.
+        dataset: which gives the pixels.
+        mistakes: from `worst`.
         device: where to run the network.
 
     Raises:

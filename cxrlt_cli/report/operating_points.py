@@ -1,4 +1,4 @@
-"""Decisions at thresholds on the page: those of the evaluation, or chosen here on the run's validation."""
+"""Decisions at thresholds: those of the evaluation, or at thresholds chosen on the run's validation split."""
 
 import math
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from cxrlt_cli.scores.decisions import RATIOS, choose_thresholds, decision_rows
 from cxrlt_cli.scores.labelled import Scored, read_scored
 
 Row = dict[str, Any]
-_SPECIFICITY = 0.9  # where no evaluation names one
+_SPECIFICITY = 0.9  # if there is no evaluation, which names one
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,10 @@ class OperatingPoints:
     """Decisions of one subject.
 
     Attributes:
-        rows: of `decision_rows`, a row a class and rule.
+        rows: from `decision_rows`, one per class and rule.
         chosen_on: the images on which thresholds were chosen, as text.
-        held_out: whether these are other images than those scored.
-        specificity: the one wanted by the rule `specificity`.
+        held_out: whether these images are not among those scored.
+        specificity: target of the rule `specificity`.
     """
 
     rows: list[Row]
@@ -38,9 +38,9 @@ class OperatingPoints:
 
 
 def operating_points(subject: Subject, dataset: Dataset) -> OperatingPoints:
-    """Decisions of a subject's evaluation; without one, at thresholds of its run's validation, or of the same images."""
+    """Decisions of a subject's evaluation; else at thresholds chosen on its run's validation split, or on the same images."""
     evaluation = subject.evaluation
-    if evaluation is not None and "decisions" in evaluation:  # earlier versions wrote none
+    if evaluation is not None and "decisions" in evaluation:  # absent in earlier versions
         chosen = evaluation["thresholds"]
         return OperatingPoints(evaluation["decisions"], chosen["chosen_on"], chosen["held_out"], chosen["specificity"])
     validation = _validation(subject, dataset)
@@ -50,7 +50,7 @@ def operating_points(subject: Subject, dataset: Dataset) -> OperatingPoints:
 
 
 def _validation(subject: Subject, dataset: Dataset) -> Scored | None:
-    """The validation scores of a subject's only run; None where they would not fit the scores reported."""
+    """The validation scores of a subject's only run; None if they are not comparable to the reported scores."""
     scored = subject.scored
     alone = len(subject.runs) == 1 and not subject.absent and is_file(subject.runs[0].validation)
     if not alone or scored.split == "val" or scored.header.calibration or scored.header.views > 1:
@@ -59,11 +59,11 @@ def _validation(subject: Subject, dataset: Dataset) -> Scored | None:
 
 
 def decision_tables(points: OperatingPoints, groups: dict[str, str], order: list[str]) -> Row:
-    """What the page shows: a table for each rule.
+    """The decisions in the form that the template draws: a table per rule.
 
     Args:
         points: of the first subject.
-        groups: class -> head, medium, tail or nothing.
+        groups: class -> head, medium, tail or empty.
         order: of the classes.
     """
     rules = {"f1": "Threshold of the best F1", "specificity": f"Threshold of a specificity of {points.specificity:g}"}
@@ -84,13 +84,13 @@ def _undefined(value: float | None) -> bool:
 
 
 def estimate(row: Row, name: str) -> Estimate:
-    """A metric of an evaluation with its interval; null, which JSON has for undefined, is NaN."""
+    """A metric of an evaluation with its interval; null in JSON (undefined) becomes NaN."""
     found = (row.get(key) for key in (name, f"{name}_low", f"{name}_high"))
     return Estimate(*(float("nan") if value is None else float(value) for value in found))
 
 
 def calibration_errors(evaluation: Row | None) -> Row | None:
-    """Calibration error of each class and its mean, and the calibration applied; None without an evaluation."""
+    """Calibration error per class and its mean, and the applied calibration; None without an evaluation."""
     if evaluation is None:
         return None
     applied = applied_calibration(evaluation)
@@ -102,7 +102,7 @@ def calibration_errors(evaluation: Row | None) -> Row | None:
 
 
 def subgroups(evaluation: Row | None) -> Row | None:
-    """The means over classes of each part of the images that was evaluated by itself; None where there is none."""
+    """The mean metrics of each subgroup of an evaluation; None without subgroups."""
     means = [row for row in (evaluation or {}).get("subgroups", []) if not row["class"]]
     if not means:
         return None
@@ -119,7 +119,7 @@ def subgroups(evaluation: Row | None) -> Row | None:
             for row in shown
         ],
         "small": [row for row in means if row["auroc"] is None],
-        "compared": any("auroc_difference" in row for row in shown),  # earlier versions did not
+        "compared": any("auroc_difference" in row for row in shown),  # absent in earlier versions
     }
 
 

@@ -12,7 +12,7 @@ _DASH = "\N{EN DASH}"
 
 
 def page(content: dict[str, Any]) -> str:
-    """The report. Everything in `content` is escaped, whatever it holds."""
+    """The report. All text in `content` is escaped."""
     return fill("cxrlt_cli.report", "report.html.j2", content, own_text("cxrlt_cli.report", "page.css"), "page.js")
 
 
@@ -49,7 +49,7 @@ def own_text(package: str, name: str) -> str:
 
 
 def figure(value: float | None, digits: int = 3) -> str:
-    """A number, or a dash where it is undefined."""
+    """A number, or a dash if it is undefined."""
     return _DASH if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
@@ -72,5 +72,5 @@ def interval(estimate: Estimate, sign: bool = False) -> str:
 
 
 def count(value: int) -> str:
-    """With a thin space every three digits."""
+    """A count with a thin space every three digits."""
     return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")

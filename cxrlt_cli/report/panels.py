@@ -1,4 +1,4 @@
-"""Charts as data: the page draws them with its template, the files with matplotlib."""
+"""Charts as data, drawn by the template of the page and by matplotlib."""
 
 from dataclasses import dataclass, field
 
@@ -21,11 +21,11 @@ class Series:
 
     Attributes:
         name: of the subject or run.
-        colour: its number, that of `COLOURS`.
+        colour: index in `COLOURS`.
         x: (T,).
         y: (T,).
-        low: (T,) and
-        high: (T,) intervals, where there are.
+        low: (T,) lower bounds of the intervals; None without intervals.
+        high: (T,) upper bounds.
         steps: a step function: horizontal, then vertical.
         dashed: a dashed line.
     """
@@ -70,9 +70,9 @@ class Panel:
         series: its lines.
         x_limits: of the axis.
         y_limits: of the axis.
-        level: a horizontal line of reference.
-        diagonal: whether there is a line from corner to corner.
-        key: by which the page filters it.
+        level: height of a horizontal reference line.
+        diagonal: whether to draw a line from corner to corner.
+        key: name by which the page filters it.
         marks: operating points of the first subject.
     """
 
@@ -93,11 +93,11 @@ class Panel:
 def curve_panels(
     subjects: list[Subject], numbers: list[Numbers], order: list[int], kind: str, points: OperatingPoints
 ) -> list[Panel]:
-    """A chart a class with a curve a subject. Classes without a curve are left out.
+    """One chart per class with a curve per subject. Classes without a curve are left out.
 
     Args:
-        subjects: what is reported.
-        numbers: of each.
+        subjects: of the report.
+        numbers: of each subject.
         order: columns of the classes.
         kind: `pr` or `roc`.
         points: of the first subject, marked on its curves.
@@ -111,22 +111,22 @@ def _curve_panel(subjects: list[Subject], numbers: list[Numbers], c: int, kind: 
         scored = subject.scored
         rows = scored.label_mask[:, c]
         x, y = (precision_recall if kind == "pr" else roc)(scored.logits[rows, c], scored.targets[rows, c])
-        if kind == "pr":  # where recall does not grow, precision only falls until the next positive
+        if kind == "pr":  # between two positives recall is constant, and precision only falls
             x, y = _rising(x, y)
         estimate = (number.ap if kind == "pr" else number.auroc)[c]
         if len(x):
             series.append(Series(subject.name, index, *_thinned(x, y), steps=kind == "pr"))
             notes.append(_with_interval(estimate) if len(subjects) == 1 else f"{estimate.value:.3f}")
-    name, figures = subjects[0].scored.classes[c], numbers[0].figures
+    name, counts = subjects[0].scored.classes[c], numbers[0].per_class
     what, called = ("AP", "Precision-recall curve") if kind == "pr" else ("AUROC", "ROC curve")
     labels = ("recall (sensitivity)", "precision (PPV)") if kind == "pr" else ("1 - specificity", "sensitivity")
     return Panel(
         name,
         f"{what} {' / '.join(notes)}",
-        f"{called} of {name}: {what} {', '.join(notes)}, {figures.positives[c]} positive images",
+        f"{called} of {name}: {what} {', '.join(notes)}, {counts.positives[c]} positive images",
         *labels,
         series,
-        level=float(figures.prevalence[c]) if kind == "pr" else None,
+        level=float(counts.prevalence[c]) if kind == "pr" else None,
         diagonal=kind == "roc",
         key=name,
         marks=_marks(points, name, kind),
@@ -139,7 +139,7 @@ def _with_interval(estimate: Estimate) -> str:
 
 
 def _marks(points: OperatingPoints, name: str, kind: str) -> list[Mark]:
-    """The decisions of a class as points of its curve, where they are defined."""
+    """The decisions of a class as points on its curve, if they are defined."""
     marks = []
     for row in points.of(name):
         x, y = (row["sensitivity"], row["ppv"]) if kind == "pr" else (row["specificity"], row["sensitivity"])
@@ -149,7 +149,7 @@ def _marks(points: OperatingPoints, name: str, kind: str) -> list[Mark]:
 
 
 def _rising(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The points at which recall grows, and the last one."""
+    """The points at which recall increases, and the last one."""
     keep = np.diff(x, prepend=0.0) > 0
     keep[-1:] = True
     return x[keep], y[keep]
@@ -189,7 +189,7 @@ def reliability_panels(subjects: list[Subject], groups: list[str | None]) -> lis
 
 
 def training_panels(subjects: list[Subject]) -> list[Panel]:
-    """Loss and validation mAP by epoch, of every run of the subjects that is there; each run has a colour."""
+    """Loss and validation mAP by epoch of every available run of the subjects; each run has a colour."""
     runs = {name: epochs for subject in subjects for name, epochs in subject.histories.items()}
     loss, mean = [], []
     for index, (name, history) in enumerate(runs.items()):

@@ -1,4 +1,4 @@
-"""The stage `report`: a page and figures about runs and their scores."""
+"""The stage `report`: an HTML page and figures about runs, evaluations or predictions."""
 
 import math
 from pathlib import Path
@@ -31,7 +31,7 @@ def write_report(config: ReportConfig, workspace: Workspace) -> WrittenReport:
     """Writes `reports/NAME/report.html` and its figures, and prints the page's path.
 
     Raises:
-        UserError: nothing of that name, scores that do not go with the dataset, an output that exists or cannot be written.
+        UserError: an unknown name, scores that do not match the dataset, an output that exists or cannot be written.
     """
     dataset = read_dataset(config.dataset or workspace.dataset)
     subjects = find_subjects(config.what, dataset, workspace)
@@ -41,7 +41,7 @@ def write_report(config: ReportConfig, workspace: Workspace) -> WrittenReport:
     _refuse_other_classes(subjects)
     scored = subjects[0].scored
     groups: list[Any] = list(scored.groups(config.bounds))
-    order = np.lexsort((-scored.targets.sum(axis=0, dtype=np.int64), -scored.train_share)).tolist()
+    order = np.lexsort((-scored.targets.sum(axis=0, dtype=np.int64), -scored.train_prevalence)).tolist()
     numbers, differences = numbers_of(subjects, groups, config.resamples, config.seed)
     points = operating_points(subjects[0], dataset)
     panels = {
@@ -99,7 +99,7 @@ def _mistakes(config: ReportConfig, subject: Subject, dataset: Dataset) -> list[
         return []
     try:
         return pictures(subject, dataset, chosen, choose_device(config.device))
-    except UserError as error:  # the page is useful without pictures
+    except UserError as error:  # the page is useful without images
         warn(f"no pictures of mistakes: {error.message}")
         return []
 

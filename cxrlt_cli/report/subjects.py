@@ -1,4 +1,4 @@
-"""What a report is about: runs, evaluations or predictions, each brought to scores beside labels."""
+"""The subjects of a report: runs, evaluations or predictions, each as scores joined with labels."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +21,14 @@ from cxrlt_cli.workspace import Workspace, newest
 
 @dataclass(frozen=True)
 class Subject:
-    """One thing that is reported.
+    """A subject of the report.
 
     Attributes:
-        name: as it is called in the page.
-        scored: its scores beside the labels.
-        runs: the runs that scored, of those that are there.
-        absent: names of the runs that are not.
-        evaluation: `metrics.json` of the evaluation that was named, or of the newest of the same scores; None without one.
+        name: in the page.
+        scored: its scores joined with the labels.
+        runs: the runs that made the scores, as far as their folders exist.
+        absent: names of the other runs.
+        evaluation: `metrics.json` of the given evaluation, or of the newest one of the same scores; None without one.
     """
 
     name: str
@@ -44,14 +44,14 @@ class Subject:
 
     @property
     def histories(self) -> dict[str, list[dict[str, Any]]]:
-        """The epochs of each of its runs that kept them, by the run's name."""
+        """Name of a run -> its epochs, of the runs that have a history."""
         found = {run.folder.name: read_history(run) for run in self.runs if is_file(run.history)}
         return {name: epochs for name, epochs in found.items() if epochs}
 
 
 @dataclass(frozen=True)
 class _Found:
-    """A subject before its scores are read; of a run, `path` may be of either split."""
+    """A subject before its scores are read; `path` of a run may be predictions of the test split or its validation."""
 
     name: str
     path: Path
@@ -60,12 +60,12 @@ class _Found:
 
 
 def find_subjects(what: tuple[str, ...], dataset: Dataset, workspace: Workspace) -> list[Subject]:
-    """Finds and reads what was named.
+    """Finds and reads the subjects.
 
-    Of runs alone, all are scored on the same split: the test split where predictions of it are there for each, else validation.
+    All runs are reported on the same split: the test split if each has predictions of it, else validation.
 
     Raises:
-        UserError: nothing of that name, or scores that are damaged or do not go with the dataset.
+        UserError: an unknown name, or scores that are damaged or do not match the dataset.
     """
     found = [_find(name, dataset, workspace) for name in what] or [_of_run(find_runs((), workspace.runs)[0], workspace)]
     names = [one.name for one in found]
@@ -91,7 +91,7 @@ def _find(name: str, dataset: Dataset, workspace: Workspace) -> _Found:
     there += [path.parent.name for path in workspace.evaluations.glob("[!.]*/metrics.json")]
     there += [path.stem for path in workspace.predictions.glob("*.parquet")]
     raise UserError(
-        f"{name!r} is no run, evaluation or predictions{nearest(name, there)}",
+        f"{name!r} is not a run, an evaluation or predictions{nearest(name, there)}",
         f"{workspace.root} has: {', '.join(sorted(set(there))) or 'none'}",
     )
 
@@ -106,7 +106,7 @@ def _of_run(run: Run, workspace: Workspace) -> _Found:
 
 
 def _scores(path: Path, run: str) -> bool:
-    """Whether predictions are of the test split by this run alone."""
+    """Whether predictions are of the test split and made by this run alone."""
     try:
         header = read_predictions_header(path)
     except UserError:  # damaged or something else, and not what was asked for
@@ -119,22 +119,24 @@ def _of_evaluation(folder: Path, dataset: Dataset, workspace: Workspace) -> _Fou
     source, labels = evaluated_files(evaluation)[:2]
     again = f"evaluate again: cxrlt evaluate {source.path} --name {folder.resolve().name} --overwrite"
     if evaluation["per"] != "image":
-        raise UserError(f"{folder} is by study, a report by image", f"report its scores: cxrlt report {source.path}")
+        raise UserError(
+            f"{folder} has one row per study, a report one per image", f"report its scores: cxrlt report {source.path}"
+        )
     if sha256_of(dataset.path) != labels.sha256:
-        raise UserError(f"{folder} was made with another state of {labels.path} than {dataset.path}", f"{again}; or --dataset")
+        raise UserError(f"{folder} was made from {labels.path}, which differs from {dataset.path}", f"{again}; or --dataset")
     path = _unchanged(source, workspace.predictions, str(folder), again)
     return _Found(folder.resolve().name, path, evaluation=evaluation)
 
 
 def _unchanged(file: InputFile, folder: Path, made: str, hint: str) -> Path:
-    """An input of what was `made`, where it was or by its name in `folder`. Raises UserError where it is not as it was."""
+    """An input file of an artifact, at its old path or by name in `folder`. Raises UserError if it has changed or is gone."""
     there = [path for path in (folder / Path(file.path).name, Path(file.path)) if is_file(path)]
     same = [path for path in there if sha256_of(path) == file.sha256]
     if same:
         return same[0]
     if there:
-        raise UserError(f"{there[-1]} has changed since {made} was made of it", hint)
-    raise UserError(f"{made} was made of {file.path}, which is not there", hint)
+        raise UserError(f"{there[-1]} has changed since {made} was made from it", hint)
+    raise UserError(f"{made} was made from {file.path}, which is not there", hint)
 
 
 def _subject(found: _Found, dataset: Dataset, workspace: Workspace) -> Subject:
@@ -153,7 +155,7 @@ def _subject(found: _Found, dataset: Dataset, workspace: Workspace) -> Subject:
 
 
 def _calibration_of(evaluation: dict[str, Any], workspace: Workspace) -> Calibration:
-    """The calibration that an evaluation applied. Raises UserError where it is not there or has changed."""
+    """The calibration that an evaluation applied. Raises UserError if it is not there or has changed."""
     applied = applied_calibration(evaluation)
     name = applied.name if applied else ""
     file = next((one for one in evaluated_files(evaluation) if Path(one.path).stem == name), None)
@@ -166,7 +168,7 @@ def _calibration_of(evaluation: dict[str, Any], workspace: Workspace) -> Calibra
 
 
 def _evaluation_of(scored: Scored, dataset: Dataset, workspace: Workspace) -> dict[str, Any] | None:
-    """The newest evaluation of the very scores and labels, image by image and without calibrating; None where there is none."""
+    """The newest evaluation per image of the same scores, labels and calibration; None if there is none."""
     inputs = [sha256_of(path) for path in (scored.path, dataset.path)]
     files = sorted(workspace.evaluations.glob("[!.]*/metrics.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     for file in files:

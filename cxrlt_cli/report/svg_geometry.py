@@ -1,4 +1,4 @@
-"""From a chart's data to the coordinates that the page's template places."""
+"""Coordinates of a chart for the template of the page."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,23 +13,23 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 34, 8, 18, 32
 
 @dataclass(frozen=True)
 class Frame:
-    """Where a panel's data lie in its picture, px."""
+    """Maps the data of a panel to px."""
 
     panel: Panel
 
     def x(self, value: float) -> float:
-        """Across."""
+        """Horizontal position, px."""
         low, high = self.panel.x_limits
         return round(_LEFT + (value - low) / (high - low) * (WIDTH - _LEFT - _RIGHT), 1)
 
     def y(self, value: float) -> float:
-        """Down."""
+        """Vertical position from the top, px."""
         low, high = self.panel.y_limits
         return round(HEIGHT - _BOTTOM - (value - low) / (high - low) * (HEIGHT - _TOP - _BOTTOM), 1)
 
 
 def drawn(panel: Panel) -> dict[str, Any]:
-    """What the template needs of a panel: paths, ticks, marks, in px of a picture of WIDTH by HEIGHT."""
+    """Paths, ticks and marks of a panel, in px of a chart of WIDTH by HEIGHT."""
     frame = Frame(panel)
     x_low, x_high = panel.x_limits
     y_low, y_high = panel.y_limits
@@ -71,7 +71,7 @@ def _path(points: list[tuple[float, float]]) -> str:
 
 
 def _stepped(points: list[tuple[float, float]]) -> str:
-    """A precision holds from the recall before up to its own: along at its height, then to the next height."""
+    """A step function: a precision holds from the previous recall up to its own."""
     if not points:
         return ""
     text = f"M{_LEFT} {points[0][1]:g}"

@@ -63,7 +63,7 @@ class Scored:
         return "patients" if self.patients_known else "images"
 
     @property
-    def train_share(self) -> np.ndarray:
+    def train_prevalence(self) -> np.ndarray:
         """(C,) fraction of positives among the known training labels."""
         share: np.ndarray = self.train_positives / np.maximum(self.train_label_counts, 1)
         return share
@@ -80,7 +80,7 @@ class Scored:
         if not self.train_label_counts.any():
             return [None] * len(self.classes)
         unseen = self.unseen
-        return ["unseen" if unseen[c] else group for c, group in enumerate(assign(self.train_share, bounds))]
+        return ["unseen" if unseen[c] else group for c, group in enumerate(assign(self.train_prevalence, bounds))]
 
 
 def read_scored(path: Path, dataset: Dataset, split: str | None = None) -> Scored:

@@ -1,1 +1,1 @@
-"""The published datasets, one file each: where images and labels lie, and what their values mean."""
+"""Readers of published datasets, one file each: folder layout, label tables, and the meaning of values."""

@@ -1,4 +1,4 @@
-"""Ages in years, as tables and DICOM write them."""
+"""Ages in years, from the formats of tables and DICOM."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ _AGE = r"^(?P<number>\d+(?:\.\d*)?)\s*(?P<unit>Y(?:RS?|O|EARS?)?|M(?:OS?|ONTHS?)
 
 
 def ages(column: pd.Series, path: Path) -> pd.Series:
-    """Ages in years; NaN where it is blank, not an age, or above 120. What cannot be read is counted in a warning.
+    """Ages in years; NaN for blank cells, unreadable ages (counted in a warning) and ages above 120.
 
     Args:
         column: years as a number, or a number and a unit: 045Y, 013M, 006W, 010D (DICOM PS3.5, value representation AS),

@@ -2,7 +2,7 @@
 
 As published: `images/*.png`, or the archives' `images_001/images/*.png` … `images_012/images/*.png`; the label table
 `Data_Entry_2017.csv` or its revision `Data_Entry_2017_v2020.csv` (`Finding Labels` joins findings with `|`, or says
-`No Finding`); the official lists `train_val_list.txt` and `test_list.txt`, a file name a line. A finding that is not named
+`No Finding`); the official lists `train_val_list.txt` and `test_list.txt`, one file name per line. A finding that is not named
 is absent: 1 and 0, never blank. The patient is the number before the underscore of the file name.
 """
 
@@ -40,7 +40,7 @@ def read_chestxray14(folder: Path, labels: Path | None) -> Listing:
 
     Args:
         folder: holds `images/` or `images_*/images/`.
-        labels: the label table or its folder, where it does not stand in `folder`.
+        labels: the label table or its folder; None if it is in `folder`.
 
     Raises:
         UserError: no images, no table or several, columns or findings that NIH does not publish, a file listed in both
@@ -78,7 +78,7 @@ def image_files(folder: Path) -> dict[str, str]:
 
 
 def _official_splits(folders: list[Path]) -> tuple[dict[str, str], list[Path]]:
-    """File name -> official split, from the lists that are there."""
+    """File name -> official split, from the lists that exist."""
     splits: dict[str, str] = {}
     lists = []
     for name, split in _LISTS.items():
@@ -88,7 +88,7 @@ def _official_splits(folders: list[Path]) -> tuple[dict[str, str], list[Path]]:
         lists.append(path)
         for image in _names_of(path):
             if splits.setdefault(image, split) != split:
-                raise UserError(f"{image} stands in both official lists ({path})", "get the lists from NIH again")
+                raise UserError(f"{image} is in both official lists ({path})", "get the lists from NIH again")
     return splits, lists
 
 
@@ -100,7 +100,7 @@ def _names_of(path: Path) -> list[str]:
 
 
 def _warn_of_no_split(names: pd.Series, splits: dict[str, str], lists: list[Path], folders: list[Path]) -> None:
-    """Says which images no official list names: `merge` will put their patients into splits of its own."""
+    """Warns of images that are in no official list: `merge` will assign their patients to splits."""
     absent = [name for name in _LISTS if name not in {path.name for path in lists}]
     where = " or ".join(dict.fromkeys(map(str, folders)))
     said = f"{listed(absent)} not in {where}: " if absent else ""
@@ -133,5 +133,5 @@ def _labels(findings: pd.Series, path: Path) -> np.ndarray:
     present = findings.str.get_dummies("|")
     unknown = [name for name in present.columns if name not in CLASSES]
     if unknown:
-        raise UserError(f"{path}: {listed(unknown)} is no finding of ChestX-ray14", f"it has: {', '.join(CLASSES)}")
+        raise UserError(f"{path}: {listed(unknown)} is not a finding of ChestX-ray14", f"it has: {', '.join(CLASSES)}")
     return present.reindex(columns=CLASSES, fill_value=0).to_numpy(dtype=np.int8)

@@ -1,16 +1,16 @@
-"""CheXpert (Irvin et al., AAAI 2019; 224,316 pictures of 65,240 patients), full (CheXpert-v1.0) and small.
+"""CheXpert (Irvin et al., AAAI 2019; 224,316 images of 65,240 patients), full (CheXpert-v1.0) and small.
 
 As published: train.csv (223,414 rows, labelled from reports) and valid.csv (234, by radiologists), each with `Path`
 (`CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg`), Sex, Age, Frontal/Lateral, AP/PA and 14 observations:
 1 present, 0 absent, -1 uncertain, blank not mentioned. All four are kept apart, also for `No Finding`, which is 1 or blank.
-Labels of the 500 studies of the test set were released later; the file is seen under the names test_labels.csv and test.csv,
-with `Path` beginning with `test/` and without Sex, Age and view. groundtruth.csv, a row a study, is not read.
+Labels of the 500 studies of the test set were released later, in files named test_labels.csv or test.csv, whose `Path` starts
+with `test/` and which lack Sex, Age and view. groundtruth.csv, one row per study, is not read.
 
 The image id is the path without the dataset's name and without .jpg, so that it is the same in full and small. The split is
-the path's own folder; `valid` is our val. The view of a frontal picture is AP/PA as published (AP, PA, 16 times LL and once
-RL), of a lateral one LATERAL. Ages above 90 are published as 90; 3 rows of train.csv have age 0, kept as it is. The full
+the first folder of the path; `valid` becomes val. The view of a frontal image is AP/PA as published (AP, PA, 16 times LL and
+once RL), of a lateral one LATERAL. Ages above 90 are published as 90; 3 rows of train.csv have age 0, which is kept. The full
 download comes in batches (`CheXpert-v1.0 batch 1 (validate & csv)`, `CheXpert-v1.0 batch 2 (train 1)` …), whose folders hold
-the patients; where the folder has no `train/`, each patient is looked for in them.
+the patients; without a folder `train/`, patients are looked up in the batches.
 """
 
 from pathlib import Path
@@ -53,11 +53,11 @@ def read_chexpert(folder: Path, labels: Path | None) -> Listing:
 
     Args:
         folder: holds `train/` and `valid/`, or the one CheXpert folder that does.
-        labels: a label table or the folder of several, where they do not stand beside the images.
+        labels: a label table or a folder of several; None if they are next to the images.
 
     Raises:
-        UserError: no table, or two CheXpert folders; a path that is not CheXpert's; a missing column; a value that is no label;
-            an image twice.
+        UserError: no table, or two CheXpert folders; a path that is not CheXpert's; a missing column; a value that is not a
+            label; an image twice.
     """
     require_folder(folder)
     batches = _batches(folder)
@@ -73,24 +73,24 @@ def read_chexpert(folder: Path, labels: Path | None) -> Listing:
 
 
 def _batches(folder: Path) -> list[Path]:
-    """The folders of the full download's batches, where they were not brought together under `train/`."""
+    """The batch folders of the full download, if they were not merged into `train/`."""
     if is_folder(folder / "train"):
         return []
     return [path for path in sorted(folder.glob("CheXpert*batch*")) if is_folder(path)]
 
 
 def _files_in(batches: list[Path], files: pd.Series, folder: Path) -> pd.Series:
-    """The files (`train/patient00001/…`) as they lie in the batches; unchanged where no batch has the patient."""
+    """The files (`train/patient00001/…`) as paths in the batches; unchanged if no batch has the patient."""
     holders = [holder for batch in batches for holder in (batch, batch / "train", batch / "valid") if is_folder(holder)]
     place = {path.name: holder.relative_to(folder) for holder in holders for path in holder.glob("patient*")}
     parts = files.str.split("/", n=2)  # split, patient, the rest
     found = [f"{place.get(patient, Path(split)).as_posix()}/{patient}/{rest}" for split, patient, rest in parts]
-    say(f"{folder}: the patients are looked for in {len(batches)} batches of the download")
+    say(f"{folder}: patients are looked up in {len(batches)} batches of the download")
     return pd.Series(found, index=files.index)
 
 
 def _root(folder: Path) -> Path:
-    """The folder itself where it is CheXpert's, else the one in it that is."""
+    """The folder itself if it is that of CheXpert, else the only such folder in it."""
     if _is_chexpert(folder):
         return folder
     inside = [path for path in sorted(folder.glob("CheXpert*")) if _is_chexpert(path)]
@@ -111,7 +111,7 @@ def _rows(path: Path) -> SourceTable:
     wrong = np.flatnonzero(parts["split"].isna())
     if len(wrong):
         raise UserError(
-            f"{path}, row {wrong[0] + 1}: {table['Path'].iloc[wrong[0]]!r} is no path of CheXpert",
+            f"{path}, row {wrong[0] + 1}: {table['Path'].iloc[wrong[0]]!r} is not a path of CheXpert",
             "as in CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg; any other table: --source table=FILE",
         )
     study = parts["patient"] + "/" + parts["study"]

@@ -1,4 +1,4 @@
-"""From the rows of a user's table to images: repeated rows, and files named without their suffix."""
+"""Images from the rows of a user's table: repeated rows, and file names without suffix."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,19 +12,19 @@ from cxrlt_cli.sources.listing import refuse_duplicates
 
 
 def first_rows(table: pd.DataFrame, image: str, columns: Iterable[str], path: Path) -> np.ndarray:
-    """The first row of each image, where its other rows say the same, as in tables with a row for each box.
+    """The first row of each image; its other rows must be equal, as in tables with one row per box.
 
     Args:
         table: the table.
         image: the column of the image id.
-        columns: those that are used; others may differ.
-        path: the table's file, for messages.
+        columns: columns that are read; others may differ.
+        path: file of the table, for messages.
 
     Returns:
-        (N,) bool; how many rows are passed over is printed.
+        (N,) bool; the number of skipped rows is printed.
 
     Raises:
-        UserError: rows of one image differ in a column that is used.
+        UserError: rows of one image differ in a column that is read.
     """
     keep = np.ones(len(table), dtype=bool)
     several = table[image].duplicated(keep=False).to_numpy()
@@ -34,20 +34,20 @@ def first_rows(table: pd.DataFrame, image: str, columns: Iterable[str], path: Pa
     repeated = rows.duplicated()
     refuse_duplicates(rows.loc[~repeated, image], path)
     keep[several] = ~repeated
-    say(f"{path}: {int(repeated.sum())} rows say the same as another row of their image, and are passed over")
+    say(f"{path}: {int(repeated.sum())} rows repeat another row of their image and are skipped")
     return keep
 
 
 def with_suffix(files: pd.Series, root: Path, path: Path) -> pd.Series:
-    """File names as they are on disk: some tables name images by their ids, without the suffix of the files.
+    """File names as on disk: some tables give image ids without the suffix of the files.
 
     Args:
-        files: paths from `root`; null where there is none.
+        files: paths relative to `root`, or null.
         root: the folder of the images.
-        path: the table, for the line that says so.
+        path: the table, for the message.
 
     Returns:
-        The names, each with the suffix of the first one's file where none has a suffix and that file is not there without.
+        The names; if none has a suffix and the first file does not exist, each with the suffix of the first image's file.
     """
     names = files.dropna()
     if names.empty or names.str.lower().str.endswith(IMAGE_SUFFIXES).any() or exists(root / names.iloc[0]):

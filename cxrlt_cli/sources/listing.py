@@ -1,4 +1,4 @@
-"""What a source says before any pixel is read, and the reading of its tables."""
+"""The images and labels that a source lists, and the reading of its tables."""
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ from cxrlt_cli.artifacts.source_table import BLANK, COLUMNS, SourceTable
 from cxrlt_cli.errors import UserError, listed, reason
 from cxrlt_cli.paths import contents, is_file, is_folder
 
-#: What an official split may be called, and what we call it.
+#: Name of an official split -> name in the dataset.
 _SPLITS = {
     "train": "train", "val": "val", "valid": "val", "validate": "val", "validation": "val", "dev": "val", "development": "val",
     "test": "test",
@@ -27,11 +27,11 @@ class Listing:
     """The images of a source.
 
     Attributes:
-        source: the rows of its table; `file` is the path from `root` where an image is expected, whether or not it is
-            there; null only where the reader knows that there is none.
+        source: the rows of its table; `file` is the expected path of an image relative to `root`, whether or not it exists;
+            null only if the reader knows that there is none.
         root: the folder of the images.
-        tables: the files that it was read from.
-        unlisted: image files in the folder that no table names.
+        tables: files that were read.
+        unlisted: number of image files in the folder that no table names.
     """
 
     source: SourceTable
@@ -41,21 +41,21 @@ class Listing:
 
 
 def require_folder(folder: Path) -> None:
-    """Raises UserError where a folder is not there."""
+    """Raises UserError if a folder does not exist."""
     if not is_folder(folder):
-        raise UserError(f"{folder} is not a folder", "--source KIND=PATH names where the source lies")
+        raise UserError(f"{folder} is not a folder", "--source KIND=PATH names the folder of the source")
 
 
 def label_tables(folder: Path, labels: Path | None, names: Iterable[str]) -> list[Path]:
-    """The label tables of a source: the file `labels`, or those of some names (.csv or .csv.gz) in a folder.
+    """The label tables of a source: the file `labels`, or the tables with given names (.csv or .csv.gz) in a folder.
 
     Args:
-        folder: where they lie if `labels` is None.
+        folder: of the tables if `labels` is None.
         labels: the table itself, or another folder.
-        names: without their ending.
+        names: without suffix.
 
     Raises:
-        UserError: none is there, or one both plain and zipped.
+        UserError: there is none, or one is there both plain and zipped.
     """
     if labels is not None and not is_folder(labels):
         return [labels]
@@ -74,16 +74,16 @@ def label_tables(folder: Path, labels: Path | None, names: Iterable[str]) -> lis
 
 
 def only_table(folder: Path, labels: Path | None, pattern: str, but: str = "-") -> Path:
-    """The one label table of a source: the file `labels`, or the only .csv or .csv.gz in a folder that fits.
+    """The only label table of a source: the file `labels`, or the only .csv or .csv.gz in a folder that matches.
 
     Args:
-        folder: where it lies if `labels` is None.
+        folder: of the table if `labels` is None.
         labels: the table itself, or another folder.
-        pattern: of its name without ending.
-        but: how the names of other tables begin.
+        pattern: glob of its name without suffix.
+        but: prefix of the names of other tables.
 
     Raises:
-        UserError: none fits, or several.
+        UserError: none matches, or several.
     """
     if labels is not None and not is_folder(labels):
         return labels
@@ -98,7 +98,7 @@ def only_table(folder: Path, labels: Path | None, pattern: str, but: str = "-") 
 
 
 def read_text_table(path: Path) -> pd.DataFrame:
-    """Reads a CSV (plain or .gz) or a Parquet file as text: values mean what the source's reader says, not what they look like.
+    """Reads a CSV (plain or .gz) or a Parquet file as text, without guessing types: the reader of the source interprets values.
 
     Raises:
         UserError: not there, not readable, without rows, two columns of one name, or a damaged row (`artifacts.csv_rows`).
@@ -115,27 +115,27 @@ def read_text_table(path: Path) -> pd.DataFrame:
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
-    """A CSV as text, empty cells null; a column without a name is called as pandas does."""
+    """A CSV as text, empty cells null; columns without a name get the name that pandas gives."""
     rows = csv_rows(path)
     header = next(rows, None)
     names = [name or f"Unnamed: {index}" for index, name in enumerate(header.cells if header else [])]
     columns: list[list[str]] = [[] for _ in names]
     while block := [row.cells for row in islice(rows, _BLOCK)]:
         for column, values in zip(columns, zip(*block, strict=True), strict=True):
-            column.extend(map(sys.intern, values))  # a label table has few values, however many cells
+            column.extend(map(sys.intern, values))  # label tables have few distinct values
     texts = [pd.Series([value or None for value in column], dtype=str) for column in columns]
     return pd.DataFrame(dict(zip(names, texts, strict=True)))
 
 
 def require(table: pd.DataFrame, names: Iterable[str], path: Path, hint: str = "") -> None:
-    """Raises UserError where a table lacks columns."""
+    """Raises UserError if a table lacks columns."""
     absent = [name for name in names if name not in table.columns]
     if absent:
         raise UserError(f"{path} has no column {listed(absent)}", hint or f"its columns are: {listed(table.columns, 40)}")
 
 
 def label_columns(table: pd.DataFrame, others: Iterable[str], path: Path, hint: str) -> list[str]:
-    """The columns that are none of `others`, in their order; a column without a name (an index) is no label either.
+    """The columns that are not in `others`, in their order, without unnamed ones (an index).
 
     Raises:
         UserError: there is none.
@@ -151,17 +151,17 @@ def labels_of(table: pd.DataFrame, classes: list[str], path: Path, words: Mappin
     """(N, C) int8 of label columns: 1, 0, -1 (uncertain) and BLANK, written as integers or as 1.0.
 
     Args:
-        table: has a column a class.
+        table: with one column per class.
         classes: its label columns.
-        path: the table's file, for messages.
-        words: what other words mean: the word in lower case -> 1, 0, -1, or empty for BLANK.
+        path: file of the table, for messages.
+        words: other values: the word in lower case -> 1, 0, -1, or empty for BLANK.
 
     Raises:
         UserError: any other value; column, row and value are named.
     """
     labels = np.empty((len(table), len(classes)), dtype=np.int8)
     for column, name in enumerate(classes):
-        codes, distinct = pd.factorize(table[name], use_na_sentinel=False)  # a few values, however long the table
+        codes, distinct = pd.factorize(table[name], use_na_sentinel=False)  # few distinct values, however long the table
         values = pd.Series(distinct)
         texts = values.astype(str).str.strip()
         texts = texts.str.casefold().map(words).fillna(texts) if words else texts
@@ -173,14 +173,14 @@ def labels_of(table: pd.DataFrame, classes: list[str], path: Path, words: Mappin
             value = table[name].iloc[row]
             hint = "labels are 1, 0, -1 or blank"
             if words is not None:
-                hint += f"; --values says what words mean, as in {','.join(f'{word}=…' for word in texts[wrong][:5])}"
+                hint += f"; --values maps words to labels, as in {','.join(f'{word}=…' for word in texts[wrong][:5])}"
             raise UserError(f"{path}, column {name!r}, row {row + 1}: {value!r} is not a label", hint)
         labels[:, column] = np.where(blank, BLANK, np.nan_to_num(numbers)).astype(np.int8)[codes]
     return labels
 
 
 def source_table(kind: str, columns: Mapping[str, object], classes: list[str], labels: np.ndarray) -> SourceTable:
-    """A source's table from what its reader found; what it does not say is null."""
+    """The table of a source from the columns of its reader; absent columns are null."""
     table = pd.DataFrame(columns)
     for name in COLUMNS:
         if name not in table:
@@ -189,7 +189,7 @@ def source_table(kind: str, columns: Mapping[str, object], classes: list[str], l
 
 
 def joined(parts: Sequence[SourceTable], paths: Sequence[Path]) -> SourceTable:
-    """The rows of several tables of one source, their labels brought together by name.
+    """The rows of several tables of one source, with labels joined by name.
 
     Args:
         parts: one or more.
@@ -211,37 +211,37 @@ def joined(parts: Sequence[SourceTable], paths: Sequence[Path]) -> SourceTable:
 
 
 def optional(table: pd.DataFrame, name: str) -> pd.Series:
-    """A column, all null where the table does not have it."""
+    """A column; all null if the table lacks it."""
     return table[name] if name in table else pd.Series(None, index=table.index, dtype=str)
 
 
 def usual_path(table: pd.DataFrame) -> str:
-    """The column of the file where none is named: `path`, or `fpath` as in CXR-LT 2024; empty where there is neither."""
+    """The default column of the file: `path`, or `fpath` as in CXR-LT 2024; empty if there is neither."""
     return next((name for name in ("path", "fpath") if name in table), "")
 
 
 def splits_of(column: pd.Series, path: Path) -> pd.Series:
-    """Official splits under our names: train, val, test; blank is null.
+    """Official splits as train, val, test; blank is null.
 
     Raises:
-        UserError: a name that is no split's.
+        UserError: an unknown name of a split.
     """
     names = column.astype(str).str.strip().str.lower().where(column.notna())
     strange = sorted(set(names.dropna()) - set(_SPLITS))
     if strange:
-        raise UserError(f"{path}, column {column.name!r}: {listed(strange)} is no split", "splits are train, val and test")
+        raise UserError(f"{path}, column {column.name!r}: {listed(strange)} is not a split", "splits are train, val and test")
     return names.map(_SPLITS)
 
 
 def refuse_duplicates(ids: pd.Series, path: Path) -> None:
-    """Raises UserError where an image id stands in a table more than once."""
+    """Raises UserError if an image id is in a table more than once."""
     twice = ids[ids.duplicated()].unique()
     if len(twice):
         raise UserError(f"{path} lists {len(twice)} images more than once: {listed(twice)}", "an image has one row")
 
 
 def refuse_blank(column: pd.Series, path: Path) -> None:
-    """Raises UserError where a column that names images or patients has empty cells."""
+    """Raises UserError if a column of image or patient ids has empty cells."""
     blank = column.isna() | (column.astype(str).str.strip() == "")
     if blank.any():
         row = int(np.flatnonzero(blank)[0]) + 1

@@ -1,21 +1,21 @@
-"""CXR-LT 2023 and 2024 (Holste et al., PhysioNet cxr-lt-iccv-workshop-cvamd) over the pictures of MIMIC-CXR-JPG.
+"""CXR-LT 2023 and 2024 (Holste et al., PhysioNet cxr-lt-iccv-workshop-cvamd) over the images of MIMIC-CXR-JPG.
 
-The pictures: `files/p10/p10000032/s50414267/<dicom_id>.jpg` under the folder of MIMIC-CXR-JPG; the two digits are the
-patient's first. The labels are a download of their own, so that `--labels` names their folder or one of their files:
+The images: `files/p10/p10000032/s50414267/<dicom_id>.jpg` under the folder of MIMIC-CXR-JPG; the two digits are the
+patient's first. The labels are a separate download: `--labels` names their folder or one of their files:
 
 - version 1.1.0, `cxr-lt-2023/`: train.csv, development.csv, test.csv, 26 labels, the column of the file is `path`;
 - version 2.0.0, `cxr-lt-2024/`: labels.csv (45 labels, column `split`), train_labeled.csv, development_labeled_task1.csv …
   test_labeled_task3.csv (40, 26 and 5 labels), the column of the file is `fpath`.
 
-What a folder holds is read as one source: labels.csv where it is there, else its train, development and test together. A
-file that `--labels` names is read alone; the split is then that of its name. Development is our val.
+A folder is read as one source: labels.csv if it exists, else its train, development and test tables together. A file that
+`--labels` names is read alone; its name gives the split. Development becomes val.
 The columns before the labels are dicom_id, subject_id, study_id, ViewPosition, ViewCodeSequence_CodeMeaning and the file;
 every other column is a label, by its name and not its place. The patient is the subject_id; sex and age are not published
 here (MIMIC-IV has them).
 
-Not certain, as these files need a credentialed account and were not at hand: whether `path` begins with `files/` (anything
-before the patient's folder is passed over), whether ids carry the letters p and s (these are taken off), and how labels.csv
-spells its splits. Files without labels, as handed out during the challenges, are refused.
+Not certain, since these files need a credentialed account and were not available: whether `path` starts with `files/`
+(everything before the patient's folder is ignored), whether ids have the prefixes p and s (they are removed), and how
+labels.csv spells its splits. Files without labels, as distributed during the challenges, are refused.
 """
 
 from pathlib import Path
@@ -53,11 +53,11 @@ def read_mimic_cxr_lt(folder: Path, labels: Path | None) -> Listing:
 
     Args:
         folder: of MIMIC-CXR-JPG; holds `files/`.
-        labels: the folder of the CXR-LT label files, or one of them; `folder` where None.
+        labels: the folder of the CXR-LT label files, or one of them; None for `folder`.
 
     Raises:
-        UserError: no label file, none of its columns a label, a value that is no label, an image twice, ids that are blank
-            or contradict the path.
+        UserError: no label file or label column, a value that is not a label, an image twice, ids that are blank or contradict
+            the path.
     """
     require_folder(folder)
     paths = label_tables(folder, labels, ["labels"] if _has_whole(labels or folder) else _NAMES)

@@ -1,19 +1,19 @@
 """PadChest (Bustos et al., Medical Image Analysis 2020; 160,868 images of 67,625 patients) with its own labels.
 
-As published: PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv(.gz), a row an image: ImageID (the file), ImageDir (its
+As published: PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv(.gz), one row per image: ImageID (the file), ImageDir (its
 numbered folder, 0 to 54), StudyDate_DICOM, StudyID, PatientID, PatientBirth (a year), PatientSex_DICOM, Projection (PA, L,
 AP, AP_horizontal, COSTAL …) and Labels, a list as Python writes it, with blanks inside of the quotes and empty names:
-`['pleural effusion', ' kyphosis', '']`. The pictures (16-bit PNG) lie flat in the folder or in the numbered folders. About a
+`['pleural effusion', ' kyphosis', '']`. The images (16-bit PNG) are in the folder or in the numbered folders. About a
 quarter of the reports were labelled by physicians, the others by a network. There is no official split. For the challenge
 CXR-LT 2026, which has labels of its own, see `padchest_lt`.
 
-What a label list says, and how is our choice: a label that is named is 1, one that is not named is 0. Three names are no
+Interpretation of a label list (a choice of cxrlt): a named label is 1, one that is not named is 0. Three names are not
 findings: `suboptimal study` is left out; `unchanged` (the report only refers to an earlier one) and `exclude` (the report was
-not usable) are left out too, and make everything that such a row does not name unknown. A row without a list is unknown
-throughout. `normal` is a label as any other. Names are compared in lower case.
+not usable) are left out too, and all labels that such a row does not name are unknown. A row without a list is unknown for
+all labels. `normal` is an ordinary label. Names are compared in lower case.
 
-Not certain: whether pictures whose DICOM was MONOCHROME1 (a column says which) are stored inverted; none is turned round, and
-a warning counts them.
+Not certain: whether images whose DICOM was MONOCHROME1 (given by a column) are stored inverted; none is inverted back, and a
+warning counts them.
 """
 
 from pathlib import Path
@@ -47,7 +47,7 @@ def read_padchest(folder: Path, labels: Path | None) -> Listing:
 
     Args:
         folder: holds the PNGs, or numbered folders of them.
-        labels: PadChest's table, or its folder, where it does not lie in `folder`.
+        labels: PadChest's table or its folder; None if it is in `folder`.
 
     Raises:
         UserError: no table or several, a missing column, an image twice, a label list that is damaged.
@@ -72,7 +72,7 @@ def read_padchest(folder: Path, labels: Path | None) -> Listing:
     }
     inverted = int((optional(table, "PhotometricInterpretation_DICOM") == "MONOCHROME1").sum())
     if inverted:
-        warn(f"{path}: the DICOM files of {inverted} images were MONOCHROME1; look whether these are inverted: none is turned")
+        warn(f"{path}: the DICOM files of {inverted} images were MONOCHROME1; see whether they are inverted")
     return Listing(source_table("padchest", columns, *_labels(table["Labels"], path)), folder, [path], unlisted)
 
 

@@ -1,20 +1,19 @@
 """PadChest-LT, the labels of CXR-LT 2026 (142,928 training images, 30 findings) over PadChest (Bustos et al., 2020).
 
-As handed out: one table (seen as CXRLT_2026_training.csv) with ImageID, StudyDate_DICOM, PatientID and a column a finding,
-1 or 0; the challenge's development and test labels are not published, so that there is no official split unless a column
-`split` says one. Every column that is not one of PadChest's own is a finding. The pictures (16-bit PNG) lie flat in the
-folder, or as PadChest ships them in numbered folders, 0 to 54.
+As distributed: one table (CXRLT_2026_training.csv) with ImageID, StudyDate_DICOM, PatientID and one column per finding,
+1 or 0. The challenge's development and test labels are not published, so there is no official split unless there is a column
+`split`. Every column that PadChest does not have is a finding. The images (16-bit PNG) are in the folder, or in numbered
+folders, 0 to 54, as PadChest ships them.
 
-Who is whose patient: PatientID there has gone through a floating-point number (as in 8.39860488694292e+35). Rounding never
-makes two of one, so grouping by it keeps each patient within one split; but it may make one of two, so that there seem to be
-fewer patients and intervals over them are too wide. Where PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv(.gz)
-stands beside the images or the labels, its exact PatientID counts instead, with its StudyID, Projection, sex and age (the
-year of the study less that of birth). Nothing else is taken from it, its labels and reports least of all. The image id itself
-holds the time of the exposure, not the patient. Ids of which some are rounded and some exact are refused: they could make
-two of one.
+Patients: PatientID in this table was converted to floating point (as in 8.39860488694292e+35). Rounding maps equal ids to equal
+numbers, so grouping by it keeps each patient in one split; but two patients may get the same number, so that there seem to be
+fewer patients, and intervals are too wide. If PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv(.gz) is next to the images
+or the labels, its exact PatientID is used instead, with its StudyID, Projection, sex and age (year of the study minus year of
+birth). Nothing else is read from it, in particular no labels and no reports. The image id contains the time of the exposure,
+not the patient. A mixture of rounded and exact ids is refused: one patient could get two ids.
 
-Not certain, as the files were not at hand: the table's name, its exact columns beside those three, and whether pictures
-whose DICOM was MONOCHROME1 are stored inverted (`inverted` is null: none is turned round).
+Not certain, since the files were not available: the table's name, its other columns, and whether images whose DICOM was
+MONOCHROME1 are stored inverted (`inverted` is null: none is inverted back).
 """
 
 import re
@@ -55,11 +54,11 @@ def read_padchest_lt(folder: Path, labels: Path | None) -> Listing:
 
     Args:
         folder: holds the PNGs, or numbered folders of them.
-        labels: the table of CXR-LT 2026, or its folder, where it is not the only other table in `folder`.
+        labels: the table of CXR-LT 2026 or its folder; None if it is the only other table in `folder`.
 
     Raises:
-        UserError: no table or several, a missing column, a value that is no label, an image twice or unknown to PadChest,
-            patient ids of which some are rounded and some exact.
+        UserError: no table or several, a missing column, a value that is not a label, an image twice or unknown to
+            PadChest, a mixture of rounded and exact patient ids.
     """
     require_folder(folder)
     path = only_table(folder, labels, "*", but=_EXACT)
@@ -85,7 +84,7 @@ def read_padchest_lt(folder: Path, labels: Path | None) -> Listing:
 
 
 def _with_exact(table: pd.DataFrame, path: Path, folders: list[Path]) -> tuple[pd.DataFrame, list[Path]]:
-    """What is known of each image: from PadChest's own table where it is there, else from the table itself."""
+    """Metadata of each image: from PadChest's own table if it is there, else from the table itself."""
     places = [folder / f"{_EXACT}{end}" for folder in folders for end in ("", ".gz")]
     exact = next((place for place in places if is_file(place)), None)
     if exact is None:
@@ -101,13 +100,13 @@ def _with_exact(table: pd.DataFrame, path: Path, folders: list[Path]) -> tuple[p
 
 
 def _patients(table: pd.DataFrame, path: Path) -> pd.Series:
-    """Patient ids, all exact or all rounded; rounded ones are one patient where they are one number, and that is said."""
+    """Patient ids, all exact or all rounded; equal rounded ids count as one patient, with a message."""
     refuse_blank(table["PatientID"], path)
     ids = table["PatientID"].str.strip()
     rounded = ids.map(_is_rounded).astype(bool)
     if not rounded.any():
         return ids
-    hint = f"put {_EXACT}, which has them exactly, beside the images"
+    hint = f"put {_EXACT}, which has the exact ids, next to the images"
     lossy = ids[rounded].iloc[0]
     exact = ids[~rounded & ~ids.map(_is_short).astype(bool)]
     if len(exact):
@@ -115,30 +114,30 @@ def _patients(table: pd.DataFrame, path: Path) -> pd.Series:
     patients = ids.map(lambda text: repr(float(text)))
     warn(
         f"{path}: PatientID is rounded ({lossy}): {patients.nunique()} groups, the largest of "
-        f"{int(patients.value_counts().iloc[0])} images. No patient is torn, but several may pass for one; {hint}"
+        f"{int(patients.value_counts().iloc[0])} images. No patient is split, but several may count as one; {hint}"
     )
     return patients
 
 
 def _is_rounded(text: str) -> bool:
-    """Whether a number was a float before it was written: a fraction or exponent, or long and a float's very value."""
+    """Whether a number was written from a float: it has a fraction or an exponent, or is long and exactly a float."""
     if not text.isdecimal():
         return re.fullmatch(r"\d+\.?\d*(e[+-]?\d+)?", text, re.IGNORECASE) is not None
     return not _is_short(text) and (text.endswith("0" * 10) or int(float(text)) == int(text))
 
 
 def _is_short(text: str) -> bool:
-    """Whether a number is the same as a float."""
+    """Whether a number is exactly a float."""
     return text.isdecimal() and len(text) <= _DIGITS
 
 
 def years_of(dates: pd.Series) -> pd.Series:
-    """The year that a date (20100307, 1938, 1938.0) begins with."""
+    """The year at the start of a date (20100307, 1938, 1938.0)."""
     return pd.to_numeric(dates.str[:4], errors="coerce").astype(float)
 
 
 def picture_files(folder: Path, names: pd.Series) -> tuple[pd.Series, int]:
-    """Where each image is expected, and how many pictures no row names. Numbered folders are listed: no table says which."""
+    """Expected path of each image, and the number of image files that no row names. No table gives the numbered folder."""
     numbered = [path for path in children(folder) if path.name.isdecimal() and is_folder(path)]
     if not numbered:
         return names, 0

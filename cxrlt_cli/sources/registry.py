@@ -29,14 +29,14 @@ def read_source(kind: str, path: Path, labels: Path | None, images: Path | None,
     """Lists the images of a source.
 
     Args:
-        kind: of the source, as `mimic-cxr-lt` or `table`.
-        path: its folder; of a table, the file.
-        labels: the label table of a published source, where it is not in its folder.
-        images: the folder from which the paths of a table count; None for its own.
+        kind: of the source, such as `mimic-cxr-lt` or `table`.
+        path: its folder; the file of a table.
+        labels: the label table of a published source, if it is not in its folder.
+        images: the folder that the paths of a table are relative to; None for the folder of the table.
         columns: of a table.
 
     Raises:
-        UserError: as its reader does.
+        UserError: from the reader.
     """
     if kind in _PUBLISHED:
         return _PUBLISHED[kind](path, labels)
@@ -44,7 +44,7 @@ def read_source(kind: str, path: Path, labels: Path | None, images: Path | None,
 
 
 def label_columns(text: str) -> tuple[str, ...]:
-    """Column names as given one by one, or all classes of a label space."""
+    """Column names, given one by one or as a label space."""
     if text in built_in_spaces() or is_file(Path(text)):
         return tuple(read_space(text))
     return tuple(name.strip() for name in text.split(",") if name.strip())

@@ -1,4 +1,4 @@
-"""Any CSV or Parquet table with a row an image: the columns are named by options."""
+"""Any CSV or Parquet table with one row per image; options name its columns."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -40,10 +40,10 @@ class TableColumns:
         sex: sex.
         age: age in years, or with a unit (`sources.ages`).
         split: official split: train, val (also valid, validation, dev) or test.
-        inverted: whether a picture shows dense tissue dark.
-        labels: the label columns; values 1, 0, -1 and blank.
-        values: what other words in these mean; see `sources.listing.labels_of`.
-        texts: instead of these, the column that names the labels of an image; see `sources.text_labels`.
+        inverted: whether an image shows dense tissue dark.
+        labels: the label columns, with values 1, 0, -1 and blank.
+        values: the meaning of other words in them; see `sources.listing.labels_of`.
+        texts: instead of label columns, the column that names the labels of an image; see `sources.text_labels`.
         separator: between the labels in that column.
     """
 
@@ -67,8 +67,8 @@ def read_table_source(file: Path, images: Path | None, columns: TableColumns) ->
 
     Args:
         file: CSV (also .gz) or Parquet.
-        images: the folder that the paths are relative to; the folder of the table where None.
-        columns: which column says what.
+        images: the folder that the paths are relative to; None for the folder of the table.
+        columns: names of its columns.
 
     Raises:
         UserError: no such file, column or folder, rows of one image that differ, an empty id, an invalid label, an unknown
@@ -153,7 +153,7 @@ def _said(columns: TableColumns) -> dict[str, str]:
 
 
 def _suggestion(table: pd.DataFrame) -> str:
-    """The option that names the columns that look like labels: of nothing but 1, 0, -1 and blanks, or of label texts."""
+    """A suggestion: the option for the columns that look like labels (only 1, 0, -1 and blanks) or label texts."""
     texts = {str(name): table[name].dropna().astype(str).str.strip() for name in table}
     likely = [name for name, column in texts.items() if column.str.fullmatch(r"-?[01](\.0)?").all()]
     if likely:
@@ -175,5 +175,5 @@ def _are_words(column: pd.Series) -> bool:
 
 
 def _names(names: list[str]) -> str:
-    """Names as `--label-columns` takes them; of very many the first."""
+    """Names in the form of `--label-columns`; the first of very many."""
     return ",".join(names[:40]) + (",…" if len(names) > 40 else "")

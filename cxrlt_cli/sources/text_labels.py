@@ -1,4 +1,4 @@
-"""A column of label texts (`Atelectasis|Effusion`, `['atelectasis', 'effusion']`) becomes a column a label."""
+"""A column of label texts (`Atelectasis|Effusion`, `['atelectasis', 'effusion']`) becomes one column per label."""
 
 import re
 from pathlib import Path
@@ -10,14 +10,14 @@ from cxrlt_cli.artifacts.source_table import BLANK
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed
 
-_MOST = 2000  # labels; more are no vocabulary but free text
+_MOST = 2000  # labels; a column with more is free text
 _QUOTED = re.compile(r"""'([^']*)'|"([^"]*)\"""")
 _SEPARATORS = "|;,/"
 _NOTHING = {"None", "null", "nan"}  # in a list
 
 
 def names_in(text: str, separator: str) -> list[str]:
-    """The labels that a cell names, each once, without blanks around them.
+    """The labels that a cell names, each once, without surrounding blanks.
 
     Args:
         text: labels between separators, or a list as Python (or numpy, or JSON) writes it, which needs no separator. A tuple or
@@ -50,11 +50,11 @@ def labels_of_texts(column: pd.Series, separator: str, path: Path) -> tuple[list
         path: the table, for messages.
 
     Returns:
-        The labels, sorted; and (N, C) int8: 1 where a cell names the label, 0 where it does not, BLANK in the row of a blank
-        cell. An empty list is not blank: it names nothing.
+        The labels, sorted; and (N, C) int8: 1 if a cell names the label, else 0; BLANK in the row of a blank cell. An empty
+        list is not blank: all its labels are 0.
 
     Raises:
-        UserError: a list that is damaged, no label at all, or more labels than a vocabulary has.
+        UserError: a damaged list, no label at all, or more labels than `_MOST`.
     """
     codes, distinct = pd.factorize(column.map(_as_text))  # -1 where it is null
     named = [_names(str(text), separator, column, path) for text in distinct]
@@ -74,7 +74,7 @@ def labels_of_texts(column: pd.Series, separator: str, path: Path) -> tuple[list
 
 
 def _as_text(cell: object) -> object:
-    """A list of a Parquet file as Python writes it."""
+    """A list of a Parquet file in the syntax of Python."""
     return str([str(name) for name in cell]) if isinstance(cell, list | np.ndarray) else cell
 
 
@@ -87,7 +87,7 @@ def _names(text: str, separator: str, column: pd.Series, path: Path) -> list[str
 
 
 def _warn(column: pd.Series, blank: np.ndarray, classes: list[str], separator: str, path: Path) -> None:
-    """Says how many cells are blank, and which label looks like several."""
+    """Warns of blank cells, and of labels that look like several joined ones."""
     if blank.any():
         row = int(np.flatnonzero(blank)[0]) + 1
         warn(

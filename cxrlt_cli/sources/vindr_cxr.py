@@ -1,16 +1,16 @@
 """VinDr-CXR (Nguyen et al., Scientific Data 2022; 18,000 PA images: 15,000 to train, 3,000 to test).
 
 As published (PhysioNet 1.0.0): `train/*.dicom`, `test/*.dicom` (also converted: .png, .jpg); `annotations/` with
-image_labels_train.csv (image_id, rad_id, 28 labels 0/1; three radiologists an image), image_labels_test.csv (image_id, 28
-labels; a consensus, without rad_id), annotations_train.csv and annotations_test.csv (image_id, class_name, a box; a row a
-box). The image labels are read where they are there, else the boxes; so the Kaggle form too: train.csv (image_id, class_name,
-class_id, rad_id, a box), 14 findings and No finding. With boxes the labels are the names that occur; a reader says no to
-what he drew no box of, and has at least one row for each image he read (class_name `No finding` where he found nothing).
+image_labels_train.csv (image_id, rad_id, 28 labels 0/1; three radiologists per image), image_labels_test.csv (image_id, 28
+labels; a consensus, without rad_id), annotations_train.csv and annotations_test.csv (image_id, class_name, a box; one row per
+box). The image labels are read if they exist, else the boxes, which includes the Kaggle form: train.csv (image_id, class_name,
+class_id, rad_id, a box), 14 findings and No finding. With boxes, the labels are the names that occur; a finding without a box
+of a reader is 0 for that reader, who has at least one row per image read (class_name `No finding` if there is none).
 
-Three readings make one label, and how is our choice: 1 where more than half of the readers say so, 0 where none does, and
--1 (uncertain) between: one of three. What the test file calls `Other disease` is `Other diseases`, as in the train file.
-No patient ids are published: each image counts as a patient of its own, so that a patient seen twice could stand in two
-splits of ours. All images are PA; sex and age are in the DICOM files only, and not read.
+Three readings give one label (a choice of cxrlt): 1 if more than half of the readers mark the finding, 0 if none does, else -1
+(uncertain). `Other disease` of the test file becomes `Other diseases`, as in the train file. No patient ids are published:
+each image counts as a patient of its own, so that a patient with two images can be in two splits of `merge`. All images are
+PA; sex and age are in the DICOM files only, and not read.
 """
 
 from pathlib import Path
@@ -49,7 +49,7 @@ def read_vindr_cxr(folder: Path, labels: Path | None) -> Listing:
 
     Args:
         folder: holds `train/` and `test/`, and mostly `annotations/`.
-        labels: a label table or the folder of several, where they are not there.
+        labels: a label table or the folder of several; None if they are there.
 
     Raises:
         UserError: no table, a missing column, a finding that VinDr-CXR does not have, a value other than 0 and 1, a reader
@@ -80,7 +80,7 @@ def _classes(tables: list[pd.DataFrame]) -> list[str]:
 
 def _rows(table: pd.DataFrame, path: Path, folder: Path, classes: list[str]) -> SourceTable:
     require(table, ["image_id"], path)
-    split = "train" if "rad_id" in table else "test"  # the test labels are a consensus: no reader is named
+    split = "train" if "rad_id" in table else "test"  # the test labels are a consensus without reader ids
     if split == "test":
         table = table.assign(rad_id="consensus")
     refuse_blank(table["image_id"], path)
@@ -103,12 +103,12 @@ def _of_readers(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     require(table, CLASSES, path)
     values = labels_of(table, CLASSES, path)
     if (values == -1).any():
-        raise UserError(f"{path}: -1 is no reading of VinDr-CXR", "a reader says 1 or 0")
+        raise UserError(f"{path}: -1 is not a reading of VinDr-CXR", "readings are 1 or 0")
     readings = np.where(values == BLANK, np.nan, values)
     index = pd.MultiIndex.from_frame(table[["image_id", "rad_id"]])
     if index.has_duplicates:
         image, reader = index[index.duplicated()][0]
-        raise UserError(f"{path}: {image} has two rows of {reader}", "a reader has one row an image")
+        raise UserError(f"{path}: {image} has two rows of {reader}", "a reader has one row per image")
     return pd.DataFrame(readings, index=index, columns=CLASSES)
 
 
@@ -118,13 +118,13 @@ def _of_boxes(table: pd.DataFrame, path: Path, classes: list[str]) -> pd.DataFra
     names = table["class_name"].replace(_RENAMED)
     unknown = sorted(set(names) - set(CLASSES))
     if unknown:
-        raise UserError(f"{path}: {listed(unknown)} is no finding of VinDr-CXR", f"it has: {', '.join(CLASSES)}")
+        raise UserError(f"{path}: {listed(unknown)} is not a finding of VinDr-CXR", f"it has: {', '.join(CLASSES)}")
     drawn = pd.get_dummies(names).reindex(columns=classes, fill_value=False).astype(float)
     return drawn.groupby([table["image_id"], table["rad_id"]], sort=False).max()
 
 
 def _merged(readings: pd.DataFrame) -> tuple[pd.Series, np.ndarray]:
-    """Image ids and (images, C) int8: 1 by the majority of those who read it, 0 by all, -1 between, BLANK by none."""
+    """Image ids and (images, C) int8: 1 by majority of the readers, 0 if none marks it, else -1; BLANK without readers."""
     share = readings.groupby(level="image_id", sort=False).mean()
     votes = share.to_numpy()
     labels = np.select([np.isnan(votes), votes > 0.5, votes == 0], [BLANK, 1, 0], -1).astype(np.int8)
@@ -132,5 +132,5 @@ def _merged(readings: pd.DataFrame) -> tuple[pd.Series, np.ndarray]:
 
 
 def _suffix(folder: Path) -> str:
-    """The ending of the images of a folder, as published where it is empty or not there."""
+    """The suffix of the images in a folder; the published one if it is empty or missing."""
     return next((suffix for suffix in _SUFFIXES if next(folder.glob(f"*{suffix}"), None)), _SUFFIXES[0])

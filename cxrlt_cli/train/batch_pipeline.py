@@ -1,4 +1,4 @@
-"""How a batch becomes a loss, from the flags: the one place that chooses tricks."""
+"""From a batch to its loss: the only place that chooses tricks by the flags."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,15 +18,15 @@ from cxrlt_cli.train.settings import AugmentSettings, LossSettings, MixSettings
 
 @dataclass(frozen=True)
 class BatchPipeline:
-    """How one batch becomes one loss.
+    """The steps from a batch to its loss.
 
     Attributes:
-        mix: (step, rows of its whole batch) -> what is drawn for it.
-        ahead: (epoch, batch) -> the batch with all that is done to it ahead of use, in reading threads: on a CPU images as
-            the network takes them; for a GPU, which does that itself, uint8 images in page-locked memory.
-        inputs: (batch on the device of the rows that a mixture needs for own rows, epoch, mixture, own rows) -> the network's
-            images (b, 1, S, S), targets and known (b, C) of the own rows.
-        loss: (logits, targets, known, share of the training that is done) -> a number.
+        mix: (step, rows of the whole batch) -> the random numbers of MixUp, CutMix and mosaic for that step.
+        ahead: (epoch, batch) -> the prepared batch, in reader threads: augmented images on a CPU; uint8 images in page-locked
+            memory for a GPU, which augments them itself.
+        inputs: (batch on the device with the rows that `BatchMix` needs, epoch, BatchMix, rows of this rank) -> images
+            (b, 1, S, S) of the network, targets and label mask (b, C) of the rank's rows.
+        loss: (logits, targets, label mask, finished fraction of the training) -> a number.
     """
 
     mix: Callable[[int, int], BatchMix]
@@ -38,7 +38,7 @@ class BatchPipeline:
 def make_pipeline(
     mix_settings: MixSettings, augmentation: AugmentSettings, loss: LossSettings, counts: Counts, device: torch.device
 ) -> BatchPipeline:
-    """The pipeline that the settings describe, on a device."""
+    """The pipeline for the settings, on a device."""
     seed = augmentation.seed
     disturbances = Disturbances(augmentation.blur, augmentation.noise, augmentation.erasing)
 

@@ -1,4 +1,4 @@
-"""The network and the optimizer that the flags describe."""
+"""Builds the network and the optimizer from the flags."""
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from cxrlt_cli.tricks.layer_decay import lr_scales
 def make_network(
     settings: NetworkSettings, queries: np.ndarray, trained: np.ndarray | None = None
 ) -> tuple[Network, NetworkSpec]:
-    """The network that the flags describe, its random weights decided by the seed alone; `--weights` are loaded later.
+    """The network for the flags. The seed alone decides its random weights; `--weights` are loaded later.
 
     Args:
         settings: the flags.
@@ -31,9 +31,9 @@ def make_network(
 
 
 def make_optimizer(settings: OptimizerSettings, network: Network) -> torch.optim.Optimizer:
-    """AdamW on what is not frozen; vectors (norms, biases) are not decayed.
+    """AdamW on the parameters that are not frozen; no weight decay on vectors (norms, biases).
 
-    `scale` of a group is the factor of its rate: `--encoder-lr` times the factor of `--layer-decay` in the encoder, else 1.
+    `scale` of a group is the factor of its learning rate: in the encoder `--encoder-lr` times that of `--layer-decay`, else 1.
     """
     if settings.freeze == "encoder":
         network.encoder.requires_grad_(False)

@@ -19,7 +19,7 @@ from cxrlt_cli.train.validate import Validation, validate
 
 @dataclass(frozen=True)
 class Validator:
-    """What validation and the two checkpoints need beside the state."""
+    """The data and settings that validation and the two checkpoints need besides the state."""
 
     dataset: Dataset
     images: DatasetImages
@@ -28,9 +28,9 @@ class Validator:
 
 
 def finish_epoch(run: Run, training: Training, state: State, validator: Validator, stop: StopRequest) -> bool:
-    """Validates and saves; false where a stop broke off the validation.
+    """Validates and saves; False if the validation was stopped.
 
-    `last.pt` comes last: a kill before it repeats the epoch, and writes the same again.
+    `last.pt` is written last: after a kill before that, the epoch is repeated and writes the same files again.
     """
     loss, speed = state.mean_loss, training.run_log.throughput.facts(training.device)
     validation = validate(training, state.eval_model, validator.dataset, validator.images, stop)

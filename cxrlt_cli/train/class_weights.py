@@ -1,4 +1,4 @@
-"""The class weights that the terms of `--reweight` stand for."""
+"""The class weights of `--reweight`."""
 
 import math
 from collections.abc import Sequence
@@ -25,13 +25,13 @@ def class_weights(
         classes: names.
         positives: (C,) training positives.
         label_counts: (C,) training images whose label is known.
-        hard_ap: class -> AP on a development set, for `hardK:F`; a class whose AP is undefined is not there.
+        hard_ap: class -> AP on a development set, for `hardK:F`, without classes of undefined AP.
 
     Returns:
-        (C,) float64, 1 where no term says otherwise.
+        (C,) float64; 1 for classes that no term changes.
 
     Raises:
-        UserError: a class that is not there, or a file that cannot be read.
+        UserError: an unknown class, or a file that cannot be read.
     """
     weights = np.ones(len(classes))
     for term in terms:
@@ -53,7 +53,7 @@ def class_weights(
 
 
 def hardest(count: int, classes: list[str], ap: dict[str, float]) -> list[str]:
-    """The `count` classes of lowest AP, those of equal AP in the order of the classes.
+    """The `count` classes with the lowest AP; ties in the order of the classes.
 
     Raises:
         UserError: fewer classes than that have an AP.

@@ -1,4 +1,4 @@
-"""What can be refused before anything is measured: weights that are not there, too few images."""
+"""Checks before a run starts: starting weights, sampling, the number of images."""
 
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.artifacts.run import Run, read_status
@@ -10,17 +10,17 @@ from cxrlt_cli.train.start_weights import check_start
 
 
 def refuse_what_cannot_start(settings: TrainSettings, weights: str, train: Dataset, ranks: int) -> None:
-    """Checks a new run against its data, in seconds: measuring how it computes best takes minutes.
+    """Checks a new run against its data, before the compute mode is measured, which takes minutes.
 
     Args:
         settings: of the training.
-        weights: what `--weights` comes to (`start_weights.settled_weights`).
+        weights: what `--weights` resolves to (`start_weights.settled_weights`).
         train: the training split.
-        ranks: processes that train together.
+        ranks: number of processes that train together.
 
     Raises:
-        UserError: weights that are not there or of another network, a source or rule of drawing that is not there, a batch or
-            a split of fewer images than ranks.
+        UserError: weights that are missing or of another network, an unknown source, a batch or a split with fewer images than
+            ranks.
     """
     refuse_few_images(settings.loop.batch_size, train, ranks)
     drawing_weights(settings.sampling, train)
@@ -28,50 +28,50 @@ def refuse_what_cannot_start(settings: TrainSettings, weights: str, train: Datas
 
 
 def refuse_lost_state(run: Run) -> None:
-    """Resuming needs `config.json` and `last.pt`: without them the run would begin again, over its best weights and history.
+    """Resuming needs `config.json` and `last.pt`: without them the run would start again and replace its weights and history.
 
     Raises:
-        UserError: one of the two is gone, and other files of the run are there. Not where the run is finished, nor where it was
-            killed before it had written its first `last.pt`: then it begins again.
+        UserError: one of the two is missing, and other files of the run exist; unless the run is finished, or was killed before
+            it wrote its first `last.pt`, in which case it starts again.
     """
     kept = [path for path in (run.last, run.best, run.history) if is_file(path)]
     if not kept or (is_file(run.config) and (is_file(run.last) or _needs_no_state(run))):
         return
     lost = run.last if is_file(run.config) else run.config
     raise UserError(
-        f"{lost} is gone, and {kept[0]} is there: the run cannot be resumed",
-        f"restore {lost.name}; or begin again with --overwrite, or give another --name",
+        f"{lost} is missing, and {kept[0]} is there: the run cannot be resumed",
+        f"restore {lost.name}; or start again with --overwrite, or give another --name",
     )
 
 
 def _needs_no_state(run: Run) -> bool:
-    """Whether a run is finished, or was killed before its first `last.pt`: from then on `status.json` counts its steps."""
+    """Whether a run is finished, or was killed before its first `last.pt`, when `status.json` has step 0."""
     status = read_status(run)
     return status is not None and (status.state == "done" or status.step == 0)
 
 
 def refuse_small_passes(count: int, ranks: int, parts: int, least: int) -> None:
-    """Checks how many images go through the network at a time.
+    """Checks the number of images per forward pass.
 
     Args:
-        count: images of a step, of all ranks.
-        ranks: processes that share them.
-        parts: micro-batches of each rank.
-        least: the fewest that a pass may have (`compute.probe.least_images`).
+        count: images per step, over all ranks.
+        ranks: number of processes that share them.
+        parts: micro-batches per rank.
+        least: minimum images per pass (`compute.probe.least_images`).
 
     Raises:
-        UserError: they are fewer.
+        UserError: fewer images.
     """
     images = count // ranks // (parts if count % (parts * ranks) == 0 else 1)
     if images < least:
         raise UserError(
-            f"{images} image goes through the network at a time: a batch norm gets a single value, which has no variance",
+            f"a forward pass has {images} image: a batch norm gets a single value, which has no variance",
             "give a larger --batch-size, fewer ranks or a smaller --accumulate; or cache a larger --size",
         )
 
 
 def refuse_few_images(batch_size: int, train: Dataset, ranks: int) -> None:
-    """Raises UserError where a step has not an image for each rank."""
+    """Raises UserError if a step has fewer images than ranks."""
     if batch_size < ranks or len(train.table) < ranks:
         raise UserError(
             f"{ranks} ranks share a batch of {min(batch_size, len(train.table))} images",

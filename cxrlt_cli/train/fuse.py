@@ -1,4 +1,4 @@
-"""The stage `fuse`: label features of a finished run's network go in, a run that scores whole studies comes out."""
+"""The stage `fuse`: trains a study fusion on the label features of a finished run, which gives a run that scores studies."""
 
 import math
 import os
@@ -49,7 +49,7 @@ def fuse_run(config: FuseConfig, workspace: Workspace) -> TrainedRun:
     trained_base = read_best(base)
     dataset = read_dataset(config.dataset or workspace.dataset)
     require_pixels(dataset)
-    provenance = record(saved(config), [dataset.path, base.best])  # now: files may be replaced meanwhile
+    provenance = record(saved(config), [dataset.path, base.best])  # now: the files may be replaced during the training
     own = RunConfig(options=saved(config), classes=dataset.classes, pixels=dataset.settings, provenance=provenance)
     _refuse_unlike(base, trained_base, dataset)
     network = network_from(trained_base.content, base.best).place(device, int(dataset.settings["size"])).eval()
@@ -68,7 +68,7 @@ def fuse_run(config: FuseConfig, workspace: Workspace) -> TrainedRun:
 
 
 def _refuse_unlike(base: Run, best: BestCheckpoint, dataset: Dataset) -> None:
-    """A network without label features, and a dataset of other classes or pixels, cannot be used."""
+    """Refuses a network without label features, and a dataset with different classes or pixels."""
     queries = best.spec.get("queries")
     if queries in ("none", "csra"):
         raise UserError(
@@ -85,7 +85,7 @@ def _refuse_unlike(base: Run, best: BestCheckpoint, dataset: Dataset) -> None:
 
 
 def _featured(dataset: Dataset, network: Network, width: int, folder: Path, device: torch.device) -> FeaturedSplit:
-    """Computes a split's label features once: the network does not change, and training images are not augmented."""
+    """Computes the label features of a split once: the network is frozen and images are not augmented."""
     codes = studies_of_table(dataset.table).codes
     shape = (len(codes), len(dataset.classes), width)
     split = dataset.table["split"].iloc[0]
@@ -94,8 +94,8 @@ def _featured(dataset: Dataset, network: Network, width: int, folder: Path, devi
     if not several:
         warn(f"no study of {split} has several images: there is nothing to fuse")
     with reported_os_errors(f"cannot write label features to {folder}"), tempfile.TemporaryFile(dir=folder) as file:
-        os.posix_fallocate(file.fileno(), 0, 4 * math.prod(shape))  # a disk that is full says so now, and not by a signal
-        features = np.memmap(file, dtype=np.float32, mode="r+", shape=shape)  # the file has no name, and ends with the process
+        os.posix_fallocate(file.fileno(), 0, 4 * math.prod(shape))  # a full disk is an error here, and not a signal later
+        features = np.memmap(file, dtype=np.float32, mode="r+", shape=shape)  # an unnamed file, which ends with the process
     with torch.inference_mode(), progress(f"features of {split}", len(codes)) as bar:
         for batch in batches(dataset, DatasetImages(dataset), rows_in_order(len(codes), 64)):
             images = normalise(to_unit(batch.to(device).images))

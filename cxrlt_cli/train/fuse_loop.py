@@ -1,4 +1,4 @@
-"""Training of a fusion on label features that were computed before."""
+"""Training of a study fusion on precomputed label features."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +22,7 @@ from cxrlt_cli.tricks.masked_mean import masked_mean
 
 @dataclass(frozen=True)
 class FeaturedSplit:
-    """A split with its label features (N, C, width) float32, in a file without a name, and the study of each image."""
+    """A split with its label features (N, C, width) float32 in an unnamed file, and the study of each image."""
 
     dataset: Dataset
     features: np.ndarray
@@ -36,7 +36,7 @@ class FeaturedSplit:
 
 @dataclass
 class Trained:
-    """The best epoch so far (0 is before the first step), its weights and validation scores; and all epochs' figures."""
+    """The best epoch so far (0 is before the first step), its weights and validation scores, and the metrics of all epochs."""
 
     epoch: int
     weights: dict[str, Tensor]
@@ -45,7 +45,7 @@ class Trained:
 
 
 def train_fusion(settings: FuseSettings, fusion: StudyFusion, train: FeaturedSplit, val: FeaturedSplit) -> Trained:
-    """Trains, and keeps the epoch of highest validation mAP; the start, which is the mean, is one of them."""
+    """Trains, and keeps the epoch with the highest validation mAP; epoch 0 is the mean of the label features."""
     optimizer = torch.optim.AdamW(fusion.parameters(), lr=settings.rate, weight_decay=settings.weight_decay)
     trained = Trained(-1, {}, np.empty(0), [])
     _validate(trained, fusion, val, settings, 0, float("nan"))
@@ -54,7 +54,7 @@ def train_fusion(settings: FuseSettings, fusion: StudyFusion, train: FeaturedSpl
         losses = []
         rows = rows_by_study(train.codes, permutation(settings.seed, epoch, count), settings.batch_size)
         for index, chosen in enumerate(rows):
-            step = round(1000 * (epoch + index / len(rows)) / settings.epochs)  # batches of an epoch vary in number
+            step = round(1000 * (epoch + index / len(rows)) / settings.epochs)  # the number of batches per epoch varies
             optimizer.param_groups[0]["lr"] = lr_at(step, 1000, settings.rate, 0.0)
             optimizer.zero_grad(set_to_none=True)
             features, codes = train.batch(chosen, fusion.attention.device)
@@ -67,7 +67,7 @@ def train_fusion(settings: FuseSettings, fusion: StudyFusion, train: FeaturedSpl
 
 
 def _loss(logits: Tensor, split: FeaturedSplit, rows: np.ndarray) -> Tensor:
-    """The loss of each image's labels against the scores of its study."""
+    """The loss of the labels of each image against the scores of its study."""
     targets = torch.from_numpy(split.dataset.targets[rows].astype(np.float32)).to(logits.device)
     return masked_mean(bce(logits, targets), torch.from_numpy(split.dataset.label_mask[rows]).to(logits.device))
 

@@ -1,4 +1,4 @@
-"""Each class's AP on a development set, from which `hardK:F` takes the lowest."""
+"""AP of each class on a development set, for `--reweight hardK:F`."""
 
 from pathlib import Path
 
@@ -13,11 +13,11 @@ def development_ap(given: Path | None, runs: Path, classes: list[str]) -> tuple[
 
     Args:
         given: `--hard-from`: a run's folder, or an evaluation's folder or `metrics.json`.
-        runs: where the newest finished run is looked for otherwise.
+        runs: folder of runs, whose newest finished run is the default.
         classes: of the dataset.
 
     Raises:
-        UserError: neither is there, it was scored on the test split, or it lacks classes of the dataset.
+        UserError: neither exists, it was scored on the test split, or it lacks classes of the dataset.
     """
     if given is None:
         run = newest_finished_run(runs)
@@ -30,7 +30,7 @@ def development_ap(given: Path | None, runs: Path, classes: list[str]) -> tuple[
     found = _of_run(Run(given)) if is_file(given / "status.json") else _of_evaluation(given)
     absent = [name for name in classes if name not in found]
     if absent:
-        raise UserError(f"{given} says nothing of {listed(absent)}", "name a run or an evaluation of this dataset: --hard-from")
+        raise UserError(f"{given} has no AP of {listed(absent)}", "name a run or an evaluation of this dataset: --hard-from")
     return {name: ap for name, ap in found.items() if ap is not None}, given
 
 

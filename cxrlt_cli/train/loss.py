@@ -1,4 +1,4 @@
-"""The loss that the flags stand for. Every loss ends in the one masked mean."""
+"""Builds the loss from the flags. Every loss ends with `masked_mean`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from cxrlt_cli.tricks.two_way import two_way
 
 #: (logits, targets) of (B, C) to (B, C) losses.
 Elements = Callable[[Tensor, Tensor], Tensor]
-#: (logits, targets, known, share of the training that is done) to a number.
+#: (logits, targets, label mask, finished fraction of the training) to a number.
 Loss = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 
 
@@ -33,7 +33,7 @@ class Counts:
     weights: Tensor
 
     def to(self, device: torch.device) -> "Counts":
-        """The same on a device."""
+        """A copy on a device."""
         return Counts(self.positives.to(device), self.labelled.to(device), self.weights.to(device))
 
 
@@ -51,7 +51,7 @@ def make_loss(settings: LossSettings, counts: Counts) -> Loss:
         logits = logits.float()
         if offset is not None:
             logits = logits + offset
-        labelled = targets  # what weights go by: smoothing moves the target of a label, not whether it is one of the rare
+        labelled = targets  # weights depend on the labels before smoothing
         if settings.label_smoothing:
             targets = smoothed(targets, settings.label_smoothing)
         now = weights if done >= settings.reweight_from else None
@@ -68,7 +68,7 @@ def make_loss(settings: LossSettings, counts: Counts) -> Loss:
 
 
 def _elements(name: str, numbers: tuple[float, ...], counts: Counts, prior: Tensor) -> Elements:
-    """The loss of each label of each image; what depends on the classes' frequencies is settled here."""
+    """The loss per label and image; quantities that depend on class frequencies are computed once, here."""
     if name == "focal":
         return lambda logits, targets: focal(logits, targets, numbers[0])
     if name == "asl":

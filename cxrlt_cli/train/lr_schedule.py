@@ -1,4 +1,4 @@
-"""The learning rate, a function of the step alone."""
+"""The learning rate as a function of the step alone."""
 
 import math
 
@@ -9,8 +9,8 @@ def lr_at(step: int, steps: int, peak: float, warmup: float) -> float:
     Args:
         step: from 0.
         steps: of the whole training.
-        peak: the highest rate.
-        warmup: share of the steps that rise.
+        peak: the highest learning rate.
+        warmup: fraction of the steps in which it rises.
     """
     rising = math.ceil(steps * warmup)
     if step < rising:

@@ -1,4 +1,4 @@
-"""A run's folder while it is trained: held by one process, made ready, and its status kept."""
+"""The folder of a run during training: its lock, its preparation, its status."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,7 +14,7 @@ from cxrlt_cli.train.state import State
 
 
 def hold_folder(held: ExitStack, run: Run, start: Start) -> None:
-    """Takes the run's folder for this process alone, until `held` is closed, and makes it ready."""
+    """Locks the run's folder for this process until `held` is closed, and prepares it."""
     check_writable(run.folder)
     held.enter_context(exclusive(run.folder / ".lock"))
     if not start.resumed:
@@ -25,7 +25,7 @@ def hold_folder(held: ExitStack, run: Run, start: Start) -> None:
 
 @contextmanager
 def kept_status(run: Run, state: State) -> Iterator[None]:
-    """Keeps `status.json`: running, then how it ended."""
+    """Writes `status.json`: running, then how the block ended."""
     write_status(run, RunStatus("running", epoch=state.epoch, step=state.step))
     try:
         yield

@@ -1,4 +1,4 @@
-"""What a training run writes of itself on its way: its log, its state now and then, how fast it is, TensorBoard's events."""
+"""What a run writes during training: log, checkpoints within an epoch, throughput, TensorBoard events."""
 
 import resource
 import shutil
@@ -20,11 +20,12 @@ Item = TypeVar("Item")
 
 @dataclass
 class Throughput:
-    """How fast an epoch goes, from its first batch on or from where it was resumed.
+    """Throughput of an epoch, since its first batch or since it was resumed.
 
     Attributes:
-        images: that were trained on, by all ranks.
-        waited: seconds in which the loop had nothing to do but to wait for a batch.
+        images: number trained on, by all ranks.
+        waited: seconds that the loop waited for batches.
+        began: `time.monotonic` at the start.
     """
 
     images: int = 0
@@ -32,7 +33,7 @@ class Throughput:
     began: float = field(default_factory=time.monotonic)
 
     def waiting(self, batches: Iterator[Item]) -> Iterator[Item]:
-        """The batches, and the time they are waited for."""
+        """Yields the batches and measures the time spent waiting for them."""
         while True:
             since = time.monotonic()
             batch = next(batches, None)
@@ -42,21 +43,21 @@ class Throughput:
             yield batch
 
     def facts(self, device: torch.device) -> dict[str, float]:
-        """Images a second, the waiting share, and the most memory that was used (GB; the GPU's where there is one)."""
+        """Images per second, fraction of the time spent waiting, and peak memory (GB; of the GPU if there is one)."""
         seconds = max(time.monotonic() - self.began, 1e-9)
         if device.type == "cuda":
             memory = torch.cuda.max_memory_allocated(device)
         else:
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
-        shares = {"images_per_s": self.images / seconds, "waiting": self.waited / seconds, "memory_GB": memory / 1e9}
-        return {name: round(value, 4) for name, value in shares.items()}
+        facts = {"images_per_s": self.images / seconds, "waiting": self.waited / seconds, "memory_GB": memory / 1e9}
+        return {name: round(value, 4) for name, value in facts.items()}
 
 
 class RunLogger:
-    """Writes into a run's folder; on other ranks than the first it does nothing."""
+    """Writes into a run's folder, on rank 0 only."""
 
     def __init__(self, run: Run, settings: LogSettings, writes: bool) -> None:
-        """Raises UserError where TensorBoard is asked for and not installed."""
+        """Raises UserError if TensorBoard is requested and not installed."""
         self.run, self.writes = run, writes
         self.throughput = Throughput()
         self._steps, self._seconds = settings.saved_every
@@ -66,21 +67,21 @@ class RunLogger:
             self._writer = _tensorboard()
 
     def begin(self, state: State) -> None:
-        """Before the first step: events that a former process wrote beyond the state are hidden."""
+        """Before the first step: hides events that an earlier process wrote after the saved state."""
         if hasattr(self, "_writer"):
             if not state.step:
                 shutil.rmtree(self.run.events, ignore_errors=True)
             self._events = self._writer(str(self.run.events), purge_step=state.step)
 
     def log(self, text: str) -> None:
-        """A line for the reader, kept in `log.txt`."""
+        """Prints a line and appends it to `log.txt`."""
         say(text)
         if self.writes:
             with reported_os_errors(f"cannot write {self.run.log}"), self.run.log.open("a", encoding="utf-8") as file:
                 file.write(dated(escaped(text)) + "\n")
 
     def step(self, state: State, loss: float, rate: float) -> None:
-        """After a step (`state.step` counts it): an event, and the state where it is due."""
+        """After a step (`state.step` counts it): writes an event, and the state if it is due."""
         if self._events:
             self._events.add_scalar("train/loss", loss, state.step)
             self._events.add_scalar("train/rate", rate, state.step)
@@ -91,13 +92,13 @@ class RunLogger:
             self.save(state)
 
     def save(self, state: State) -> None:
-        """Writes `last.pt` and says so in `status.json`."""
+        """Writes `last.pt`, then `status.json`."""
         save_state(state, self.run.last)
         write_status(self.run, RunStatus("running", epoch=state.epoch, step=state.step))
         self._saved = time.monotonic()
 
     def epoch(self, state: State, entry: dict[str, Any]) -> None:
-        """After validation: the epoch's scores as events."""
+        """After validation: writes the metrics of the epoch as events."""
         if self._events:
             for name in ("train_loss", "val_loss", "mAP"):
                 if entry[name] is not None:

@@ -1,4 +1,4 @@
-"""How often each image of an epoch is drawn: by its labels, and by its source."""
+"""Sampling weights of the training images, by their labels and by their source."""
 
 import numpy as np
 import torch
@@ -11,10 +11,10 @@ from cxrlt_cli.tricks.sampling import class_balanced, repeat_factors, square_roo
 
 
 def drawing_weights(settings: SamplingSettings, train: Dataset) -> np.ndarray | None:
-    """(N,) float64, in proportion to which each training image is drawn; None where each is drawn once.
+    """(N,) float64 sampling weights of the training images; None if each is drawn once per epoch.
 
     Raises:
-        UserError: `--source-weight` names a source that is not there, or leaves nothing.
+        UserError: `--source-weight` names an unknown source, or is 0 for all images.
     """
     weights = sampling_weights(settings.sampling_spec, train.targets)
     there = train.table["source"].unique()
@@ -32,7 +32,7 @@ def drawing_weights(settings: SamplingSettings, train: Dataset) -> np.ndarray | 
 
 
 def sampling_weights(spec: SamplingSpec, targets: np.ndarray) -> np.ndarray | None:
-    """(N,) float64 weights of `--sampling`, None where every image is drawn once.
+    """(N,) float64 weights of `--sampling`; None if each image is drawn once.
 
     Args:
         spec: the value of the flag.

@@ -1,4 +1,4 @@
-"""What each part of training takes of the options: frozen values, named as the options are. The stage `train` fills them."""
+"""The options that each part of training needs, under the same names. The stage `train` fills these classes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ class NetworkSettings:
 
 @dataclass(frozen=True)
 class StartSettings:
-    """The weights that the encoder starts from."""
+    """The starting weights of the encoder."""
 
     encoder: str
     drop_path: float
@@ -48,7 +48,7 @@ class OptimizerSettings:
 
 @dataclass(frozen=True)
 class LossSettings:
-    """The loss, and what changes its targets, logits and weights; `reweight_from` is a fraction of the training."""
+    """The loss, its class weights, and changes of targets and logits; `reweight_from` is a fraction of the training."""
 
     loss_spec: LossSpec
     balance: str
@@ -59,7 +59,7 @@ class LossSettings:
 
 @dataclass(frozen=True)
 class ClassWeightSettings:
-    """The class weights of `--reweight`, and the run or evaluation whose AP says which classes are hard."""
+    """The class weights of `--reweight`; `hard_from` is the run or evaluation whose AP decides which classes are hard."""
 
     reweight_terms: tuple[Term, ...]
     hard_from: Path | None
@@ -67,7 +67,7 @@ class ClassWeightSettings:
 
 @dataclass(frozen=True)
 class SamplingSettings:
-    """How often images are drawn: by their labels, and by their source."""
+    """Sampling of images by their labels and by their source."""
 
     sampling_spec: SamplingSpec
     source_weights: dict[str, float]

@@ -1,4 +1,4 @@
-"""Sets a run up: the state that training changes, what does not change, and in how many micro-batches a step goes."""
+"""Sets up a run: its state, what is constant during training, and the number of micro-batches."""
 
 import torch
 
@@ -27,7 +27,7 @@ from cxrlt_cli.train.weight_average import begin_average
 
 
 def make_state(settings: TrainSettings, data: TrainingData, start: Start, device: torch.device) -> tuple[State, NetworkSpec]:
-    """Network, optimizer and average before the first step; raises UserError where the encoder cannot take the images."""
+    """Network, optimizer and average before the first step. Raises UserError if the images are too small for the encoder."""
     mode = _mode(start.config)
     network, spec = make_network(settings.network, data.queries, ~data.train.unseen)
     if not start.kept:
@@ -37,34 +37,34 @@ def make_state(settings: TrainSettings, data: TrainingData, start: Start, device
     average = begin_average(settings.loop.average_spec, network)
     state = State(network, make_optimizer(settings.optimizer, network), scaler, average)
     if settings.checkpointing:
-        checkpoint_blocks(network.encoder)  # after the average was copied
+        checkpoint_blocks(network.encoder)  # after the average was copied from it
     return state, spec
 
 
 def fit_memory(settings: TrainSettings, data: TrainingData, start: Start, state: State, world_size: int) -> int:
-    """Micro-batches of a rank's rows, found by trying where `--accumulate` is 0; compiles the network if asked.
+    """Number of micro-batches per rank, found by trying if `--accumulate` is 0; compiles the network if requested.
 
     Raises:
-        UserError: fewer images go through the network at a time than its batch norms need, or too many for the memory.
+        UserError: fewer images per forward pass than the batch norms need, or too many for the memory.
     """
-    share, device = settings.loop.batch_size // world_size, next(state.network.parameters()).device
+    per_rank, device = settings.loop.batch_size // world_size, next(state.network.parameters()).device
     tried = training_pass(state.network, data.size, device, precision_of(_mode(start.config)))
     parts = start.config.micro_batches or settings.accumulate  # a resumed run has it in `config.json`
     joined = device.type == "cuda" and world_size > 1  # batch norms see the images of all ranks
     least = 1 if joined else least_images(state.network, settings.start.freeze == "encoder", data.size, device)
     if not parts:
-        parts = fitting_parts(share, tried, least)
-        say(f"memory holds {share // parts} of the {share} images of a step: {parts} micro-batches")
+        parts = fitting_parts(per_rank, tried, least)
+        say(f"memory holds {per_rank // parts} of the {per_rank} images of a step: {parts} micro-batches")
     refuse_small_passes(min(settings.loop.batch_size, len(data.train.table)), world_size, parts, least)
     if settings.compile:
-        compile_network(state.network, tried, share // parts, device)
+        compile_network(state.network, tried, per_rank // parts, device)
     return parts
 
 
 def make_training(
     settings: TrainSettings, data: TrainingData, config: RunConfig, state: State, place: tuple[Run, Ranks, torch.device]
 ) -> Training:
-    """What does not change while training; raises UserError where a step has not an image for each rank."""
+    """What is constant during training. Raises UserError if a step has fewer images than ranks."""
     run, ranks, device = place
     refuse_few_images(settings.loop.batch_size, data.train, ranks.world_size)
     assert config.class_weights is not None, "a run of `cxrlt train`"

@@ -57,13 +57,13 @@ def start_new(settings: TrainSettings, data: TrainingData, runs: Path, device: t
 
     Args:
         settings: of the training.
-        data: what it learns from.
-        runs: the folder of all runs, from which hard classes and an earlier measurement are taken.
+        data: of the training.
+        runs: the folder of all runs, where hard classes and an earlier compute mode are looked up.
         device: of this process.
-        ranks: processes that train together.
+        ranks: number of processes that train together.
 
     Raises:
-        UserError: weights, sources or classes that are not there, or too few images.
+        UserError: missing weights, unknown sources or classes, or too few images.
     """
     weights = settled_weights(settings.start)
     config = _new_config(settings, data, runs, weights)
@@ -78,8 +78,8 @@ def resume(run: Run, data: TrainingData, refuse_changed_options: Callable[[dict[
 
     Args:
         run: its folder.
-        data: what it learns from now.
-        refuse_changed_options: raises UserError where the saved options are not those of now.
+        data: of the training, as it is now.
+        refuse_changed_options: raises UserError if the saved options differ from the current ones.
 
     Raises:
         UserError: it is damaged, was not written by `cxrlt train`, or was started with different options or files.

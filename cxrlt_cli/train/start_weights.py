@@ -1,4 +1,4 @@
-"""What a training starts from: the grammar of `--weights`, what `auto` comes to on a machine, and the loading."""
+"""Starting weights: resolves `--weights auto`, checks and loads weights."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +17,7 @@ from cxrlt_cli.train.settings import StartSettings
 
 
 def settled_weights(settings: StartSettings) -> str:
-    """What `--weights` comes to on this machine: `auto` is imagenet where torch's cache has the file, else none.
+    """What `--weights` resolves to on this machine: `auto` is imagenet if torch's cache has the file, else none.
 
     The choice is printed; a random start gets a warning. An encoder that does not exist gets no warning, since
     building it fails with a message of its own.
@@ -26,7 +26,7 @@ def settled_weights(settings: StartSettings) -> str:
         `none`, `imagenet`, or the file or run that the flag names.
 
     Raises:
-        UserError: `auto` comes to none, and `--freeze encoder` needs weights.
+        UserError: `auto` resolves to none, but `--freeze encoder` needs weights.
     """
     if settings.weights != "auto":
         return settings.weights
@@ -38,7 +38,7 @@ def settled_weights(settings: StartSettings) -> str:
         missing = f"the ImageNet weights of {name} are not in torch's cache"
         instead = f"on a machine with internet, run `cxrlt fetch --backbone {name}`"
     elif name.startswith("timm:"):
-        missing, instead = f"cxrlt knows no ImageNet weights of {name}", "give a file of weights: --weights FILE"
+        missing, instead = f"there are no known ImageNet weights of {name}", "give a file of weights: --weights FILE"
     else:
         return "none"
     if settings.freeze == "encoder":
@@ -48,10 +48,10 @@ def settled_weights(settings: StartSettings) -> str:
 
 
 def check_start(weights: str, settings: StartSettings) -> None:
-    """Loads into an encoder that is thrown away again what `settled_weights` names.
+    """Checks the weights that `settled_weights` names, by loading them into a temporary encoder.
 
     Raises:
-        UserError: the weights are not there, or are of another network.
+        UserError: the weights are missing, or of another network.
     """
     if weights == "imagenet":
         imagenet_file(settings.encoder)
@@ -60,10 +60,10 @@ def check_start(weights: str, settings: StartSettings) -> None:
 
 
 def load_start(weights: str, network: Network) -> None:
-    """Loads what `settled_weights` names: weights of the encoder, or, of a run, all tensors that have the same shape.
+    """Loads the weights that `settled_weights` names: of the encoder; from a run, all tensors of the same name and shape.
 
     Raises:
-        UserError: the weights are not there, or are of another network.
+        UserError: the weights are missing, or of another network.
     """
     if weights == "none":
         return
@@ -74,11 +74,11 @@ def load_start(weights: str, network: Network) -> None:
         fresh = [key for key in own if key not in same]
         network.load_state_dict(same, strict=False)
         more = f": {listed(fresh, 3)}" if fresh else ""
-        say(f"{Run(Path(weights)).best}: {len(same)} tensors taken, {len(fresh)} begin at random{more}")
+        say(f"{Run(Path(weights)).best}: {len(same)} tensors loaded, {len(fresh)} start at random{more}")
 
 
 def _load_encoder(weights: str, encoder: VisualEncoder) -> dict[str, Tensor]:
-    """Loads the encoder; returns all tensors where they are a run's, else none."""
+    """Loads the encoder; returns all tensors of a run, or none if the weights are not of a run."""
     if weights == "imagenet":
         load_encoder(encoder, imagenet_file(encoder.name))
     elif is_folder(Path(weights)):

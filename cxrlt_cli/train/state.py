@@ -1,4 +1,4 @@
-"""All that a run is at one moment: what `last.pt` holds, and how it comes back."""
+"""The state of a run, which `last.pt` holds: saved and loaded here."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,20 +13,21 @@ from cxrlt_cli.model.network import Network
 
 @dataclass
 class State:
-    """What changes while training.
+    """Everything that changes during training.
 
     Attributes:
         network: the network.
         optimizer: its optimizer.
         scaler: of the loss, for fp16.
-        average: a copy of the network that holds an average of its weights, in evaluation form; None without one.
-        epoch: the epoch under way, from 0; one that is trained but not yet validated has been counted, and has no history.
-        step: steps done since the start.
-        position: batches of the epoch that are done.
-        loss_sum: of those batches, and loss_count of how many: a step that was skipped has none.
-        skipped: steps in a row, up to now, that were skipped.
+        average: a copy of the network in evaluation mode that holds the averaged weights; None without averaging.
+        epoch: number of trained epochs; the last one may not be validated yet, and then has no history.
+        step: finished steps.
+        position: finished batches of the current epoch.
+        loss_sum: sum of the losses of those batches.
+        loss_count: number of those batches without the skipped steps.
+        skipped: number of consecutive skipped steps up to now.
         best: the highest validation mAP so far, and its epoch (from 1); None before the first.
-        history: an entry for each finished epoch.
+        history: an entry per validated epoch.
     """
 
     network: Network
@@ -44,12 +45,12 @@ class State:
 
     @property
     def mean_loss(self) -> float | None:
-        """Of the epoch's steps so far; None where all were skipped."""
+        """Mean loss of the current epoch's steps; None if all were skipped."""
         return self.loss_sum / self.loss_count if self.loss_count else None
 
     @property
     def eval_model(self) -> Network:
-        """The network that is validated and kept: the average where there is one."""
+        """The network that is validated and saved: the average if there is one."""
         return self.network if self.average is None else self.average
 
 
@@ -57,7 +58,7 @@ _PLAIN = ("epoch", "step", "position", "loss_sum", "loss_count", "skipped", "bes
 
 
 def save_state(state: State, path: Path) -> None:
-    """Writes all that resuming needs. Draws need no generator's state: they are functions of seed, epoch, row and step."""
+    """Writes `last.pt`. It holds no generator states: random draws are functions of seed, epoch, row and step."""
     plain = {name: getattr(state, name) for name in _PLAIN}
     tensors = {
         "model": state.network.state_dict(),
@@ -70,10 +71,10 @@ def save_state(state: State, path: Path) -> None:
 
 
 def load_state(state: State, path: Path) -> None:
-    """Brings a fresh state to where a checkpoint was.
+    """Loads a checkpoint into a new state.
 
     Raises:
-        UserError: damaged, not ours, or of another network.
+        UserError: a damaged file, not a checkpoint of cxrlt, or one of another network.
     """
     content = read_checkpoint(path, ["model", "optimizer", "scaler", *_PLAIN])
     try:

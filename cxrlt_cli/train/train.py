@@ -1,4 +1,4 @@
-"""The stage `train`: from a dataset and label embeddings to a run."""
+"""The stage `train`: trains a network on a dataset and label embeddings, which gives a run."""
 
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
@@ -43,7 +43,7 @@ from cxrlt_cli.workspace import Workspace
 
 
 def train_run(config: TrainConfig, workspace: Workspace) -> TrainedRun:
-    """Trains a run, or resumes it; as one of several processes where torchrun or srun started them.
+    """Trains a run, or resumes it; as one of several processes if torchrun or srun started them.
 
     Raises:
         UserError: bad input or output, a changed option on resuming, losses that are not finite, or a rank that was lost.
@@ -83,7 +83,7 @@ def train_run(config: TrainConfig, workspace: Workspace) -> TrainedRun:
 
 
 def _finished(run: Run) -> TrainedRun:
-    """A run that was trained before."""
+    """The result of a run that is finished already."""
     say(f"{run.folder} is finished: nothing to do")
     status = read_status(run)
     if status is None or status.best_epoch is None or status.best_map is None:
@@ -92,7 +92,7 @@ def _finished(run: Run) -> TrainedRun:
 
 
 def settings_of(config: TrainConfig) -> TrainSettings:
-    """The options, divided among the parts of training."""
+    """The options, divided by the parts of training."""
     return TrainSettings(
         workload=select(Workload, config),
         network=select(NetworkSettings, config),
@@ -113,7 +113,7 @@ def settings_of(config: TrainConfig) -> TrainSettings:
 
 
 def _train_in_folder(run: Run, start: Start, training: Training, state: State, validator: Validator) -> None:
-    """Takes the folder, loads the state of an earlier process where there is one, and trains."""
+    """Locks the folder, loads the state of an earlier process if there is one, and trains."""
     ranks = training.ranks
     with ExitStack() as held:
         with ranks.fail_together():
@@ -129,7 +129,7 @@ def _train_in_folder(run: Run, start: Start, training: Training, state: State, v
 
 
 def _train(run: Run, training: Training, state: State, validator: Validator) -> None:
-    """Trains to the end or to a signal; `status.json` always says which."""
+    """Trains to the end or to a signal; `status.json` records which."""
     count = sum(parameter.numel() for parameter in state.network.parameters())
     ranks = f", {training.ranks.world_size} ranks" if training.ranks.world_size > 1 else ""
     training.run_log.log(

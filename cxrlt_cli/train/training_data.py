@@ -1,4 +1,4 @@
-"""What a run learns from: the splits of a dataset, the label embeddings, and the counts of their labels."""
+"""The training data of a run: splits of a dataset, label embeddings, label counts."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from cxrlt_cli.train.loss import Counts
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a run learns from.
+    """The training data of a run.
 
     Attributes:
         train: the training split.
@@ -42,7 +42,7 @@ def read_training_data(dataset_path: Path, embeddings_path: Path) -> TrainingDat
     """Reads dataset and embeddings; warns of classes without a positive.
 
     Raises:
-        UserError: one is not there or damaged, a class has no embedding, or a split has no positive of any class.
+        UserError: a missing or damaged file, a class without an embedding, or a split without a positive of any class.
     """
     dataset = read_dataset(dataset_path)
     require_pixels(dataset)

@@ -42,7 +42,7 @@ class Validation:
 def validate(
     training: Training, network: Network, dataset: Dataset, images: DatasetImages, stop: StopRequest
 ) -> Validation | None:
-    """Scores a split with a network in evaluation form, its batches dealt out to the ranks; None where a stop broke it off.
+    """Scores a split with the network in evaluation mode; ranks take batches in turn. None if it was stopped.
 
     Raises:
         UserError: scores are not finite.
@@ -50,7 +50,7 @@ def validate(
     ranks, count = training.ranks, len(dataset.table)
     rows = rows_in_order(count, training.settings.batch_size)
     own = batches(dataset, images, rows[ranks.rank :: ranks.world_size], pinned_for(training.device))
-    ranks.broadcast_weights(network)  # batch statistics are of each rank's own images
+    ranks.broadcast_weights(network)  # batch norm statistics differ between ranks
     network.eval()
     logits = np.zeros((count, len(dataset.classes)), dtype=np.float32)
     scored = np.zeros(count, dtype=np.int64)
@@ -58,7 +58,7 @@ def validate(
         for _ in range(0, len(rows), ranks.world_size):
             if ranks.stop_requested(stop):
                 return None
-            batch = next(own, None)  # in the last round there is none for some
+            batch = next(own, None)  # some ranks have none in the last round
             if batch is not None:
                 inputs = normalise(to_unit(batch.to(training.device).images))
                 logits[batch.rows] = network(inputs).float().cpu().numpy()

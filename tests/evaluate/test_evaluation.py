@@ -305,7 +305,7 @@ def test_micro_weighted_and_macro(cxrlt: Run, files: tuple[Dataset, Predictions]
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--by", "gender"], "'gender' is no column"),
+        (["--by", "gender"], "'gender' is not a column"),
         (["--bootstrap", "-1"], "--bootstrap"),
         (["--specificity", "90"], "--specificity 90.0"),
         (["--thresholds-from", "nowhere"], "'nowhere'"),
@@ -348,11 +348,11 @@ def test_by_a_class_and_by_the_columns_of_a_table(cxrlt: Run, files: tuple[Datas
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--by", "scaner"], "--by 'scaner' is no column"),
+        (["--by", "scaner"], "--by 'scaner' is not a column"),
         (["--by", "image_id"], "--by 'image_id' has 200 different values"),
         (["--by-table", "facts.csv"], "--by-table needs --by"),
         (["--by", "sex", "--by", "sex"], "--by names a column twice"),
-        (["--by", "scanner", "--by-table", "ids.csv"], "has 100 different values, and 'NA' is no number"),
+        (["--by", "scanner", "--by-table", "ids.csv"], "has 100 different values, and 'NA' is not a number"),
         (["--by", "sex", "--by-table", "none.csv"], "none.csv is not there"),
         (["--by", "sex", "--by-table", "other.csv"], "has none of the columns image_id, study_id, patient_id"),
         (["--by", "sex", "--by-table", "strangers.csv"], "strangers.csv has none of the images"),

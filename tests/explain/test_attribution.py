@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from cxrlt_cli.explain.attention import attention_map
-from cxrlt_cli.explain.attribution import Method, attribution, attributions, blurred, feature_shares, grad_cam
+from cxrlt_cli.explain.attribution import Method, attribution, attributions, blurred, feature_contributions, grad_cam
 from cxrlt_cli.explain.heatmap import enlarged, marked
 from cxrlt_cli.model.classifiers import SeparateClassifiers
 from cxrlt_cli.model.decoder import DecoderSize, LabelQueryDecoder
@@ -42,7 +42,9 @@ def test_grad_cam_by_hand() -> None:
             return (features * weight).sum(dim=(1, 2, 3)).unsqueeze(1)
 
     assert grad_cam(Weighted(), features, 0).tolist() == [[[0.5, 4.0]]]
-    assert feature_shares(Weighted(), features, torch.zeros_like(features), 0).round(decimals=5).tolist() == [[[-2.0, 6.0]]]
+    assert feature_contributions(Weighted(), features, torch.zeros_like(features), 0).round(decimals=5).tolist() == [
+        [[-2.0, 6.0]]
+    ]
 
 
 def test_shares_of_the_features_sum_to_the_difference_of_the_scores(trained: Network) -> None:
@@ -50,8 +52,8 @@ def test_shares_of_the_features_sum_to_the_difference_of_the_scores(trained: Net
     with torch.no_grad():
         features, start = trained.encode(images), trained.encode(blurred(images, 8))
         difference = trained.classify(features)[:, 0] - trained.classify(start)[:, 0]
-    shares = feature_shares(trained, features, start, 0, steps=300).sum(dim=(1, 2))
-    assert torch.allclose(shares, difference, atol=0.02 * float(difference.abs().max()))
+    contributions = feature_contributions(trained, features, start, 0, steps=300).sum(dim=(1, 2))
+    assert torch.allclose(contributions, difference, atol=0.02 * float(difference.abs().max()))
 
 
 def test_attributions_sum_to_the_difference_of_the_scores() -> None:

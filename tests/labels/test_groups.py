@@ -44,5 +44,5 @@ def test_bounds_out_of_order_are_refused(bounds: tuple[float, float]) -> None:
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
 def test_what_is_no_share_is_refused(share: float) -> None:
-    with pytest.raises(ValueError, match="shares lie within"):
+    with pytest.raises(ValueError, match="prevalences lie within"):
         assign(np.array([0.5, share]))

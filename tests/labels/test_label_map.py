@@ -159,7 +159,7 @@ def test_a_map_is_written_filled_in_and_taken_back(cxrlt: Run, odd: pd.DataFrame
 def test_unknown_labels_can_be_left_out(cxrlt: Run, odd: pd.DataFrame, tmp_path: Path) -> None:
     ended = cxrlt("merge", "--label-space", "chestxray14", "--unknown", "leave-out", "--map", "Efusion=Effusion")
     assert ended.code == 0, ended.err
-    assert "3 labels that no label space knows are left out" in ended.err
+    assert "3 labels that no label space has are left out" in ended.err
     dataset = read_dataset(tmp_path / "dataset.parquet")
     assert not dataset.targets[:, dataset.classes.index("Cardiomegaly")].any()
     assert dataset.targets[:, dataset.classes.index("Effusion")].any()
@@ -187,7 +187,7 @@ def test_two_labels_of_one_class_are_joined(cxrlt: Run, odd: pd.DataFrame, tmp_p
     options = ["--map", "Heart big=Effusion", "--map", "Efusion=Effusion", "--map", "Zzz="]
     ended = cxrlt("merge", "--label-space", "chestxray14", *options)
     assert ended.code == 0, ended.err
-    assert "b: several labels are one class, 1 where one of them is 1: Effusion (Heart big, Effusion)" in ended.err
+    assert "b: several labels map to one class, which is 1 if any of them is 1: Effusion (Heart big, Effusion)" in ended.err
     dataset = read_dataset(tmp_path / "dataset.parquet")
     of_b = (dataset.table["source"] == "b").to_numpy()
     either = (odd["Heart big"] | odd["Effusion"]).sum()

@@ -158,7 +158,7 @@ def test_a_split_without_a_patient_is_warned_of(cxrlt: Run, tmp_path: Path) -> N
     merge = ["merge", "--label-space", "chestxray14", "--overwrite"]
     ended = cxrlt(*merge)
     assert ended.code == 0, ended.err
-    assert "warning: no patient in test, of which --split asks for 20%" in ended.err
+    assert "warning: no patient in test, for which --split asks 20%" in ended.err
     assert "no patient in val" not in ended.err
     assert "no patient in" not in cxrlt(*merge, "--split", "80,20,0").err, "none was asked for"
 
@@ -194,7 +194,7 @@ def test_duplicate_ids(cxrlt: Run, tmp_path: Path) -> None:
     assert set(read_dataset(tmp_path / "dataset.parquet").table["source"]) == {"a"}
     ended = cxrlt(*merge, "--duplicate-ids", "prefix", "--overwrite")
     assert ended.code == 2, "the pictures are the same: of two patients, in two splits"
-    assert "stand in two splits" in ended.err
+    assert "are in two splits" in ended.err
     assert cxrlt(*merge, "--duplicate-ids", "prefix", "--same-picture", "keep", "--overwrite").code == 0
     assert len(read_dataset(tmp_path / "dataset.parquet").table) == 40
 
@@ -207,7 +207,7 @@ def test_a_patient_in_two_official_splits(cxrlt: Run, tmp_path: Path) -> None:
     _cache(cxrlt, tmp_path / "a", "a")
     ended = cxrlt("merge", "--label-space", "chestxray14")
     assert ended.code == 2
-    assert "10 patients stand in two official splits" in ended.err
+    assert "10 patients are in two official splits" in ended.err
 
 
 def test_an_unknown_class_names_the_nearest_and_map_mends_it(cxrlt: Run, tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ def test_pixels_that_are_not_there_or_made_otherwise(cxrlt: Run, two: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--source", "aa"], "'aa' is no cached source"),
+        (["--source", "aa"], "'aa' is not a cached source"),
         (["--label-space", "chestxray15"], "chestxray14"),
         (["--split", "70,20"], "three percentages"),
         (["--split", "nan,50,50"], "three percentages"),

@@ -69,7 +69,7 @@ def test_a_picture_in_two_splits_is_refused_with_the_pairs(cxrlt: Run, copies: P
     ended = cxrlt("merge")
     assert ended.code == 2
     original = pd.read_csv(copies / "a/labels.csv")["image_id"][3]
-    assert "2 pictures stand in two splits" in ended.err
+    assert "2 images are in two splits" in ended.err
     assert f"{original} ~ again" in ended.err
     assert f"{original} = same" in ended.err
     assert not (copies / "dataset.parquet").exists()
@@ -78,7 +78,7 @@ def test_a_picture_in_two_splits_is_refused_with_the_pairs(cxrlt: Run, copies: P
 def test_a_picture_in_two_splits_can_be_left_out(cxrlt: Run, copies: Path) -> None:
     ended = cxrlt("merge", "--same-picture", "first")
     assert ended.code == 0, ended.err
-    assert "2 images show the picture of another patient's image" in ended.err
+    assert "2 images are duplicates of another patient's image" in ended.err
     ids = set(pd.read_parquet(copies / "dataset.parquet")["image_id"])
     assert len(ids) == 48
     assert not {"again", "same"} & ids

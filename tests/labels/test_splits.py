@@ -70,7 +70,7 @@ def test_an_unlisted_image_follows_its_patient() -> None:
 
 def test_a_patient_in_two_official_splits_is_refused() -> None:
     patients, official = pd.Series(["a", "a", "b"]), pd.Series(["test", "train", "train"], dtype=object)
-    with pytest.raises(UserError, match="1 patients stand in two official splits: a"):
+    with pytest.raises(UserError, match="1 patients are in two official splits: a"):
         split_patients(patients, official, np.zeros((3, 1), bool), SHARES, seed=0)
 
 

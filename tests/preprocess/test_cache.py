@@ -226,7 +226,7 @@ def test_corrected_labels_are_taken_in_without_decoding(
     table.to_csv(pictures / "labels.csv", index=False)
     ended = cxrlt(*merge)
     assert ended.code == 0, ended.err
-    assert f"warning: {pictures / 'labels.csv'} changed since pictures was cached" in ended.err
+    assert f"warning: {pictures / 'labels.csv'} has changed since pictures was cached" in ended.err
     assert "cxrlt cache … --resume" in ended.err
     decoded.clear()
     ended = cxrlt(*_cache(pictures), "--resume")
@@ -283,7 +283,7 @@ def test_corrected_labels_of_shards_are_joined_again(
     assert cxrlt(*_cache(pictures), "--shard", "1/2", "--resume").code == 0
     ended = cxrlt("merge", "--label-space", "chestxray14")
     assert ended.code == 0, ended.err
-    assert "cxrlt join pictures --overwrite takes it in" in ended.err
+    assert "cxrlt join pictures --overwrite joins it again" in ended.err
     assert cxrlt("join", "pictures", "--overwrite").code == 0
     assert (read_source_table(tmp_path / "images/pictures.parquet").labels == table[CLASSES].to_numpy()).all()
     ended = cxrlt("merge", "--label-space", "chestxray14", "--overwrite")

@@ -91,7 +91,7 @@ def test_missing_and_unfinished_shards_are_named(cxrlt: Run, sharded: Path) -> N
     (sharded / "pictures.shard-00002-of-00003.h5").unlink()
     ended = cxrlt("join", "pictures")
     assert ended.code == 2
-    assert "2 of 3 shards are missing: 0, 2 (0 begun, not finished)" in ended.err
+    assert "2 of 3 shards are missing: 0, 2 (0 started, not finished)" in ended.err
     assert "--shard 0/3 --resume" in ended.err
     assert not (sharded / "pictures.h5").exists()
 
@@ -140,7 +140,7 @@ def _other_columns(table: pa.Table) -> pa.Table:
 @pytest.mark.parametrize(
     ("alter", "says"),
     [
-        (_twice, "is another shard than its name says"),
+        (_twice, "as its name says"),
         (_tables_exchanged, "is not the table of"),
         (
             lambda folder: _altered(folder, 1, lambda table: table.take(list(range(len(table)))[::-1])),

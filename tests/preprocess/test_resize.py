@@ -102,5 +102,5 @@ def test_settings_come_back_as_they_were_saved_and_unknown_ones_are_refused(tmp_
     settings = PixelSettings(64, "crop", "lanczos", "1,99", 2.0)
     assert settings_from(settings.saved(), tmp_path) == settings
     for strange in ({**settings.saved(), "resample": "nearest"}, {"size": 64}, {**settings.saved(), "gamma": 2}):
-        with pytest.raises(UserError, match="does not know"):
+        with pytest.raises(UserError, match="unknown pixel settings"):
             settings_from(strange, tmp_path)

@@ -97,7 +97,7 @@ def test_a_label_table_elsewhere_and_images_that_are_not_there(tmp_path: Path) -
     ("rows", "says"),
     [
         ([*ROWS, ROWS[0]], "more than once: 00000001_000.png"),
-        (["00000001_000.png,Cardiomegalie,0,1,58,M,PA,1,1,1,1\n"], "Cardiomegalie is no finding"),
+        (["00000001_000.png,Cardiomegalie,0,1,58,M,PA,1,1,1,1\n"], "Cardiomegalie is not a finding"),
         (["00000001_000.png,,0,1,58,M,PA,1,1,1,1\n"], "`Finding Labels` is empty"),
         (["00000001_000.png,Mass,0,,58,M,PA,1,1,1,1\n"], "'Patient ID' is empty in 1 rows"),
         ([], "has no rows"),

@@ -82,7 +82,7 @@ def test_the_batches_of_the_full_download(tmp_path: Path, capsys: pytest.Capture
     assert table["file"].tolist()[0] == "CheXpert-v1.0 batch 2 (train 1)/patient00001/study1/view1_frontal.jpg"
     assert all((folder / file).is_file() for file in table["file"])
     assert table["image_id"].tolist()[0] == "train/patient00001/study1/view1_frontal", "the same as brought together"
-    assert "looked for in 3 batches" in capsys.readouterr().err
+    assert "looked up in 3 batches" in capsys.readouterr().err
     (third / "patient00002").rename(tmp_path / "gone")
     gone = read_chexpert(folder, None).source.table["file"]
     assert gone.tolist()[1] == "train/patient00002/study2/view1_frontal.jpg", "expected where it is published"
@@ -103,8 +103,8 @@ def test_the_test_set_has_labels_and_nothing_else(tmp_path: Path) -> None:
     ("row", "says"),
     [
         (TRAIN[0], "more than once: train/patient00001/study1/view1_frontal"),
-        (TRAIN[0].replace("patient00001", "p1"), "row 4: '.*' is no path of CheXpert"),
-        (TRAIN[0].replace("train/", "development/"), "row 4: '.*' is no path of CheXpert"),
+        (TRAIN[0].replace("patient00001", "p1"), "row 4: '.*' is not a path of CheXpert"),
+        (TRAIN[0].replace("train/", "development/"), "row 4: '.*' is not a path of CheXpert"),
         (TRAIN[0].replace("patient00001", "patient00009").replace("0.0", "U"), "'Pneumothorax', row 4: 'U' is not a label"),
         (TRAIN[0].partition(",")[2].join([",", ""]), "'Path' is empty in 1 rows"),
         (VALID[0], "more than once: valid/patient64541"),

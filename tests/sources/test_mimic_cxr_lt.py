@@ -114,7 +114,7 @@ def test_a_missing_image_is_expected_all_the_same(of_2023: tuple[Path, Path]) ->
         (_header("path", "Mass") + _row(0, "1") * 2, f"more than once: {A}"),
         (_header("path", "Mass") + _row(0, "1").replace("/p10000032/", "/p10000099/"), "row 1: .* as its ids say"),
         (_header("path", "Mass") + _row(0, "1").replace(",10000032,", ",,"), "'subject_id' is empty in 1 rows"),
-        (_header("path", "Mass,split") + _row(0, "1,fold7"), "fold7 is no split"),
+        (_header("path", "Mass,split") + _row(0, "1,fold7"), "fold7 is not a split"),
         (_header("path", "")[:-2] + "\n" + _row(0, "")[:-2] + "\n", "has no label columns"),
         ("id,Mass\n1,1\n", "no column dicom_id, subject_id, study_id"),
         (_header("path", "Mass,Hernia") + _row(0, "1,0"), "only one of .*train.csv and .*development.csv has Hernia"),

@@ -92,4 +92,4 @@ def test_the_command_caches_it_and_its_labels_are_classes(tmp_path: Path, cxrlt:
     assert (tmp_path / "map.csv").read_text() == "source,label,class,nearest\npadchest,kerley lines,,\n"
     ended = cxrlt(*merge, "--label-space", "cxr-lt-2026", "--overwrite")
     assert ended.code == 0, ended.err
-    assert "1 labels that no label space knows are left out" in ended.err
+    assert "1 labels that no label space has are left out" in ended.err

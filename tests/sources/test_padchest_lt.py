@@ -115,7 +115,7 @@ def test_pictures_in_numbered_folders(tmp_path: Path) -> None:
     [
         ([EXACT[0], "", EXACT[2]], "Normal", "1", "'PatientID' is empty in 1 rows"),
         (EXACT, "Normal", "maybe", "column 'Normal', row 1: 'maybe' is not a label"),
-        (EXACT, "Normal,split", "1,fold", "fold is no split"),
+        (EXACT, "Normal,split", "1,fold", "fold is not a split"),
         (EXACT, "StudyID", "1", "has no label columns"),
     ],
 )

@@ -90,7 +90,7 @@ def test_paths_count_from_another_folder(folder: Path, tmp_path: Path) -> None:
         ({}, replace(COLUMNS, labels=("Mass", "Oedema")), "no column Oedema"),
         ({}, replace(COLUMNS, patient="PatientID"), "no column PatientID"),
         ({}, replace(COLUMNS, labels=()), "which columns are labels"),
-        ({"fold": ["a", "test", "train"]}, replace(COLUMNS, split="fold"), "a is no split"),
+        ({"fold": ["a", "test", "train"]}, replace(COLUMNS, split="fold"), "a is not a split"),
     ],
 )
 def test_bad_input(changed: dict[str, list[str]], columns: TableColumns, says: str, folder: Path) -> None:
@@ -111,7 +111,7 @@ def test_words_as_values(folder: Path) -> None:
     assert read_table_source(path, None, columns).source.labels.tolist() == [[1, 1], [0, BLANK], [-1, 0]]
     with pytest.raises(UserError, match="column 'Mass', row 1: 'YES' is not a label") as caught:
         read_table_source(path, None, COLUMNS)
-    assert "--values says what words mean, as in YES=…,no=…,Hedge=…" in caught.value.hint
+    assert "--values maps words to labels, as in YES=…,no=…,Hedge=…" in caught.value.hint
 
 
 def test_rows_that_repeat_an_image_are_one_where_they_say_the_same(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,7 +121,7 @@ def test_rows_that_repeat_an_image_are_one_where_they_say_the_same(folder: Path,
     source = read_table_source(folder / "labels.csv", None, COLUMNS).source
     assert source.table["image_id"].tolist() == ["007", "b", "c"]
     assert source.labels.tolist() == [[1, 1], [0, BLANK], [-1, 0]]
-    assert "1 rows say the same as another row of their image" in capsys.readouterr().err
+    assert "1 rows repeat another row of their image" in capsys.readouterr().err
     for name, value in (("Mass", "1"), ("patient_id", "other"), ("path", "x/1.png")):
         pd.DataFrame({**rows, name: [*rows[name][:2], value, rows[name][3]]}).to_csv(folder / "labels.csv", index=False)
         with pytest.raises(UserError, match="lists 1 images more than once: b"):

@@ -122,7 +122,7 @@ def test_boxes_of_train_and_test_have_the_classes_of_both(tmp_path: Path) -> Non
     [
         ([TRAIN[0], TRAIN[0]], f"{A} has two rows of R10"),
         ([TRAIN[0].replace(",1,", ",3,", 1)], "column 'Cardiomegaly', row 1: '3' is not a label"),
-        ([TRAIN[0].replace(",1,", ",-1,", 1)], "-1 is no reading"),
+        ([TRAIN[0].replace(",1,", ",-1,", 1)], "-1 is not a reading"),
         ([TRAIN[0].replace("R10", "")], "'rad_id' is empty"),
         ([TRAIN[0].replace(A, "")], "'image_id' is empty"),
         ([TRAIN[0].replace(A, T)], f"more than once: {T}"),
@@ -139,7 +139,7 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"has no label table \(image_labels_train, image_labels_test, annotations_train"):
         read_vindr_cxr(tmp_path, None)
     (tmp_path / "train.csv").write_text(f"image_id,class_name,rad_id\n{A},Cardiomegalie,R1\n")
-    with pytest.raises(UserError, match="Cardiomegalie is no finding of VinDr-CXR"):
+    with pytest.raises(UserError, match="Cardiomegalie is not a finding of VinDr-CXR"):
         read_vindr_cxr(tmp_path, None)
     (tmp_path / "train.csv").write_text(f"image_id,rad_id,Edema\n{A},R1,1\n")
     with pytest.raises(UserError, match="no column Aortic enlargement"):
