@@ -3,8 +3,6 @@
 The CSV goes round: the page saves it again with the column `review` filled in, and `merge --corrections` reads that.
 """
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from cxrlt_cli.artifacts.csv_rows import CsvRow, csv_rows
+from cxrlt_cli.artifacts.csv_writer import csv_text
 from cxrlt_cli.artifacts.folder_swap import replacing_folder
 from cxrlt_cli.artifacts.json_files import read_figures, without_nan
 from cxrlt_cli.artifacts.parsing import Row, parse
@@ -52,12 +51,10 @@ class Correction:
 
 def as_csv(corrections: list[Correction]) -> str:
     """The text of `corrections.csv`."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for one in corrections:
-        writer.writerow([one.image, one.label, one.given, one.suggested, f"{one.score:.6g}", one.rank, one.review])
-    return text.getvalue()
+    return csv_text(
+        COLUMNS,
+        ([one.image, one.label, one.given, one.suggested, f"{one.score:.6g}", one.rank, one.review] for one in corrections),
+    )
 
 
 def write_corrections(folder: Path, content: dict[str, Any], rows: str, page: str | None) -> None:
@@ -110,7 +107,7 @@ def read_corrections_summary(path: Path) -> CorrectionsSummary:
     return parse(CorrectionsSummary, content, file, "make it again with: cxrlt clean --overwrite")
 
 
-def summary_content(summary: CorrectionsSummary, provenance: dict[str, Any]) -> dict[str, Any]:
+def summary_content(summary: CorrectionsSummary, provenance: Provenance) -> dict[str, Any]:
     """A summary as JSON holds it, with the provenance of `record`."""
     return asdict(summary) | {"provenance": provenance}
 

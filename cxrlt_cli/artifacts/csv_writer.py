@@ -1,9 +1,11 @@
 """The one place where a CSV is written: UTF-8, lines end with LF, numbers in full precision, a whole file or none."""
 
 import csv
+import io
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from cxrlt_cli.artifacts.files import replacing
 
@@ -21,9 +23,20 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Iterable[object
         UserError: the file cannot be written.
     """
     with replacing(path) as aside, aside.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows([_cell(value) for value in row] for row in rows)
+        _write(file, columns, rows)
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
+    """The text that `write_csv` writes."""
+    text = io.StringIO(newline="")
+    _write(text, columns, rows)
+    return text.getvalue()
+
+
+def _write(file: TextIO, columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_cell(value) for value in row] for row in rows)
 
 
 def _cell(value: object) -> object:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from cxrlt_cli import __version__
@@ -68,7 +69,8 @@ def record(config: dict[str, Any], inputs: Iterable[Path | InputFile] = ()) -> P
 
 def _command() -> list[str]:
     """The command line if `cxrlt_cli.app` is among the callers, else the outermost function of this package."""
-    frame, called = sys._getframe(), ""
+    frame: FrameType | None = sys._getframe()
+    called = ""
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
         if module == "cxrlt_cli.app":
