@@ -59,7 +59,7 @@ COMMANDS: dict[str, tuple[type[Any], str, str]] = {
     "report": (ReportConfig, "cxrlt_cli.report.report:write_report", "Scoring"),
     "explain": (ExplainConfig, "cxrlt_cli.explain.explain:explain_images", "Scoring"),
     "demo": (DemoConfig, "cxrlt_cli.demo.run:run_demo", "Tools"),
-    "info": (InfoConfig, "cxrlt_cli.info.info:tell", "Tools"),
+    "info": (InfoConfig, "cxrlt_cli.info.info:describe_artifact", "Tools"),
     "check": (CheckConfig, "cxrlt_cli.cluster.check:check_machine", "Tools"),
     "slurm": (SlurmConfig, "cxrlt_cli.cluster.slurm:write_scripts", "Tools"),
     "bench": (BenchConfig, "cxrlt_cli.bench.run:bench_machine", "Tools"),

@@ -32,7 +32,7 @@ def replaced(folder: Path, files: Sequence[Path], proof: Path) -> Iterator[None]
         if is_folder(aside) and not exists(proof):
             _move(files, aside, folder)
         shutil.rmtree(aside, ignore_errors=True)
-        for unfinished in folder.glob(".*.tmp"):  # of a writer that was killed: the folder's lock is ours
+        for unfinished in folder.glob(".*.tmp"):  # of a killed writer: this process holds the folder's lock
             unfinished.unlink()
         aside.mkdir()
         _move(files, folder, aside)

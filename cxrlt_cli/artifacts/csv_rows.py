@@ -30,7 +30,7 @@ class CsvRow:
 
 
 def csv_rows(path: Path, hint: str = _HINT) -> Iterator[CsvRow]:
-    """The header and the rows of a CSV in UTF-8, plain or .gz; nothing for an empty file. Blank lines are passed over.
+    """The header and the rows of a CSV in UTF-8, plain or .gz; nothing for an empty file. Blank lines are skipped.
 
     Args:
         path: the file.

@@ -160,7 +160,7 @@ def _attributes(file: h5py.File, prefix: str) -> dict[str, Any]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[h5py.File]:
-    """The file, checked to be one of ours.
+    """The file, after a check of its format.
 
     Raises:
         UserError: not there, not HDF5, cut short, of another format or version; also where the block raises anything else.
@@ -253,7 +253,7 @@ def _virtual_sources(images: h5py.Dataset, path: Path) -> list[tuple[str, int, i
 
 
 def _shards(path: Path, sources: list[tuple[str, int, int]], ids: list[str], settings: dict[str, Any]) -> tuple[Part, ...]:
-    """Checks every shard: HDF5 itself reads the rows of one that is not there as black images, and says nothing."""
+    """Checks every shard: HDF5 itself reads the rows of a missing one as black images, without an error."""
     missing = [name for name, _, _ in sources if not is_file(path.parent / name)]
     if missing:
         raise UserError(f"{path} was joined from shards that are not beside it: {listed(missing)}", _JOIN_AGAIN)

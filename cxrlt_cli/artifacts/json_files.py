@@ -13,14 +13,14 @@ from cxrlt_cli.paths import is_file
 
 
 def read_figures(file: Path, format: str, version: int, made_by: str, oldest: int | None = None) -> dict[str, Any]:
-    """Reads a JSON artifact of figures.
+    """Reads a JSON artifact.
 
     Args:
         file: the JSON file.
-        format: what it must say of itself.
+        format: required value of its key `format`.
         version: the newest version that this code reads.
         made_by: the command that makes such a file, for the hint.
-        oldest: the oldest version that it reads, where that is another.
+        oldest: the oldest version that this code reads, if it differs.
 
     Raises:
         UserError: not there, not JSON, or of another format or version.

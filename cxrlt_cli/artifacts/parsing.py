@@ -41,12 +41,12 @@ def parse(kind: type[T], content: Any, path: Path, hint: str) -> T:
         kind: a frozen dataclass. Its hints may be `Any`, `str`, `int`, `float` (finite), `bool`, `None`, `Literal`, unions,
             `list`, `tuple[X, ...]` and `dict[str, X]` of these, and dataclasses of such fields. Ranges are checked in its
             `__post_init__`, which raises ValueError. A field with a default may be absent.
-        content: what `json.loads` gave. Keys that are not fields are passed over: a later version may add some.
+        content: what `json.loads` gave. Keys that are not fields are ignored: a later version may add some.
         path: of the file, for the message.
         hint: what to do about a damaged file.
 
     Raises:
-        UserError: "PATH is damaged", with the field and what is wrong with it.
+        UserError: "PATH is damaged", with the field and the problem.
     """
     try:
         parsed: T = _dataclass(kind, content, "")

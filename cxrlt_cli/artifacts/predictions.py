@@ -170,12 +170,12 @@ def _is_of_another_tool(path: Path) -> bool:
         return True
     try:
         return not read_any_header(path)
-    except UserError:  # damaged: reading it says so
+    except UserError:  # damaged: reading it gives the message
         return False
 
 
 def read_predictions_header(path: Path) -> PredictionsHeader:
-    """What a prediction file says of itself. Raises UserError where it is not there, damaged, or something else."""
+    """The header of a prediction file. Raises UserError if it is missing, damaged, or something else."""
     refuse_scores_of_another_tool(path)
     return parse(PredictionsHeader, read_header(path, FORMAT, VERSION, _MADE_BY), path, f"make it again with: {_MADE_BY}")
 

@@ -161,7 +161,7 @@ def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
 
     whole = {"format": FORMAT, "version": VERSION, **content}
     with replacing(path) as aside, aside.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, 1 + _bytes_of(whole))  # torch has no words for a full disk, this has
+        os.posix_fallocate(file.fileno(), 0, 1 + _bytes_of(whole))  # torch gives no clear error for a full disk, this does
         torch.save(whole, file)
         file.truncate()
 
@@ -181,7 +181,7 @@ def read_checkpoint(path: Path, keys: list[str]) -> dict[str, Any]:
         keys: what must be in it.
 
     Raises:
-        UserError: not there, damaged (a single changed bit is found), not ours, of another version, or incomplete.
+        UserError: missing, damaged (even by one bit), not a checkpoint of cxrlt, of another version, or incomplete.
     """
     import torch
 

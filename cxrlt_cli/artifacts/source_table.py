@@ -15,7 +15,7 @@ from cxrlt_cli.artifacts.tables import matrix, nullable_int8, read_table, requir
 FORMAT, VERSION = "cxrlt source table", 1
 
 #: What is known of an image beside its labels; null where the source does not say. All text but `age` (years, float),
-#: `inverted` (bool: the file shows dense tissue dark, and was turned round) and `row` (its row in the image file).
+#: `inverted` (bool: the file shows dense tissue dark, and was inverted) and `row` (its row in the image file).
 COLUMNS = ["image_id", "patient_id", "study_id", "view", "sex", "age", "official_split", "file", "inverted", "row"]
 
 #: A label that the source leaves blank for an image, in `SourceTable.labels`.
@@ -24,7 +24,7 @@ BLANK = -2
 
 @dataclass(frozen=True)
 class SourceTable:
-    """What a source says of its images.
+    """Labels and metadata of the images of a source.
 
     Attributes:
         kind: the published layout it was read as (`chestxray14`, `table` …).

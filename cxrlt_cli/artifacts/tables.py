@@ -1,4 +1,4 @@
-"""Parquet tables with a checked header: format, version, and whatever else the artifact says of itself, as JSON."""
+"""Parquet tables with a checked header: format, version and the fields of the artifact, as JSON."""
 
 import json
 from functools import partial
@@ -40,7 +40,7 @@ def read_table(path: Path, format: str, version: int, made_by: str) -> tuple[pa.
 
     Args:
         path: the Parquet file.
-        format: what it must say of itself.
+        format: required value of `format` in its header.
         version: the version that this code reads.
         made_by: the command that makes such a file, for the hint.
 
@@ -88,7 +88,7 @@ def _header(path: Path, read: Any, format: str, version: int, made_by: str) -> t
 
 
 def _json(schema: pa.Schema) -> dict[str, Any]:
-    """What a schema's metadata says of the artifact. Raises ValueError where it is not a JSON object."""
+    """The header in the metadata of a schema. Raises ValueError if it is not a JSON object."""
     header = json.loads((schema.metadata or {}).get(_KEY, b"{}"))
     if not isinstance(header, dict):
         raise ValueError("its header is not a JSON object")

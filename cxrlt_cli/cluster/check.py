@@ -145,7 +145,7 @@ def _locks(folder: Path) -> Finding:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             return "warning", f"the file system has none ({error.strerror}): do not start two jobs with one output"
-    return "ok", "the file system has them: two jobs with one output are told"
+    return "ok", "the file system has locks: two jobs cannot write the same output"
 
 
 def _cores() -> Finding:
@@ -181,5 +181,5 @@ def _versions() -> Finding:
             wrong.append(f"{need.name} {found} is not {need.specifier}")
     if wrong:
         return "error", "; ".join(wrong)
-    told = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "torchvision", "transformers", "h5py"))
-    return "ok", f"python {platform.python_version()}, {told}"
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "torchvision", "transformers", "h5py"))
+    return "ok", f"python {platform.python_version()}, {versions}"

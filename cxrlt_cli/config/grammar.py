@@ -19,7 +19,7 @@ def unknown(flag_name: str, text: str, expected: str, names: Iterable[str]) -> U
 
 
 def groups_flag() -> Any:
-    """The option of every command that tells head, medium and tail apart."""
+    """The option of every command that groups classes into head, medium and tail."""
     return flag(
         "0.10,0.01",
         "Training prevalence above which a class is head, and above which it is medium; below it is tail.",

@@ -15,7 +15,7 @@ def check_seed(seed: int) -> None:
 
 
 def check_positive(config: Any, names: Iterable[str]) -> None:
-    """Raises UserError where an option is not finite and above 0; None is passed over."""
+    """Raises UserError if an option is not finite and above 0; None is allowed."""
     for name in names:
         value = getattr(config, name)
         if value is not None and not 0 < value < math.inf:

@@ -9,7 +9,7 @@ from cxrlt_cli.errors import UserError
 from cxrlt_cli.options import flag
 from cxrlt_cli.workspace import checked_name
 
-MOST = 6  # side by side: so many colours can be told apart
+MOST = 6  # subjects: more colours are hard to distinguish
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def parse_loss(text: str) -> LossSpec:
 
 
 def _out_of_range(what: str, number: float) -> str:
-    """What is wrong with one number of a loss; empty where it is in range."""
+    """The message about a number of a loss that is out of range; empty if it is in range."""
     if what == "CLIP":
         return "" if 0 <= number < 1 else "must be a probability of at least 0 and below 1"
     if what in ("GAMMA", "G-", "G+"):
@@ -190,7 +190,7 @@ def parse_save_every(text: str) -> tuple[int, float]:
 
 
 def _number(text: str) -> float:
-    """The number that a text is, NaN where it is none: NaN is in no range."""
+    """The number in a text; NaN if it is not a number, which is in no range."""
     try:
         return float(text)
     except ValueError:

@@ -9,11 +9,11 @@ import pandas as pd
 from cxrlt_cli.artifacts.dataset import SPLITS, Dataset, read_dataset
 from cxrlt_cli.artifacts.provenance import provenance_of
 from cxrlt_cli.console import table
-from cxrlt_cli.info.description import Told
+from cxrlt_cli.info.description import Description
 from cxrlt_cli.report.cooccurrence import cooccurrence_counts, draw_cooccurrence, strongest_pairs
 
 
-def describe_dataset(path: Path) -> Told:
+def describe_dataset(path: Path) -> Description:
     """Describes `dataset.parquet`. Raises UserError as reading it does."""
     dataset = read_dataset(path)
     split = dataset.table["split"].to_numpy(dtype=object)
@@ -50,7 +50,7 @@ def describe_dataset(path: Path) -> Told:
         "settings": dataset.settings,
     }
     tables = [_who(who), _positives(classes, sorted(set(source))), _pairs(pairs)]
-    return Told("a dataset", lines, facts, provenance_of(dataset.header), tables)
+    return Description("a dataset", lines, facts, provenance_of(dataset.header), tables)
 
 
 def draw_dataset(path: Path, figure: Path) -> None:

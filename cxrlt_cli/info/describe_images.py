@@ -13,7 +13,7 @@ from cxrlt_cli.artifacts.provenance import Provenance, provenance_of
 from cxrlt_cli.artifacts.source_table import read_source_table
 from cxrlt_cli.console import escaped
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.info.description import Told
+from cxrlt_cli.info.description import Description
 from cxrlt_cli.paths import is_file
 
 _SAMPLE = 256
@@ -21,7 +21,7 @@ _SHEET = 64  # images
 _TILE, _LINE = 160, 14  # px
 
 
-def describe_images(path: Path) -> Told:
+def describe_images(path: Path) -> Description:
     """Describes `images/NAME.h5`, finished or not. Raises UserError as reading it does."""
     reader = ImageReader(path)
     layout, done = reader.layout, int(reader.done.sum())
@@ -58,7 +58,7 @@ def describe_images(path: Path) -> Told:
         "deviation": std,
         "constant": constant,
     }
-    return Told("images" if finished else "images, not finished (cxrlt cache --resume)", lines, facts, provenance)
+    return Description("images" if finished else "images, not finished (cxrlt cache --resume)", lines, facts, provenance)
 
 
 def _counts(places: int, done: int, missing: int, finished: bool) -> str:

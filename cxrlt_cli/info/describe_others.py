@@ -21,11 +21,11 @@ from cxrlt_cli.artifacts.source_table import BLANK, read_source_table
 from cxrlt_cli.config.saved_options import changed_options, flag_of_saved
 from cxrlt_cli.console import table
 from cxrlt_cli.errors import listed
-from cxrlt_cli.info.description import Told
+from cxrlt_cli.info.description import Description
 from cxrlt_cli.paths import is_file
 
 
-def describe_source_table(path: Path) -> Told:
+def describe_source_table(path: Path) -> Description:
     """Describes `images/NAME.parquet`. Raises UserError as reading it does."""
     source = read_source_table(path)
     header = source.header
@@ -53,10 +53,10 @@ def describe_source_table(path: Path) -> Told:
         "labels": {row[0]: dict(zip(("1", "0", "-1", "blank"), map(int, row[1:]), strict=True)) for row in rows},
     }
     labels = table(["labels as published", "1", "0", "-1", "blank"], rows)
-    return Told("a source's own table", lines, facts, provenance_of(header), [labels])
+    return Description("a source's own table", lines, facts, provenance_of(header), [labels])
 
 
-def describe_embeddings(path: Path) -> Told:
+def describe_embeddings(path: Path) -> Description:
     """Describes `label_embeddings.parquet`. Raises UserError as reading it does."""
     found = read_embeddings(path)
     encoder = found.encoder
@@ -66,10 +66,10 @@ def describe_embeddings(path: Path) -> Told:
         ("encoder", f"{encoder.get('name')} ({encoder.get('source')}), {encoder.get('pooling')}"),
     ]
     facts = {"kind": "label embeddings", "classes": found.classes, "width": found.vectors.shape[1], "encoder": encoder}
-    return Told("label embeddings", lines, facts, Provenance())
+    return Description("label embeddings", lines, facts, Provenance())
 
 
-def describe_predictions(path: Path) -> Told:
+def describe_predictions(path: Path) -> Description:
     """Describes `predictions/NAME.parquet`. Raises UserError as reading it does."""
     found = read_predictions(path)
     header = found.header
@@ -89,10 +89,10 @@ def describe_predictions(path: Path) -> Told:
     facts = {"kind": "predictions", "images": len(found.image_ids), "classes": found.classes}
     kept = dataclasses.asdict(header)
     facts |= {key: kept[key] for key in ("runs", "split", "views", "merge", "study", "members", "pixels", "imported")}
-    return Told("predictions", lines, facts, header.provenance)
+    return Description("predictions", lines, facts, header.provenance)
 
 
-def describe_ensemble(path: Path) -> Told:
+def describe_ensemble(path: Path) -> Description:
     """Describes `ensembles/NAME.json`. Raises UserError if it is not one."""
     found = read_ensemble(path)
     header, value = found.header, found.header.mean_ap
@@ -105,10 +105,10 @@ def describe_ensemble(path: Path) -> Told:
     rows = [[m.name, f"{m.weight:.3f}", "" if m.mean_ap is None else f"{m.mean_ap:.4f}"] for m in found.members]
     members = [dataclasses.asdict(member) for member in found.members]
     facts = {"kind": "ensemble", "merge": found.merge, "mean_ap": value, "members": members}
-    return Told("an ensemble", lines, facts, header.provenance, [table(["member", "weight", "mAP"], rows)])
+    return Description("an ensemble", lines, facts, header.provenance, [table(["member", "weight", "mAP"], rows)])
 
 
-def describe_run(path: Path) -> Told:
+def describe_run(path: Path) -> Description:
     """Describes a run's folder. Raises UserError if its files are damaged."""
     run = Run(path)
     config, found = read_run_config(run), read_status(run)
@@ -126,10 +126,10 @@ def describe_run(path: Path) -> Told:
         ("other than default", ", ".join(f"{flag_of_saved(name)} {value}" for name, value in chosen.items()) or "nothing"),
     ]
     facts = {"kind": "run", "status": status, "epochs": len(history), "best_mAP": best, "options": options, "chosen": chosen}
-    return Told("a run", lines, facts, config.provenance)
+    return Description("a run", lines, facts, config.provenance)
 
 
-def describe_comparison(path: Path) -> Told:
+def describe_comparison(path: Path) -> Description:
     """Describes a comparison's folder. Raises UserError as reading it does."""
     found = read_comparison(path)
     lines: list[tuple[str, str]] = [(name, str(found[name])) for name in ("split", "images", "patients", "base")]
@@ -140,10 +140,10 @@ def describe_comparison(path: Path) -> Told:
             text = f"mAP {row['difference']:+.4f} ({row['low']:+.4f} … {row['high']:+.4f}), p {row['p']:.2g}"
         lines.append((other["name"], text))
     facts = {"kind": "comparison", **{key: value for key, value in found.items() if key != "provenance"}}
-    return Told("a comparison", lines, facts, provenance_of(found))
+    return Description("a comparison", lines, facts, provenance_of(found))
 
 
-def describe_corrections(path: Path) -> Told:
+def describe_corrections(path: Path) -> Description:
     """Describes the folder of a result of `clean`. Raises UserError as reading it does."""
     found = read_corrections_summary(path)
     lines = [
@@ -155,10 +155,10 @@ def describe_corrections(path: Path) -> Told:
     ]
     facts = {"kind": "corrections", **dataclasses.asdict(dataclasses.replace(found, provenance=Provenance()))}
     facts.pop("provenance")
-    return Told("labels to review", lines, facts, found.provenance)
+    return Description("labels to review", lines, facts, found.provenance)
 
 
-def describe_calibration(path: Path) -> Told:
+def describe_calibration(path: Path) -> Description:
     """Describes `calibrations/NAME.json`. Raises UserError as reading it does."""
     found = read_calibration(path)
     fitted_on = found.header.fitted_on
@@ -168,10 +168,10 @@ def describe_calibration(path: Path) -> Told:
         ("fitted on", f"{fitted_on.name}, {fitted_on.images} images"),
     ]
     facts = {"kind": "calibration", "method": found.method, "fitted_on": plain(fitted_on), "errors": found.header.errors}
-    return Told("a calibration", lines, facts, found.header.provenance)
+    return Description("a calibration", lines, facts, found.header.provenance)
 
 
-def describe_evaluation(path: Path) -> Told:
+def describe_evaluation(path: Path) -> Description:
     """Describes an evaluation's folder. Raises UserError as reading it does."""
     found = read_evaluation(path)
     lines: list[tuple[str, str]] = [(name, str(found[name])) for name in ("split", "images", "patients")]
@@ -184,4 +184,4 @@ def describe_evaluation(path: Path) -> Told:
             if key not in ("per_class", "decisions", "readers", "reference", "provenance")
         },
     }
-    return Told("an evaluation", lines, facts, provenance_of(found))
+    return Description("an evaluation", lines, facts, provenance_of(found))

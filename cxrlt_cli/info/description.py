@@ -7,7 +7,7 @@ from cxrlt_cli.artifacts.provenance import Provenance
 
 
 @dataclass(frozen=True)
-class Told:
+class Description:
     """Description of an artifact.
 
     Attributes:

@@ -29,7 +29,7 @@ from cxrlt_cli.info.describe_others import (
     describe_run,
     describe_source_table,
 )
-from cxrlt_cli.info.description import Told
+from cxrlt_cli.info.description import Description
 from cxrlt_cli.paths import exists, is_file, is_folder
 from cxrlt_cli.results import ArtifactFacts
 from cxrlt_cli.workspace import Workspace
@@ -44,7 +44,7 @@ _KINDS = (
 class _Kind:
     """Functions that describe and plot a kind of artifact."""
 
-    describe: Callable[[Path], Told]
+    describe: Callable[[Path], Description]
     draw: Callable[[Path, Path], None] | None = None
 
 
@@ -56,7 +56,7 @@ _TABLES = {
 }
 
 
-def tell(config: InfoConfig, workspace: Workspace) -> ArtifactFacts:
+def describe_artifact(config: InfoConfig, workspace: Workspace) -> ArtifactFacts:
     """Prints the description of an artifact, and plots it if asked for.
 
     Raises:
@@ -69,9 +69,9 @@ def tell(config: InfoConfig, workspace: Workspace) -> ArtifactFacts:
         if kind.draw is None:
             raise UserError(f"{path} cannot be plotted", "only a dataset and images/NAME.h5 can be plotted")
         refuse_existing(config.figure, config.overwrite)
-    told = kind.describe(path)
-    facts = told.facts | made_by(told.provenance)
-    data(json.dumps(facts, indent=1) if config.json else _as_text(path, told))
+    description = kind.describe(path)
+    facts = description.facts | made_by(description.provenance)
+    data(json.dumps(facts, indent=1) if config.json else _as_text(path, description))
     if config.figure and kind.draw:
         kind.draw(path, config.figure)
         say(f"figure: {config.figure}")
@@ -115,11 +115,11 @@ def _kind_of_content(path: Path) -> _Kind:
     raise UserError(f"{path} is not an artifact of cxrlt", f"name {_KINDS}")
 
 
-def _as_text(path: Path, told: Told) -> str:
-    lines = [escaped(f"{path}: {told.what}"), ""]
-    lines += [escaped(f"{name + ':':<23} {value}") for name, value in told.lines]
-    for name, value in made_by(told.provenance).items():
+def _as_text(path: Path, description: Description) -> str:
+    lines = [escaped(f"{path}: {description.what}"), ""]
+    lines += [escaped(f"{name + ':':<23} {value}") for name, value in description.lines]
+    for name, value in made_by(description.provenance).items():
         if value:
-            said = ", ".join(value) if isinstance(value, list) else value
-            lines.append(escaped(f"{name.replace('_', ' ') + ':':<23} {said}"))
-    return "\n".join([*lines, *(f"\n{table}" for table in told.tables)])
+            text = ", ".join(value) if isinstance(value, list) else value
+            lines.append(escaped(f"{name.replace('_', ' ') + ':':<23} {text}"))
+    return "\n".join([*lines, *(f"\n{table}" for table in description.tables)])

@@ -1,1 +1,1 @@
-"""Average precision, AUROC: arrays in, numbers out. Nothing of ours is imported."""
+"""Average precision, AUROC: arrays in, numbers out. No other room is imported."""

@@ -2,7 +2,7 @@
 
 - p: `permutation`, the two scorers swapped in a random half of the patients. It is (1 + b) / (Q + 1) where b of Q swaps give a
   difference as large as the real one or larger, in either direction. It keeps its level for any number of positives; with
-  `NO_POWER` positive patients or fewer hardly any difference can be significant, which is said beside it.
+  `NO_POWER` positive patients or fewer hardly any difference can be significant; a note says so.
 - interval: difference -+ t(k - 1) times its standard deviation over bootstrap resamples, k patients having a positive.
 """
 
@@ -69,7 +69,7 @@ class Differences:
 
     @property
     def notes(self) -> list[str]:
-        """What is to be said of each p-value: that too few patients have a positive for a test, or nothing."""
+        """A note for each p-value: that too few patients have a positive for a test, or empty."""
         return ["no power" if 0 < count <= NO_POWER else "" for count in self.positive_patients]
 
 

@@ -62,7 +62,7 @@ def swapped_differences(
 
 
 class _Pair:
-    """Two scorers of one class in one order; their entries are told apart by the number of the patient."""
+    """Two scorers of one class in one order; the patient number identifies their entries."""
 
     def __init__(
         self, scores: np.ndarray, positive: np.ndarray, codes: np.ndarray, count: int, draws: np.random.Generator

@@ -37,7 +37,7 @@ def proportion(hits: np.ndarray, trials: np.ndarray, patients: np.ndarray) -> Pr
 
 
 def effective_trials(hits: np.ndarray, trials: np.ndarray) -> float:
-    """How many independent trials would tell as much as those of some patients.
+    """Effective sample size: the number of independent trials with the same information as clustered ones.
 
     n1 = p (1 - p) / v (z / t)^2, with v the variance of the ratio over patients (Rao & Scott, Biometrics 1992) and t
     Student's quantile for m - 1 patients (Korn & Graubard 1998). With hits or misses in only k patients v is a poor

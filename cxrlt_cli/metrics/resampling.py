@@ -70,7 +70,7 @@ class Bags:
             codes: (N,) int patient number of each image.
             starts: (G,) int.
             lengths: (G,) int.
-            values: (N,) what each image's weight is multiplied by; 1 where it is None.
+            values: (N,) factor of each image's weight; None for 1.
         """
         ends = np.cumsum(lengths)
         begins = ends - lengths

@@ -25,9 +25,9 @@ class MemberScores:
     logits: np.ndarray
 
     def common(self, key: str) -> Any:
-        """What all members' headers say of something; None where they differ."""
-        said = [getattr(file.header, key) for file in self.files]
-        return said[0] if all(other == said[0] for other in said) else None
+        """The value of a header field if all members agree; else None."""
+        values = [getattr(file.header, key) for file in self.files]
+        return values[0] if all(other == values[0] for other in values) else None
 
 
 def read_members(paths: list[Path]) -> MemberScores:

@@ -74,8 +74,8 @@ def _run(member: EnsembleMember, workspace: Workspace) -> Run:
 
 
 def _report(now: int, path: Path, ensemble: Ensemble, members: list[EnsembleMember]) -> None:
-    said = ", ".join(f"{member.weight:.3f} {member.name}" for member in members)
-    say(f"{path}: {said}, merged by {ensemble.merge}")
+    weights = ", ".join(f"{member.weight:.3f} {member.name}" for member in members)
+    say(f"{path}: {weights}, merged by {ensemble.merge}")
     views = sorted({member.views for member in members})
     if views != [now]:
         say(f"weights were selected with --tta {listed(views)}; predicting with --tta {now}")

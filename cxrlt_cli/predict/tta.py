@@ -1,6 +1,6 @@
 """Test-time augmentation: a fixed list of views, the first of which is the image as it is.
 
-The paper does not publish its views; these are ours. `--tta N` takes the first N.
+The paper does not publish its views; these are a choice of cxrlt. `--tta N` takes the first N.
 """
 
 from dataclasses import dataclass

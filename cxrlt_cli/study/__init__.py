@@ -1,1 +1,1 @@
-"""Studies: declared sets of training flags over seeds, run as the commands that a user would type, and what each is worth."""
+"""Studies: declared sets of training flags over seeds, run as commands and compared with each other."""

@@ -1,4 +1,4 @@
-"""Doing the tasks of a study: each once, whoever of several workers or jobs comes first; what is done already is kept."""
+"""Runs the tasks of a study: each once, by the first worker or job that gets its lock; finished tasks are kept."""
 
 import json
 import time
@@ -24,26 +24,26 @@ _LAST_LINES = 3
 
 
 class Failed(Exception):
-    """A task that did not end well, and the last words of its command."""
+    """A failed task, with the last lines that its command printed."""
 
-    def __init__(self, task: Task, said: str) -> None:
-        super().__init__(said)
+    def __init__(self, task: Task, message: str) -> None:
+        super().__init__(message)
         self.task = task
-        self.said = said
+        self.message = message
 
 
 def do_all(tasks: Sequence[Task], first: Task, folder: Path, jobs: int) -> dict[str, Failed]:
-    """Does tasks and what they need.
+    """Runs tasks and the tasks that they need.
 
     Args:
-        tasks: in the order in which they are begun.
-        first: done before all others, also those of other jobs: it measures in which precision and memory layout this machine
-            is fastest, and the others, which find it in their workspace, compute alike.
-        folder: of the studies; logs go to `logs/`, what each task took to `tasks/`.
-        jobs: tasks at the same time, which share the cores.
+        tasks: in the order in which they are started.
+        first: finished before all others, also those of other jobs: it measures the fastest precision and memory layout, and
+            the others find that measurement in their workspace.
+        folder: of the studies; logs go to `logs/`, time and memory of each task to `tasks/`.
+        jobs: number of tasks at the same time, which share the cores.
 
     Returns:
-        Name of a task -> why it could not be done; the others are done all the same.
+        Name of a failed task -> its failure; the other tasks are finished.
 
     Raises:
         Stopped: by SIGTERM or SIGUSR1, after the commands at work have saved.
@@ -76,7 +76,7 @@ def _ensure(task: Task, folder: Path, threads: int, stop: StopRequest) -> None:
 
 
 def is_done(task: Task) -> bool:
-    """Whether the artifact of a task stands, and is whole."""
+    """Whether the artifact of a task exists and is complete."""
     if task.arguments[0] != "train":
         return is_file(task.made)
     with suppress(UserError):

@@ -21,7 +21,7 @@ class Variant:
         embed: flags of `cxrlt embed-labels` that make its label embeddings.
         predict: flags of `cxrlt predict`.
         pseudo: the variant whose networks give the pseudo-labels.
-        hard: the variant whose validation says which classes are hard.
+        hard: the variant whose validation AP decides which classes are hard.
         ensemble: whether the networks of all seeds predict together.
         epochs: of its trainings, where the study compares several training budgets; None where `train` decides.
     """
@@ -99,8 +99,8 @@ def _study(name: str, content: dict[str, Any], sources: list[str], where: str) -
     strange = set(content) - {"asks", "labels-from", "judge", "chain", "hold-out", "variants"}
     declared = content.get("variants")
     if strange or not isinstance(declared, dict) or len(declared) < 2:
-        said = f"has unknown keys {listed(sorted(strange))}" if strange else "declares no two variants"
-        raise UserError(f"{where} {said}", _HINT)
+        problem = f"has unknown keys {listed(sorted(strange))}" if strange else "declares fewer than two variants"
+        raise UserError(f"{where} {problem}", _HINT)
     variants: list[Variant] = []
     for label, entry in declared.items():
         if "*" in label:
@@ -130,7 +130,7 @@ def _budgets(variant: Variant, epochs: Any, where: str) -> list[Variant]:
 def _variant(name: str, entry: Any, source: str, where: str) -> Variant:
     known = {*_LISTS, "pseudo", "hard", "ensemble", "epochs"}
     if not isinstance(entry, dict) or set(entry) - known:
-        raise UserError(f"{where}, {name!r}: only {', '.join(sorted(known))} can be said of a variant", _HINT)
+        raise UserError(f"{where}, {name!r}: only {', '.join(sorted(known))} are keys of a variant", _HINT)
     flags: dict[str, tuple[str, ...]] = {}
     for key in _LISTS:
         words = entry.get(key, [])

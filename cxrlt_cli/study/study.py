@@ -1,4 +1,4 @@
-"""The stage `study`: declared variants over seeds go in, one table and one figure come out."""
+"""The stage `study`: trains declared variants over seeds; writes one table and one figure."""
 
 import hashlib
 import json
@@ -113,7 +113,7 @@ def _write_texts(path: Path, embeddings: LabelEmbeddings) -> None:
 
 
 def _digest(planned: Planned) -> str:
-    """What tells one study from another of the same name: its variants and their artifacts."""
+    """A hash that identifies a study: of its variants and their artifacts."""
     names = [[variant.name, *(task.name for task in tasks)] for variant, tasks in planned]
     return hashlib.sha256(json.dumps(names).encode()).hexdigest()
 
@@ -149,8 +149,8 @@ def _left_out(planned: Planned, there: Planned, failed: dict[str, Failed]) -> di
     for variant, tasks in planned:
         if variant.name not in kept:
             failure = next(failed[task.name] for task in tasks if task.name in failed)
-            found[variant.name] = failure.said
-            warn(f"{variant.name!r} is left out: {failure.said}")
+            found[variant.name] = failure.message
+            warn(f"{variant.name!r} is left out: {failure.message}")
     return found
 
 
@@ -159,17 +159,17 @@ def _refuse_failures(failed: dict[str, Failed]) -> None:
         tasks = {failure.task.name: failure for failure in failed.values()}
         first = next(iter(tasks.values()))
         raise UserError(
-            f"{len(tasks)} commands failed: {listed(tasks)}; the first: {first.said}",
+            f"{len(tasks)} commands failed: {listed(tasks)}; the first: {first.message}",
             f"see studies/logs/{first.task.name}.txt; what is done is kept: fix it and rerun",
         )
 
 
 def _content(config: StudyConfig, study: Study, planned: Planned, reference_path: Path, given: Given) -> dict[str, Any]:
     dataset = read_dataset(reference_path)
-    share = _train_share(dataset)
+    prevalence = _train_prevalence(dataset)
     part = dataset.split(config.split)
     patients = part.table["patient_id"].to_numpy()
-    reference = Reference(part.classes, _groups(part, share), part.targets, part.label_mask, patients)
+    reference = Reference(part.classes, _groups(part, prevalence), part.targets, part.label_mask, patients)
     logits = [[_aligned(task.made, part) for task in tasks] for _, tasks in planned]
     names = [variant.name for variant, _ in planned]
     bases = [names.index(study.base_of(variant).name) for variant, _ in planned]
@@ -199,12 +199,12 @@ def _content(config: StudyConfig, study: Study, planned: Planned, reference_path
     }
 
 
-def _groups(part: Dataset, share: np.ndarray) -> Sequence[str]:
-    """Seen and unseen where classes are held out, else head, medium and tail."""
-    return ["unseen" if unseen else "seen" for unseen in part.unseen] if part.unseen.any() else assign(share)
+def _groups(part: Dataset, prevalence: np.ndarray) -> Sequence[str]:
+    """Seen and unseen if classes are held out, else head, medium and tail."""
+    return ["unseen" if unseen else "seen" for unseen in part.unseen] if part.unseen.any() else assign(prevalence)
 
 
-def _train_share(dataset: Dataset) -> np.ndarray:
+def _train_prevalence(dataset: Dataset) -> np.ndarray:
     train = dataset.split("train")
     positives, label_mask = train.targets.sum(axis=0, dtype=np.int64), train.label_mask.sum(axis=0)
     return np.asarray(positives / np.maximum(label_mask, 1))

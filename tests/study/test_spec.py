@@ -27,9 +27,9 @@ def test_a_star_stands_for_each_source() -> None:
     ("text", "says"),
     [
         ("x = [", "cannot be read as TOML"),
-        ("[variants]\na = {}", "declares no two variants"),
+        ("[variants]\na = {}", "declares fewer than two variants"),
         ("wat = 1\n[variants]\na = {}\nb = {}", "unknown keys wat"),
-        ('[variants]\na = {}\nb = { trian = ["--mixup=1"] }', "can be said of a variant"),
+        ('[variants]\na = {}\nb = { trian = ["--mixup=1"] }', "are keys of a variant"),
         ('[variants]\na = {}\nb = { train = "--mixup=1" }', "a list of flags"),
         ('[variants]\na = {}\nb = { train = ["mixup"] }', "a list of flags"),
         ('[variants]\na = {}\nb = { hard = "c" }', "does not declare"),
