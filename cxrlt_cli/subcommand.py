@@ -69,7 +69,7 @@ def _peak(process: int) -> int:
     `ru_maxrss` of `wait4` also counts the moment between fork and exec, when the child still has the memory of its parent.
     """
     try:
-        lines = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace").splitlines()
+        lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return 0
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
