@@ -73,9 +73,10 @@ class RunConfig:
         for name, count in (counts | {"parts": self.micro_batches, "weights": self.weight_count}).items():
             if count is not None and (type(count) is not int or count < 1):
                 raise ValueError(f"{name} is {count!r:.60}, not a whole number of 1 or more")
-        by_class = {"class_weights": self.class_weights, "label_texts": self.label_texts and self.label_texts.prompts}
-        for name, values in by_class.items():
-            other = sorted(set(self.classes) ^ set(self.classes if values is None else values))
+        weights = self.classes if self.class_weights is None else self.class_weights
+        texts = self.classes if self.label_texts is None else self.label_texts.prompts
+        for name, keys in (("class_weights", weights), ("label_texts", texts)):
+            other = sorted(set(self.classes) ^ set(keys))
             if other:
                 raise ValueError(f"{name} and classes differ in {listed(other)}")
         if self.class_weights and min(self.class_weights.values()) < 0:

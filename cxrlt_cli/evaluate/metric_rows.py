@@ -92,11 +92,11 @@ def means(metrics: Metrics, chosen: np.ndarray, undefined: str = "leave-out") ->
     return found | {"mean_prevalence": float(prevalence.mean()) if len(prevalence) else float("nan")}
 
 
-def seen_and_unseen(figures: Metrics, unseen: np.ndarray, undefined: str = "leave-out") -> Row:
+def seen_and_unseen(metrics: Metrics, unseen: np.ndarray, undefined: str = "leave-out") -> Row:
     """`seen_unseen`: means over the trained and the held-out classes, and their harmonic means; nothing where all are trained.
 
     Args:
-        figures: by name, (C,) values.
+        metrics: by name, (C,) values.
         unseen: (C,) bool, the classes that no training label names.
         undefined: as of `means`.
     """
@@ -104,8 +104,8 @@ def seen_and_unseen(figures: Metrics, unseen: np.ndarray, undefined: str = "leav
         return {}
     harmonic: Row = {}
     for name in ("ap", "auroc"):
-        metric = figures[name]
+        metric = metrics[name]
         assert isinstance(metric, ClassEstimates)
         harmonic |= with_interval(_MEANS[name], harmonic_mean(metric, ~unseen, unseen))
-    both = {"seen": means(figures, ~unseen, undefined), "unseen": means(figures, unseen, undefined)}
+    both = {"seen": means(metrics, ~unseen, undefined), "unseen": means(metrics, unseen, undefined)}
     return {"seen_unseen": {**both, "harmonic": harmonic}}

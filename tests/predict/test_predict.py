@@ -150,7 +150,7 @@ def test_a_calibration_changes_probabilities_and_no_order(cxrlt: Run, runs: Path
         assert np.array_equal(np.unique(after[:, c], return_inverse=True)[1], np.unique(before[:, c], return_inverse=True)[1])
     header = read_predictions(runs / "predictions/a-test-true.parquet").header
     assert header.calibration is not None
-    assert header.calibration.fitted_on["runs"] == ["a"]
+    assert header.calibration.fitted_on.runs == ["a"]
     assert [Path(file.path).name for file in header.provenance.inputs] == ["best.pt", "true.json", "dataset.parquet"]
     ended = cxrlt("predict", "b", "--calibrate", "true")
     assert "was fitted with runs ['a'], these predictions have ['b']" in ended.err
@@ -254,7 +254,7 @@ def test_scores_and_submission_are_replaced_together(cxrlt: Run, runs: Path, mon
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    for name in ("pyarrow.parquet.write_table", "pandas.DataFrame.to_csv"):
+    for name in ("pyarrow.parquet.write_table", "cxrlt_cli.artifacts.csv_writer._write"):
         with monkeypatch.context() as patch:
             patch.setattr(name, lambda *_, **__: full())
             ended = cxrlt(*command)

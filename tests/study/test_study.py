@@ -11,7 +11,7 @@ import pytest
 from conftest import TRAIN, Run, start
 
 from cxrlt_cli.artifacts.embeddings import LabelEmbeddings
-from cxrlt_cli.study.study import _texts_csv
+from cxrlt_cli.study.study import _write_texts
 from cxrlt_cli.text.label_texts import read_label_texts
 
 FLAGS = " ".join(TRAIN[1:]).replace("--epochs 2", "--epochs 1")
@@ -123,9 +123,8 @@ def test_a_study_of_unseen_classes(cxrlt: Run, dataset: Path, tmp_path: Path) ->
 
 def test_texts_of_the_embeddings_are_read_back_as_they_were_encoded(tmp_path: Path) -> None:
     prompts = ['Effusion. Fluid, "blunting" the angle.', "Mass"]
-    (tmp_path / "texts.csv").write_text(
-        _texts_csv(LabelEmbeddings(["Effusion", "A, b"], [prompts[:1], prompts[1:]], np.ones((2, 3)), {})), encoding="utf-8"
-    )
+    embeddings = LabelEmbeddings(["Effusion", "A, b"], [[prompt] for prompt in prompts], np.ones((2, 3)), {})
+    _write_texts(tmp_path / "texts.csv", embeddings)
     read = read_label_texts(tmp_path / "texts.csv")
     assert [text.name for text in read] == ["Effusion", "A, b"]
     assert [text.text("prompt") for text in read] == prompts
