@@ -1,7 +1,7 @@
 """The parts of training and prediction as calls that can be timed; the same code that `train` and `predict` run."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,8 +22,8 @@ from cxrlt_cli.data.batches import Batch, batches, epoch_draws
 from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.model.gradient_checkpointing import checkpoint_blocks
 from cxrlt_cli.model.network import Network
-from cxrlt_cli.predict.members import Member
-from cxrlt_cli.predict.score import score
+from cxrlt_cli.predict.members import Member, compile_members
+from cxrlt_cli.predict.score import images_per_pass, score
 from cxrlt_cli.predict.tta import VIEWS
 from cxrlt_cli.train.batch_mixing import Inputs
 from cxrlt_cli.train.batch_pipeline import make_pipeline
@@ -77,16 +77,25 @@ class Parts:
 
     def forward_and_backward(self) -> None:
         """One batch to gradients."""
-        gradients(self.training, self.state, self.ready, len(self.ready[0]))
+        self._losses()
 
     def step(self) -> None:
         """One batch to new weights."""
-        self.forward_and_backward()
-        descend(self.state)
+        descend(self.state, self._losses())
+
+    def _losses(self) -> torch.Tensor:
+        return gradients(self.training, self.state, self.ready, len(self.ready[0]))
 
     def predict(self, views: int) -> None:
         """Scores of one batch."""
         score([self.member], VIEWS[:views], "geomean", self.pixels)
+
+    def prediction(self, precision: torch.dtype, views: int, compiled: bool) -> Callable[[], object]:
+        """A call that scores one batch as `predict --precision … --tta … --compile` does."""
+        members = [self.member]
+        if compiled:
+            members = compile_members(members, images_per_pass(len(self.pixels), views), precision)
+        return partial(score, members, VIEWS[:views], "geomean", self.pixels, precision=precision)
 
 
 def _batches(training: Training, augmented: bool = False) -> Iterator[Batch]:
@@ -100,7 +109,9 @@ def _inputs(training: Training, batch: Batch) -> Inputs:
     return training.pipeline.inputs(batch.to(training.device), 0, training.pipeline.mix(0, count), np.arange(count))
 
 
-def make_parts(settings: TrainSettings, size: int, classes: int, folder: Path, device: torch.device) -> Parts:
+def make_parts(
+    settings: TrainSettings, size: int, classes: int, folder: Path, device: torch.device, images: int = _IMAGES
+) -> Parts:
     """Writes synthetic images to a folder and builds a network.
 
     Args:
@@ -109,13 +120,14 @@ def make_parts(settings: TrainSettings, size: int, classes: int, folder: Path, d
         classes: number of labels.
         folder: for the images.
         device: to compute on.
+        images: how many are written, at least four batches.
 
     Raises:
         UserError: as `train` does for conflicting options.
     """
     batch_size = settings.loop.batch_size
     form = choose_compute_mode(settings.workload, size, device)
-    dataset = made_up_dataset(folder, max(_IMAGES, 4 * batch_size), size, classes)
+    dataset = made_up_dataset(folder, max(images, 4 * batch_size), size, classes)
     queries = np.random.default_rng(0).standard_normal((classes, _EMBEDDING), np.float32)
     network, _ = make_network(settings.network, queries)
     network.place(device, size, LAYOUTS[form.layout]).check_size(size)
@@ -130,8 +142,9 @@ def make_parts(settings: TrainSettings, size: int, classes: int, folder: Path, d
     ones = torch.ones(classes)
     pipeline = make_pipeline(settings.mix, settings.augment, settings.loss, Counts(ones, ones, ones), device)
     run = RunLogger(Run(folder / "run"), settings.log, writes=False)
-    images = DatasetImages(dataset)
-    training = Training(settings.loop, pipeline, dataset, images, device, precision_of(form), None, Ranks(), network, run)
+    training = Training(
+        settings.loop, pipeline, dataset, DatasetImages(dataset), device, precision_of(form), None, Ranks(), network, run
+    )
     pixels = next(_batches(training)).to(device).images
     return Parts(training, state, member, form, _inputs(training, next(_batches(training, augmented=True))), pixels)
 

@@ -80,6 +80,12 @@ class Ranks:
         distributed.all_reduce(held)
         return held.numpy()
 
+    def all_reduce_tensor(self, value: Tensor) -> Tensor:
+        """The sum of all ranks' tensors, on the tensor's device and without waiting for it."""
+        if self.world_size > 1:
+            distributed.all_reduce(value)
+        return value
+
     def all_gather(self, value: Value) -> list[Value]:
         """Every rank's value (as of `broadcast`), in the order of ranks."""
         if self.world_size == 1:

@@ -66,6 +66,11 @@ class PredictConfig:
     precision: Literal["fp32", "bf16", "fp16"] = flag(
         "fp32", "Precision of convolutions and matrix products. bf16: up to 2 times faster, scores change in the third digit."
     )
+    compile: bool = flag(
+        False,
+        "Compile the networks with torch.compile, which takes about a minute each; for many images on a GPU.",
+        name="--compile",
+    )
     workers: int = flag(0, "Threads that decode the images of a folder [default: one per core]", most=1024)
     name: str = flag("", "Name of the predictions: predictions/NAME.parquet [default: from runs, split and views]")
     submission: Path | None = flag(

@@ -123,12 +123,13 @@ def augment(images: Tensor, drawn: AugmentDraw) -> Tensor:
 
 def augment_at_once(images: Tensor, drawn: AugmentDraw) -> Tensor:
     """The same with torch operators, on any device."""
-    return _toned(affine(to_unit(images), drawn.maps.to(images.device)), drawn)
+    return _toned(affine(to_unit(images), drawn.maps.to(images.device, non_blocking=True)), drawn)
 
 
 def _toned(gray: Tensor, drawn: AugmentDraw) -> Tensor:
     """Changes contrast and brightness of gray values of 0..1, shape (B, ...)."""
     contrast, brightness = (
-        values.to(gray.device).view(-1, *[1] * (gray.dim() - 1)) for values in (drawn.contrast, drawn.brightness)
+        values.to(gray.device, non_blocking=True).view(-1, *[1] * (gray.dim() - 1))
+        for values in (drawn.contrast, drawn.brightness)
     )
     return ((gray - 0.5) * contrast + 0.5 + brightness).clamp_(0.0, 1.0)

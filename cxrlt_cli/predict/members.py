@@ -1,16 +1,19 @@
 """Trained networks, loaded to score images."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from cxrlt_cli.artifacts.run import Run
 from cxrlt_cli.artifacts.run_config import RunConfig, read_best
 from cxrlt_cli.compute.fold_batch_norms import fold_batch_norms
-from cxrlt_cli.errors import UserError, listed
+from cxrlt_cli.console import warn
+from cxrlt_cli.errors import UserError, listed, reason
 from cxrlt_cli.model.network import Network, network_from
 from cxrlt_cli.model.study_fusion import StudyFusion, fusion_from
 from cxrlt_cli.predict.other_labels import with_labels
@@ -30,6 +33,9 @@ class Member:
         config: of the run.
         weight: in the ensemble, in any unit.
         fusion: of its label features over the images of a study; None where it scores images alone.
+        compiled: the network's forward pass, or that to label features where there is a fusion, compiled for one batch size;
+            None where it is not compiled.
+        pass_size: images of a compiled forward pass.
     """
 
     name: str
@@ -41,6 +47,8 @@ class Member:
     config: RunConfig
     weight: float = 1.0
     fusion: StudyFusion | None = None
+    compiled: Callable[[Tensor], Tensor] | None = None
+    pass_size: int = 0
 
 
 def load_members(
@@ -80,3 +88,27 @@ def load_members(
         fusion = fusion_from(best.content, network, run.best, device)
         members.append(Member(run.folder.name, run.best, network, classes, best.pixels, order, best.config, weight, fusion))
     return members
+
+
+def compile_members(members: list[Member], count: int, precision: torch.dtype) -> list[Member]:
+    """The members with compiled forward passes for batches of `count` images; with a warning as they are if compiling fails."""
+    compiled = []
+    for member in members:
+        forward = _compiled(member)
+        size = int(member.pixels["size"])
+        device = next(member.network.parameters()).device
+        try:
+            with torch.inference_mode(), torch.autocast(device.type, precision, enabled=precision != torch.float32):
+                forward(torch.zeros(count, 1, size, size, device=device))
+        except Exception as error:  # noqa: BLE001 - a compiler fails in more ways than can be named; without it all works
+            warn(f"--compile failed ({reason(error)}); continuing without it")
+            return members
+        compiled.append(replace(member, compiled=forward, pass_size=count))
+    return compiled
+
+
+def _compiled(member: Member) -> Callable[[Tensor], Tensor]:
+    network, on_gpu = member.network, next(member.network.parameters()).device.type == "cuda"
+    forward = network.label_features if member.fusion else network.forward
+    call = torch.compile(forward, mode="reduce-overhead" if on_gpu else None, dynamic=False)
+    return lambda images: call(images).clone()  # a CUDA graph writes its next output to the same memory

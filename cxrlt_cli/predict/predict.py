@@ -19,10 +19,10 @@ from cxrlt_cli.options import saved
 from cxrlt_cli.predict.batches import Part, batches_of
 from cxrlt_cli.predict.folder import ListColumns
 from cxrlt_cli.predict.images import ImageList, ImageSet, folder_images, split_images
-from cxrlt_cli.predict.members import Member, load_members
+from cxrlt_cli.predict.members import Member, compile_members, load_members
 from cxrlt_cli.predict.merge_studies import merge_studies
 from cxrlt_cli.predict.outputs import Outputs
-from cxrlt_cli.predict.score import score
+from cxrlt_cli.predict.score import images_per_pass, score
 from cxrlt_cli.predict.select import Chosen, choose_ensemble, choose_runs
 from cxrlt_cli.predict.tta import VIEWS
 from cxrlt_cli.results import PredictedScores
@@ -64,7 +64,9 @@ def _predict(ranks: Ranks, config: PredictConfig, workspace: Workspace, chosen: 
         inputs = [fingerprint(path) for path in read]
         if ranks.is_rank_zero:
             check_writable(outputs.path.parent)
-        score_batch = partial(score, members, VIEWS[: config.tta], chosen.merge, precision=precision)
+        pass_size = images_per_pass(config.batch_size, config.tta)
+        scoring = compile_members(members, pass_size, precision) if config.compile else members
+        score_batch = partial(score, scoring, VIEWS[: config.tta], chosen.merge, precision=precision)
         calibration = _calibration(config, workspace, members[0].classes)
         inputs += [fingerprint(calibration.path)] if calibration else []
         fused = any(member.fusion for member in members)

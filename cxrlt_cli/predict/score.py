@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from cxrlt_cli.data.augment import normalise, to_unit
 from cxrlt_cli.data.studies import local_codes
@@ -45,21 +46,30 @@ def score(
     return merge_logits(logits, merge, weights).astype(np.float32)
 
 
+def images_per_pass(batch_size: int, views: int) -> int:
+    """Images of a forward pass over `views` views of a batch: as many as the batch has, rounded up to whole images."""
+    return -(-batch_size // views) * views
+
+
 def _logits(member: Member, images: Tensor, views: tuple[View, ...], studies: np.ndarray | None) -> np.ndarray:
     """(views, B, C) of (B, S, S) uint8 images, in the order of the member's own classes."""
     if member.fusion is None:
-        return np.asarray(_in_views(member.network, images, views).float().cpu().numpy())
+        return np.asarray(_in_views(member.compiled or member.network, images, views, member.pass_size).float().cpu().numpy())
     assert studies is not None, "fused members look at whole studies"
     codes = torch.from_numpy(local_codes(studies)).to(images.device)
-    features = _in_views(member.network.label_features, images, views)
+    features = _in_views(member.compiled or member.network.label_features, images, views, member.pass_size)
     return np.stack([member.fusion(seen, codes)[codes].float().cpu().numpy() for seen in features])
 
 
-def _in_views(network: Callable[[Tensor], Tensor], images: Tensor, views: tuple[View, ...]) -> Tensor:
-    """(views, B, ...) of what the network says; all views of some images are one batch, no larger than that of the images."""
+def _in_views(network: Callable[[Tensor], Tensor], images: Tensor, views: tuple[View, ...], pass_size: int) -> Tensor:
+    """(views, B, ...) of the network's output; a forward pass takes all views of some images, no more than about a batch.
+
+    `pass_size` is the number of images of a pass, all views counted; the last pass is padded to it. 0: `images` decide.
+    """
     parts = []
-    for part in torch.split(images, -(-len(images) // len(views))):
-        unit = to_unit(part)
+    for part in torch.split(images, (pass_size or images_per_pass(len(images), len(views))) // len(views)):
+        missing = pass_size // len(views) - len(part) if pass_size else 0
+        unit = to_unit(functional.pad(part, (0, 0, 0, 0, 0, missing)))
         looks = normalise(torch.cat([look(unit, view) for view in views]))
-        parts.append(torch.unflatten(network(looks), 0, (len(views), len(part))))
+        parts.append(torch.unflatten(network(looks), 0, (len(views), len(unit)))[:, : len(part)])
     return torch.cat(parts, dim=1)

@@ -110,4 +110,4 @@ class _Here:
     def places(self, partner: np.ndarray) -> Tensor:
         """(n,) the place of each row's partner; a partner that is not here is of a row that nobody wants: its own place."""
         found = self.place[partner[self.rows]]
-        return torch.from_numpy(np.where(found < 0, np.arange(len(found)), found)).to(self.device)
+        return torch.from_numpy(np.where(found < 0, np.arange(len(found)), found)).to(self.device, non_blocking=True)

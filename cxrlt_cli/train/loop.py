@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.compute.distributed import Ranks
@@ -96,12 +96,21 @@ def _train_epoch(training: Training, state: State, stop: StopRequest) -> bool:
         bar.advance(state.position * len(rows[0]))
         remaining = rows[state.position :]
         shares = _shares(training, state.epoch, state.step, remaining)
+        before: QueuedStep | None = None
         for drawn, batch in zip(remaining, throughput.waiting(shares), strict=True):
             if training.ranks.stop_requested(stop):
+                _settle(training, state, before)
                 return False
-            _step(training, state, drawn, batch)
+            queued = _queue_step(training, state, drawn, batch)
+            _settle(training, state, before)  # while a GPU works on the step that was just queued
+            before = queued
+            if training.run_log.save_due(state.step):
+                _settle(training, state, before)
+                before = None
+                training.run_log.save(state)
             throughput.images += len(drawn)
             bar.advance(len(drawn), f"loss {state.mean_loss or math.nan:.4f}")
+        _settle(training, state, before)
     return True
 
 
@@ -112,78 +121,138 @@ def _shares(training: Training, epoch: int, step: int, rows: list[np.ndarray]) -
     return batches(training.dataset, training.images, needed, partial(training.pipeline.ahead, epoch))
 
 
-def _step(training: Training, state: State, drawn: np.ndarray, batch: Batch) -> None:
-    """One step of the optimizer, of the rows that all ranks drew; skipped where its loss or gradient is not finite.
+@dataclass(frozen=True)
+class QueuedStep:
+    """A step whose work was given to the device.
 
-    Every rank comes to the same: each computes the loss of the whole batch, and gradients are joined before they are looked at.
-
-    Raises:
-        UserError: too many steps in a row were skipped.
+    Attributes:
+        number: of the step, from 0.
+        rate: learning rate.
+        drawn: (B,) draws of its batch.
+        read: waits until the device is done with it, and returns the losses of its micro-batches and the gradient's norm.
     """
+
+    number: int
+    rate: float
+    drawn: np.ndarray
+    read: Callable[[], list[float]]
+
+
+def _queue_step(training: Training, state: State, drawn: np.ndarray, batch: Batch) -> QueuedStep:
+    """Queues one optimizer step on the rows that all ranks drew. The host does not wait for a GPU."""
     settings, ranks = training.settings, training.ranks
     rate = lr_at(state.step, training.steps, settings.rate, settings.warmup)
     for group in state.optimizer.param_groups:
         group["lr"] = rate * group["scale"]
-    torch.manual_seed(step_seed(settings.seed, state.step) + ranks.rank)  # dropout: a function of the step
+    torch.manual_seed(step_seed(settings.seed, state.step) + ranks.rank)  # dropout depends on the step alone
     mix = training.pipeline.mix(state.step, len(drawn))
-    own = ranks.shard(len(drawn))
-    inputs, targets, label_mask = training.pipeline.inputs(batch.to(training.device), state.epoch, mix, own)
-    value = gradients(training, state, (inputs, targets, label_mask), len(drawn))
-    trouble = descend(state) if math.isfinite(value) else f"the loss is {value}"
-    if trouble:
-        _skip(training, state, drawn, trouble)
-    else:
-        average_step(settings.average_spec, state)
-        state.loss_sum, state.loss_count, state.skipped = state.loss_sum + value, state.loss_count + 1, 0
+    inputs = training.pipeline.inputs(batch.to(training.device), state.epoch, mix, ranks.shard(len(drawn)))
+    numbers = descend(state, gradients(training, state, inputs, len(drawn)))
+    average_step(settings.average_spec, state)
+    queued = QueuedStep(state.step, rate, drawn, to_host(numbers))
     state.step, state.position = state.step + 1, state.position + 1
-    training.run_log.step(state, value, rate)
+    return queued
 
 
-def gradients(training: Training, state: State, inputs: Inputs, count: int) -> float:
-    """Leaves the gradients of a step's loss in the weights, and returns the loss; it stops where that is not finite.
+def _settle(training: Training, state: State, queued: QueuedStep | None) -> None:
+    """Waits for a queued step and counts its loss, or counts it as skipped if its loss or gradient norm is not finite.
+
+    All ranks decide alike: each computes the loss of the whole batch, and gradients are averaged before they are checked.
+
+    Raises:
+        UserError: too many steps in a row were skipped.
+    """
+    if queued is None:
+        return
+    *losses, norm = queued.read()
+    loss = math.fsum(losses)
+    if math.isfinite(loss) and math.isfinite(norm):
+        state.loss_sum, state.loss_count, state.skipped = state.loss_sum + loss, state.loss_count + 1, 0
+    else:
+        problem = f"the gradient's norm is {norm}" if math.isfinite(loss) else f"the loss is {loss}"
+        _skip(training, state, queued, problem)
+    training.run_log.step(queued.number + 1, loss, queued.rate)
+
+
+def gradients(training: Training, state: State, inputs: Inputs, count: int) -> Tensor:
+    """Computes the gradients of a step's loss. Nothing is read from the device, so that a GPU is never waited for.
 
     Args:
-        training: `parts` says in how many parts the rows go through the network. Each part's loss is the mean over its own
-            known labels: weighted by how many they are, the parts add up to the loss of the whole.
-        state: the network, the share of the training that is done, the scaler.
+        training: `parts` is the number of micro-batches. The loss of each is the mean over its own known labels; weighted by
+            their number, the losses add up to the loss of the whole batch.
+        state: the network, the step and the gradient scaler.
         inputs: of this rank's own rows.
         count: rows of all ranks.
+
+    Returns:
+        (parts,) float32 on the device; the sum is the loss.
     """
-    ranks, value = training.ranks, 0.0
+    ranks = training.ranks
     parts = training.parts if count % (training.parts * ranks.world_size) == 0 else 1  # a split smaller than a batch
-    known_labels = ranks.all_reduce_sum(inputs[2].sum().cpu().numpy()[None])[0] if parts > 1 else 0
+    known_labels = ranks.all_reduce_tensor(inputs[2].sum()).clamp(min=1) if parts > 1 else None
     state.optimizer.zero_grad(set_to_none=True)
+    losses = []
     for images, targets, label_mask in zip(*(tensor.chunk(parts) for tensor in inputs), strict=True):
         with torch.autocast(training.device.type, training.precision, enabled=training.precision != torch.float32):
             logits = training.forward(images)
         whole = ranks.gather_batch(logits, targets, label_mask, count // parts)
         loss = training.pipeline.loss(*whole, state.step / training.steps)
-        if parts > 1:
-            loss = loss * (whole[2].sum() / max(known_labels, 1))
-        value += float(loss.detach())
-        if not math.isfinite(value):
-            break
+        if known_labels is not None:
+            loss = loss * (whole[2].sum() / known_labels)
+        losses.append(loss.detach())
         state.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-    return value
+    return torch.stack(losses)
 
 
-def descend(state: State) -> str:
-    """Moves the weights; says what is wrong, and leaves them, where the gradient is not finite."""
-    state.scaler.unscale_(state.optimizer)
-    norm = float(nn.utils.clip_grad_norm_(state.network.parameters(), _LARGEST_GRADIENT))
-    if math.isfinite(norm) or state.scaler.is_enabled():  # the scaler skips by itself, and lowers its scale
-        state.scaler.step(state.optimizer)
-        state.scaler.update()
-    return "" if math.isfinite(norm) else f"the gradient's norm is {norm}"
+def descend(state: State, losses: Tensor) -> Tensor:
+    """Clips the gradients and takes an optimizer step, which leaves the weights as they are if a number is not finite.
+
+    The optimizer decides that on the device, as torch's GradScaler has it do.
+
+    Args:
+        state: changed in place.
+        losses: as `gradients` returns them.
+
+    Returns:
+        (parts + 1,) float32 on the device: the losses, and the norm of the gradient before clipping.
+    """
+    optimizer, scaler = state.optimizer, state.scaler
+    scaler.unscale_(optimizer)
+    norm = nn.utils.clip_grad_norm_(state.network.parameters(), _LARGEST_GRADIENT)
+    if scaler.is_enabled():
+        scaler.step(optimizer)
+        scaler.update()
+    else:
+        finite = losses.sum().isfinite() & norm.isfinite()
+        optimizer.grad_scale, optimizer.found_inf = None, (~finite).float()  # type: ignore[attr-defined]
+        optimizer.step()
+    return torch.cat([losses.float(), norm.float()[None]])
+
+
+def to_host(numbers: Tensor) -> Callable[[], list[float]]:
+    """Starts to copy numbers to the host; the call that is returned waits for them, and for nothing queued later."""
+    if numbers.device.type != "cuda":
+        return numbers.tolist
+    held = torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=True).copy_(numbers, non_blocking=True)
+    copied = torch.cuda.Event()
+    copied.record()
+
+    def read() -> list[float]:
+        copied.synchronize()
+        values: list[float] = held.tolist()
+        return values
+
+    return read
 
 
 _LARGEST_GRADIENT = 5.0  # norm; far above that of a healthy step, it holds back a single broken one
 _MOST_SKIPPED = 20  # steps in a row; fp16's scale needs 16 to come down from its start to 1
 
 
-def _skip(training: Training, state: State, drawn: np.ndarray, trouble: str) -> None:
+def _skip(training: Training, state: State, queued: QueuedStep, problem: str) -> None:
     table = training.dataset.table
-    text = f"{trouble} at step {state.step} (images {listed(table['image_id'].iloc[drawn % len(table)])})"
+    images = listed(table["image_id"].iloc[queued.drawn % len(table)])
+    text = f"{problem} at step {queued.number} (images {images})"
     state.skipped += 1
     if state.skipped >= _MOST_SKIPPED:
         hint = "lower --lr, or --precision fp32; last.pt has the weights from before these steps"

@@ -80,16 +80,16 @@ class RunLogger:
             with reported_os_errors(f"cannot write {self.run.log}"), self.run.log.open("a", encoding="utf-8") as file:
                 file.write(dated(escaped(text)) + "\n")
 
-    def step(self, state: State, loss: float, rate: float) -> None:
-        """After a step (`state.step` counts it): writes an event, and the state if it is due."""
+    def step(self, number: int, loss: float, rate: float) -> None:
+        """After step `number`, from 1: writes an event."""
         if self._events:
-            self._events.add_scalar("train/loss", loss, state.step)
-            self._events.add_scalar("train/rate", rate, state.step)
-        due = (self._steps and state.step % self._steps == 0) or (
-            self._seconds and time.monotonic() - self._saved >= self._seconds
-        )
-        if due and self.writes:
-            self.save(state)
+            self._events.add_scalar("train/loss", loss, number)
+            self._events.add_scalar("train/rate", rate, number)
+
+    def save_due(self, number: int) -> bool:
+        """Whether the state is to be saved after step `number`, from 1."""
+        due = (self._steps and number % self._steps == 0) or (self._seconds and time.monotonic() - self._saved >= self._seconds)
+        return bool(due and self.writes)
 
     def save(self, state: State) -> None:
         """Writes `last.pt`, then `status.json`."""

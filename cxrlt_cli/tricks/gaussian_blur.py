@@ -19,7 +19,7 @@ def gaussian_blur(images: Tensor, sigma: Tensor) -> Tensor:
     """
     reach = min(math.ceil(3 * float(sigma.max())), images.shape[-1] - 1)
     at = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
-    kernels = torch.exp(-0.5 * (at / sigma.to(images)[:, None]) ** 2)
+    kernels = torch.exp(-0.5 * (at / sigma.to(images.device, images.dtype, non_blocking=True)[:, None]) ** 2)
     kernels = kernels / kernels.sum(dim=1, keepdim=True)
     count = len(images)
     rows = functional.pad(images.transpose(0, 1), (reach,) * 4, mode="reflect")  # (1, B, …): one convolution group per image

@@ -33,6 +33,6 @@ def erase(images: Tensor, boxes: Tensor, value: float) -> Tensor:
         value: fill value.
     """
     at = torch.arange(images.shape[-1], device=images.device)
-    top, bottom, left, right = boxes.to(images.device)[:, :, None].unbind(dim=1)
+    top, bottom, left, right = boxes.to(images.device, non_blocking=True)[:, :, None].unbind(dim=1)
     rows, columns = (at >= top) & (at < bottom), (at >= left) & (at < right)
     return images.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], value)

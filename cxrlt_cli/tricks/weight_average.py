@@ -39,8 +39,7 @@ def move_average(average: dict[str, Tensor], weights: dict[str, Tensor], decay: 
         weights: state of the trained network; same names and shapes.
         decay: d.
     """
-    for name, value in weights.items():
-        if value.dtype.is_floating_point:
-            average[name].lerp_(value, 1 - decay)
-        else:
-            average[name].copy_(value)
+    floating = [name for name, value in weights.items() if value.dtype.is_floating_point]
+    torch._foreach_lerp_([average[name] for name in floating], [weights[name] for name in floating], 1 - decay)
+    for name in weights.keys() - floating:
+        average[name].copy_(weights[name])
