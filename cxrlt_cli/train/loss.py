@@ -18,6 +18,8 @@ from cxrlt_cli.tricks.masked_mean import masked_mean
 from cxrlt_cli.tricks.prevalence_weight import prevalence_weights
 from cxrlt_cli.tricks.two_way import two_way
 
+_CPU = torch.device("cpu")
+
 #: (logits, targets) of (B, C) to (B, C) losses.
 Elements = Callable[[Tensor, Tensor], Tensor]
 #: (logits, targets, label mask, finished fraction of the training) to a number.
@@ -37,15 +39,17 @@ class Counts:
         return Counts(self.positives.to(device), self.labelled.to(device), self.weights.to(device))
 
 
-def make_loss(settings: LossSettings, counts: Counts) -> Loss:
+def make_loss(settings: LossSettings, counts: Counts, device: torch.device = _CPU) -> Loss:
     """The loss of `--loss`, `--balance`, `--label-smoothing`, `--logit-adjustment`, `--reweight` and `--reweight-from`."""
+    weighted = bool((counts.weights.numpy() != 1).any())  # before the counts are on a GPU
+    counts = counts.to(device)
     name, numbers = settings.loss_spec.name, settings.loss_spec.numbers
     prevalence = prior_logits(counts.positives, counts.labelled, 1.0).sigmoid().float()
     elements = _elements(name, numbers, counts, prevalence)
     offset = None
     if settings.logit_adjustment:
         offset = prior_logits(counts.positives, counts.labelled, settings.logit_adjustment).float()
-    weights = counts.weights.float() if bool((counts.weights != 1).any()) else None
+    weights = counts.weights.float() if weighted else None
 
     def loss(logits: Tensor, targets: Tensor, label_mask: Tensor, done: float) -> Tensor:
         logits = logits.float()

@@ -2,7 +2,7 @@
 
 import errno
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,31 @@ def test_reduced_precision_moves_scores_little_and_is_written_down(cxrlt: Run, r
         ended = cxrlt("predict", "a", "--precision", "fp16")
         assert ended.code == 2
         assert "--precision fp16 needs a GPU" in ended.err
+
+
+def test_compiled_networks_see_one_batch_size_and_score_alike(cxrlt: Run, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+
+    def compiled(forward: Callable[[torch.Tensor], torch.Tensor], **_: object) -> Callable[[torch.Tensor], torch.Tensor]:
+        def call(images: torch.Tensor) -> torch.Tensor:
+            sizes.append(len(images))
+            return forward(images)
+
+        return call
+
+    assert cxrlt("predict", "a", "--tta", "4", "--name", "plain").code == 0
+    monkeypatch.setattr(torch, "compile", compiled)
+    assert cxrlt("predict", "a", "--tta", "4", "--batch-size", "10", "--compile", "--name", "compiled").code == 0
+    assert set(sizes) == {12}, "four views of three images, also in the last pass"
+    assert np.allclose(_logits(runs, "compiled"), _logits(runs, "plain"), atol=1e-5)
+
+    def no_compiler(*_: object, **__: object) -> Callable[[torch.Tensor], torch.Tensor]:
+        raise RuntimeError("no compiler here")
+
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: no_compiler)
+    ended = cxrlt("predict", "a", "--compile", "--name", "failed")
+    assert ended.code == 0
+    assert "--compile failed (no compiler here); continuing without it" in ended.err
 
 
 def test_a_folder_of_images_scores_as_the_cache_did(cxrlt: Run, runs: Path) -> None:
