@@ -120,7 +120,7 @@ def cxrlt(folder: Path, augmented: bool) -> Callable[[], Iterable[Any]]:
     images = DatasetImages(dataset)
     settings = settings_of(TrainConfig(augment="standard" if augmented else "none"))
     ones = torch.ones(26)
-    pipeline = make_pipeline(settings.mix, settings.augment, settings.loss, Counts(ones, ones, ones), torch.device("cpu"))
+    pipeline = make_pipeline(settings.mix, settings.augment, settings.loss, Counts(ones, ones), torch.device("cpu"))
     return lambda: batches(dataset, images, epoch_draws(COUNT, BATCH, 0, 0), lambda batch: pipeline.ahead(0, batch))
 
 

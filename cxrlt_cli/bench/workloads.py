@@ -140,7 +140,7 @@ def make_parts(
     scaler = torch.amp.GradScaler(device.type, enabled=form.precision == "fp16")
     state = State(network.train(), make_optimizer(settings.optimizer, network), scaler)
     ones = torch.ones(classes)
-    pipeline = make_pipeline(settings.mix, settings.augment, settings.loss, Counts(ones, ones, ones), device)
+    pipeline = make_pipeline(settings.mix, settings.augment, settings.loss, Counts(ones, ones), device)
     run = RunLogger(Run(folder / "run"), settings.log, writes=False)
     training = Training(
         settings.loop, pipeline, dataset, DatasetImages(dataset), device, precision_of(form), None, Ranks(), network, run

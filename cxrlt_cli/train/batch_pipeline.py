@@ -56,4 +56,4 @@ def make_pipeline(
         images = batch.images if device.type == "cpu" else made(batch, epoch)
         return mixed(mix, own, images, batch.targets, batch.label_mask)
 
-    return BatchPipeline(partial(draw_mix, mix_settings), ahead, inputs, make_loss(loss, counts, device))
+    return BatchPipeline(partial(draw_mix, mix_settings), ahead, inputs, make_loss(loss, counts.to(device)))

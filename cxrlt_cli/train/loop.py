@@ -234,7 +234,7 @@ def to_host(numbers: Tensor) -> Callable[[], list[float]]:
     if numbers.device.type != "cuda":
         return numbers.tolist
     held = torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=True).copy_(numbers, non_blocking=True)
-    copied = torch.cuda.Event()
+    copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
     copied.record()
 
     def read() -> list[float]:

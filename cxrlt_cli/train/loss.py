@@ -18,8 +18,6 @@ from cxrlt_cli.tricks.masked_mean import masked_mean
 from cxrlt_cli.tricks.prevalence_weight import prevalence_weights
 from cxrlt_cli.tricks.two_way import two_way
 
-_CPU = torch.device("cpu")
-
 #: (logits, targets) of (B, C) to (B, C) losses.
 Elements = Callable[[Tensor, Tensor], Tensor]
 #: (logits, targets, label mask, finished fraction of the training) to a number.
@@ -28,28 +26,35 @@ Loss = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 
 @dataclass(frozen=True)
 class Counts:
-    """Counts of the training split, (C,) each: positives, known labels (`labelled`), and the class weights of `--reweight`."""
+    """Counts of the training split, (C,) each: positives, known labels (`labelled`), and the class weights of `--reweight`.
+
+    Weights are None if all are 1.
+    """
 
     positives: Tensor
     labelled: Tensor
-    weights: Tensor
+    weights: Tensor | None = None
 
     def to(self, device: torch.device) -> "Counts":
+<<<<<<< HEAD
         """A copy on a device."""
         return Counts(self.positives.to(device), self.labelled.to(device), self.weights.to(device))
+=======
+        """The same on a device."""
+        weights = None if self.weights is None else self.weights.to(device)
+        return Counts(self.positives.to(device), self.labelled.to(device), weights)
+>>>>>>> dcc7602 (docs: a GPU measured: steps, decoder, feeding, scoring; class weights are absent where all are 1)
 
 
-def make_loss(settings: LossSettings, counts: Counts, device: torch.device = _CPU) -> Loss:
+def make_loss(settings: LossSettings, counts: Counts) -> Loss:
     """The loss of `--loss`, `--balance`, `--label-smoothing`, `--logit-adjustment`, `--reweight` and `--reweight-from`."""
-    weighted = bool((counts.weights.numpy() != 1).any())  # before the counts are on a GPU
-    counts = counts.to(device)
     name, numbers = settings.loss_spec.name, settings.loss_spec.numbers
     prevalence = prior_logits(counts.positives, counts.labelled, 1.0).sigmoid().float()
     elements = _elements(name, numbers, counts, prevalence)
     offset = None
     if settings.logit_adjustment:
         offset = prior_logits(counts.positives, counts.labelled, settings.logit_adjustment).float()
-    weights = counts.weights.float() if weighted else None
+    weights = None if counts.weights is None else counts.weights.float()
 
     def loss(logits: Tensor, targets: Tensor, label_mask: Tensor, done: float) -> Tensor:
         logits = logits.float()

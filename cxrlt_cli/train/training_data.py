@@ -75,4 +75,5 @@ def count_labels(train: Dataset, class_weights: dict[str, float]) -> Counts:
     """Positives, known labels and weight of each class of the training split."""
     weights = [class_weights[name] for name in train.classes]
     positives, labelled = train.targets.sum(axis=0, dtype=np.int64), train.label_mask.sum(axis=0)
-    return Counts(torch.from_numpy(positives), torch.from_numpy(labelled), torch.tensor(weights, dtype=torch.float64))
+    weighted = torch.tensor(weights, dtype=torch.float64) if any(weight != 1 for weight in weights) else None
+    return Counts(torch.from_numpy(positives), torch.from_numpy(labelled), weighted)

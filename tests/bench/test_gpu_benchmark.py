@@ -14,7 +14,7 @@ def test_every_part_leaves_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sys, "argv", ["gpu.py", "--tiny", "--seconds", "0", "--output", str(tmp_path)])
     runpy.run_path(str(SCRIPT), run_name="__main__")
     found = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))
-    assert [row["of_linear"] for row in found["decoder"]][0] == 1
+    assert found["decoder"][0]["of_linear"] == 1
     assert {row["views"] for row in found["scoring"]} == {1, 8}
     assert 0 <= found["feeding"][0]["waiting"] <= 1
     assert found["memory"]["micro_batches"] == 1

@@ -71,7 +71,7 @@ def test_every_loss_is_lower_for_a_better_ranking(text: str) -> None:
 
 
 def test_class_weights_wait_for_their_share_of_the_training() -> None:
-    plain = Counts(COUNTS.positives, COUNTS.labelled, torch.ones(3, dtype=torch.float64))
+    plain = Counts(COUNTS.positives, COUNTS.labelled)
     loss, unweighted = (make_loss(_settings(reweight_from=0.8), counts) for counts in (COUNTS, plain))
     assert loss(LOGITS, TARGETS, KNOWN, 0.79) == unweighted(LOGITS, TARGETS, KNOWN, 0.79)
     assert loss(LOGITS, TARGETS, KNOWN, 0.8) > unweighted(LOGITS, TARGETS, KNOWN, 0.8)
@@ -80,7 +80,7 @@ def test_class_weights_wait_for_their_share_of_the_training() -> None:
 def test_weights_go_by_the_labels_and_not_by_smoothed_targets() -> None:
     """An image of the most frequent class alone has r = 1 for it: a weight of 0.1 + sigmoid(8), whatever the smoothing."""
     positives = torch.tensor([6000, 2000, 500, 100, 20, 5])
-    counts = Counts(positives, torch.full((6,), 10_000), torch.ones(6, dtype=torch.float64))
+    counts = Counts(positives, torch.full((6,), 10_000))
     logits, targets = torch.zeros(1, 6), torch.tensor([[1.0, 0, 0, 0, 0, 0]])
     label_mask = torch.tensor([[True, False, False, False, False, False]])
     amount = 0.1
