@@ -36,14 +36,9 @@ class Counts:
     weights: Tensor | None = None
 
     def to(self, device: torch.device) -> "Counts":
-<<<<<<< HEAD
         """A copy on a device."""
-        return Counts(self.positives.to(device), self.labelled.to(device), self.weights.to(device))
-=======
-        """The same on a device."""
         weights = None if self.weights is None else self.weights.to(device)
         return Counts(self.positives.to(device), self.labelled.to(device), weights)
->>>>>>> dcc7602 (docs: a GPU measured: steps, decoder, feeding, scoring; class weights are absent where all are 1)
 
 
 def make_loss(settings: LossSettings, counts: Counts) -> Loss:
