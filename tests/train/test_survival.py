@@ -170,7 +170,7 @@ def test_a_run_whose_state_is_gone_is_not_begun_again(lost: str, cxrlt: Run, tmp
     before = {path.name: path.read_bytes() for path in run.iterdir()}
     ended = cxrlt("train", "--name", "a", "--resume")
     assert ended.code == 2
-    assert f"{lost} is gone" in ended.err
+    assert f"{lost} is missing" in ended.err
     assert "--overwrite" in ended.err
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
 
