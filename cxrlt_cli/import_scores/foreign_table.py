@@ -24,7 +24,8 @@ def read_foreign_table(path: Path) -> pd.DataFrame:
     if not is_file(path):
         what = f"is {kind_of(path)}" if kind_of(path) else "is not there"
         raise UserError(f"{path} {what}", "name a CSV (also .gz), a Parquet or an npz file")
-    return _read_npz(path) if path.suffix == ".npz" else read_text_table(path)
+    table = _read_npz(path) if path.suffix == ".npz" else read_text_table(path)
+    return table.reset_index() if table.index.name is not None else table  # pandas writes ids so, if they are the index
 
 
 def require_id(table: pd.DataFrame, id_column: str, path: Path, flag: str) -> None:

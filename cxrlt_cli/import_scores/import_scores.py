@@ -1,6 +1,7 @@
 """The stage `import`: another tool's scores become predictions; labels of a table alone become a dataset without pixels."""
 
 import os
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,7 +44,10 @@ def import_scores(config: ImportConfig, workspace: Workspace) -> ImportedScores:
     if target is None:
         _refuse_incomplete(matched, part, dataset, config)
     inputs = [config.file, config.labels or dataset.path]
-    with claimed(path, config.overwrite, *filter(None, [target])), replacing_together():
+    with ExitStack() as held:
+        for output in filter(None, [target, path]):
+            held.enter_context(claimed(output, config.overwrite))
+        held.enter_context(replacing_together())
         if target is not None:
             _write_dataset(matched, target, record(saved(config), inputs))
             inputs.append(target)

@@ -63,6 +63,7 @@ def dataset_of_labels(file: LabelFile, scores: ScoreTable, classes: list[str]) -
     splits = source.table["official_split"]
     table["split"] = splits.fillna(file.split) if splits.notna().any() else file.split
     table["patient_id"], said = _patients(source, file, scores)
+    _warn_of_shared_patients(table, file.path)
     table["source"] = file.path.name.split(".")[0]
     table["cache"] = table["row"] = None
     uncertain = (source.labels == -1).sum(axis=0)
@@ -72,6 +73,14 @@ def dataset_of_labels(file: LabelFile, scores: ScoreTable, classes: list[str]) -
     header = {"label_space": "sources", "policies": {}, "patients": said}
     targets, label_mask = (source.labels == 1).astype(np.uint8), source.labels >= 0
     return Dataset(table[COLUMNS], source.classes, targets, label_mask, {}, header, file.path)
+
+
+def _warn_of_shared_patients(table: pd.DataFrame, path: Path) -> None:
+    """Says which patients are in several splits: what is chosen on one split is then optimistic on another."""
+    splits = table.groupby("patient_id")["split"].nunique()
+    shared = splits.index[splits > 1]
+    if len(shared):
+        warn(f"{path}: {len(shared)} patients are in more than one split: {listed(shared, 3)}")
 
 
 def _read(file: LabelFile, scores: ScoreTable, classes: list[str]) -> SourceTable:

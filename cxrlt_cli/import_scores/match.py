@@ -59,6 +59,8 @@ def match(scores: ScoreTable, columns: dict[str, str], dataset: Dataset, split: 
     if not len(values):
         raise UserError(f"{scores.path}: no image has a score for each of {listed(used)}", "see --columns")
     found: Kind = kind_of_scores(values) if kind == "auto" else kind  # type: ignore[assignment]
+    if np.isin(values, (0, 1)).all():
+        warn(f"{scores.path}: every score is 0 or 1: decisions, whose ranking says little; export the scores behind them")
     logits = logits_of(values, found, scores, list(used))
     dataset = _with_classes(dataset, list(used))
     keep, rows, left_out = _join(dataset, scores, split)

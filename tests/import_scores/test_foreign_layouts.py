@@ -86,6 +86,21 @@ def test_patients_from_a_column_of_the_scores(cxrlt: Run, tmp_path: Path, tables
     assert read_dataset(tmp_path / "dataset.parquet").table["patient_id"].tolist()[:2] == ["000", "000"]
 
 
+def test_a_parquet_whose_index_is_the_id(cxrlt: Run, tmp_path: Path, tables: Tables) -> None:
+    _, scores = tables
+    scores.rename_axis("image_id").to_parquet(tmp_path / "frame.parquet")
+    ended = cxrlt("import", "frame.parquet", *LABELS, "--label-id-column", "Image Index", *PATTERN)
+    assert ended.code == 0, ended.err
+    same_scores(scores_of(tmp_path, "frame"), scores)
+
+
+def test_decisions_instead_of_scores_are_pointed_out(cxrlt: Run, tmp_path: Path, tables: Tables) -> None:
+    (tables[1] > 0.5).astype(int).rename_axis("image_id").to_csv(tmp_path / "calls.csv")
+    ended = cxrlt("import", "calls.csv", *LABELS, "--label-id-column", "Image Index", *PATTERN)
+    assert ended.code == 0, ended.err
+    assert "every score is 0 or 1: decisions" in ended.err
+
+
 def test_columns_named_in_a_file(cxrlt: Run, tmp_path: Path, tables: Tables) -> None:
     _, scores = tables
     table = pd.read_csv(tmp_path / "scores.csv", dtype=str)

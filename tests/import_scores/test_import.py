@@ -94,18 +94,24 @@ def test_compare_ensemble_and_report_take_imported_scores(cxrlt: Run, tmp_path: 
     assert "of 60 patients" in (tmp_path / "reports/scores+other/report.html").read_text()
 
 
-def test_calibration_and_thresholds_come_from_another_split(cxrlt: Run, tmp_path: Path, tables: Tables) -> None:
+def test_what_is_chosen_on_validation_serves_the_test_split(cxrlt: Run, tmp_path: Path, tables: Tables) -> None:
+    """Calibration, thresholds and the weights of an ensemble. The last patient of val is in test too, which is said."""
     present, _ = tables
-    labels = pd.read_csv(tmp_path / "labels.csv").assign(split=["val"] * 60 + ["test"] * 60)
+    labels = pd.read_csv(tmp_path / "labels.csv").assign(split=["val"] * 61 + ["test"] * 59)
     labels.to_csv(tmp_path / "labels.csv", index=False)
-    for split, rows in (("val", present[:60]), ("test", present[60:])):
-        write_scores(tmp_path / f"{split}.csv", rows)
-    assert cxrlt("import", "val.csv", *IMPORT[2:], *LABELS, *PATTERN, "--split", "val").code == 0
+    for name, rows in (("val", present[:61]), ("other", present[:61]), ("test", present[61:])):
+        write_scores(tmp_path / f"{name}.csv", rows, seed=len(name))
+    ended = cxrlt("import", "val.csv", *IMPORT[2:], *LABELS, *PATTERN, "--split", "val")
+    assert ended.code == 0, ended.err
+    assert "1 patients are in more than one split: 0030" in ended.err
+    assert cxrlt("import", "other.csv", *IMPORT[2:], "--split", "val").code == 0
     assert cxrlt("import", "test.csv", *IMPORT[2:]).code == 0
-    assert cxrlt("calibrate", "val", "--name", "platt").code == 0
+    assert "cxrlt evaluate --calibrate platt" in cxrlt("calibrate", "val", "--name", "platt").err
     ended = cxrlt("evaluate", "test", "--calibrate", "platt", "--thresholds-from", "val", "--bootstrap", "0")
     assert ended.code == 0, ended.err
     assert json.loads((tmp_path / "evaluations/test/metrics.json").read_text())["thresholds"]["held_out"]
+    assert cxrlt("ensemble", "val", "other", "--select", "greedy", "--name", "best").code == 0
+    assert json.loads((tmp_path / "ensembles/best.json").read_text())["select"] == "greedy"
 
 
 def test_what_has_no_label_or_no_score_is_counted_and_named(cxrlt: Run, tmp_path: Path, tables: Tables) -> None:
