@@ -44,7 +44,7 @@ class Scored:
 
 
 def scored(member: Member, part: Dataset) -> Scored:
-    images, logits, attention = DatasetImages(part), [], []
+    images, logits, maps = DatasetImages(part), [], []
     with torch.no_grad():
         for start in range(0, len(part.table), BATCH):
             rows = np.arange(start, min(start + BATCH, len(part.table)))
@@ -52,8 +52,8 @@ def scored(member: Member, part: Dataset) -> Scored:
             attention = attention_map(member.network, features)
             assert attention is not None, f"{member.name} has no label queries"
             logits.append(member.network.classify(features).numpy())
-            attention.append(attention.numpy())
-    return Scored(np.concatenate(logits), np.concatenate(attention))
+            maps.append(attention.numpy())
+    return Scored(np.concatenate(logits), np.concatenate(maps))
 
 
 def hits(found: Scored, part: Dataset, boxes: list[LabelledBox], drawn: int, classes: list[str]) -> pd.DataFrame:
