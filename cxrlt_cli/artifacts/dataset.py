@@ -75,7 +75,12 @@ class Dataset:
     @property
     def unseen(self) -> np.ndarray:
         """(C,) bool: the classes that no training label names."""
-        return np.isin(self.classes, self.header.get("held_out", {}).get("classes", []))
+        return np.isin(self.classes, self.held_out.classes)
+
+    @property
+    def held_out(self) -> HeldOut:
+        """What `merge --hold-out` did; no classes where it was not given."""
+        return HeldOut(**self.header.get("held_out", {}))
 
     def split(self, name: str) -> "Dataset":
         """The rows of one split.

@@ -1,14 +1,16 @@
 """Describes a dataset: patients, labels, and co-occurrence."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from cxrlt_cli.artifacts.dataset import SPLITS, Dataset, read_dataset
+from cxrlt_cli.artifacts.dataset import SPLITS, Dataset, HeldOut, read_dataset
 from cxrlt_cli.artifacts.provenance import provenance_of
 from cxrlt_cli.console import table
+from cxrlt_cli.errors import listed
 from cxrlt_cli.info.description import Description
 from cxrlt_cli.report.cooccurrence import cooccurrence_counts, draw_cooccurrence, strongest_pairs
 
@@ -33,6 +35,7 @@ def describe_dataset(path: Path) -> Description:
         ),
         ("unknown labels", f"{(~dataset.label_mask).mean():.1%}"),
         ("soft targets", "none" if dataset.soft is None else f"{int(np.isfinite(dataset.soft).sum())}, in training only"),
+        *([("held out", _held_out(dataset.held_out))] if dataset.unseen.any() else []),
         ("pixels", ", ".join(f"{key} {value}" for key, value in dataset.settings.items() if value) or "none: labels alone"),
         *((f"policies of {name}", _policy(effect)) for name, effect in dataset.header.get("policies", {}).items()),
         *((f"corrections of {Path(one['file']).name}", _corrections(one)) for one in dataset.header.get("corrections", [])),
@@ -44,6 +47,7 @@ def describe_dataset(path: Path) -> Description:
         "label_space": dataset.header.get("label_space"),
         "policies": dataset.header.get("policies"),
         "corrections": dataset.header.get("corrections", []),
+        "held_out": asdict(dataset.held_out),
         "groups": who,
         "classes": classes,
         "pairs": pairs,
@@ -57,6 +61,11 @@ def draw_dataset(path: Path, figure: Path) -> None:
     """Plots label co-occurrence. Raises UserError as reading and writing do."""
     dataset = read_dataset(path)
     draw_cooccurrence(cooccurrence_counts(dataset.targets == 1), dataset.classes, figure)
+
+
+def _held_out(held: HeldOut) -> str:
+    images = f"{held.left_out} training images left out" if held.mode == "left-out" else "their training labels are unknown"
+    return f"{listed(held.classes, 40)}; {images}"
 
 
 def _policy(effect: dict[str, Any]) -> str:

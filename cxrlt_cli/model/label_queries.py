@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+#: Added to the eigenvalues of the texts' covariance, as a fraction of their mean.
+_RIDGE = 0.1
+
 
 class LabelQueries(nn.Module):
     """One query vector per label, of unit variance.
@@ -13,7 +16,7 @@ class LabelQueries(nn.Module):
 
     queries: Tensor
     centre: Tensor
-    spread: Tensor
+    whitening: Tensor
 
     def __init__(self, embeddings: Tensor, kind: str = "text", learned_width: int = 256, trained: Tensor | None = None) -> None:
         """Stores the label embeddings, or random vectors.
@@ -23,8 +26,8 @@ class LabelQueries(nn.Module):
             kind: `text` keeps the embeddings as they are; `tuned` trains them; `learned` trains randomly initialised
                 vectors (Query2Label; Liu et al., arXiv 2107.10834) and uses only the number of embeddings.
             learned_width: D for `learned`.
-            trained: (C,) bool, where the queries are centred: the labels that are trained. Text encoders give all labels nearly
-                the same vector; what tells them apart is the difference to the mean of the trained ones.
+            trained: (C,) bool, the labels that are trained, on which text queries are whitened (`whitening_of`); None leaves
+                them as they are.
         """
         super().__init__()
         self.kind = kind
@@ -35,12 +38,11 @@ class LabelQueries(nn.Module):
         else:
             self.register_buffer("queries", embeddings)
         self.width: int = self.queries.shape[1]
-        self.centred = trained is not None
+        self.whitened = trained is not None
         if trained is not None:
-            unit = nn.functional.normalize(embeddings[trained], dim=1)
-            centre = unit.mean(dim=0)
+            centre, whitening = whitening_of(nn.functional.normalize(embeddings[trained], dim=1))
             self.register_buffer("centre", centre)
-            self.register_buffer("spread", (unit - centre).square().sum(dim=1).mean().sqrt().clamp(min=1e-6))
+            self.register_buffer("whitening", whitening)
 
     def forward(self, label: int | None = None) -> Tensor:
         """(C, D) queries, or (1, D) of one label; text embeddings are scaled to unit variance."""
@@ -48,5 +50,29 @@ class LabelQueries(nn.Module):
         if self.kind == "learned":
             return queries
         unit = nn.functional.normalize(queries, dim=1)
-        scaled: Tensor = ((unit - self.centre) / self.spread if self.centred else unit) * self.width**0.5
+        scaled: Tensor = ((unit - self.centre) @ self.whitening if self.whitened else unit) * self.width**0.5
         return scaled
+
+
+def whitening_of(texts: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean of label texts, and the matrix that makes all directions in which they differ equally strong.
+
+    Text encoders give all labels nearly the same vector, and "left" and "right" differ least. With e the eigenvalues of the
+    covariance, V its eigenvectors and m the mean of e, the matrix is V diag((e + 0.1 m)^-1/2) V^T, scaled such that the texts
+    have mean squared length 1. Directions in which no two texts differ are left out: nothing was trained there.
+
+    Args:
+        texts: (n, D) of the trained labels, of length 1.
+
+    Returns:
+        (D,) and (D, D). With a single text, or equal ones, the matrix is the identity.
+    """
+    centred = texts.double() - texts.double().mean(dim=0)
+    _, singular, directions = torch.linalg.svd(centred, full_matrices=False)
+    there = singular > 1e-6
+    if not there.any():
+        return texts.mean(dim=0), torch.eye(texts.shape[1])
+    values, directions = singular[there] ** 2 / len(texts), directions[there]
+    matrix = directions.T * (values + _RIDGE * values.mean()) ** -0.5 @ directions
+    matrix = matrix / (centred @ matrix).square().sum(dim=1).mean().sqrt()
+    return texts.mean(dim=0), matrix.float()

@@ -1,6 +1,6 @@
 """`--classifier text`: one classifier for all labels. A label's weights come from its text, so it can be any label.
 
-For a label with query q (D numbers of unit variance, centred on the mean of the trained labels) and vector v of the decoder:
+For a label with query q (D numbers, whitened on the trained labels: `label_queries.whitening_of`) and vector v of the decoder:
 
     logit = (W q / sqrt(D)) . v + u . q / sqrt(D) + b
 

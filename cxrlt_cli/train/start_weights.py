@@ -10,6 +10,7 @@ from cxrlt_cli.console import say, warn
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.model.encoder import VisualEncoder, encoder_names
 from cxrlt_cli.model.imagenet import imagenet_file
+from cxrlt_cli.model.label_queries import LabelQueries
 from cxrlt_cli.model.load_weights import load_encoder, load_weights
 from cxrlt_cli.model.network import Network
 from cxrlt_cli.paths import is_folder
@@ -60,7 +61,7 @@ def check_start(weights: str, settings: StartSettings) -> None:
 
 
 def load_start(weights: str, network: Network) -> None:
-    """Loads the weights that `settled_weights` names: of the encoder; from a run, all tensors of the same name and shape.
+    """Loads the weights that `settled_weights` names: of the encoder; from a run, all tensors of the same shape but label texts.
 
     Raises:
         UserError: the weights are missing, or of another network.
@@ -69,12 +70,19 @@ def load_start(weights: str, network: Network) -> None:
         return
     state = _load_encoder(weights, network.encoder)
     if state:
-        own = network.state_dict()
+        texts = _label_texts(network)
+        own = {key: value for key, value in network.state_dict().items() if key not in texts}
         same = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
         fresh = [key for key in own if key not in same]
         network.load_state_dict(same, strict=False)
         more = f": {listed(fresh, 3)}" if fresh else ""
         say(f"{Run(Path(weights)).best}: {len(same)} tensors loaded, {len(fresh)} start at random{more}")
+
+
+def _label_texts(network: Network) -> set[str]:
+    """The tensors that hold label texts: they stay those of this run, the other run may have had other labels or texts."""
+    queries = {name: part for name, part in network.named_modules(remove_duplicate=False) if isinstance(part, LabelQueries)}
+    return {f"{name}.{buffer}" for name, part in queries.items() for buffer, _ in part.named_buffers()}
 
 
 def _load_encoder(weights: str, encoder: VisualEncoder) -> dict[str, Tensor]:

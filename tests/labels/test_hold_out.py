@@ -77,6 +77,8 @@ def test_a_dataset_with_a_held_out_class(cxrlt: Run, dataset: Path, tmp_path: Pa
     assert not found.split("train").label_mask[:, 1].any()
     facts = {"classes": ["Effusion"], "mode": "left-out", "left_out": had.sum(), "train_positives": {"Effusion": had.sum()}}
     assert found.header["held_out"] == facts
+    shown = cxrlt("info", "dataset.parquet")
+    assert f"Effusion; {had.sum()} training images left out" in shown.out
     for split in ("val", "test"):
         assert np.array_equal(found.split(split).targets, whole.split(split).targets)
         assert found.split(split).label_mask.all()

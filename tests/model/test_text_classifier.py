@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cxrlt_cli.model.decoder import DecoderSize
-from cxrlt_cli.model.label_queries import LabelQueries
+from cxrlt_cli.model.label_queries import LabelQueries, whitening_of
 from cxrlt_cli.model.network import Network, NetworkSpec
 from cxrlt_cli.model.text_classifier import TextClassifier
 
@@ -55,6 +55,35 @@ def test_labels_one_by_one_score_as_all_together(kind: str) -> None:
         assert torch.allclose(network.classify(features), together, atol=1e-5)
 
 
+def _whitening(texts: np.ndarray) -> np.ndarray:
+    """From the eigenvectors of the covariance."""
+    centred = texts - texts.mean(axis=0)
+    values, vectors = np.linalg.eigh(centred.T @ centred / len(texts))
+    values, vectors = values[-len(texts) + 1 :], vectors[:, -len(texts) + 1 :]  # n texts differ in n - 1 directions
+    matrix = vectors @ np.diag((values + 0.1 * values.mean()) ** -0.5) @ vectors.T
+    return np.asarray(matrix / np.sqrt(((centred @ matrix) ** 2).sum(axis=1).mean()))
+
+
+def test_whitened_texts_are_unlike_and_what_no_trained_text_has_counts_nothing() -> None:
+    texts = torch.nn.functional.normalize(torch.tensor([[1.0, 0, 0.1, 0], [1, 0, -0.1, 0], [1, 0.02, 0.1, 0]]), dim=1)
+    centre, whitening = whitening_of(texts)
+    assert np.allclose(whitening.numpy(), _whitening(texts.numpy().astype(np.float64)), atol=1e-4)
+    found = (texts - centre) @ whitening
+    assert found.square().sum(dim=1).mean().item() == pytest.approx(1, abs=1e-5)
+    before = texts - centre
+    cosine = torch.nn.functional.cosine_similarity
+    assert cosine(before[0], before[2], dim=0) > 0.8
+    assert cosine(found[0], found[2], dim=0) < 0.5
+    new = torch.tensor([0.0, 0, 0, 1.0])
+    assert torch.allclose(new @ whitening, torch.zeros(4), atol=1e-5)
+
+
+def test_a_single_trained_label_is_not_whitened() -> None:
+    centre, whitening = whitening_of(torch.tensor([[0.6, 0.8]]))
+    assert torch.equal(whitening, torch.eye(2))
+    assert torch.allclose(centre, torch.tensor([0.6, 0.8]))
+
+
 def test_a_label_scores_by_the_formula() -> None:
     torch.manual_seed(0)
     embeddings = torch.randn(4, 6)
@@ -62,8 +91,7 @@ def test_a_label_scores_by_the_formula() -> None:
     classifier, features = TextClassifier(8, queries), torch.randn(2, 4, 8)
     torch.nn.init.normal_(classifier.bias.weight)
     unit = (embeddings / embeddings.norm(dim=1, keepdim=True)).numpy()
-    centred = unit - unit[:3].mean(axis=0)
-    text = centred / np.sqrt((centred[:3] ** 2).sum(axis=1).mean())
+    text = (unit - unit[:3].mean(axis=0)) @ _whitening(unit[:3])
     found = classifier(features).detach().numpy()
     for label in range(4):
         weight = classifier.weights.weight.detach().numpy() @ text[label]

@@ -9,6 +9,7 @@ import torch
 from conftest import CLASSES, TRAIN, Run, type_in
 from shared import copied, made_once
 
+from cxrlt_cli.artifacts.embeddings import read_embeddings
 from cxrlt_cli.artifacts.json_files import read_json
 from cxrlt_cli.artifacts.predictions import Predictions, read_predictions
 from cxrlt_cli.artifacts.run import read_checkpoint, write_checkpoint
@@ -177,3 +178,15 @@ def test_what_a_classifier_of_texts_excludes(flags: list[str], says: str, cxrlt:
 def test_the_checkpoint_shares_one_copy_of_the_texts(text_runs: Path) -> None:
     model = read_checkpoint(text_runs / "runs/text/best.pt", ["model"])["model"]
     assert torch.equal(model["decoder.queries.queries"], model["classifier.queries.queries"])
+
+
+def test_the_texts_of_a_run_that_gave_the_first_weights_are_not_taken(cxrlt: Run, text_runs: Path) -> None:
+    (text_runs / "texts.csv").write_text("class,prompt\nCardiomegaly,a\nEffusion,some water\nHernia,gut\n")
+    embed = ["embed-labels", "--encoder", "ngram", "--texts", "texts.csv", "--label-space", "classes.txt", "--overwrite"]
+    assert cxrlt(*embed).code == 0
+    ended = cxrlt(*TRAIN, "--epochs", "1", "--classifier", "text", "--weights", "runs/text", "--name", "second")
+    assert ended.code == 0, ended.err
+    assert "0 start at random" in ended.err
+    model = read_checkpoint(text_runs / "runs/second/best.pt", ["model"])["model"]
+    vectors = read_embeddings(text_runs / "label_embeddings.parquet").vectors
+    assert np.array_equal(model["decoder.queries.queries"].numpy(), vectors)
