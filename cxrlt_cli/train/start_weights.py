@@ -61,7 +61,7 @@ def check_start(weights: str, settings: StartSettings) -> None:
 
 
 def load_start(weights: str, network: Network) -> None:
-    """Loads the weights that `settled_weights` names: of the encoder; from a run, all tensors of the same shape but label texts.
+    """Loads the weights that `settled_weights` names: of the encoder; from a run, all tensors of equal shape but label texts.
 
     Raises:
         UserError: the weights are missing, or of another network.
