@@ -34,6 +34,7 @@ def flag(  # noqa: PLR0913 - keywords of a declaration
     help: str,
     *,
     name: str = "",
+    saved_as: str = "",
     metavar: str | None = None,
     free: bool = False,
     argument: bool = False,
@@ -45,12 +46,14 @@ def flag(  # noqa: PLR0913 - keywords of a declaration
         default: value where the option is not given.
         help: one sentence for `--help`; also the documentation of the field.
         name: the flag, where it is not the field's name with dashes.
+        saved_as: its key in files, if it is not the field's name.
         metavar: the name of the value in `--help`.
         free: a resumed run may have another value (it changes nothing in the result).
         argument: a positional argument instead of a flag.
         most: the largest whole number it may be: beyond it memory or time run out before a message can be given.
     """
-    metadata = {"help": help, "name": name, "metavar": metavar, "free": free, "argument": argument, "most": most}
+    shown = {"help": help, "name": name, "metavar": metavar, "argument": argument}
+    metadata = {**shown, "saved_as": saved_as, "free": free, "most": most}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -59,6 +62,11 @@ def flag_name(field: "dataclasses.Field[Any]") -> str:
     if field.metadata["argument"]:
         return field.name.upper()
     return field.metadata["name"] or "--" + field.name.replace("_", "-")
+
+
+def saved_name(field: "dataclasses.Field[Any]") -> str:
+    """The key of an option in files."""
+    return str(field.metadata.get("saved_as") or field.name)
 
 
 def flag_of(config: Any, name: str) -> str:
@@ -192,12 +200,12 @@ def select(part: type[Part], config: Any) -> Part:
 
 def saved(config: Any) -> dict[str, Any]:
     """A stage's options as JSON holds them: paths as text, tuples as lists."""
-    return {field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
+    return {saved_name(field): _plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
 
 
 def defaults(config: type[Any]) -> dict[str, Any]:
     """The defaults of an options class in their saved form."""
-    return {field.name: _plain(field.default) for field in dataclasses.fields(config)}
+    return {saved_name(field): _plain(field.default) for field in dataclasses.fields(config)}
 
 
 def _plain(value: Any) -> Any:
@@ -221,9 +229,9 @@ def refuse_changed(config: Any, before: dict[str, Any], where: Path) -> None:
             "resume it with the version that started it, or start again with --overwrite",
         )
     rows = [
-        f"{flag_name(field)} was {before.get(field.name, usual[field.name])!r}, is {now[field.name]!r}"
-        for field in dataclasses.fields(config)
-        if not field.metadata.get("free") and before.get(field.name, usual[field.name]) != now[field.name]
+        f"{flag_name(field)} was {before.get(key, usual[key])!r}, is {now[key]!r}"
+        for field, key in ((field, saved_name(field)) for field in dataclasses.fields(config))
+        if not field.metadata.get("free") and before.get(key, usual[key]) != now[key]
     ]
     if rows:
         raise UserError(

@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).parents[1] / "cxrlt_cli"
 
 @dataclass(frozen=True)
 class _Config:
-    rate: float = flag(0.1, "A rate.", name="--lr")
+    lr: float = flag(0.1, "A rate.", saved_as="rate")
     where: Path | None = flag(Path("x"), "A path.")
     names: tuple[str, ...] = flag(("a", "b"), "Names.")
     workers: int = flag(1, "Free.", free=True)
@@ -35,26 +35,28 @@ def test_a_resumed_run_may_change_what_is_free_and_nothing_else() -> None:
     before = saved(_Config())
     refuse_changed(_Config(workers=9), before, Path("runs/a"))
     with pytest.raises(UserError, match=r"--lr was 0\.1, is 0\.2") as caught:
-        refuse_changed(_Config(rate=0.2), before, Path("runs/a"))
+        refuse_changed(_Config(lr=0.2), before, Path("runs/a"))
     assert "--overwrite" in caught.value.hint
 
 
 def test_an_option_that_was_not_saved_had_its_default() -> None:
-    before = {"rate": 0.1, "where": "x", "of an older version": 3}
+    before = {"rate": 0.1, "where": "x"}
     refuse_changed(_Config(), before, Path("runs/a"))
+    with pytest.raises(UserError, match="options that this version does not have: glow"):
+        refuse_changed(_Config(), {**before, "glow": 3}, Path("runs/a"))
     with pytest.raises(UserError, match=r"--names was \['a', 'b'\], is \['c'\]"):
         refuse_changed(_Config(names=("c",)), before, Path("runs/a"))
 
 
 def test_flag_names() -> None:
-    assert [flag_of(_Config, name) for name in ("rate", "where", "names")] == ["--lr", "--where", "--names"]
+    assert [flag_of(_Config, name) for name in ("lr", "where", "names")] == ["--lr", "--where", "--names"]
     assert flag_of(CacheConfig(source="table=x.csv"), "image_column") == "--image-column"
     assert flag_of(PredictConfig, "runs") == "RUNS"
     assert (flag_of_saved("rate"), flag_of_saved("only"), flag_of_saved("gone")) == ("--lr", "--list", "gone")
 
 
 def test_a_flag_is_made_from_a_field_in_one_place() -> None:
-    """Every other place asks `flag_name`: an option declared with another name, as `rate` is --lr, shows the right flag."""
+    """Every other place asks `flag_name`: an option declared with another name, as `only` is --list, shows the right flag."""
     made = re.compile(r"""replace\(\s*["']_["']\s*,\s*["']-["']""")
     files = [path for path in PACKAGE.rglob("*") if path.suffix in (".py", ".j2")]
     assert [path.name for path in files if made.search(path.read_text())] == ["options.py"]

@@ -1,8 +1,5 @@
 """Boxes around findings, as a CSV that others wrote; and what maps made of them, `localisation.json` with a CSV beside."""
 
-import csv
-import io
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from cxrlt_cli.artifacts.csv_rows import CsvRow, csv_rows
-from cxrlt_cli.artifacts.files import write_text
-from cxrlt_cli.artifacts.json_files import without_nan
+from cxrlt_cli.artifacts.csv_writer import write_csv
+from cxrlt_cli.artifacts.json_files import without_nan, write_json
 from cxrlt_cli.errors import UserError, listed
 
 FORMAT, VERSION = "cxrlt localisation", 1
@@ -100,11 +97,6 @@ def write_localisation(
         rows: a row a map and class.
         findings: a row a map and finding of an image.
     """
-    whole = without_nan({"format": FORMAT, "version": VERSION, **content, "rows": rows})
-    write_text(folder / "localisation.json", json.dumps(whole, indent=1, allow_nan=False) + "\n")
+    write_json(folder / "localisation.json", without_nan({"format": FORMAT, "version": VERSION, **content, "rows": rows}))
     for name, table in (("localisation.csv", rows), ("findings.csv", findings)):
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, list(table[0]))
-        writer.writeheader()
-        writer.writerows(without_nan(table))
-        write_text(folder / name, text.getvalue())
+        write_csv(folder / name, list(table[0]), (row.values() for row in table))

@@ -11,9 +11,36 @@ from cxrlt_cli.artifacts.run import Run, read_checkpoint, write_checkpoint
 from cxrlt_cli.errors import listed
 from cxrlt_cli.paths import is_file
 
+_PRECISIONS, _LAYOUTS = ("fp32", "bf16", "fp16"), ("channels-last", "plain")
 _DAMAGED = "the run is damaged: train it again with --overwrite"
 #: Options that count something; None where the default depends on others.
 _COUNTS = ("epochs", "batch_size", "decoder_layers", "decoder_heads", "decoder_width", "decoder_feedforward")
+
+
+@dataclass(frozen=True)
+class ComputeMode:
+    """Precision and memory layout of a run.
+
+    Attributes:
+        precision: fp32, bf16 or fp16, used for convolutions and matrix products.
+        layout: channels-last or plain.
+        images_per_s: measured speed of the encoder, forward and backward; empty if the flags left no choice.
+        device: the device that was measured.
+    """
+
+    precision: str
+    layout: str
+    images_per_s: dict[str, float] = field(default_factory=dict)
+    device: str = ""
+
+    def __post_init__(self) -> None:
+        if self.precision not in _PRECISIONS or self.layout not in _LAYOUTS:
+            raise ValueError(f"precision {self.precision!r:.40} or layout {self.layout!r:.40} does not exist")
+
+    @property
+    def name(self) -> str:
+        """Name for messages."""
+        return f"{self.precision}, {self.layout}"
 
 
 @dataclass(frozen=True)
@@ -45,7 +72,7 @@ class RunConfig:
         pixels: settings of the cached images that the run learned from.
         label_texts: of the label queries; None for a fused run and in earlier versions.
         provenance: inputs are the dataset, then the label embeddings or, of a fused run, the checkpoint of its base.
-        compute_mode: precision and memory layout, see `compute.autotune.ComputeMode`; None for a fused run.
+        compute_mode: precision and memory layout; None for a fused run.
         micro_batches: parts that each batch is split into, one forward pass each.
         weight_count: number of trainable values of the network.
     """
@@ -59,7 +86,7 @@ class RunConfig:
     pixels: dict[str, Any]
     label_texts: RunLabels | None = None
     provenance: Provenance
-    compute_mode: dict[str, Any] | None = saved_as("form", None)
+    compute_mode: ComputeMode | None = saved_as("form", None)
     micro_batches: int | None = saved_as("parts", None)
     weight_count: int | None = saved_as("weights", None)
 

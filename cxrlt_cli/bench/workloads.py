@@ -12,9 +12,9 @@ import torch
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.artifacts.provenance import Provenance
 from cxrlt_cli.artifacts.run import Run
-from cxrlt_cli.artifacts.run_config import RunConfig
+from cxrlt_cli.artifacts.run_config import ComputeMode, RunConfig
 from cxrlt_cli.bench.synthetic import made_up_dataset
-from cxrlt_cli.compute.autotune import LAYOUTS, ComputeMode, choose_compute_mode, precision_of
+from cxrlt_cli.compute.autotune import LAYOUTS, choose_compute_mode, precision_of
 from cxrlt_cli.compute.distributed import Ranks
 from cxrlt_cli.compute.fold_batch_norms import fold_batch_norms
 from cxrlt_cli.compute.probe import compile_network, training_pass

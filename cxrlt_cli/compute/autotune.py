@@ -1,14 +1,14 @@
 """Chooses precision and memory layout by measuring when a run starts; the choice is stored with the run."""
 
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
-from cxrlt_cli.artifacts.json_files import read_json
+from cxrlt_cli.artifacts.run import Run
+from cxrlt_cli.artifacts.run_config import ComputeMode, read_run_config
 from cxrlt_cli.compute.device import choose_precision
 from cxrlt_cli.console import say
 from cxrlt_cli.errors import UserError
@@ -33,32 +33,6 @@ class Workload:
     freeze: str
     precision: str
     layout: str
-
-
-@dataclass(frozen=True)
-class ComputeMode:
-    """Precision and memory layout of a run.
-
-    Attributes:
-        precision: fp32, bf16 or fp16, used for convolutions and matrix products.
-        layout: channels-last or plain.
-        images_per_s: measured speed of the encoder, forward and backward; empty if the flags left no choice.
-        device: the device that was measured.
-    """
-
-    precision: str
-    layout: str
-    images_per_s: dict[str, float] = field(default_factory=dict)
-    device: str = ""
-
-    @property
-    def name(self) -> str:
-        """Name for messages."""
-        return f"{self.precision}, {self.layout}"
-
-    def saved(self) -> dict[str, Any]:
-        """As plain values."""
-        return asdict(self)
 
 
 def choose_compute_mode(workload: Workload, size: int, device: torch.device) -> ComputeMode:
@@ -94,14 +68,14 @@ def saved_compute_mode(runs: Path, workload: Workload, size: int, device: torch.
     """
     for path in sorted(runs.glob("*/config.json")):
         try:
-            described = read_json(path)
-            mode = compute_mode_of(described)
-            same = all(described["options"].get(name) == value for name, value in asdict(workload).items())
-            if same and described["pixels"]["size"] == size and mode.device == device_name(device):
-                say(f"using {mode.name}, as measured for {path.parent}")
-                return mode
-        except (UserError, KeyError, AttributeError, TypeError):  # a damaged run, or one from another version
+            config = read_run_config(Run(path.parent))
+        except UserError:  # a damaged run
             continue
+        mode = config.compute_mode
+        same = all(config.options.get(name) == value for name, value in asdict(workload).items())
+        if mode and same and config.pixels["size"] == size and mode.device == device_name(device):
+            say(f"using {mode.name}, as measured for {path.parent}")
+            return mode
     return None
 
 
@@ -166,13 +140,3 @@ def _wait(device: torch.device) -> None:
 def precision_of(mode: ComputeMode) -> torch.dtype:
     """Data type of convolutions and matrix products."""
     return next(dtype for dtype, name in _PRECISIONS.items() if name == mode.precision)
-
-
-def compute_mode_of(described: dict[str, Any]) -> ComputeMode:
-    """The compute mode in a run's `config.json`. Raises UserError if it is missing or invalid."""
-    try:
-        mode = ComputeMode(**described["form"])
-        LAYOUTS[mode.layout], precision_of(mode)
-    except (KeyError, TypeError, StopIteration):
-        raise UserError("config.json of the run does not record precision and layout", "start again with --overwrite") from None
-    return mode

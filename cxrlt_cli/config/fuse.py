@@ -27,7 +27,7 @@ class FuseConfig:
     )
     epochs: int = flag(10, "Passes over the training studies.")
     batch_size: int = flag(64, "Images per step; studies are not split.")
-    rate: float = flag(1e-3, "Peak learning rate of AdamW; it falls as a cosine.", name="--lr")
+    lr: float = flag(1e-3, "Peak learning rate of AdamW; it falls as a cosine.", saved_as="rate")
     weight_decay: float = flag(0.01, "Weight decay of AdamW.")
     seed: int = flag(0, "Random seed.", most=(1 << 63) - 1)
     device: Literal["auto", "cpu", "cuda"] = flag("auto", "Device; auto: a GPU if there is one.")
@@ -41,5 +41,5 @@ class FuseConfig:
         check_seed(self.seed)
         if self.epochs < 1 or self.batch_size < 1:
             raise UserError("--epochs and --batch-size are at least 1", "see cxrlt fuse --help")
-        if not 0 < self.rate < math.inf or not 0 <= self.weight_decay < math.inf:
+        if not 0 < self.lr < math.inf or not 0 <= self.weight_decay < math.inf:
             raise UserError("--lr is above 0 and --weight-decay 0 or more", "see cxrlt fuse --help")

@@ -6,9 +6,9 @@ from typing import Any
 
 from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.config.train import TrainConfig
-from cxrlt_cli.options import defaults, flag_name
+from cxrlt_cli.options import defaults, flag_name, saved_name
 
-_FLAGS = {field.name: flag_name(field) for config in (PredictConfig, TrainConfig) for field in fields(config)}
+_FLAGS = {saved_name(field): flag_name(field) for config in (PredictConfig, TrainConfig) for field in fields(config)}
 
 
 def flag_of_saved(name: str) -> str:

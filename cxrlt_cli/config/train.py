@@ -29,7 +29,7 @@ from cxrlt_cli.workspace import checked_name
 _POSITIVE = (
     "epochs",
     "batch_size",
-    "rate",
+    "lr",
     "encoder_lr",
     "decoder_layers",
     "decoder_heads",
@@ -168,7 +168,7 @@ class TrainConfig:
     erasing: float = flag(0.0, "Random erasing of a rectangle: fraction of images, 0 to 1.", metavar="P")
     epochs: int = flag(20, "Passes over the training images.")
     batch_size: int = flag(64, "Images per step, over all GPUs.")
-    rate: float = flag(1e-4, "Peak learning rate of AdamW.", name="--lr")
+    lr: float = flag(1e-4, "Peak learning rate of AdamW.", saved_as="rate")
     encoder_lr: float = flag(1.0, "Learning rate of the encoder as a factor of --lr.", metavar="FACTOR")
     layer_decay: float = flag(
         1.0, "Layer-wise learning rate decay: factor from each encoder layer to the one before it, 0 to 1; 1 is off."

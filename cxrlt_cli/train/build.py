@@ -49,4 +49,4 @@ def make_optimizer(settings: OptimizerSettings, network: Network) -> torch.optim
     described = [
         {"params": found, "weight_decay": decays[decayed], "scale": scale} for (scale, decayed), found in groups.items()
     ]
-    return torch.optim.AdamW(described, lr=settings.rate, fused=True)
+    return torch.optim.AdamW(described, lr=settings.lr, fused=True)

@@ -46,7 +46,7 @@ class Trained:
 
 def train_fusion(settings: FuseSettings, fusion: StudyFusion, train: FeaturedSplit, val: FeaturedSplit) -> Trained:
     """Trains, and keeps the epoch with the highest validation mAP; epoch 0 is the mean of the label features."""
-    optimizer = torch.optim.AdamW(fusion.parameters(), lr=settings.rate, weight_decay=settings.weight_decay)
+    optimizer = torch.optim.AdamW(fusion.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
     trained = Trained(-1, {}, np.empty(0), [])
     _validate(trained, fusion, val, settings, 0, float("nan"))
     count = int(train.codes.max()) + 1
@@ -55,7 +55,7 @@ def train_fusion(settings: FuseSettings, fusion: StudyFusion, train: FeaturedSpl
         rows = rows_by_study(train.codes, permutation(settings.seed, epoch, count), settings.batch_size)
         for index, chosen in enumerate(rows):
             step = round(1000 * (epoch + index / len(rows)) / settings.epochs)  # the number of batches per epoch varies
-            optimizer.param_groups[0]["lr"] = lr_at(step, 1000, settings.rate, 0.0)
+            optimizer.param_groups[0]["lr"] = lr_at(step, 1000, settings.lr, 0.0)
             optimizer.zero_grad(set_to_none=True)
             features, codes = train.batch(chosen, fusion.attention.device)
             loss = _loss(fusion(features, codes)[codes], train, chosen)

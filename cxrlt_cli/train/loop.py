@@ -141,7 +141,7 @@ class QueuedStep:
 def _queue_step(training: Training, state: State, drawn: np.ndarray, batch: Batch) -> QueuedStep:
     """Queues one optimizer step on the rows that all ranks drew. The host does not wait for a GPU."""
     settings, ranks = training.settings, training.ranks
-    rate = lr_at(state.step, training.steps, settings.rate, settings.warmup)
+    rate = lr_at(state.step, training.steps, settings.lr, settings.warmup)
     for group in state.optimizer.param_groups:
         group["lr"] = rate * group["scale"]
     torch.manual_seed(step_seed(settings.seed, state.step) + ranks.rank)  # dropout depends on the step alone

@@ -37,9 +37,9 @@ class StartSettings:
 
 @dataclass(frozen=True)
 class OptimizerSettings:
-    """AdamW; `rate` is the peak learning rate, `encoder_lr` the factor of the encoder's."""
+    """AdamW; `lr` is the peak learning rate, `encoder_lr` the factor of the encoder's."""
 
-    rate: float
+    lr: float
     encoder_lr: float
     layer_decay: float
     weight_decay: float
@@ -96,11 +96,11 @@ class AugmentSettings:
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """The training loop; `rate` is the peak learning rate, `warmup` a fraction of the steps."""
+    """The training loop; `lr` is the peak learning rate, `warmup` a fraction of the steps."""
 
     epochs: int
     batch_size: int
-    rate: float
+    lr: float
     warmup: float
     freeze: str
     average_spec: AverageSpec
@@ -138,10 +138,10 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class FuseSettings:
-    """The training of a study fusion; `rate` is the peak learning rate."""
+    """The training of a study fusion; `lr` is the peak learning rate."""
 
     epochs: int
     batch_size: int
-    rate: float
+    lr: float
     weight_decay: float
     seed: int

@@ -2,10 +2,9 @@
 
 import torch
 
-from cxrlt_cli.artifacts.parsing import plain
 from cxrlt_cli.artifacts.run import Run
-from cxrlt_cli.artifacts.run_config import RunConfig
-from cxrlt_cli.compute.autotune import LAYOUTS, ComputeMode, compute_mode_of, precision_of
+from cxrlt_cli.artifacts.run_config import ComputeMode, RunConfig
+from cxrlt_cli.compute.autotune import LAYOUTS, precision_of
 from cxrlt_cli.compute.distributed import Ranks
 from cxrlt_cli.compute.probe import compile_network, fitting_parts, least_images, training_pass
 from cxrlt_cli.console import say
@@ -86,4 +85,5 @@ def make_training(
 
 
 def _mode(config: RunConfig) -> ComputeMode:
-    return compute_mode_of(plain(config))
+    assert config.compute_mode is not None, "`start_new` sets it, `resume` checks it"
+    return config.compute_mode

@@ -70,7 +70,7 @@ def start_new(settings: TrainSettings, data: TrainingData, runs: Path, device: t
     refuse_what_cannot_start(settings, weights, data.train, ranks)
     workload, size = settings.workload, data.size
     mode = saved_compute_mode(runs, workload, size, device) or choose_compute_mode(workload, size, device)
-    return Start(replace(config, compute_mode=mode.saved()), resumed=False, kept=False, done=False)
+    return Start(replace(config, compute_mode=mode), resumed=False, kept=False, done=False)
 
 
 def resume(run: Run, data: TrainingData, refuse_changed_options: Callable[[dict[str, Any]], None]) -> Start:
@@ -86,7 +86,7 @@ def resume(run: Run, data: TrainingData, refuse_changed_options: Callable[[dict[
     """
     config = read_run_config(run)
     before, now = config.provenance.inputs, [fingerprint(path) for path in data.inputs]
-    if config.class_weights is None or len(before) != len(now):
+    if config.class_weights is None or config.compute_mode is None or len(before) != len(now):
         raise UserError(f"{run.config} was not written by cxrlt train", "start again with --overwrite, or give another --name")
     refuse_changed_options(config.options)
     changed = [new.path for old, new in zip(before, now, strict=True) if old.sha256 != new.sha256]

@@ -9,9 +9,6 @@ PACKAGE = Path(__file__).parents[2] / "cxrlt_cli"
 KEYS = {"provenance", "inputs", "sha256", "runs", "views", "merge", "members", "calibration", "fitted_on", "pixels", "options",
         "class_weights", "encoder_weights", "form", "parts", "described"}  # fmt: skip
 
-#: What is left, of 106 in version 0.2.0: `compute.autotune` reads `config.json` itself.
-MOST = 3
-
 
 def header_keys(path: Path) -> list[str]:
     """Places where a header's key is a literal string: `x["key"]` and `x.get("key")`."""
@@ -27,6 +24,6 @@ def header_keys(path: Path) -> list[str]:
     return found
 
 
-def test_few_header_keys_are_left_outside_artifacts() -> None:
+def test_header_keys_are_read_in_artifacts_only() -> None:
     found = [place for path in sorted(PACKAGE.rglob("*.py")) if path.parent.name != "artifacts" for place in header_keys(path)]
-    assert len(found) <= MOST, found
+    assert not found

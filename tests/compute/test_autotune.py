@@ -8,10 +8,10 @@ import torch
 from conftest import TRAIN, Run
 
 from cxrlt_cli.artifacts.run import read_checkpoint
+from cxrlt_cli.artifacts.run_config import ComputeMode
 from cxrlt_cli.compute import autotune
-from cxrlt_cli.compute.autotune import ComputeMode, Workload, choose_compute_mode, compute_mode_of
+from cxrlt_cli.compute.autotune import Workload, choose_compute_mode
 from cxrlt_cli.config.train import TrainConfig
-from cxrlt_cli.errors import UserError
 from cxrlt_cli.options import select
 
 CPU = torch.device("cpu")
@@ -88,7 +88,7 @@ def test_a_run_keeps_its_form(cxrlt: Run, dataset: Path, tmp_path: Path, monkeyp
     auto = [*TRAIN, "--epochs", "1", "--layout", "auto", "--precision", "auto"]
     assert cxrlt(*auto, "--name", "measured").code == 0
     described = json.loads((tmp_path / "runs/measured/config.json").read_text())
-    assert compute_mode_of(described).name == "fp32, channels-last"
+    assert (described["form"]["precision"], described["form"]["layout"]) == ("fp32", "channels-last")
     monkeypatch.setattr(autotune, "_pass", None)  # nothing more is measured
     ended = cxrlt(*auto, "--name", "alike", "--seed", "1")
     assert ended.code == 0, ended.err
@@ -104,12 +104,6 @@ def test_a_run_keeps_its_form(cxrlt: Run, dataset: Path, tmp_path: Path, monkeyp
     assert ended.code == 0, ended.err
     again = _weights(tmp_path / "runs/measured")
     assert all(torch.equal(one[key], again[key]) for key in one)
-
-
-def test_a_config_without_a_form_is_refused() -> None:
-    for described in ({}, {"form": {"precision": "fp8", "layout": "plain"}}, {"form": {"precision": "fp32", "layout": "x"}}):
-        with pytest.raises(UserError, match="does not record precision"):
-            compute_mode_of(described)
 
 
 FROZEN = ["--freeze", "encoder", "--decoder-dropout", "0", "--epochs", "1"]
