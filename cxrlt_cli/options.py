@@ -84,7 +84,12 @@ def panels(config: Any) -> dict[str, str]:
 
 
 class _PanelCommand(TyperCommand):
-    """Lists the options under their panels."""
+    """Lists the options under their panels, and refuses empty values."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parses the words of a command line. Raises UserError where one is empty, before a path of it would become `.`."""
+        _refuse_empty_words(args)
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Writes a section per panel, in the order of the fields; what has no panel goes to the last one."""
@@ -134,6 +139,14 @@ def refuse_control_characters(values: Iterable[Any]) -> None:
                 raise UserError(
                     f"{text!r}: an option holds a control character", "leave out line breaks, tabs and escape sequences"
                 )
+
+
+def _refuse_empty_words(words: list[str]) -> None:
+    """An empty value is most often a variable of a shell that is not set: as a path it would be the current folder."""
+    for before, word in zip(["", *words], words, strict=False):
+        if not word or (word.startswith("--") and word.find("=") == len(word) - 1):
+            what = word.removesuffix("=") or (before if before.startswith("--") else "an argument")
+            raise UserError(f"{what} has an empty value", "leave it out, or give it a value")
 
 
 def _refuse_huge_numbers(fields: Iterable["dataclasses.Field[Any]"], values: dict[str, Any]) -> None:

@@ -64,6 +64,13 @@ def kind_of(path: Path) -> str:
     return "" if mode is None else kinds.get(stat.S_IFMT(mode), "a device")
 
 
+def refuse_no_file(path: Path, hint: str) -> None:
+    """Raises UserError where something other than a file is there: a pipe would be waited for, for ever, a device never end."""
+    kind = kind_of(path)
+    if kind not in ("", "a file"):
+        raise UserError(f"{path} is {kind}, not a file", hint)
+
+
 def _mode(path: Path) -> int | None:
     try:
         return path.stat().st_mode

@@ -79,6 +79,12 @@ def real_data() -> Path:
     return Path(folder)
 
 
+@pytest.fixture(scope="session")
+def golden(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with one artifact of each kind, for commands that change nothing: each process of the tests has its own."""
+    return copied(Path(__file__).parent / "data/version_0_2/workspace", tmp_path_factory.mktemp("golden") / "workspace")
+
+
 CLASSES = ["Cardiomegaly", "Effusion", "Hernia"]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from cxrlt_cli.errors import UserError, listed, reason
+from cxrlt_cli.paths import refuse_no_file
 
 _LONGEST = 1 << 24  # characters of a line
 _HINT = "see whether it was downloaded whole, is text in UTF-8 and separated by commas"
@@ -44,6 +45,7 @@ def csv_rows(path: Path, hint: str = _HINT) -> Iterator[CsvRow]:
             the header has, a quote that is not closed, that other text follows or that takes in whole rows, a cell of more
             than 131,072 characters, a line of more than 16 million, a NUL.
     """
+    refuse_no_file(path, hint)
     opener = gzip.open if path.suffix == ".gz" else open
     try:
         with opener(path, "rt", encoding="utf-8-sig", newline="") as file:

@@ -9,7 +9,7 @@ from typing import Any
 from cxrlt_cli.artifacts.files import write_text
 from cxrlt_cli.artifacts.parsing import as_json, damage_reported
 from cxrlt_cli.errors import UserError, reason, reported_os_errors
-from cxrlt_cli.paths import is_file
+from cxrlt_cli.paths import is_file, refuse_no_file
 
 
 def read_figures(file: Path, format: str, version: int, made_by: str, oldest: int | None = None) -> dict[str, Any]:
@@ -36,6 +36,7 @@ def read_figures(file: Path, format: str, version: int, made_by: str, oldest: in
 
 def _object(file: Path, hint: str) -> dict[str, Any]:
     """A JSON object. Raises UserError where the file cannot be read, or is not one."""
+    refuse_no_file(file, hint)
     with damage_reported(file, hint):
         try:
             with reported_os_errors(f"cannot read {file}"):

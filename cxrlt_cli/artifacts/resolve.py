@@ -105,8 +105,8 @@ def _plain(options: dict[str, Any]) -> dict[str, Any]:
 
 def find_member(name: str, workspace: Workspace) -> Path:
     """The file of a member: a run's validation scores, or predictions. Raises UserError if it is neither, or a damaged run."""
-    runs = [Run(workspace.runs / name), Run(Path(name))]
-    files = [workspace.predictions / f"{name}.parquet", workspace.predictions / name, Path(name)]
+    runs = [Run(workspace.runs / name), Run(Path(name)), Run(workspace.root / name)]
+    files = [workspace.predictions / f"{name}.parquet", workspace.predictions / name, Path(name), workspace.root / name]
     found = next((path for path in [*(run.validation for run in runs), *files] if is_file(path)), None)
     for run in runs:
         if run.validation == found:

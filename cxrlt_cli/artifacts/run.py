@@ -16,7 +16,7 @@ from cxrlt_cli.artifacts.files import replacing, write_text
 from cxrlt_cli.artifacts.json_files import read_json, write_json
 from cxrlt_cli.artifacts.parsing import damage_reported, parse, plain, saved_as
 from cxrlt_cli.errors import Stopped, UserError, listed, reason
-from cxrlt_cli.paths import is_file
+from cxrlt_cli.paths import is_file, refuse_no_file
 from cxrlt_cli.workspace import newest
 
 FORMAT, VERSION = "cxrlt checkpoint", 1
@@ -117,6 +117,7 @@ def write_history(run: Run, epochs: list[dict[str, Any]]) -> None:
 def read_history(run: Run) -> list[dict[str, Any]]:
     """Reads `history.jsonl`. Raises UserError where it is not there or damaged."""
     hint = "the run is damaged: train it again"
+    refuse_no_file(run.history, hint)
     with damage_reported(run.history, hint):
         try:
             epochs = [json.loads(line) for line in run.history.read_text(encoding="utf-8").splitlines()]

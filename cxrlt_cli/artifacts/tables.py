@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cxrlt_cli.artifacts.files import replacing
+from cxrlt_cli.artifacts.files import refuse_irregular_file, replacing
 from cxrlt_cli.artifacts.parsing import as_json, damage_reported
 from cxrlt_cli.errors import UserError, listed, reason
-from cxrlt_cli.paths import is_file
+from cxrlt_cli.paths import exists, is_file
 
 _KEY = b"cxrlt"
 
@@ -60,8 +60,9 @@ def read_any_header(path: Path) -> dict[str, Any]:
 
 def refuse_other_table(path: Path, format: str) -> None:
     """Raises UserError where a file that is to be overwritten is not of the same kind: it was named by mistake."""
-    if not is_file(path):
+    if not exists(path):
         return
+    refuse_irregular_file(path)
     try:
         found = read_any_header(path).get("format")
     except UserError:

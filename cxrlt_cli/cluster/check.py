@@ -21,7 +21,7 @@ from cxrlt_cli.artifacts.run import finished_runs
 from cxrlt_cli.config.check import CheckConfig
 from cxrlt_cli.console import data, escaped
 from cxrlt_cli.data.dataset_images import DatasetImages
-from cxrlt_cli.errors import UserError
+from cxrlt_cli.errors import UserError, os_hint
 from cxrlt_cli.machine import cores, refused_semaphores
 from cxrlt_cli.model.imagenet import imagenet_file
 from cxrlt_cli.paths import exists, is_folder
@@ -78,6 +78,8 @@ def _looks(config: CheckConfig, workspace: Workspace) -> dict[str, Callable[[], 
 def _looked_at(look: Callable[[], Finding]) -> Finding:
     try:
         return look()
+    except OSError as error:
+        return "error", f"{error.filename or ''}: {error.strerror}; {os_hint(error)}"
     except UserError as error:
         return "error", f"{error.message}; {error.hint}" if error.hint else error.message
 

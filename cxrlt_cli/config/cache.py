@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from cxrlt_cli.config.grammar import parse_shard, parse_values, parse_window
+from cxrlt_cli.config.grammar import check_pixels, parse_shard, parse_values, parse_window
 from cxrlt_cli.errors import UserError, nearest
 from cxrlt_cli.options import flag, flag_of
 from cxrlt_cli.workspace import checked_name, shard_name
@@ -103,6 +103,7 @@ class CacheConfig:
             raise UserError("--resume and --overwrite exclude each other", "--resume continues, --overwrite starts again")
         if self.workers < 0:
             raise UserError(f"--workers {self.workers} is negative", "0 takes one for each core")
+        check_pixels(self.size, self.clahe)
         self.part, self.value_labels, parse_window(self.window)
         checked_name(self.artifact_name)
         self._refuse_options_of_the_other_kind()
@@ -163,5 +164,9 @@ def _slurm_part() -> tuple[int, int]:
     names = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_COUNT")
     if not all(name in os.environ for name in names):
         raise UserError("--shard slurm: this is no task of a Slurm job array", "sbatch --array=0-63 …, or say --shard i/n")
-    task, first, count = (int(os.environ[name]) for name in names)
+    values = [os.environ[name] for name in names]
+    if not all(value.isdecimal() for value in values):
+        said = ", ".join(f"{name}={value}" for name, value in zip(names, values, strict=True))
+        raise UserError(f"--shard slurm: {said} are not three numbers of a job array", "say --shard i/n")
+    task, first, count = map(int, values)
     return parse_shard(f"{task - first}/{count}")

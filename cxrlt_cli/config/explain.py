@@ -53,6 +53,8 @@ class ExplainConfig:
             raise UserError(
                 "missing arguments: explain needs a RUN and an IMAGE", "as in: cxrlt explain runs/resnet50 chest.png"
             )
+        if len(set(self.images)) < len(self.images):
+            raise UserError(f"an image is named twice: {', '.join(self.images)}", "name each once")
         if self.top < 0 or not (self.top or self.labels):
             raise UserError(f"--top {self.top} leaves nothing to explain", "ask for a label: --label CLASS; or --top 4")
         if self.name:

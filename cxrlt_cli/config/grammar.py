@@ -76,7 +76,7 @@ def parse_study(text: str) -> tuple[float, float] | None:
         frontal, lateral = (1.0, 1.0) if text == "equal" else (float(part) for part in text.split(":"))
     except ValueError:
         frontal = lateral = -1.0
-    if not (0 <= frontal < math.inf and 0 <= lateral < math.inf and frontal + lateral > 0):
+    if not (frontal >= 0 and lateral >= 0 and 0 < frontal + lateral < math.inf):
         raise UserError(
             f"unknown --study {text!r}; expected none, equal or FRONTAL:LATERAL (weights of at least 0, not both 0)",
             "as in --study 2:1",
@@ -98,8 +98,10 @@ def parse_weights(text: str, count: int) -> list[float]:
         weights = []
     if len(weights) != count:
         raise UserError(f"--member-weights {text!r} is not a number for each of {count} members", "as in 0.5,0.3,0.2")
-    if not all(0 <= weight < math.inf for weight in weights) or not sum(weights):
-        raise UserError(f"--member-weights {text!r}: a weight is 0 or more, and not all are 0", "as in 0.5,0.3,0.2")
+    if not all(weight >= 0 for weight in weights) or not 0 < sum(weights) < math.inf:
+        raise UserError(
+            f"--member-weights {text!r}: a weight is 0 or more, and their sum above 0 and finite", "as in 0.5,0.3,0.2"
+        )
     return weights
 
 
@@ -136,6 +138,14 @@ def parse_values(text: str) -> dict[str, str]:
             "as in --values YES=1,NO=0,HEDGE=-1",
         )
     return found
+
+
+def check_pixels(size: int, clahe: float) -> None:
+    """Raises UserError where the side of the square or the clip limit of CLAHE is outside its range."""
+    if not 8 <= size <= 4096:
+        raise UserError(f"--size {size} is not within 8 … 4096", "224, 512 and 1024 px are usual")
+    if not 0 <= clahe <= 40:
+        raise UserError(f"--clahe {clahe} is not within 0 … 40", "2 is usual, 0 leaves it out")
 
 
 def parse_words(flag_name: str, text: str) -> list[str]:

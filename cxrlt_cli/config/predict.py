@@ -52,7 +52,7 @@ class PredictConfig:
     path_column: str = flag("", "Column of --list with paths relative to the folder [default: path or fpath if present]")
     invert_column: str = flag("", "Column of --list that is 1 or MONOCHROME1 for inverted images.")
     study_column: str = flag("study_id", "Column of --list with the study id, unique across patients.")
-    view_column: str = flag("ViewPosition", "Column of --list with the view: AP, PA, LATERAL …")
+    view_column: str = flag("", "Column of --list with the view: AP, PA, LATERAL … [default: ViewPosition if present]")
     tta: int = flag(1, f"Test-time augmentation: use the first N of {VIEW_COUNT} views; 1: only the original.", metavar="N")
     merge: Literal["geomean", "mean", "logits"] | None = flag(
         None,

@@ -25,8 +25,6 @@ def with_columns_of(scored: Scored, path: Path) -> Scored:
     if not is_file(path):
         raise UserError(f"{path} is not there", "--by-table names a CSV or Parquet file")
     facts = read_text_table(path)
-    if not all(isinstance(name, str) for name in facts.columns):
-        raise UserError(f"{path} has columns without a plain name: {listed(facts.columns)}", "give each one name")
     key = next((name for name in _KEYS if name in facts), None)
     if key is None:
         raise UserError(f"{path} has none of the columns {', '.join(_KEYS)}", f"it has: {listed(facts.columns)}")

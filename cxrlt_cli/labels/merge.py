@@ -1,7 +1,7 @@
 """The stage `merge`: cached sources in one label space, split by patient."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from pandas.api.types import union_categoricals
 
 from cxrlt_cli.artifacts.dataset import FORMAT, Dataset, HeldOut, write_dataset
 from cxrlt_cli.artifacts.files import claimed, refuse_existing
+from cxrlt_cli.artifacts.predictions import read_predictions_header
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.tables import refuse_other_table
 from cxrlt_cli.config.grammar import OF_SOURCES
@@ -73,6 +74,8 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> MergedDataset:
     refuse_existing(path, config.overwrite)
     refuse_other_table(path, FORMAT)
     label_map = read_label_map(config.map_pairs, config.map_files)
+    if config.pseudo:
+        read_predictions_header(config.pseudo)  # now: a wrong file is an error before any work
     with claimed(path, config.overwrite):
         sources = read_sources(workspace.images, config.source, config.train_only)
         provenance = record(saved(config), [*_inputs(config, workspace, sources), *label_map.files])
@@ -83,6 +86,8 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> MergedDataset:
         held = held_out_columns(config.hold_out, classes)
         _warn_of_unused_rows(label_map, labels)
         mappings = map_sources(labels, classes, label_map, _leaving_out(config, sources, label_map))
+        if config.pseudo is None:
+            _refuse_other_space(mappings, space)
         policies = {source.name: _policy(config, source.name) for source in sources}
         parts = [harmonize(source, classes, mappings[source.name], policies[source.name], config.seed) for source in sources]
         rows = _concatenated(sources, parts, path.parent)
@@ -187,6 +192,16 @@ def _refuse_unknown_names(config: MergeConfig, sources: list[CachedSource]) -> N
             raise UserError(
                 f"--map: no source has a label {old!r}{nearest(old, labels)}", f"they have: {listed(sorted(labels), 40)}"
             )
+
+
+def _refuse_other_space(mappings: Mapping[str, Mapping[str, str | None]], space: str) -> None:
+    """Raises UserError where no label of any source is a class of the label space: every class would be without a positive."""
+    if not any(target for mapping in mappings.values() for target in mapping.values()):
+        labels = listed(label for mapping in mappings.values() for label in mapping)
+        raise UserError(
+            f"no label of {', '.join(mappings)} is a class of the label space {space}: {labels}",
+            "name another: --label-space; or say what the labels are: --map",
+        )
 
 
 def _leaving_out(config: MergeConfig, sources: list[CachedSource], label_map: LabelMap) -> set[str]:

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+import unicodedata
 from functools import cache
 from pathlib import Path
 
@@ -78,4 +79,6 @@ def _checked(classes: list[str], path: Path) -> list[str]:
                 f"{path} names {seen[canonical(name)]!r} and {name!r}, which mean the same", "a finding is one class"
             )
         seen[canonical(name)] = name
+        if any(unicodedata.category(mark) == "Cc" for mark in name):
+            raise UserError(f"{path} names {name!r}, which holds a control character", "write a class a line, as plain text")
     return classes

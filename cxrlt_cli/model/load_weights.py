@@ -1,13 +1,14 @@
 """Loads external weights: state dicts of torchvision and timm, checkpoints of training scripts, older layer names."""
 
-import pickle
+import warnings
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from cxrlt_cli.errors import UserError, listed, reason
+from cxrlt_cli.errors import Stopped, UserError, listed, reason
 from cxrlt_cli.model.encoder import VisualEncoder
+from cxrlt_cli.paths import refuse_no_file
 
 _HINT = "give a state dict of the same --encoder (torchvision or timm), a run with it, or --weights none"
 
@@ -18,28 +19,40 @@ def load_encoder(encoder: VisualEncoder, path: Path) -> None:
     A three-channel stem is summed into one channel, which is exact for gray images.
 
     Raises:
-        UserError: the file is not readable, or holds weights of another network.
+        UserError: the file is not readable, or holds weights of another network or numbers that are not finite.
     """
+    refuse_no_file(path, _HINT)
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, OSError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch remarks on odd files is one message, or of no matter
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Stopped:
+        raise
+    except Exception as error:  # a damaged archive makes torch raise nearly anything
         raise UserError(f"{path} cannot be read as weights: {reason(error)}", _HINT) from error
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):  # a common layout of training scripts
         state = state["state_dict"]
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
         raise UserError(f"{path} is not a state dict", _HINT)
     load_weights(encoder, state, path)
 
 
 def load_weights(encoder: VisualEncoder, state: dict[str, Tensor], path: Path) -> None:
-    """Loads a state dict of the same network into an encoder; `path` is its origin. Raises UserError as `load_weights`."""
+    """Loads a state dict of the same network into an encoder; `path` is its origin. Raises UserError as `load_encoder`."""
     own = encoder.network.state_dict()
     state = _with_one_channel(_renamed(state, encoder), own)
     absent = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
-    other = [key for key in own if key in state and state[key].shape != own[key].shape]
+    other = [key for key in own if key in state and not _fits(state[key], own[key])]
     if absent or other:
         raise UserError(f"{path} holds weights of a different network: {listed([*absent, *other], 3)}", _HINT)
+    wrong = [key for key in own if key in state and not torch.isfinite(state[key]).all()]
+    if wrong:
+        raise UserError(f"{path} holds weights that are not finite: {listed(wrong, 3)}", "its training diverged: take another")
     encoder.network.load_state_dict({key: state[key] for key in own if key in state}, strict=False)
+
+
+def _fits(value: Tensor, own: Tensor) -> bool:
+    return value.shape == own.shape and value.layout == torch.strided and not value.is_complex()
 
 
 def _renamed(state: dict[str, Tensor], encoder: VisualEncoder) -> dict[str, Tensor]:

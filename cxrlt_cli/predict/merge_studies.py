@@ -3,25 +3,25 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from cxrlt_cli.console import say
 from cxrlt_cli.data.studies import Studies, make_studies
 from cxrlt_cli.predict.merge import merge_logits
-from cxrlt_cli.sources.listing import read_text_table, refuse_blank, refuse_duplicates, require
+from cxrlt_cli.sources.listing import optional, read_text_table, refuse_blank, refuse_duplicates, require
 
 
 def studies_of_list(path: Path, id_column: str, study_column: str, view_column: str) -> Studies:
-    """The studies of the images that a table names; without the view column no view is known.
+    """The studies of the images that a table names. `view_column` may be empty: then that is `ViewPosition`, if it is there.
 
     Raises:
-        UserError: no such table, no such id or study column, an id that is blank or twice.
+        UserError: no such table, no such column, an id that is blank or twice.
     """
     table = read_text_table(path)
-    require(table, [id_column, study_column], path, "name its columns: --id-column, --study-column")
+    named = [name for name in (id_column, study_column, view_column) if name]
+    require(table, named, path, "name its columns: --id-column, --study-column, --view-column")
     refuse_blank(table[id_column], path)
     refuse_duplicates(table[id_column], path)
-    views = table[view_column] if view_column in table else pd.Series([None] * len(table), dtype=object)
+    views = optional(table, view_column or "ViewPosition")
     return make_studies(list(table[id_column].astype(str)), [table[study_column]], views)
 
 

@@ -103,7 +103,10 @@ def _in_order(
     """Rows and logits of all ranks in the order of the images: `wanted` with its logits."""
     rows, logits = part
     if not len(rows):
-        raise UserError(f"none of the {len(failures)} images of {config.images} can be read: {listed(set(failures.values()))}")
+        raise UserError(
+            f"none of the {len(failures)} images of {config.images} can be read: {listed(sorted(set(failures.values())))}",
+            "see --images and --list",
+        )
     order = np.argsort(rows)
     ids, logits = [images.ids[row] for row in rows[order]], logits[order]
     if images.studies and config.study_weights:

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from cxrlt_cli.config.grammar import parse_window
+from cxrlt_cli.config.grammar import check_pixels, parse_window
 from cxrlt_cli.errors import UserError, reason
 from cxrlt_cli.preprocess.gray_levels import check_mapping, equalize, to_8_bit
 from cxrlt_cli.preprocess.read_gray import Picture, full, read_picture
@@ -35,10 +35,7 @@ class PixelSettings:
 
     def __post_init__(self) -> None:
         """Raises UserError if a value is outside its range."""
-        if not 8 <= self.size <= 4096:
-            raise UserError(f"--size {self.size} is not within 8 … 4096", "224, 512 and 1024 px are usual")
-        if not 0 <= self.clahe <= 40:
-            raise UserError(f"--clahe {self.clahe} is not within 0 … 40", "2 is usual, 0 leaves it out")
+        check_pixels(self.size, self.clahe)
         self.percentiles  # noqa: B018 - checked before any work
 
     @property

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -106,12 +107,29 @@ def read_text_table(path: Path) -> pd.DataFrame:
     if not is_file(path):
         raise UserError(f"{path} is not there", "name the label table: --labels FILE, or --source table=FILE")
     try:
-        table = pd.read_parquet(path) if path.suffix in (".parquet", ".pq") else _read_csv(path)
+        table = _read_parquet(path) if path.suffix in (".parquet", ".pq") else _read_csv(path)
     except (OSError, ValueError, EOFError) as error:  # pandas' and pyarrow's own errors are ValueErrors
         raise UserError(f"{path} cannot be read as a table: {reason(error)}", "see whether it was downloaded whole") from error
     if table.empty:
         raise UserError(f"{path} has no rows", "see whether it was downloaded whole")
     return table
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    """A Parquet table; cells that hold lists or structs become text, as Python writes them."""
+    table = pd.read_parquet(path)
+    if not all(isinstance(name, str) for name in table.columns):
+        raise ValueError(f"it has columns without a plain name: {listed(table.columns)}")
+    for name in table.select_dtypes(object):
+        if isinstance(next(iter(table[name].dropna()), None), list | np.ndarray | dict):
+            table[name] = table[name].map(_as_text)
+    return table
+
+
+def _as_text(cell: Any) -> Any:
+    if isinstance(cell, list | np.ndarray):
+        return str([str(item) for item in cell])
+    return str(cell) if isinstance(cell, dict) else cell
 
 
 def _read_csv(path: Path) -> pd.DataFrame:

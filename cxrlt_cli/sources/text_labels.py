@@ -45,7 +45,7 @@ def labels_of_texts(column: pd.Series, separator: str, path: Path) -> tuple[list
     """Reads a column of label texts.
 
     Args:
-        column: see `names_in`; or lists of a Parquet file.
+        column: see `names_in`.
         separator: between labels.
         path: the table, for messages.
 
@@ -56,7 +56,7 @@ def labels_of_texts(column: pd.Series, separator: str, path: Path) -> tuple[list
     Raises:
         UserError: a damaged list, no label at all, or more labels than `_MOST`.
     """
-    codes, distinct = pd.factorize(column.map(_as_text))  # -1 where it is null
+    codes, distinct = pd.factorize(column)  # -1 where it is null
     named = [_names(str(text), separator, column, path) for text in distinct]
     blank = np.array([*(not str(text).strip() for text in distinct), True])[codes]  # the last for -1
     classes = sorted({name for names in named for name in names}, key=lambda name: (name.casefold(), name))
@@ -71,11 +71,6 @@ def labels_of_texts(column: pd.Series, separator: str, path: Path) -> tuple[list
     labels[blank] = BLANK
     _warn(column, blank, classes, separator, path)
     return classes, labels
-
-
-def _as_text(cell: object) -> object:
-    """A list of a Parquet file in the syntax of Python."""
-    return str([str(name) for name in cell]) if isinstance(cell, list | np.ndarray) else cell
 
 
 def _names(text: str, separator: str, column: pd.Series, path: Path) -> list[str]:

@@ -119,7 +119,7 @@ def _study(name: str, content: dict[str, Any], sources: list[str], where: str) -
 
 def _budgets(variant: Variant, epochs: Any, where: str) -> list[Variant]:
     """The variant once for each training budget, named by it; the variant itself where there are none."""
-    if not isinstance(epochs, list) or not all(isinstance(count, int) and count > 0 for count in epochs):
+    if not isinstance(epochs, list) or not all(type(count) is int and count > 0 for count in epochs):
         raise UserError(f"{where}, {variant.name!r}: epochs is a list of numbers above 0, as [5, 10]", _HINT)
     return [
         replace(variant, name=f"{variant.name}, {count} ep", train=(*variant.train, f"--epochs={count}"), epochs=count)

@@ -51,13 +51,15 @@ def run_study(config: StudyConfig, workspace: Workspace) -> StudyTable:
             f"the study {study.name} needs classes that are not trained, {dataset.path} has none",
             'merge with --hold-out, as in cxrlt merge --hold-out "Edema,Pneumonia" --overwrite',
         )
-    given = _given(config, workspace, dataset)
+    given, embeddings = _given(config, workspace, dataset)
     plan = Plan(config, study, given)
     planned = [(variant, plan.predictions(variant)) for variant in study.variants]
     check_commands(task for _, tasks in planned for task in tasks)
     digest = _digest(planned)
     folder = given.studies.root / config.artifact_name
     _refuse_other(folder, digest, config.overwrite)
+    write_text(given.classes, "\n".join(dataset.classes) + "\n")
+    _write_texts(given.texts, embeddings)
     tasks = [task for number in range(config.seeds) for _, made in planned for task in made[number : number + 1]]
     index, count = config.part
     say(
@@ -79,30 +81,26 @@ def run_study(config: StudyConfig, workspace: Workspace) -> StudyTable:
     return StudyTable(folder, content)
 
 
-def _given(config: StudyConfig, workspace: Workspace, dataset: Dataset) -> Given:
-    """What the study starts from; writes the classes and their texts for `embed-labels`."""
+def _given(config: StudyConfig, workspace: Workspace, dataset: Dataset) -> tuple[Given, LabelEmbeddings]:
+    """What the study starts from, and its label embeddings."""
     root = workspace.root.resolve()
     embeddings = (config.embeddings or workspace.label_embeddings).resolve()
     content = read_embeddings(embeddings)
     content.of(dataset.classes, embeddings)
     studies = Workspace(root / "studies")
     both = [sha256_of(path) for path in (dataset.path, embeddings)]
-    classes = studies.root / "embeddings" / f"classes-{both[0][:8]}.txt"
-    write_text(classes, "\n".join(dataset.classes) + "\n")
-    texts = studies.root / "embeddings" / f"texts-{both[1][:8]}.csv"
-    _write_texts(texts, content)
-    merge = provenance_of(dataset.header).config
-    return Given(
-        dataset.path.resolve(),
-        embeddings,
-        content.encoder["name"],
-        classes,
-        texts,
-        "".join(both),
-        merge,
-        Workspace(root),
-        studies,
+    given = Given(
+        dataset=dataset.path.resolve(),
+        embeddings=embeddings,
+        encoder=content.encoder["name"],
+        classes=studies.root / "embeddings" / f"classes-{both[0][:8]}.txt",
+        texts=studies.root / "embeddings" / f"texts-{both[1][:8]}.csv",
+        fingerprint="".join(both),
+        merge=provenance_of(dataset.header).config,
+        workspace=Workspace(root),
+        studies=studies,
     )
+    return given, content
 
 
 def _write_texts(path: Path, embeddings: LabelEmbeddings) -> None:

@@ -31,8 +31,19 @@ def class_weights(
         (C,) float64; 1 for classes that no term changes.
 
     Raises:
-        UserError: an unknown class, or a file that cannot be read.
+        UserError: an unknown class, a file that cannot be read, or a product that is not finite or 0 for all.
     """
+    with np.errstate(over="ignore"):
+        weights = _product(terms, classes, positives, label_counts, hard_ap)
+    if not np.isfinite(weights).all() or not weights.any():
+        what = "is 0 for every class" if not weights.any() else "is not finite"
+        raise UserError(f"--reweight: the product of its terms {what}", REWEIGHT_HINT)
+    return weights
+
+
+def _product(
+    terms: Sequence[Term], classes: list[str], positives: np.ndarray, label_counts: np.ndarray, hard_ap: dict[str, float]
+) -> np.ndarray:
     weights = np.ones(len(classes))
     for term in terms:
         if term.kind == "hard":

@@ -103,7 +103,7 @@ _WRONG: list[tuple[list[str], str]] = [
     (["a-val", "b-val", "--apply", "b-test", "--apply", "a-test"], "is of b, but"),
     (["a-val", "b-val", "--member-weights", "1"], "not a number for each of 2 members"),
     (["a-val", "b-val", "--member-weights", "1,-1"], "a weight is 0 or more"),
-    (["a-val", "b-val", "--member-weights", "0,0"], "not all are 0"),
+    (["a-val", "b-val", "--member-weights", "0,0"], "their sum above 0"),
     (["a-val", "b-val", "--member-weights", "1,2", "--select", "greedy"], "exclude each other"),
     (["a-val", "b-val", "--name", "a-val"], "exists"),
     (["a-val", "b-val", "--name", "a-val", "--overwrite"], "is one of the members"),

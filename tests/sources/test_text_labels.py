@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from cxrlt_cli.artifacts.source_table import BLANK
 from cxrlt_cli.errors import UserError
+from cxrlt_cli.sources.listing import read_text_table
 from cxrlt_cli.sources.text_labels import labels_of_texts, names_in
 
 PATH = Path("labels.csv")
@@ -53,8 +53,7 @@ def test_named_is_1_not_named_0_and_a_blank_cell_unknown(capsys: pytest.CaptureF
 
 def test_lists_of_a_parquet_file(tmp_path: Path) -> None:
     pd.DataFrame({"Labels": [["mass", "cyst"], [], None]}).to_parquet(tmp_path / "t.parquet")
-    column = pd.read_parquet(tmp_path / "t.parquet")["Labels"]
-    assert isinstance(column.iloc[0], np.ndarray)
+    column = read_text_table(tmp_path / "t.parquet")["Labels"]
     classes, labels = labels_of_texts(column, "|", PATH)
     assert (classes, labels.tolist()) == (["cyst", "mass"], [[1, 1], [0, 0], [BLANK, BLANK]])
 
