@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
+from cxrlt_cli.artifacts.half_replaced import marked
 from cxrlt_cli.errors import UserError, reported_os_errors
 from cxrlt_cli.paths import exists, is_folder, kind_of
 
@@ -52,10 +53,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def replacing_together() -> Iterator[None]:
+def replacing_together(artifact: Path | None = None) -> Iterator[None]:
     """Files of one artifact that `replacing` writes in this block get their names at its end, one right after the other.
 
     Where the block fails, none does: the old files stay as they were.
+
+    Args:
+        artifact: its main file, which is marked meanwhile (`artifacts.half_replaced`).
 
     Raises:
         UserError: a file cannot be renamed.
@@ -64,9 +68,10 @@ def replacing_together() -> Iterator[None]:
     token = _pending.set(pending)
     try:
         yield
-        for aside, path in pending:
-            with reported_os_errors(f"cannot write {path}"):
-                path.unlink(missing_ok=True) if aside is None else put_in_place(aside, path)
+        with marked(artifact):
+            for aside, path in pending:
+                with reported_os_errors(f"cannot write {path}"):
+                    path.unlink(missing_ok=True) if aside is None else put_in_place(aside, path)
     finally:
         _pending.reset(token)
         for aside, _ in pending:

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from cxrlt_cli.artifacts.calibration import FittedOn
 from cxrlt_cli.artifacts.csv_writer import write_csv
+from cxrlt_cli.artifacts.half_replaced import refuse_half_replaced
 from cxrlt_cli.artifacts.parsing import ClassNames, damage_reported, parse, plain
 from cxrlt_cli.artifacts.provenance import Provenance
 from cxrlt_cli.artifacts.tables import (
@@ -129,9 +130,11 @@ def read_predictions(path: Path) -> Predictions:
     """Reads a prediction file.
 
     Raises:
-        UserError: not there, damaged, not predictions, an id twice, no rows, or a score that is not finite.
+        UserError: not there, damaged, not predictions, an id twice, no rows, a score that is not finite, or files beside it
+            that are of other scores, as a kill leaves them.
     """
     hint = f"make it again with: {_MADE_BY}"
+    refuse_half_replaced(path, hint)
     refuse_scores_of_another_tool(path)
     with damage_reported(path, hint):
         table, content = read_table(path, FORMAT, VERSION, _MADE_BY)

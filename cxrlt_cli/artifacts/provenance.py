@@ -15,8 +15,9 @@ from types import FrameType
 from typing import Any
 
 from cxrlt_cli import __version__
-from cxrlt_cli.artifacts.files import InputFile, fingerprint
+from cxrlt_cli.artifacts.files import InputFile, fingerprint, sha256_of
 from cxrlt_cli.artifacts.parsing import parse
+from cxrlt_cli.errors import UserError
 from cxrlt_cli.paths import exists
 
 
@@ -79,6 +80,17 @@ def _command() -> list[str]:
             called = f"{module}.{frame.f_code.co_name}()"
         frame = frame.f_back
     return [called]
+
+
+def refuse_replaced(inputs: Iterable[InputFile]) -> None:
+    """Raises UserError if a file is another than the one that was read.
+
+    Args:
+        inputs: fingerprints that were taken before the files were read.
+    """
+    for one in inputs:
+        if sha256_of(Path(one.path)) != one.sha256:
+            raise UserError(f"{one.path} was replaced while it was in use: nothing is written", "run the command again")
 
 
 def provenance_of(header: dict[str, Any]) -> Provenance:

@@ -8,9 +8,9 @@ import numpy as np
 
 from cxrlt_cli.artifacts.calibration import Calibration, CalibrationHeader, FittedOn, write_calibration
 from cxrlt_cli.artifacts.dataset import read_dataset
-from cxrlt_cli.artifacts.files import claimed, refuse_existing
+from cxrlt_cli.artifacts.files import claimed, fingerprint, refuse_existing
 from cxrlt_cli.artifacts.json_files import without_nan
-from cxrlt_cli.artifacts.provenance import record
+from cxrlt_cli.artifacts.provenance import record, refuse_replaced
 from cxrlt_cli.artifacts.resolve import Entry, find_entry
 from cxrlt_cli.config.calibrate import CalibrateConfig
 from cxrlt_cli.console import data, say, table
@@ -45,12 +45,14 @@ def calibrate(config: CalibrateConfig, workspace: Workspace) -> FittedCalibratio
     """Fits a calibration and writes it.
 
     Raises:
-        UserError: predictions that do not score the validation split or are calibrated already, or an output that exists.
+        UserError: predictions that do not score the validation split or are calibrated already, an output that exists, or an
+            input that is replaced meanwhile.
     """
     entry = find_entry(config.predictions, workspace)
     name = checked_name(config.name or f"{entry.name}-{config.method}")
     path = workspace.calibrations / f"{name}.json"
     refuse_existing(path, config.overwrite)
+    inputs = [fingerprint(one) for one in (entry.path, config.dataset or workspace.dataset)]
     dataset = read_dataset(config.dataset or workspace.dataset)
     scored = read_scored(entry.path, dataset)
     _refuse_unsuitable(entry, scored)
@@ -58,9 +60,10 @@ def calibrate(config: CalibrateConfig, workspace: Workspace) -> FittedCalibratio
     rows = [{"class": label, **one.row} for label, one in fits.items()]
     made = scored.header
     fitted_on = FittedOn(entry.name, len(scored.table), made.runs, made.views, made.merge, made.split)
-    header = CalibrationHeader(fitted_on, rows, record(saved(config), [entry.path, dataset.path]))
+    header = CalibrationHeader(fitted_on, rows, record(saved(config), inputs))
     fitted = {label: one.fitted for label, one in fits.items()}
     with claimed(path, config.overwrite):
+        refuse_replaced(inputs)
         write_calibration(Calibration(config.method, fitted, header, path))
     data(json.dumps(without_nan(rows), indent=1) if config.json else _as_text(rows))
     say(

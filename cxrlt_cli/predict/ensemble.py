@@ -8,9 +8,9 @@ import numpy as np
 
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
 from cxrlt_cli.artifacts.ensemble import Ensemble, EnsembleHeader, EnsembleMember, write_ensemble
-from cxrlt_cli.artifacts.files import claimed, refuse_existing, replacing_together, sha256_of
+from cxrlt_cli.artifacts.files import InputFile, claimed, fingerprint, refuse_existing, replacing_together, sha256_of
 from cxrlt_cli.artifacts.predictions import FORMAT, MemberWeight, Predictions, PredictionsHeader, write_predictions
-from cxrlt_cli.artifacts.provenance import record
+from cxrlt_cli.artifacts.provenance import record, refuse_replaced
 from cxrlt_cli.artifacts.resolve import find_member
 from cxrlt_cli.artifacts.tables import refuse_other_table
 from cxrlt_cli.config.ensemble import EnsembleConfig
@@ -43,11 +43,15 @@ def make_ensemble(config: EnsembleConfig, workspace: Workspace) -> FittedEnsembl
     if path.resolve() in [member.resolve() for member in scores.paths]:
         raise UserError(f"{path} is one of the members", "give the ensemble another --name")
     others = _read_others(config, workspace, scores)
+    data_file = config.dataset or workspace.dataset
+    taken = [fingerprint(data_file)] if is_file(data_file) else []
     labels = _validation_labels(config, workspace, scores)
     selection = _select(config, scores, labels)
-    ensemble = _describe(config, scores, labels, selection)
+    inputs = [*scores.inputs, *(taken if labels else [])]
+    ensemble = _describe(config, scores, labels, selection, inputs)
     merged = _merged(config, workspace, others, ensemble)
-    with claimed(path, config.overwrite, pipeline), replacing_together():
+    with claimed(path, config.overwrite, pipeline), replacing_together(path):
+        refuse_replaced([*inputs, *others.inputs, *taken])
         write_predictions(path, merged)
         write_ensemble(pipeline, ensemble)
     _show(config, ensemble)
@@ -117,14 +121,15 @@ def _select(config: EnsembleConfig, scores: MemberScores, val: Dataset | None) -
     return Selection(weights / weights.sum(), [])
 
 
-def _describe(config: EnsembleConfig, scores: MemberScores, val: Dataset | None, selection: Selection) -> Ensemble:
+def _describe(
+    config: EnsembleConfig, scores: MemberScores, val: Dataset | None, selection: Selection, inputs: list[InputFile]
+) -> Ensemble:
     def mean_ap(logits: np.ndarray) -> float | None:
         return None if val is None else _mean_ap(config, val, scores, logits)
 
     members = [
         EnsembleMember(
-            name, file.header.runs, float(weight), str(path), sha256_of(path),
-            file.header.views, mean_ap(logits),
+            name, file.header.runs, float(weight), str(path), sha256_of(path), file.header.views, mean_ap(logits)
         )
         for name, file, weight, path, logits in zip(
             config.members, scores.files, selection.weights, scores.paths, scores.logits, strict=True
@@ -136,13 +141,13 @@ def _describe(config: EnsembleConfig, scores: MemberScores, val: Dataset | None,
         split=scores.common("split") or "",
         mean_ap=mean_ap(merge_logits(scores.logits, config.merge, selection.weights)),
         steps=[{"added": config.members[member], "mean_ap": value} for member, value in selection.steps],
-        provenance=record(saved(config), [*scores.paths, *([val.path] if val else [])]),
+        provenance=record(saved(config), inputs),
     )
     return Ensemble(members, config.merge, header)
 
 
 def _merged(config: EnsembleConfig, workspace: Workspace, others: MemberScores, ensemble: Ensemble) -> Predictions:
-    provenance = record(saved(config), others.paths)
+    provenance = record(saved(config), others.inputs)
     firsts, *rest = (file.header.provenance.inputs for file in others.files)
     shared = [entry for entry in firsts if all(entry.sha256 in [own.sha256 for own in inputs] for inputs in rest)]
     header = PredictionsHeader(

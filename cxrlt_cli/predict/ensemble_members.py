@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from cxrlt_cli.artifacts.files import InputFile, fingerprint
 from cxrlt_cli.artifacts.predictions import Predictions, read_predictions, rows_of
 from cxrlt_cli.errors import UserError, listed
 
@@ -18,11 +19,13 @@ class MemberScores:
         paths: of the members' files.
         files: their content.
         logits: (V, N, C) joined by id and class name, in the order of the first.
+        inputs: the fingerprints of the files, taken before they were read.
     """
 
     paths: list[Path]
     files: list[Predictions]
     logits: np.ndarray
+    inputs: list[InputFile]
 
     def common(self, key: str) -> Any:
         """The value of a header field if all members agree; else None."""
@@ -38,6 +41,7 @@ def read_members(paths: list[Path]) -> MemberScores:
     """
     if len({path.resolve() for path in paths}) < len(paths):
         raise UserError(f"a member is named twice: {listed(paths)}", "give it a weight instead: --member-weights")
+    inputs = [fingerprint(path) for path in paths]
     files = [read_predictions(path) for path in paths]
     first = files[0]
     logits = np.empty((len(files), *first.logits.shape), dtype=np.float32)
@@ -50,4 +54,4 @@ def read_members(paths: list[Path]) -> MemberScores:
             raise UserError(f"{path} scores images that {paths[0]} does not: {listed(more)}", "score the same images with both")
         columns = [file.classes.index(name) for name in first.classes]
         logits[index] = file.logits[rows_of(path, file, first.image_ids)][:, columns]
-    return MemberScores(paths, files, logits)
+    return MemberScores(paths, files, logits, inputs)

@@ -42,7 +42,7 @@ class Outputs:
     def write(self, predictions: Predictions, failures: dict[str, str]) -> None:
         """Writes the predictions, the images that cannot be read (id -> reason), and the CSV where it was asked for."""
         failed = self.others[0]
-        with replacing_together():
+        with replacing_together(self.path):
             write_failures(failed, ("image_id", "reason"), sorted(failures.items()))
             if self.submission:
                 write_submission(self.submission, predictions, self.id_column)

@@ -13,7 +13,7 @@ from cxrlt_cli.artifacts.files import InputFile, clear_unfinished, exclusive, fi
 from cxrlt_cli.artifacts.image_file import Layout, create_images, read_attributes, read_done, read_layout
 from cxrlt_cli.artifacts.image_pixels import PixelWriter
 from cxrlt_cli.artifacts.provenance import record
-from cxrlt_cli.artifacts.source_table import SourceTable, write_source_table
+from cxrlt_cli.artifacts.source_table import SourceTable, read_source_table, write_source_table
 from cxrlt_cli.config.cache import CacheConfig
 from cxrlt_cli.console import progress, say, warn
 from cxrlt_cli.errors import UserError, listed, reported_os_errors
@@ -124,7 +124,8 @@ def _open(config: CacheConfig, files: _Files, work: _Work) -> Layout:
         return create_images(files.part, ids, config.size, work.settings.saved(), work.identity)
     layout, before = read_layout(existing), read_attributes(existing, "source")
     refuse_other_pixels(existing, layout.settings, work.settings.saved())
-    refuse_other_source(existing, before, work.identity, layout.ids == ids)
+    table = read_source_table(files.table).table if existing == files.images and exists(files.table) else None
+    refuse_other_source(existing, before, work.identity, layout.ids, (work.source.table, table))
     joined = any(part.path != existing for part in layout.parts)
     if joined and not read_done(layout).all():
         raise UserError(
@@ -182,15 +183,15 @@ def _finish(config: CacheConfig, files: _Files, layout: Layout, work: _Work, fai
         files.part.unlink(missing_ok=True)
         reasons = listed(sorted(set(failures.values())))
         raise UserError(f"none of the {len(done)} images can be read: {reasons}", "see --source and --images")
+    own = rows_of_part(len(work.present), config.part)
     header: dict[str, Any] = {
         "images": files.images.name,
         "settings": layout.settings,
         "provenance": record(saved(config), work.tables),
-        "listed": len(work.present),
+        "listed": own.stop - own.start,
         "unreadable": len(failures),
         **work.identity,
     }
-    own = rows_of_part(len(work.present), config.part)
     absent = work.listing.source.table["image_id"].iloc[own][~work.present[own]]
     rows = [(image, "", "missing") for image in absent]
     table = work.source.table

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cxrlt_cli.artifacts.failures import read_failures, write_failures
+from cxrlt_cli.artifacts.failures import count_absent, read_failures, write_failures
 from cxrlt_cli.artifacts.files import clear_unfinished, exclusive, refuse_existing, replacing, replacing_together
 from cxrlt_cli.artifacts.image_file import (
     Layout,
@@ -167,14 +167,15 @@ def _write_table(config: JoinConfig, folder: Path, shards: list[_Shard]) -> None
     first = shards[0].table
     table = pd.concat(tables, ignore_index=True)
     labels = np.concatenate([shard.table.labels for shard in shards])
+    failures = [shard.table_path.with_suffix(".failed.csv") for shard in shards]
     header = {
         "images": f"{config.name}.h5",
         "settings": shards[0].layout.settings,
         "provenance": record(saved(config), [shard.table_path for shard in shards]),
-        "listed": sum(shard.table.header["listed"] for shard in shards),
+        "listed": sum(len(shard.layout.ids) for shard in shards) + sum(map(count_absent, failures)),
         "unreadable": sum(shard.table.header["unreadable"] for shard in shards),
         **shards[0].identity,
     }
-    failed = [row for shard in shards for row in read_failures(shard.table_path.with_suffix(".failed.csv"))]
+    failed = [row for path in failures for row in read_failures(path)]
     write_failures(folder / f"{config.name}.failed.csv", ("image_id", "file", "reason"), failed)
     write_source_table(folder / f"{config.name}.parquet", SourceTable(first.kind, table, first.classes, labels, {}), header)

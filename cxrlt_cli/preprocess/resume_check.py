@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from cxrlt_cli.artifacts.source_table import SourceTable
-from cxrlt_cli.errors import UserError
+from cxrlt_cli.errors import UserError, listed
 
 _BLOCK = 4096  # rows hashed at a time
 _HINT = "repeat the first command, or start again with --overwrite, or give another --name"
@@ -34,13 +35,35 @@ def refuse_other_pixels(path: Path, before: dict[str, Any], now: dict[str, Any])
         raise UserError(f"{path} was started with different settings: {'; '.join(changed)}", _HINT)
 
 
-def refuse_other_source(path: Path, before: dict[str, Any], now: dict[str, Any], same_ids: bool) -> None:
-    """Raises UserError if a file was started with another list of images. Labels may change: they are only in the table."""
+def refuse_other_source(
+    path: Path, before: dict[str, Any], now: dict[str, Any], ids: list[str], images: tuple[pd.DataFrame, pd.DataFrame | None]
+) -> None:
+    """Raises UserError if a file was started with another list of images. Labels may change: they are only in the table.
+
+    Args:
+        path: the image file.
+        before: the identity of its source.
+        now: that of this one.
+        ids: of the images in the file.
+        images: the table of this source's images that are there, and that of the file; None where it is not finished.
+    """
     changed = _changed(before, now, ("kind", "images_sha256"))
-    if not changed and not same_ids:
+    if not changed and ids != images[0]["image_id"].tolist():
         changed = ["which of the images are there"]
     if changed:
-        raise UserError(f"{path} was started from a different source: {' and '.join(changed)} changed since", _HINT)
+        names = _different(ids, *images)
+        which = f": {listed(names)}" if names else ""
+        raise UserError(f"{path} was started from a different source: {' and '.join(changed)} changed since{which}", _HINT)
+
+
+def _different(ids: list[str], now: pd.DataFrame, before: pd.DataFrame | None) -> list[str]:
+    """The images that are new, gone, or in another file; as far as is known which file each was in."""
+    there, own = set(ids), set(now["image_id"])
+    names = [f"{name} (gone)" for name in ids if name not in own]
+    names += [f"{name} (new)" for name in now["image_id"] if name not in there]
+    files = {} if before is None else dict(zip(before["image_id"], before["file"], strict=True))
+    pairs = zip(now["image_id"], now["file"], strict=True)
+    return names + [f"{name} ({files[name]} then, {file} now)" for name, file in pairs if files.get(name, file) != file]
 
 
 def refuse_other_shard(path: Path, first: Path, settings: list[dict[str, Any]], identities: list[dict[str, Any]]) -> None:

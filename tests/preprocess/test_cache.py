@@ -170,7 +170,7 @@ def test_an_existing_cache_is_refused_resumed_or_overwritten(cxrlt: Run, picture
         (["--source", "table=none.csv", "--values", "yes=1,YES=0"], "--values 'yes=1,YES=0' is not WORD=LABEL"),
         (["--source", "table=none.csv", "--separator", ";"], "--separator ';' needs --label-column"),
         (["--source", "table=none.csv", "--label-column", "Labels"], "--label-columns and --values do not go with it"),
-        (["--source", "chestxray14=none", "--label-columns", "", "--label-column", "x"], "--label-column: only for --source"),
+        (["--source", "chestxray14=none", "--label-column", "x"], "--label-columns, --label-column: only for --source"),
     ],
 )
 def test_wrong_usage_is_one_message_with_a_hint(arguments: list[str], says: str, cxrlt: Run, tmp_path: Path) -> None:
@@ -263,7 +263,12 @@ def test_another_list_of_images_is_refused(cxrlt: Run, pictures: Path, tmp_path:
     table.to_csv(pictures / "labels.csv", index=False)
     ended = cxrlt(*_cache(pictures), "--resume")
     assert ended.code == 2
-    assert "the list of images changed since" in ended.err
+    assert "the list of images changed since: i0003 (pictures/0003.png then, pictures/0004.png now)" in ended.err
+    table["image_id"] = table["image_id"].replace("i0007", "j0007")
+    table.to_csv(pictures / "labels.csv", index=False)
+    ended = cxrlt(*_cache(pictures), "--resume")
+    assert ended.code == 2
+    assert "changed since: i0007 (gone), j0007 (new), i0003 (pictures/0003.png then" in ended.err
 
 
 def test_corrected_labels_of_shards_are_joined_again(
