@@ -178,6 +178,16 @@ def map_sources(
     return {source: mapping for source, (mapping, _) in found.items()}
 
 
+def refuse_other_space(mappings: Mapping[str, Mapping[str, str | None]], space: str) -> None:
+    """Raises UserError where no label of any source is a class of the label space: every class would be without a positive."""
+    if not any(target for mapping in mappings.values() for target in mapping.values()):
+        labels = listed(label for mapping in mappings.values() for label in mapping)
+        raise UserError(
+            f"no label of {', '.join(mappings)} is a class of the label space {space}: {labels}",
+            "name another: --label-space; or say what the labels are: --map",
+        )
+
+
 def _refuse_unknown(unknown: list[tuple[str, str, str]], given: LabelMap) -> None:
     what = "a label is" if len(unknown) == 1 else f"{len(unknown)} labels are"
     if given.absent:

@@ -1,7 +1,7 @@
 """The stage `merge`: cached sources in one label space, split by patient."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from cxrlt_cli.labels.cross_split_duplicates import without_same_pictures
 from cxrlt_cli.labels.harmonize import Harmonized, harmonize
 from cxrlt_cli.labels.hierarchy import Implied, imply_parents
 from cxrlt_cli.labels.hold_out import held_out_columns, hold_out, report_held_out
-from cxrlt_cli.labels.label_map import LabelMap, classes_of, map_sources, read_label_map
+from cxrlt_cli.labels.label_map import LabelMap, classes_of, map_sources, read_label_map, refuse_other_space
 from cxrlt_cli.labels.merge_report import report_dataset, report_implied
 from cxrlt_cli.labels.policies import Policy, of_evaluation
 from cxrlt_cli.labels.pseudo import pseudo_labels
@@ -87,7 +87,7 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> MergedDataset:
         _warn_of_unused_rows(label_map, labels)
         mappings = map_sources(labels, classes, label_map, _leaving_out(config, sources, label_map))
         if config.pseudo is None:
-            _refuse_other_space(mappings, space)
+            refuse_other_space(mappings, space)
         policies = {source.name: _policy(config, source.name) for source in sources}
         parts = [harmonize(source, classes, mappings[source.name], policies[source.name], config.seed) for source in sources]
         rows = _concatenated(sources, parts, path.parent)
@@ -192,16 +192,6 @@ def _refuse_unknown_names(config: MergeConfig, sources: list[CachedSource]) -> N
             raise UserError(
                 f"--map: no source has a label {old!r}{nearest(old, labels)}", f"they have: {listed(sorted(labels), 40)}"
             )
-
-
-def _refuse_other_space(mappings: Mapping[str, Mapping[str, str | None]], space: str) -> None:
-    """Raises UserError where no label of any source is a class of the label space: every class would be without a positive."""
-    if not any(target for mapping in mappings.values() for target in mapping.values()):
-        labels = listed(label for mapping in mappings.values() for label in mapping)
-        raise UserError(
-            f"no label of {', '.join(mappings)} is a class of the label space {space}: {labels}",
-            "name another: --label-space; or say what the labels are: --map",
-        )
 
 
 def _leaving_out(config: MergeConfig, sources: list[CachedSource], label_map: LabelMap) -> set[str]:
