@@ -119,7 +119,7 @@ REPORT = of_stage("report", [
     ("few resamples", "whole --name new --resamples 99", "--resamples"),
     ("a name with a path", "whole --name a/b", "cannot be an artifact's name"),
     ("a dataset that is not there", "whole --name new --dataset gone.parquet", "gone.parquet"),
-    ("a comparison", "comparisons/both --name new", "is no run, evaluation or predictions"),
+    ("a comparison", "comparisons/both --name new", "is not a run, an evaluation or predictions"),
     ("a flag that is misspelled", "whole --mistaeks 3", "--mistakes"),
 ])  # fmt: skip
 

@@ -91,7 +91,7 @@ MERGE = of_stage("merge", [
     given("a seed below 0", "--seed -1", "--seed"),
     given("a seed of a fraction", "--seed 1.5", "--seed"),
     given("an unknown source", "--source clinc", "nearest is 'clinic'"),
-    given("a source with a path", "--source images/clinic", "is no cached source"),
+    given("a source with a path", "--source images/clinic", "is not a cached source"),
     given("an unknown --train-only", "--train-only clinc", "nearest is 'clinic'"),
     given("a flag that is misspelled", "--spilt 70,10,20", "--split"),
     given("a choice that is misspelled", "--same-picture frist", "frist"),

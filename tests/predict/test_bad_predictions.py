@@ -39,7 +39,7 @@ PREDICT = of_stage("predict", [
     ("a file in place of a run", "x --name new", "is no run", {"x": ""}),
     ("predictions in place of a run", "predictions/whole --name new", "is no run"),
     ("an empty folder in place of a run", "x --name new", "x", {"x": None}),
-    ("a run with a checkpoint of text", "x --name new", "best.pt cannot be read", {"x/best.pt": "text", "x/config.json": "{}"}),
+    ("a run with a checkpoint of text", "x --name new", "config.json is damaged", {"x/best.pt": "text", "x/config.json": "{}"}),
     ("an ensemble that is misspelled", "--ensemble piar --name new", "nearest is 'pair'"),
     ("an ensemble and runs", "whole --ensemble pair --name new", "--ensemble"),
     ("an ensemble that is a run", "--ensemble runs/whole --name new", "is no ensemble"),

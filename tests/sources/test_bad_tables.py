@@ -140,7 +140,7 @@ LABELS = [
 
 COLUMNS = [
     table("a split of another name", GOOD.replace("Nodule", "split").replace(",1\n", ",holdout\n").replace(",0\n", ",train\n"),
-          "holdout is no split", "--label-columns Mass"),
+          "holdout is not a split", "--label-columns Mass"),
     table("an inverted that says nothing", GOOD, "does not say whether", "--label-columns Mass --invert-column patient_id"),
     *(table(f"--{what}-column of another name", GOOD, "no column none", f"--label-columns Mass --{what}-column none")
       for what in ("image", "path", "patient", "study", "view", "sex", "age", "split", "invert")),
