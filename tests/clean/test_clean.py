@@ -95,7 +95,8 @@ def test_scores_of_another_tool_are_taken_with_a_warning(cxrlt: Run, scored: Pat
 def test_the_validation_scores_of_a_run_are_found(cxrlt: Run, scored: Path) -> None:
     run = scored / "runs/base"
     run.mkdir(parents=True)
-    (run / "config.json").write_text("{}")
+    golden = Path(__file__).parents[1] / "data/version_0_2/workspace/runs/whole/config.json"
+    (run / "config.json").write_text(golden.read_text())
     (scored / "predictions/val.parquet").rename(run / "validation.parquet")
     ended = cxrlt("clean", "runs/base")
     assert ended.code == 0, ended.err
