@@ -94,7 +94,7 @@ def test_fine_tuning_at_a_larger_size_goes_on_from_all_weights(cxrlt: Run, datas
         "--embeddings", tmp_path / "label_embeddings.parquet", "--name", "large",
     )  # fmt: skip
     assert ended.code == 0, ended.err
-    assert "0 begin at random" in ended.err
+    assert "0 start at random" in ended.err
     before, after = read_checkpoint(tmp_path / "runs/small/best.pt", ["model"])["model"], _model(large / "runs/large")
     assert torch.allclose(before["classifier.weight"], after["classifier.weight"], atol=1e-5)
     assert json.loads((large / "runs/large/config.json").read_text())["pixels"]["size"] == 48

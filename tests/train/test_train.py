@@ -278,7 +278,7 @@ def test_classifiers_are_trained_again_on_a_frozen_encoder(cxrlt: Run, dataset: 
     again = ["--weights", tmp_path / "runs/first", "--freeze", "encoder", "--sampling", "class-balanced", "--classifier", "mlp"]
     ended = cxrlt(*TRAIN, "--epochs", "1", "--name", "second", *again)
     assert ended.code == 0, ended.err
-    assert "begin at random: classifier" in ended.err
+    assert "start at random: classifier" in ended.err
     first, second = _weights(tmp_path / "runs/first", "best.pt"), _weights(tmp_path / "runs/second")
     encoder = [key for key in first if key.startswith("encoder.")]
     assert all(torch.equal(first[key], second[key]) for key in encoder), "batch-norm statistics too"
