@@ -24,13 +24,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "labels": {"artifacts", "config"},
     "sources": {"artifacts", "labels"},
     "preprocess": {"artifacts", "config", "sources"},
-    "text": {"artifacts", "config", "labels", "model"},
+    "text": {"artifacts", "config", "encoders", "labels", "model"},
     "data": {"artifacts", "tricks"},
-    "model": {"data"},
+    "encoders": {"artifacts", "config"},
+    "model": {"config", "data", "encoders"},
     "compute": {"artifacts", "model"},
     "scores": {"artifacts", "data", "labels", "metrics"},
     "readers": {"artifacts", "labels", "metrics", "scores", "sources"},
-    "train": {"artifacts", "compute", "config", "data", "labels", "metrics", "model", "tricks"},
+    "train": {"artifacts", "compute", "config", "data", "encoders", "labels", "metrics", "model", "tricks"},
     "import_scores": {"artifacts", "config", "labels", "metrics", "sources"},
     "predict": {"artifacts", "compute", "config", "data", "metrics", "model", "preprocess", "scores", "sources", "text"},
     "evaluate": {"artifacts", "config", "labels", "metrics", "readers", "scores", "sources"},
@@ -39,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "clean": {"artifacts", "compute", "config", "data", "explain", "metrics", "predict", "report", "scores"},
     "info": {"artifacts", "config", "report"},
     "demo": {"artifacts", "config"},
-    "cluster": {"artifacts", "config", "data", "model", "text"},
+    "cluster": {"artifacts", "config", "data", "encoders", "model", "text"},
     "study": {"artifacts", "config", "labels", "metrics"},
     "bench": {"artifacts", "compute", "config", "data", "model", "predict", "train"},
 }
@@ -58,7 +59,7 @@ def _imports(path: Path) -> set[str]:
 
 
 #: Files of `config` that are no command's options: any room that may import `config` may use them.
-GRAMMARS = {"grammar", "train_grammar", "saved_options"}
+GRAMMARS = {"grammar", "train_grammar", "encoder_name", "saved_options"}
 #: Files that check the command lines of other commands before they are run.
 WRITERS_OF_COMMANDS = {"app.py", "study/plan.py", "cluster/slurm.py"}
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cxrlt_cli.artifacts.json_files import read_json, write_json
+from cxrlt_cli.artifacts.origin import Origin
 from cxrlt_cli.artifacts.parsing import ClassNames, parse, plain, require_size, saved_as
 from cxrlt_cli.artifacts.provenance import Provenance
 from cxrlt_cli.artifacts.run import Run, read_checkpoint, write_checkpoint
@@ -66,6 +67,7 @@ class RunConfig:
         options: of `cxrlt train` or `cxrlt fuse`, in their saved form (`options.saved`).
         class_weights: class -> weight in the loss; None for a fused run.
         encoder_weights: what `--weights` resolved to; None for a fused run and in versions before 0.2.
+        encoder_origin: repository, revision and licence of a published encoder's weights; None for other weights.
         hard_from: where the AP of the hard classes was read; None without `--reweight hardK:F`.
         hard_classes: names of the hard classes.
         classes: class names, in the order of the network's outputs.
@@ -80,6 +82,7 @@ class RunConfig:
     options: dict[str, Any]
     class_weights: dict[str, float] | None = None
     encoder_weights: str | None = None
+    encoder_origin: Origin | None = None
     hard_from: str | None = None
     hard_classes: list[str] | None = None
     classes: list[str]

@@ -19,8 +19,11 @@ from cxrlt_cli.artifacts.embeddings import read_embeddings
 from cxrlt_cli.artifacts.files import check_writable
 from cxrlt_cli.artifacts.run import finished_runs
 from cxrlt_cli.config.check import CheckConfig
+from cxrlt_cli.config.encoder_name import parse_encoder
 from cxrlt_cli.console import data, escaped
 from cxrlt_cli.data.dataset_images import DatasetImages
+from cxrlt_cli.encoders.architecture import read_architecture, require_weights
+from cxrlt_cli.encoders.origin import read_origin
 from cxrlt_cli.errors import UserError, os_hint
 from cxrlt_cli.machine import cores, refused_semaphores
 from cxrlt_cli.model.imagenet import imagenet_file
@@ -112,7 +115,13 @@ def _classes(dataset: Dataset, embeddings: Path) -> Finding:
 
 
 def _backbone(name: str) -> Finding:
-    return "ok", str(imagenet_file(name))
+    parsed = parse_encoder(name)
+    if not parsed.published:
+        return "ok", str(imagenet_file(name))
+    read_architecture(parsed)
+    require_weights(parsed)
+    origin = read_origin(parsed)
+    return "warning" if origin.restriction else "ok", f"{origin.described}{origin.restriction and '; '}{origin.restriction}"
 
 
 def _encoder(name: str) -> Finding:

@@ -13,16 +13,16 @@ from cxrlt_cli.options import flag
 class CheckConfig:
     """Check whether this machine can train, before submitting a job.
 
-    Run it on a node like the job's. Checks the files of the workspace, ImageNet weights, disk space, shared memory, cores,
-    GPUs, file locks and versions. Exit code 2 if something would stop a training or if ImageNet weights are missing; warnings
-    do not change the exit code.
+    Run it on a node like the job's. Checks the files of the workspace, the weights of encoders and their licences, disk space,
+    shared memory, cores, GPUs, file locks and versions. Exit code 2 if something would stop a training or if weights are
+    missing; warnings do not change the exit code.
     """
 
     dataset: Path | None = flag(None, "Dataset with images and labels [default: dataset.parquet]")
     embeddings: Path | None = flag(None, "Label embeddings [default: label_embeddings.parquet]")
     backbone: tuple[str, ...] = flag(
         (TrainConfig.encoder,),
-        "torchvision encoder whose ImageNet weights are required; may be repeated. none: random weights are intended.",
+        "Image encoder whose weights are required, as for cxrlt train; may be repeated. none: random weights are intended.",
         metavar="NAME",
     )
     encoder: tuple[str, ...] = flag((), "Text encoder that is required; may be repeated.", metavar="NAME")

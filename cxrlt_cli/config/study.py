@@ -25,7 +25,7 @@ class StudyConfig:
 
     study: str = flag(
         "",
-        "heads, classifier, reweight, text, missing, external, bag, unseen, complexity, or a TOML file of the same form.",
+        "heads, classifier, reweight, text, missing, external, bag, unseen, complexity, encoder, or a TOML file of that form.",
         metavar="NAME|FILE",
         argument=True,
     )
@@ -57,7 +57,7 @@ class StudyConfig:
         if not self.study:
             raise UserError(
                 "missing argument STUDY",
-                "one of: heads, classifier, reweight, text, missing, external, bag, unseen, complexity, or a file",
+                "one of: heads, classifier, reweight, text, missing, external, bag, unseen, complexity, encoder, or a file",
             )
         if self.first_seed < 0:
             raise UserError(f"--first-seed {self.first_seed} is below 0", "as in --first-seed 100")

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from cxrlt_cli.config.decoder_flags import check_decoder, decoder_sizes
+from cxrlt_cli.config.encoder_name import parse_encoder
 from cxrlt_cli.config.ranges import check_fractions, check_not_negative, check_positive, check_seed
-from cxrlt_cli.config.train_checks import check_freeze, check_smoothing, check_two_way
+from cxrlt_cli.config.train_checks import check_smoothing, check_tune, check_two_way, name_of_run
 from cxrlt_cli.config.train_grammar import (
     AVERAGE_FORMS,
     LOSS_FORMS,
@@ -15,39 +16,26 @@ from cxrlt_cli.config.train_grammar import (
     LossSpec,
     SamplingSpec,
     Term,
+    TuneSpec,
     parse_average,
     parse_loss,
     parse_reweight,
     parse_sampling,
     parse_save_every,
     parse_source_weights,
+    parse_tune,
 )
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.options import flag
 from cxrlt_cli.workspace import checked_name
 
 _POSITIVE = (
-    "epochs",
-    "batch_size",
-    "lr",
-    "encoder_lr",
-    "decoder_layers",
-    "decoder_heads",
-    "decoder_width",
-    "decoder_feedforward",
+    "epochs", "batch_size", "lr", "encoder_lr", "decoder_layers", "decoder_heads", "decoder_width", "decoder_feedforward",
     "rank_timeout",
-)
+)  # fmt: skip
 _FRACTIONS = (
-    "warmup",
-    "decoder_dropout",
-    "label_smoothing",
-    "mosaic",
-    "reweight_from",
-    "drop_path",
-    "blur",
-    "noise",
-    "erasing",
-)
+    "warmup", "decoder_dropout", "label_smoothing", "mosaic", "reweight_from", "drop_path", "blur", "noise", "erasing",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -75,19 +63,25 @@ class TrainConfig:
     embeddings: Path | None = flag(None, "Label embeddings [default: label_embeddings.parquet]")
     encoder: str = flag(
         "resnet50",
-        "Image encoder: a network of torchvision, as resnet50, densenet121, convnext_small, efficientnet_v2_s or swin_v2_t, or "
-        "timm:NAME.",
+        "Image encoder: a network of torchvision, as resnet50, densenet121, convnext_small, efficientnet_v2_s or swin_v2_t; "
+        "timm:NAME; or a published one: hf:OWNER/NAME, timm:hf-hub:OWNER/NAME, timm:local-dir:PATH, "
+        "open_clip:hf-hub:OWNER/NAME, xrv:densenet121-res224-all, or a folder of transformers (./NAME).",
         metavar="NAME",
     )
     weights: str = flag(
         "auto",
-        "Initial weights of the encoder. none: random. imagenet: from torch's cache (cxrlt fetch). auto: imagenet if it is in "
-        "the cache, else none. Or a state dict of torchvision or timm, or a run: every tensor of equal shape is loaded.",
-        metavar="auto|none|imagenet|FILE|RUN",
+        "Initial weights of the encoder. none: random. imagenet: from torch's cache (cxrlt fetch). pretrained: those of a "
+        "published encoder. auto: pretrained, or imagenet if it is in the cache, else none. Or a state dict (.pth, "
+        ".safetensors), or a run: every tensor of equal shape is loaded.",
+        metavar="auto|none|imagenet|pretrained|FILE|RUN",
     )
-    freeze: Literal["none", "encoder"] = flag(
-        "none", "encoder: keep the encoder and its batch norms as loaded, train the rest (classifier re-training)."
+    tune: str = flag(
+        "full",
+        "What of the encoder is trained. full: all. head: nothing, it stays as loaded, with its batch norms. lora:RANK: "
+        "low-rank terms added to the weights of its linear layers.",
+        metavar="full|head|lora:RANK",
     )
+    freeze: Literal["none", "encoder"] = flag("none", "encoder: the same as --tune head (classifier re-training).")
     stride: Literal["32", "16", "8"] = flag(
         "32",
         "Pixels per cell of the feature map. 16 or 8 skips the last one or two halvings, for small findings.",
@@ -218,6 +212,8 @@ class TrainConfig:
         if self.resume and self.overwrite:
             raise UserError("--resume and --overwrite exclude each other", "--resume continues, --overwrite starts again")
         self._check_grammars()
+        if self.tune_spec.kind == "head":
+            object.__setattr__(self, "freeze", "encoder")  # two flags with one meaning
         self._check_ranges()
         self._check_pairs()
         checked_name(self.run_name)
@@ -225,7 +221,7 @@ class TrainConfig:
     def _check_grammars(self) -> None:
         """Every value that is a text with a grammar is parsed: an unknown one is an error now, before any work."""
         self.loss_spec, self.average_spec, self.sampling_spec, self.reweight_terms  # noqa: B018
-        self.source_weights, self.saved_every  # noqa: B018
+        self.source_weights, self.saved_every, self.tune_spec, parse_encoder(self.encoder)
 
     def _check_pairs(self) -> None:
         """Flags that mean nothing together."""
@@ -235,7 +231,7 @@ class TrainConfig:
             "--decoder-positions": self.decoder_positions,
         }
         check_decoder(self.queries, self.classifier, given, self.decoder_size)
-        check_freeze(self.freeze, self.weights, self.encoder_lr)
+        check_tune(self.tune, self.freeze, self.weights, self.encoder_lr)
         check_smoothing(self.loss_spec, self.label_smoothing)
         check_two_way(self.loss_spec, self.balance, self.accumulate)
         if self.hard_from and not any(term.kind == "hard" for term in self.reweight_terms):
@@ -276,6 +272,11 @@ class TrainConfig:
         return parse_reweight(self.reweight)
 
     @property
+    def tune_spec(self) -> TuneSpec:
+        """What of the encoder is trained, and the rank of LoRA."""
+        return parse_tune(self.tune)
+
+    @property
     def source_weights(self) -> dict[str, float]:
         """Source -> weight with which its images are drawn."""
         return parse_source_weights(self.source_weight)
@@ -288,13 +289,4 @@ class TrainConfig:
     @property
     def run_name(self) -> str:
         """The name under `runs/`."""
-        if self.name:
-            return self.name
-        said = (self.reweight, self.loss if self.loss != "bce" else "", self.sampling if self.sampling != "none" else "")
-        encoder = "".join(_in_a_name(mark) for mark in self.encoder.removeprefix("timm:"))
-        terms = ["".join(_in_a_name(mark) for mark in text) for text in said]
-        return "-".join(part for part in (encoder, *terms, f"seed{self.seed}" if self.seed else "") if part)
-
-
-def _in_a_name(mark: str) -> str:
-    return mark if mark.isalnum() or mark in ".-" else "x" if mark == ":" else "_"
+        return self.name or name_of_run(parse_encoder(self.encoder), self.reweight, self.loss, self.sampling, self.seed)

@@ -57,6 +57,14 @@ class AverageSpec:
 
 
 @dataclass(frozen=True)
+class TuneSpec:
+    """The value of `--tune`: what of the encoder is trained; the rank of LoRA, else 0."""
+
+    kind: Literal["full", "head", "lora"]
+    rank: int = 0
+
+
+@dataclass(frozen=True)
 class SamplingSpec:
     """The value of `--sampling`; `threshold` is the frequency below which repeat-factor repeats a class, within 0 ... 1."""
 
@@ -195,3 +203,15 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         return math.nan
+
+
+def parse_tune(text: str) -> TuneSpec:
+    """Reads the value of `--tune`. Raises UserError where it is not full, head or lora:RANK."""
+    if text == "full":
+        return TuneSpec("full")
+    if text == "head":
+        return TuneSpec("head")
+    name, _, rank = text.partition(":")
+    if name != "lora" or not rank.isascii() or not rank.isdigit() or not 0 < int(rank) <= _LARGEST:
+        raise unknown("--tune", text, "full, head or lora:RANK, as in lora:8", ("full", "head", "lora"))
+    return TuneSpec("lora", int(rank))

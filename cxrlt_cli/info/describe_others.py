@@ -123,6 +123,7 @@ def describe_run(path: Path) -> Description:
         ("best validation mAP", "none yet" if best is None else f"{best:.4f}"),
         ("classes", f"{len(config.classes)}"),
         ("encoder's weights", config.shown_options().get("weights", "unknown")),
+        *([("weights from", config.encoder_origin.described)] if config.encoder_origin else []),
         ("other than default", ", ".join(f"{flag_of_saved(name)} {value}" for name, value in chosen.items()) or "nothing"),
     ]
     facts = {"kind": "run", "status": status, "epochs": len(history), "best_mAP": best, "options": options, "chosen": chosen}

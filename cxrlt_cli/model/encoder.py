@@ -1,13 +1,17 @@
-"""Visual encoders: torchvision's and timm's networks up to the last feature map, with a one-channel stem."""
+"""Visual encoders up to the last feature map: of torchvision and timm by name, and published ones with their preprocessing."""
 
 from statistics import fmean
 from typing import Any
 
+import torch
 import torchvision
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cxrlt_cli.data.augment import MEAN, STD
+from cxrlt_cli.config.encoder_name import ENCODER_FORMS, EncoderName, parse_encoder
+from cxrlt_cli.data.augment import MEAN, STD, normalise, to_unit
+from cxrlt_cli.encoders import timm_models
+from cxrlt_cli.encoders.architecture import Architecture, build_network, feature_map, read_architecture
 from cxrlt_cli.errors import UserError, listed, nearest, reason
 
 _RESNETS = ("resnet", "resnext", "wide_resnet")
@@ -24,69 +28,114 @@ class VisualEncoder(nn.Module):
     """An encoder that returns the feature map before pooling.
 
     Attributes:
+        name: as given.
+        library: that builds the network.
+        torchvision: the name of a torchvision network; empty for networks of another library.
+        architecture: of a published encoder, what its network is built from; None for networks by name.
+        network: the library's network.
         channels: number of channels of the feature map.
-        mean, std: normalisation of gray values (0..1) that the published weights expect.
+        mean, std: a gray value g of 0..1 enters the network as (g - mean) / std; three numbers where the channels differ.
     """
 
-    def __init__(self, name: str, drop_path: float = 0.0, stride: int = 32) -> None:
+    def __init__(self, name: str, drop_path: float = 0.0, stride: int = 32, architecture: dict[str, Any] | None = None) -> None:
         """Builds the network with random weights.
 
         Args:
-            name: a torchvision name, or `timm:NAME`.
+            name: see `config.encoder_name.ENCODER_FORMS`.
             drop_path: probability of dropping a residual branch in training (stochastic depth; Huang et al., ECCV 2016); it
                 rises linearly from 0 in the first block to this value in the last.
             stride: image pixels per position of the feature map. 16 removes the last downsampling, as in Luo et al., "Bag of
                 tricks and a strong baseline for deep person re-identification" (CVPR workshops 2019); 8 removes two.
+            architecture: of a published encoder as a checkpoint stores it; None to read it from the encoder's files.
 
         Raises:
-            UserError: unknown network, or it does not support stochastic depth or the stride.
+            UserError: unknown network, files that are not on this machine, or it does not support stochastic depth or the
+                stride.
         """
         super().__init__()
-        self.name = name
+        parsed = parse_encoder(name)
+        self.name, self.library, self.torchvision = name, str(parsed.library), ""
+        self.mean, self.std = [MEAN], [STD]
+        self.architecture = _architecture(parsed, architecture)
         self.network: Any
-        self.mean, self.std = MEAN, STD
-        if name.startswith("timm:"):
-            self.network = _timm(name.removeprefix("timm:"), drop_path, stride)
-            self.channels: int = self.network.num_features
-            published = self.network.pretrained_cfg
-            self.mean, self.std = (round(fmean(published[key]), 6) for key in ("mean", "std"))
-            return
-        if name not in encoder_names():
-            near = nearest(name, encoder_names())
-            raise UserError(f"unknown --encoder {name!r}{near}", f"torchvision's {listed(encoder_names(), 80)}; or timm:NAME")
-        if drop_path and not name.startswith(_WITH_FEATURES[:2] + _WITH_FEATURES[3:]):
-            raise UserError(
-                f"--drop-path: {name} has no stochastic depth", "convnext, efficientnet, swin and most timm networks have it"
-            )
-        options = {"stochastic_depth_prob": drop_path} if drop_path else {}
-        network = getattr(torchvision.models, name)(weights=None, **options)
-        if name.startswith("densenet"):
-            self.channels = network.classifier.in_features
-            self.network = network.features
-        elif name.startswith(_RESNETS):
-            self.channels = network.fc.in_features
-            del network.fc, network.avgpool
-            self.network = network
+        self.scale: Tensor
+        self.shift: Tensor
+        self.channels: int
+        if self.architecture is not None:
+            self.mean, self.std = self.architecture.mean, self.architecture.std
+        if self.library in ("torchvision", "xrv"):
+            self.torchvision = self.architecture.values["network"] if self.architecture is not None else parsed.source
+            self.network, self.channels = _torchvision(self.torchvision, drop_path, stride)
+        elif self.architecture is not None:
+            self.network, self.channels = build_network(self.architecture, drop_path, stride)
         else:
-            self.channels = _head_width(network)
-            self.network = network
-        _take_one_channel(self.network)
-        if stride != 32:
-            _keep_resolution(name, self.network, stride)
+            options = {"in_chans": 1, "num_classes": 0, "global_pool": ""}
+            self.network = timm_models.create(parsed.source, drop_path, stride, options)
+            self.channels = self.network.num_features
+            published = self.network.pretrained_cfg
+            self.mean, self.std = ([round(fmean(published[key]), 6)] for key in ("mean", "std"))
+        self._inputs = 1 if self.architecture is None else self.architecture.inputs
+        mean, std = (torch.tensor(values, dtype=torch.float64).view(1, -1, 1, 1) for values in (self.mean, self.std))
+        self.register_buffer("scale", (STD / std).float(), persistent=False)
+        self.register_buffer("shift", ((MEAN - mean) / std).float(), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, 1, S, S) images, normalised by MEAN and STD, to (B, channels, h, w) features; h and w are S/stride."""
+        """(B, 1, S, S) images, normalised by MEAN and STD, to (B, channels, h, w) features.
+
+        h and w are S/stride; of a vision transformer, S divided by the side of a patch.
+        """
+        inputs = self.own_range(images)
+        return self._torchvision_map(inputs) if self.torchvision else feature_map(self.library)(self.network, inputs)
+
+    def own_range(self, images: Tensor) -> Tensor:
+        """(B, 1, S, S) images, normalised by MEAN and STD, to (B, 1 or 3, S, S) in the range of the network's training."""
+        if len(self.std) > 1:
+            return images * self.scale + self.shift
+        if (self.mean, self.std) != ([MEAN], [STD]):
+            images = images * (STD / self.std[0]) + (MEAN - self.mean[0]) / self.std[0]
+        return images if self._inputs == 1 else images.expand(-1, self._inputs, -1, -1)
+
+    def check_size(self, size: int) -> None:
+        """Checks that the network makes a spatial map of images of `size` px, the same one each time it sees an image.
+
+        Raises:
+            UserError: the patches do not divide the images, the network does not accept them, its output is not a map, or it
+                draws patches at random (masked autoencoders do).
+        """
+        patch = _patch(self.network) if self.architecture is not None else 1
+        if size % patch:
+            sizes = f"--size {size // patch * patch} or {-(-size // patch) * patch}" if size > patch else f"--size {patch}"
+            text = f"{self.name} cuts images into patches of {patch} px, which do not divide {size} px"
+            raise UserError(text, f"cache with {sizes}; or choose another --encoder")
+        weight = next(self.parameters())
+        images = torch.linspace(-1, 1, size * size, device=weight.device).view(1, 1, size, size)
+        training = self.training
+        try:
+            with torch.inference_mode():
+                found, again = (self.eval()(images) for _ in range(2))
+        except (AssertionError, RuntimeError, ValueError, TypeError) as error:
+            raise UserError(
+                f"{self.name} does not accept images of {size} px: {reason(error)}",
+                "choose another --encoder, or cache with another --size",
+            ) from error
+        finally:
+            self.train(training)
+        if found.dim() != 4 or found.shape[1] != self.channels:
+            raise UserError(
+                f"{self.name} has no spatial feature map: its output is {tuple(found.shape)}", "choose another --encoder"
+            )
+        if not torch.allclose(found, again, atol=1e-2 * float(found.abs().max())):
+            text = f"{self.name} gives different features for the same image: it draws patches at random"
+            raise UserError(text, "choose another --encoder")
+
+    def _torchvision_map(self, images: Tensor) -> Tensor:
         net = self.network
-        if (self.mean, self.std) != (MEAN, STD):
-            images = images * (STD / self.std) + (MEAN - self.mean) / self.std
-        if self.name.startswith("timm:"):
-            return _as_map(net.forward_features(images), getattr(net, "num_prefix_tokens", 0), self.channels)
-        if self.name.startswith("densenet"):
+        if self.torchvision.startswith("densenet"):
             return functional.relu(net(images))
-        if self.name.startswith("swin"):
+        if self.torchvision.startswith("swin"):
             rows: Tensor = net.norm(net.features(images)).permute(0, 3, 1, 2)
             return rows
-        if self.name.startswith(_WITH_FEATURES):
+        if self.torchvision.startswith(_WITH_FEATURES):
             found: Tensor = net.features(images)
             return found
         x = net.maxpool(net.relu(net.bn1(net.conv1(images))))
@@ -94,39 +143,56 @@ class VisualEncoder(nn.Module):
         return features
 
 
-def _timm(name: str, drop_path: float, stride: int) -> nn.Module:
-    try:
-        import timm
-    except ImportError:
-        raise UserError(f"--encoder timm:{name} needs timm, which is not installed", "pip install timm") from None
-    if name not in timm.list_models():
+def encode(encoder: VisualEncoder, pixels: Tensor) -> Tensor:
+    """The features of cached images, as training and prediction compute them without augmentation.
+
+    Args:
+        encoder: in evaluation mode.
+        pixels: (B, S, S) uint8, on the encoder's device.
+
+    Returns:
+        (B, channels, h, w) float32.
+    """
+    with torch.inference_mode():
+        features: Tensor = encoder(normalise(to_unit(pixels)))
+    return features
+
+
+def _architecture(name: EncoderName, saved: dict[str, Any] | None) -> Architecture | None:
+    if not name.published:
+        return None
+    return read_architecture(name) if saved is None else Architecture(**saved)
+
+
+def _patch(network: nn.Module) -> int:
+    """Side of the patches of a network whose first convolution cuts the image into patches, else 1."""
+    stem = next((module for module in network.modules() if isinstance(module, nn.Conv2d)), None)
+    cuts = stem is not None and stem.kernel_size == stem.stride and not any(stem.padding)
+    return int(stem.stride[0]) if cuts and stem is not None else 1
+
+
+def _torchvision(name: str, drop_path: float, stride: int) -> tuple[nn.Module, int]:
+    """A torchvision network with random weights and a one-channel stem, without its classifier; and its width."""
+    if name not in encoder_names():
+        near = nearest(name, encoder_names())
+        raise UserError(f"unknown --encoder {name!r}{near}", f"torchvision's {listed(encoder_names(), 80)}; or {ENCODER_FORMS}")
+    if drop_path and not name.startswith(_WITH_FEATURES[:2] + _WITH_FEATURES[3:]):
         raise UserError(
-            f"timm does not have {name!r}{nearest(name, timm.list_models())}",
-            "list its networks: python -c 'import timm; print(timm.list_models())'",
+            f"--drop-path: {name} has no stochastic depth", "convnext, efficientnet, swin and most timm networks have it"
         )
-    options: dict[str, Any] = {"drop_path_rate": drop_path} if drop_path else {}
+    options = {"stochastic_depth_prob": drop_path} if drop_path else {}
+    network = getattr(torchvision.models, name)(weights=None, **options)
+    if name.startswith("densenet"):
+        channels, network = network.classifier.in_features, network.features
+    elif name.startswith(_RESNETS):
+        channels = network.fc.in_features
+        del network.fc, network.avgpool
+    else:
+        channels = _head_width(network)
+    _take_one_channel(network)
     if stride != 32:
-        options["output_stride"] = stride
-    options |= {"pretrained": False, "in_chans": 1, "num_classes": 0, "global_pool": ""}
-    try:
-        try:
-            return timm.create_model(name, dynamic_img_size=True, **options)  # vision transformers that accept any size
-        except TypeError:
-            return timm.create_model(name, **options)
-    except (TypeError, ValueError, RuntimeError, AssertionError) as error:
-        raise UserError(
-            f"timm:{name} cannot be used as an encoder: {reason(error)}",
-            "choose another, or leave out --drop-path and --stride",
-        ) from error
-
-
-def _as_map(features: Tensor, prefix: int, channels: int) -> Tensor:
-    """(B, channels, h, w) of timm's outputs: maps, channels-last maps, or a square of tokens."""
-    if features.dim() == 3:
-        tokens = features[:, prefix:]
-        side = round(tokens.shape[1] ** 0.5)
-        return tokens.transpose(1, 2).reshape(len(tokens), channels, side, side)
-    return features if features.shape[1] == channels else features.permute(0, 3, 1, 2)
+        _keep_resolution(name, network, stride)
+    return network, channels
 
 
 def _head_width(network: nn.Module) -> int:

@@ -9,20 +9,31 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from cxrlt_cli.errors import UserError
 from cxrlt_cli.model.encoder import VisualEncoder
 
 
 def checkpoint_blocks(encoder: VisualEncoder) -> None:
     """Makes each encoder block store only its input during training (Chen et al., arXiv 1604.06174).
 
-    Results do not change: random draws (stochastic depth) are repeated, and BatchNorm statistics are updated once. timm
-    networks use timm's own implementation, which updates the statistics twice a step. Do not copy the network afterwards.
+    Results do not change: random draws (stochastic depth) are repeated, and BatchNorm statistics are updated once. Networks of
+    timm, open_clip and transformers use their library's implementation; timm's updates the statistics twice a step. Do not copy
+    the network afterwards.
+
+    Raises:
+        UserError: the library does not support it for this network.
     """
-    if encoder.name.startswith("timm:"):
-        encoder.network.set_grad_checkpointing(True)
-        return
-    for block in _blocks(encoder.network):
-        block.forward = partial(_recomputed, block, block.forward)
+    network = encoder.network
+    if encoder.torchvision:
+        for block in _blocks(network):
+            block.forward = partial(_recomputed, block, block.forward)
+    elif encoder.library == "transformers" and not network.supports_gradient_checkpointing:
+        raise UserError(f"--checkpointing: transformers does not support it for {encoder.name}", "give a smaller --batch-size")
+    elif encoder.library == "transformers":
+        enable = getattr(network, "activation_checkpointing_enable", network.gradient_checkpointing_enable)
+        enable({"use_reentrant": False})  # the second name is that of transformers before 5
+    else:
+        getattr(network, "visual", network).set_grad_checkpointing(True)
 
 
 def _blocks(network: Any) -> Iterator[nn.Module]:

@@ -4,17 +4,18 @@ import warnings
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from cxrlt_cli.errors import Stopped, UserError, listed, reason
 from cxrlt_cli.model.encoder import VisualEncoder
 from cxrlt_cli.paths import refuse_no_file
 
-_HINT = "give a state dict of the same --encoder (torchvision or timm), a run with it, or --weights none"
+_HINT = "give a state dict of the same --encoder (.pth or .safetensors), a run with it, or --weights none"
 
 
 def load_encoder(encoder: VisualEncoder, path: Path) -> None:
-    """Loads weights of the same network (with three input channels or one) into an encoder.
+    """Loads weights of the same network (with three input channels or one) from a file of torch or safetensors.
 
     A three-channel stem is summed into one channel, which is exact for gray images.
 
@@ -25,13 +26,15 @@ def load_encoder(encoder: VisualEncoder, path: Path) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what torch remarks on odd files is one message, or of no matter
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            safe = path.suffix == ".safetensors"
+            state = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
     except Stopped:
         raise
     except Exception as error:  # a damaged archive makes torch raise nearly anything
         raise UserError(f"{path} cannot be read as weights: {reason(error)}", _HINT) from error
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):  # a common layout of training scripts
-        state = state["state_dict"]
+    for key in ("state_dict", "model"):  # common layouts of training scripts
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
     if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
         raise UserError(f"{path} is not a state dict", _HINT)
     load_weights(encoder, state, path)
@@ -57,12 +60,15 @@ def _fits(value: Tensor, own: Tensor) -> bool:
 
 def _renamed(state: dict[str, Tensor], encoder: VisualEncoder) -> dict[str, Tensor]:
     """The keys without the prefixes that wrappers add."""
-    for prefix in ("module.", "encoder.network.", f"{encoder.name}.", "model."):
+    if set(encoder.network.state_dict()) <= set(state):
+        return state
+    own = getattr(encoder.network, "base_model_prefix", "") or encoder.torchvision or encoder.name
+    for prefix in ("module.", "encoder.network.", f"{own}.", "model."):
         if any(key.startswith(prefix) for key in state):
             state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
     if "_conv_stem.weight" in state:
         return {_timms_key(key, list(encoder.network.state_dict())): value for key, value in state.items()}
-    if encoder.name.startswith("densenet"):
+    if encoder.torchvision.startswith("densenet"):
         return {_new_key(key.removeprefix("features.")): value for key, value in state.items()}
     return state
 

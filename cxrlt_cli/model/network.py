@@ -43,6 +43,8 @@ class NetworkSpec:
     drop_path: float = 0.0
     stride: int = 32
     kind: Decoder = "residual"
+    #: Of a published encoder (`encoders.architecture`), so that prediction does not need the encoder's files.
+    architecture: dict[str, Any] | None = None
 
     def saved(self) -> dict[str, Any]:
         """As plain values."""
@@ -61,7 +63,7 @@ class Network(nn.Module):
             trained: (C,) bool, the labels that are trained; None for all.
         """
         super().__init__()
-        self.encoder = VisualEncoder(spec.encoder, spec.drop_path, spec.stride)
+        self.encoder = VisualEncoder(spec.encoder, spec.drop_path, spec.stride, spec.architecture)
         channels = self.encoder.channels
         self.decoder: nn.Module = nn.Identity()
         #: Length of the vectors that the classifiers take.
@@ -107,18 +109,7 @@ class Network(nn.Module):
 
     def check_size(self, size: int) -> None:
         """Raises UserError if the encoder does not accept images of `size` px."""
-        images = torch.zeros(1, 1, size, size, device=next(self.parameters()).device)
-        training = self.training
-        try:
-            with torch.inference_mode():
-                self.eval()(images)
-        except (AssertionError, RuntimeError, ValueError) as error:
-            raise UserError(
-                f"{self.encoder.name} does not accept images of {size} px: {reason(error)}",
-                "choose another --encoder, or cache with another --size",
-            ) from error
-        finally:
-            self.train(training)
+        self.encoder.check_size(size)
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 1, S, S) normalised images to (B, C) logits."""

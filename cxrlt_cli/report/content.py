@@ -141,14 +141,14 @@ def what_was_run(subjects: list[Subject], dataset: Dataset) -> dict[str, Any]:
     runs = {}
     for run in (run for one in subjects for run in one.runs):
         config = read_run_config(run)
-        runs[run.folder.name] = (changed_options(config.options), config.provenance)
+        runs[run.folder.name] = (changed_options(config.options), config.provenance, config.encoder_origin)
     run_log = [("dataset", str(dataset.path), provenance_of(dataset.header))]
-    run_log += [("run", name, record) for name, (_, record) in runs.items()]
+    run_log += [("run", name, record) for name, (_, record, _) in runs.items()]
     run_log += [("predictions", str(one.scored.path), one.scored.header.provenance) for one in subjects]
     return {
         "runs": [
-            (name, {flag_of_saved(key): str(value) for key, value in chosen.items()})
-            for name, (chosen, _) in runs.items()
+            (name, {flag_of_saved(key): str(value) for key, value in chosen.items()}, origin.described if origin else "")
+            for name, (chosen, _, origin) in runs.items()
         ],
         "absent": sorted({name for one in subjects for name in one.absent}),
         "dataset": _dataset_rows(dataset),

@@ -1,5 +1,7 @@
 """Builds the network and the optimizer from the flags."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -27,7 +29,8 @@ def make_network(
     )
     torch.manual_seed(settings.seed)
     network = Network(spec, torch.from_numpy(queries), None if trained is None else torch.from_numpy(trained))
-    return network, spec
+    architecture = network.encoder.architecture
+    return network, replace(spec, architecture=architecture.saved()) if architecture else spec
 
 
 def make_optimizer(settings: OptimizerSettings, network: Network) -> torch.optim.Optimizer:

@@ -10,6 +10,7 @@ from cxrlt_cli.artifacts.predictions import Predictions, PredictionsHeader, writ
 from cxrlt_cli.artifacts.run import Run, write_history
 from cxrlt_cli.artifacts.run_config import BestCheckpoint, RunConfig, write_best
 from cxrlt_cli.data.dataset_images import DatasetImages
+from cxrlt_cli.model.lora import merged_state
 from cxrlt_cli.model.network import NetworkSpec
 from cxrlt_cli.signals import StopRequest
 from cxrlt_cli.train.loop import Training
@@ -63,7 +64,7 @@ def finish_epoch(run: Run, training: Training, state: State, validator: Validato
 def _save_best(run: Run, state: State, validator: Validator, validation: Validation) -> None:
     dataset = validator.dataset
     spec, config = validator.spec.saved(), validator.config
-    model = {name: tensor.detach().cpu() for name, tensor in state.eval_model.state_dict().items()}
+    model = {name: tensor.detach().cpu() for name, tensor in merged_state(state.eval_model).items()}
     write_best(run, BestCheckpoint(spec, dataset.classes, dataset.settings, state.epoch, model, config))
     header = PredictionsHeader([run.folder.name], "val", epoch=state.epoch, provenance=config.provenance)
     write_predictions(run.validation, Predictions(list(dataset.table["image_id"]), dataset.classes, validation.logits, header))

@@ -19,12 +19,12 @@ def refuse_what_cannot_start(settings: TrainSettings, weights: str, train: Datas
         ranks: number of processes that train together.
 
     Raises:
-        UserError: weights that are missing or of another network, an unknown source, a batch or a split with fewer images than
-            ranks.
+        UserError: weights that are missing or of another network, a size that the encoder does not accept, an unknown source,
+            a batch or a split with fewer images than ranks.
     """
     refuse_few_images(settings.loop.batch_size, train, ranks)
     drawing_weights(settings.sampling, train)
-    check_start(weights, settings.start)
+    check_start(weights, settings.start, int(train.settings["size"]))
 
 
 def refuse_lost_state(run: Run) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cxrlt_cli.compute.autotune import Workload
-from cxrlt_cli.config.train_grammar import AverageSpec, LossSpec, SamplingSpec, Term
+from cxrlt_cli.config.train_grammar import AverageSpec, LossSpec, SamplingSpec, Term, TuneSpec
 from cxrlt_cli.model.network import Classifier, Decoder, Queries
 
 
@@ -26,13 +26,14 @@ class NetworkSettings:
 
 @dataclass(frozen=True)
 class StartSettings:
-    """The starting weights of the encoder."""
+    """The starting weights of the encoder; a frozen or adapted encoder (`tune`) needs trained ones."""
 
     encoder: str
     drop_path: float
     stride: str
     weights: str
     freeze: str
+    tune: str
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,7 @@ class TrainSettings:
     augment: AugmentSettings
     loop: LoopSettings
     log: LogSettings
+    tune: TuneSpec
     accumulate: int
     checkpointing: bool
     compile: bool

@@ -10,6 +10,7 @@ from cxrlt_cli.compute.probe import compile_network, fitting_parts, least_images
 from cxrlt_cli.console import say
 from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.model.gradient_checkpointing import checkpoint_blocks
+from cxrlt_cli.model.lora import add_low_rank
 from cxrlt_cli.model.network import NetworkSpec
 from cxrlt_cli.train.batch_pipeline import make_pipeline
 from cxrlt_cli.train.build import make_network, make_optimizer
@@ -31,6 +32,8 @@ def make_state(settings: TrainSettings, data: TrainingData, start: Start, device
     network, spec = make_network(settings.network, data.queries, ~data.train.unseen)
     if not start.kept:
         load_start(start.config.encoder_weights or settled_weights(settings.start), network)
+    if settings.tune.kind == "lora":
+        add_low_rank(network.encoder, settings.tune.rank, settings.network.seed)
     network.place(device, data.size, LAYOUTS[mode.layout]).check_size(data.size)
     scaler = torch.amp.GradScaler(device.type, enabled=mode.precision == "fp16")
     average = begin_average(settings.loop.average_spec, network)

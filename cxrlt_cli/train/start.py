@@ -21,7 +21,7 @@ from cxrlt_cli.train.class_weights import class_weights, hardest
 from cxrlt_cli.train.first_checks import refuse_what_cannot_start
 from cxrlt_cli.train.hard_classes import development_ap
 from cxrlt_cli.train.settings import TrainSettings
-from cxrlt_cli.train.start_weights import settled_weights
+from cxrlt_cli.train.start_weights import settled_weights, weights_origin
 from cxrlt_cli.train.training_data import TrainingData
 
 
@@ -115,6 +115,7 @@ def _new_config(settings: TrainSettings, data: TrainingData, runs: Path, encoder
         options=settings.options,
         class_weights=dict(zip(train.classes, weights.tolist(), strict=True)),
         encoder_weights=encoder_weights,
+        encoder_origin=weights_origin(settings.start, encoder_weights),
         hard_from=str(where) if where else None,
         hard_classes=chosen,
         classes=train.classes,

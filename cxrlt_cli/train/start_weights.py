@@ -5,8 +5,12 @@ from pathlib import Path
 
 from torch import Tensor
 
+from cxrlt_cli.artifacts.origin import Origin
 from cxrlt_cli.artifacts.run import Run, read_checkpoint
+from cxrlt_cli.config.encoder_name import parse_encoder
 from cxrlt_cli.console import say, warn
+from cxrlt_cli.encoders.architecture import published_weights
+from cxrlt_cli.encoders.origin import read_origin
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.model.encoder import VisualEncoder, encoder_names
 from cxrlt_cli.model.imagenet import imagenet_file
@@ -18,17 +22,25 @@ from cxrlt_cli.train.settings import StartSettings
 
 
 def settled_weights(settings: StartSettings) -> str:
-    """What `--weights` resolves to on this machine: `auto` is imagenet if torch's cache has the file, else none.
+    """What `--weights` resolves to on this machine.
 
-    The choice is printed; a random start gets a warning. An encoder that does not exist gets no warning, since
+    `auto` is `pretrained`, the encoder's own weights, for a published encoder; else imagenet where torch's cache has the file,
+    else none. The choice is printed; a random start gets a warning. An encoder that does not exist gets no warning, since
     building it fails with a message of its own.
 
     Returns:
-        `none`, `imagenet`, or the file or run that the flag names.
+        `none`, `imagenet`, `pretrained`, or the file or run that the flag names.
 
     Raises:
-        UserError: `auto` resolves to none, but `--freeze encoder` needs weights.
+        UserError: `auto` resolves to none, and a frozen or adapted encoder needs weights.
     """
+    published = parse_encoder(settings.encoder).published
+    if published and settings.weights in ("auto", "pretrained"):
+        return "pretrained"
+    if settings.weights == "imagenet" and published:
+        raise UserError(
+            f"--weights imagenet: {settings.encoder} comes with weights of its own", "--weights pretrained, or auto"
+        )
     if settings.weights != "auto":
         return settings.weights
     name = settings.encoder
@@ -40,24 +52,54 @@ def settled_weights(settings: StartSettings) -> str:
         instead = f"on a machine with internet, run `cxrlt fetch --backbone {name}`"
     elif name.startswith("timm:"):
         missing, instead = f"there are no known ImageNet weights of {name}", "give a file of weights: --weights FILE"
+        instead += ", or take a network of the hub: --encoder timm:hf-hub:timm/NAME.TAG"
     else:
         return "none"
-    if settings.freeze == "encoder":
-        raise UserError(f"--freeze encoder needs pretrained weights, and {missing}", instead)
+    if settings.tune != "full" or settings.freeze == "encoder":
+        flag = "--freeze encoder" if settings.tune == "full" else f"--tune {settings.tune}"
+        raise UserError(f"{flag} needs pretrained weights, and {missing}", instead)
     warn(f"the encoder starts from random weights: {missing}; {instead}")
     return "none"
 
 
-def check_start(weights: str, settings: StartSettings) -> None:
-    """Checks the weights that `settled_weights` names, by loading them into a temporary encoder.
+def weights_origin(settings: StartSettings, weights: str) -> Origin | None:
+    """Repository, revision and licence of the weights that a published encoder starts from; None for other weights.
+
+    It is printed; a gated repository or a non-commercial licence gets a warning.
 
     Raises:
-        UserError: the weights are missing, or of another network.
+        UserError: the encoder is not on this machine.
+    """
+    if weights != "pretrained":
+        return None
+    origin = read_origin(parse_encoder(settings.encoder))
+    say(f"the encoder starts from its published weights: {origin.described}")
+    if origin.restriction:
+        warn(f"{settings.encoder}: {origin.restriction}; networks trained from it are bound by the same terms")
+    return origin
+
+
+def check_start(weights: str, settings: StartSettings, size: int) -> None:
+    """Loads into an encoder that is thrown away again what `settled_weights` names.
+
+    Args:
+        weights: what to load.
+        settings: the encoder.
+        size: side of the images, px.
+
+    Raises:
+        UserError: the weights are not there, or are of another network, or the encoder does not accept images of this size.
     """
     if weights == "imagenet":
         imagenet_file(settings.encoder)
+    published = parse_encoder(settings.encoder).published
+    if weights == "none" and not published:
+        return
+    encoder = VisualEncoder(settings.encoder, settings.drop_path, int(settings.stride))
     if weights != "none":
-        _load_encoder(weights, VisualEncoder(settings.encoder, settings.drop_path, int(settings.stride)))
+        _load_encoder(weights, encoder)
+    if published:
+        encoder.check_size(size)
 
 
 def load_start(weights: str, network: Network) -> None:
@@ -89,6 +131,8 @@ def _load_encoder(weights: str, encoder: VisualEncoder) -> dict[str, Tensor]:
     """Loads the encoder; returns all tensors of a run, or none if the weights are not of a run."""
     if weights == "imagenet":
         load_encoder(encoder, imagenet_file(encoder.name))
+    elif weights == "pretrained":
+        load_weights(encoder, published_weights(parse_encoder(encoder.name)), Path(encoder.name))
     elif is_folder(Path(weights)):
         path = Run(Path(weights)).best
         state: dict[str, Tensor] = read_checkpoint(path, ["model"])["model"]

@@ -105,6 +105,7 @@ def settings_of(config: TrainConfig) -> TrainSettings:
         augment=select(AugmentSettings, config),
         loop=select(LoopSettings, config),
         log=select(LogSettings, config),
+        tune=config.tune_spec,
         accumulate=config.accumulate,
         checkpointing=config.checkpointing,
         compile=config.compile,
@@ -123,7 +124,7 @@ def _train_in_folder(run: Run, start: Start, training: Training, state: State, v
             with ranks.fail_together():
                 load_state(state, run.last)
             training.run_log.log(f"resumed after {state.step} steps, in epoch {state.epoch + 1}")
-        unused = validator.spec.encoder.startswith("timm:")  # timm networks may have a head that gets no gradient
+        unused = not state.network.encoder.torchvision  # networks of other libraries may have a head that gets no gradient
         training = replace(training, forward=ranks.parallel(state.network, training.device, unused))
         _train(run, training, state, validator)
 

@@ -31,7 +31,7 @@ def lr_scales(network: nn.Module, decay: float) -> dict[str, float]:
 def _blocks(module: nn.Module, prefix: str) -> list[tuple[str, nn.Module]]:
     found: list[tuple[str, nn.Module]] = []
     for name, child in module.named_children():
-        held = _holds_blocks(child)
+        held = _holds_blocks(child) or ("blocks." not in prefix and any(_is_stack(*inner) for inner in child.named_modules()))
         found += _blocks(child, f"{prefix}{name}.") if held else [(f"{prefix}{name}.", child)]
     return found
 
@@ -39,3 +39,9 @@ def _blocks(module: nn.Module, prefix: str) -> list[tuple[str, nn.Module]]:
 def _holds_blocks(module: nn.Module) -> bool:
     """Whether a module is a stage: a plain sequence or list, DenseNet's dictionary of layers, or a timm stage."""
     return type(module) in (nn.Sequential, nn.ModuleList) or isinstance(module, nn.ModuleDict) or hasattr(module, "blocks")
+
+
+def _is_stack(name: str, module: nn.Module) -> bool:
+    """Whether a module is the list of a vision transformer's layers, as transformers and open_clip name it."""
+    last = name.rpartition(".")[2]
+    return isinstance(module, nn.ModuleList) and last in ("layer", "layers", "stages", "resblocks") and len(module) > 0

@@ -117,7 +117,7 @@ def test_networks_of_timm_give_what_timm_gives(name: str, tmp_path: Path) -> Non
     load_encoder(encoder, tmp_path / "weights.pth")
     gray = torch.randn(2, 1, 224, 224)
     with torch.no_grad():
-        theirs = (gray * STD + MEAN - encoder.mean) / encoder.std
+        theirs = (gray * STD + MEAN - encoder.mean[0]) / encoder.std[0]
         expected, found = original.forward_features(theirs.expand(-1, 3, -1, -1)), encoder(gray)
     assert found.shape[:2] == (2, encoder.channels)
     if expected.dim() == 3:  # tokens: the class token first, then the patches by rows

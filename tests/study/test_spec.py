@@ -9,7 +9,7 @@ from cxrlt_cli.study.spec import read_study
 
 
 @pytest.mark.parametrize(
-    "name", ["heads", "classifier", "reweight", "text", "missing", "external", "bag", "unseen", "complexity"]
+    "name", ["heads", "classifier", "reweight", "text", "missing", "external", "bag", "unseen", "complexity", "encoder"]
 )
 def test_built_in_studies_have_a_question_and_variants(name: str) -> None:
     study = read_study(name, ["a", "b"])
