@@ -87,7 +87,7 @@ def test_an_adapted_run_is_resumed_and_started_from(cxrlt: Run, dataset: Path, c
     assert not [name for name in best if "parametrizations" in name]
     again = cxrlt(*command, "--weights", "runs/dinov2", "--name", "again")
     assert again.code == 0, again.err
-    assert "0 begin at random" in again.err
+    assert "0 start at random" in again.err
     assert "encoder_origin" not in _config(tmp_path, "again")
 
 
