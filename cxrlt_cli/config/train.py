@@ -161,6 +161,13 @@ class TrainConfig:
     noise: float = flag(0.0, "Gaussian noise: fraction of images, 0 to 1.", metavar="P")
     erasing: float = flag(0.0, "Random erasing of a rectangle: fraction of images, 0 to 1.", metavar="P")
     epochs: int = flag(20, "Passes over the training images.")
+    patience: int = flag(
+        0,
+        "Stop when validation mAP has not improved for N epochs; 0: never. The learning rate still follows --epochs. --resume "
+        "with a larger N continues.",
+        metavar="N",
+        free=True,
+    )
     batch_size: int = flag(64, "Images per step, over all GPUs.")
     lr: float = flag(1e-4, "Peak learning rate of AdamW.", saved_as="rate")
     encoder_lr: float = flag(1.0, "Learning rate of the encoder as a factor of --lr.", metavar="FACTOR")
@@ -247,7 +254,7 @@ class TrainConfig:
     def _check_ranges(self) -> None:
         check_positive(self, _POSITIVE)
         check_fractions(self, _FRACTIONS)
-        check_not_negative(self, ("mixup", "cutmix", "weight_decay", "logit_adjustment", "accumulate"))
+        check_not_negative(self, ("mixup", "cutmix", "weight_decay", "logit_adjustment", "accumulate", "patience"))
         if not 0 < self.layer_decay <= 1:
             raise UserError(f"--layer-decay {self.layer_decay} is not within 0 … 1", "as in 0.8; 1 is off")
 

@@ -20,6 +20,7 @@ from cxrlt_cli.signals import StopRequest
 from cxrlt_cli.train.batch_mixing import Inputs
 from cxrlt_cli.train.batch_pipeline import BatchPipeline
 from cxrlt_cli.train.lr_schedule import lr_at
+from cxrlt_cli.train.patience import patience_ended
 from cxrlt_cli.train.run_log import RunLogger, Throughput
 from cxrlt_cli.train.settings import LoopSettings
 from cxrlt_cli.train.state import State
@@ -62,7 +63,7 @@ class Training:
 
 
 def train_epochs(training: Training, state: State, stop: StopRequest, finished: Callable[[], bool]) -> bool:
-    """Trains from where the state is to the last epoch; returns early where a stop was asked for.
+    """Trains from where the state is to the last epoch, or until patience ends; returns early where a stop was asked for.
 
     Args:
         training: what to train on.
@@ -73,7 +74,7 @@ def train_epochs(training: Training, state: State, stop: StopRequest, finished: 
     Returns:
         Whether it came to the end.
     """
-    while len(state.history) < training.settings.epochs:
+    while len(state.history) < training.settings.epochs and not patience_ended(training.settings, state):
         if state.epoch == len(state.history):  # else its validation was stopped: that is what remains of it
             if not _train_epoch(training, state, stop):
                 return False

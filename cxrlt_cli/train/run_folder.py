@@ -9,6 +9,8 @@ from cxrlt_cli.artifacts.run import Run, RunStatus, write_status
 from cxrlt_cli.artifacts.run_config import write_run_config
 from cxrlt_cli.errors import Stopped
 from cxrlt_cli.paths import is_file
+from cxrlt_cli.train.patience import reason_of_end
+from cxrlt_cli.train.settings import LoopSettings
 from cxrlt_cli.train.start import Start
 from cxrlt_cli.train.state import State
 
@@ -19,12 +21,12 @@ def hold_folder(held: ExitStack, run: Run, start: Start) -> None:
     held.enter_context(exclusive(run.folder / ".lock"))
     if not start.resumed:
         held.enter_context(replaced(run.folder, run.files, run.last))
-    if not (start.resumed and is_file(run.last)):
+    if start.changed or not (start.resumed and is_file(run.last)):
         write_run_config(run, start.config)
 
 
 @contextmanager
-def kept_status(run: Run, state: State) -> Iterator[None]:
+def kept_status(run: Run, state: State, settings: LoopSettings) -> Iterator[None]:
     """Writes `status.json`: running, then how the block ended."""
     write_status(run, RunStatus("running", epoch=state.epoch, step=state.step))
     try:
@@ -38,4 +40,5 @@ def kept_status(run: Run, state: State) -> Iterator[None]:
         raise
     assert state.best is not None, "at least one epoch has been validated"
     best, epoch = state.best
-    write_status(run, RunStatus("done", epoch=state.epoch, step=state.step, best_epoch=epoch, best_map=best))
+    early = reason_of_end(settings, state)
+    write_status(run, RunStatus("done", epoch=state.epoch, step=state.step, best_epoch=epoch, best_map=best, reason=early))

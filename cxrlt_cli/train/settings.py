@@ -97,9 +97,10 @@ class AugmentSettings:
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """The training loop; `lr` is the peak learning rate, `warmup` a fraction of the steps."""
+    """The training loop; `lr` is the peak learning rate, `warmup` a fraction of the steps, `patience` 0 for no early stop."""
 
     epochs: int
+    patience: int
     batch_size: int
     lr: float
     warmup: float

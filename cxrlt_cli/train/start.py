@@ -11,7 +11,7 @@ import torch
 from cxrlt_cli.artifacts.files import fingerprint
 from cxrlt_cli.artifacts.parsing import as_json, parse
 from cxrlt_cli.artifacts.provenance import record
-from cxrlt_cli.artifacts.run import Run, is_done
+from cxrlt_cli.artifacts.run import Run, read_status
 from cxrlt_cli.artifacts.run_config import RunConfig, read_run_config
 from cxrlt_cli.compute.autotune import choose_compute_mode, saved_compute_mode
 from cxrlt_cli.console import say
@@ -20,6 +20,7 @@ from cxrlt_cli.paths import is_file
 from cxrlt_cli.train.class_weights import class_weights, hardest
 from cxrlt_cli.train.first_checks import refuse_what_cannot_start
 from cxrlt_cli.train.hard_classes import development_ap
+from cxrlt_cli.train.patience import is_finished
 from cxrlt_cli.train.settings import TrainSettings
 from cxrlt_cli.train.start_weights import settled_weights, weights_origin
 from cxrlt_cli.train.training_data import TrainingData
@@ -34,12 +35,14 @@ class Start:
         resumed: whether an earlier process wrote `config.json`.
         kept: whether `last.pt` holds the state of an earlier process, so that `--weights` are not loaded again.
         done: whether it is finished.
+        changed: whether `config` differs from `config.json`, which is then written again.
     """
 
     config: RunConfig
     resumed: bool
     kept: bool
     done: bool
+    changed: bool = False
 
     def saved(self) -> dict[str, Any]:
         """As plain values, which rank 0 sends to the others."""
@@ -73,16 +76,20 @@ def start_new(settings: TrainSettings, data: TrainingData, runs: Path, device: t
     return Start(replace(config, compute_mode=mode), resumed=False, kept=False, done=False)
 
 
-def resume(run: Run, data: TrainingData, refuse_changed_options: Callable[[dict[str, Any]], None]) -> Start:
-    """A run that has a `config.json`.
+def resume(
+    run: Run, settings: TrainSettings, data: TrainingData, refuse_changed_options: Callable[[dict[str, Any]], None]
+) -> Start:
+    """A run that has a `config.json`. With another `--patience` it may go on after it ended, or end earlier.
 
     Args:
         run: its folder.
+        settings: of the training.
         data: of the training, as it is now.
         refuse_changed_options: raises UserError if the saved options differ from the current ones.
 
     Raises:
-        UserError: it is damaged, was not written by `cxrlt train`, or was started with different options or files.
+        UserError: it is damaged, was not written by `cxrlt train`, or was started with different options or files; or patience
+            is larger, and the state to continue from is missing.
     """
     config = read_run_config(run)
     before, now = config.provenance.inputs, [fingerprint(path) for path in data.inputs]
@@ -97,7 +104,19 @@ def resume(run: Run, data: TrainingData, refuse_changed_options: Callable[[dict[
             f"{run.folder} was started with a different {' and '.join(changed)}",
             "restore it, or start again with --overwrite",
         )
-    return Start(config, True, is_file(run.last), is_done(run))
+    status, loop = read_status(run), settings.loop
+    done = is_finished(status, loop.epochs, loop.patience)
+    if not done and status is not None and status.state == "done" and not is_file(run.last):
+        raise UserError(
+            f"{run.folder} was stopped by --patience, and {run.last.name} is missing: it cannot be continued",
+            "use the run as it is, or start again with --overwrite",
+        )
+    other = not done and config.options.get("patience", 0) != loop.patience
+    return Start(_with_patience(config, loop.patience) if other else config, True, is_file(run.last), done, other)
+
+
+def _with_patience(config: RunConfig, patience: int) -> RunConfig:
+    return replace(config, options={**config.options, "patience": patience})
 
 
 def _new_config(settings: TrainSettings, data: TrainingData, runs: Path, encoder_weights: str) -> RunConfig:

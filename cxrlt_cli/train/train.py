@@ -21,6 +21,7 @@ from cxrlt_cli.signals import stop_requests, stops_at_once
 from cxrlt_cli.train.checkpointing import Validator, finish_epoch
 from cxrlt_cli.train.first_checks import refuse_lost_state
 from cxrlt_cli.train.loop import Training, train_epochs
+from cxrlt_cli.train.patience import reason_of_end
 from cxrlt_cli.train.run_folder import hold_folder, kept_status
 from cxrlt_cli.train.settings import (
     AugmentSettings,
@@ -61,7 +62,7 @@ def train_run(config: TrainConfig, workspace: Workspace) -> TrainedRun:
             data = read_training_data(config.dataset or workspace.dataset, config.embeddings or workspace.label_embeddings)
             start, settings = None, settings_of(config)
             if ranks.is_rank_zero and config.resume and is_file(run.config):
-                start = resume(run, data, lambda before: refuse_changed(config, before, run.folder))
+                start = resume(run, settings, data, lambda before: refuse_changed(config, before, run.folder))
             elif ranks.is_rank_zero:
                 start = start_new(settings, data, workspace.runs, device, ranks.world_size)
         start = Start.from_saved(ranks.broadcast(start.saved() if start else {}))
@@ -138,7 +139,8 @@ def _train(run: Run, training: Training, state: State, validator: Validator) -> 
         f"{training.steps_an_epoch} steps an epoch, {training.device} {str(training.precision).removeprefix('torch.')}{ranks}",
     )
     training.run_log.begin(state)
-    with stop_requests() as stop, kept_status(run, state) if training.ranks.is_rank_zero else nullcontext():
+    status = kept_status(run, state, training.settings) if training.ranks.is_rank_zero else nullcontext()
+    with stop_requests() as stop, status:
         if not train_epochs(training, state, stop, partial(finish_epoch, run, training, state, validator, stop)):
             if training.ranks.is_rank_zero:
                 save_state(state, run.last)
@@ -146,4 +148,7 @@ def _train(run: Run, training: Training, state: State, validator: Validator) -> 
             raise stop.stopped(f"{run.last} holds the state after {state.step} steps; continue with --resume")
     assert state.best is not None, "at least one epoch has been validated"
     best, epoch_number = state.best
+    early = reason_of_end(training.settings, state)
+    if early:
+        training.run_log.log(early)
     training.run_log.log(f"best validation mAP {best:.4f} in epoch {epoch_number}: {run.best}")
