@@ -30,6 +30,7 @@ from cxrlt_cli.config.join import JoinConfig
 from cxrlt_cli.config.merge import MergeConfig
 from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.config.report import ReportConfig
+from cxrlt_cli.config.runs import RunsConfig
 from cxrlt_cli.config.slurm import SlurmConfig
 from cxrlt_cli.config.study import StudyConfig
 from cxrlt_cli.config.train import TrainConfig
@@ -60,6 +61,7 @@ COMMANDS: dict[str, tuple[type[Any], str, str]] = {
     "explain": (ExplainConfig, "cxrlt_cli.explain.explain:explain_images", "Scoring"),
     "demo": (DemoConfig, "cxrlt_cli.demo.run:run_demo", "Tools"),
     "info": (InfoConfig, "cxrlt_cli.info.info:describe_artifact", "Tools"),
+    "runs": (RunsConfig, "cxrlt_cli.info.runs:list_runs", "Tools"),
     "check": (CheckConfig, "cxrlt_cli.cluster.check:check_machine", "Tools"),
     "slurm": (SlurmConfig, "cxrlt_cli.cluster.slurm:write_scripts", "Tools"),
     "bench": (BenchConfig, "cxrlt_cli.bench.run:bench_machine", "Tools"),

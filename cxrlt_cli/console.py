@@ -93,6 +93,12 @@ def data(text: str) -> None:
         raise UserError(f"cannot write to standard output: {error.strerror}", "see where it is directed") from error
 
 
+def confirmed(question: str) -> bool:
+    """Asks on the terminal; only `y` or `yes` is a yes, so that the end of the input is a no."""
+    print(f"{escaped(question)} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().casefold() in ("y", "yes")
+
+
 class Progress(Protocol):
     """What a loop tells of itself."""
 

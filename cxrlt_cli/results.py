@@ -225,6 +225,21 @@ class ArtifactFacts:
 
 
 @dataclass(frozen=True)
+class RunsOverview:
+    """What `runs` found.
+
+    Attributes:
+        runs: a record per run, as `--json` prints it; damaged runs have the state `damaged`.
+        removable: files of finished runs that resuming no longer needs.
+        removed: those of them that were removed.
+    """
+
+    runs: list[dict[str, Any]]
+    removable: list[Path]
+    removed: list[Path]
+
+
+@dataclass(frozen=True)
 class MachineCheck:
     """What `check` found: subject -> (state, finding); no state is `error`, since an error is raised."""
 

@@ -70,6 +70,37 @@ def applied_calibration(evaluation: dict[str, Any]) -> AppliedCalibration | None
 
 
 @dataclass(frozen=True)
+class MeanAP:
+    """The main number of an evaluation.
+
+    Attributes:
+        evaluation: name of its folder.
+        runs: whose scores were evaluated; empty for scores of another tool.
+        split: whose images.
+        value: mAP, within 0 ... 1; None where it is undefined.
+        low: end of its 95 % interval; None without one.
+        high: the other end.
+        time: of the evaluation, UTC, ISO 8601.
+    """
+
+    evaluation: str
+    runs: list[str]
+    split: str
+    value: float | None
+    low: float | None
+    high: float | None
+    time: str
+
+
+def read_mean_ap(folder: Path) -> MeanAP:
+    """Reads the mAP of an evaluation. Raises UserError as `read_evaluation` does."""
+    found = read_evaluation(folder)
+    runs = parse(_Predictions, found["predictions"], folder, "evaluate again").runs
+    value, low, high = (found.get(name) for name in ("mAP", "mAP_low", "mAP_high"))
+    return MeanAP(folder.name, runs, found["split"], value, low, high, provenance_of(found).time)
+
+
+@dataclass(frozen=True)
 class ReaderStudy:
     """Readers beside the network; their figures are the rows of `readers`.
 
@@ -106,6 +137,7 @@ class _Predictions:
 
     name: str
     calibration: AppliedCalibration | None = None
+    runs: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 Checkpoints hold tensors and plain values only and are loaded with `weights_only=True`: a file from elsewhere cannot run code.
 """
 
+import fcntl
 import json
 import os
 import zipfile
@@ -52,6 +53,11 @@ class Run:
     @property
     def best(self) -> Path:
         return self.folder / "best.pt"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that trains."""
+        return self.folder / ".lock"
 
     @property
     def events(self) -> Path:
@@ -107,6 +113,23 @@ def is_done(run: Run) -> bool:
     """Whether a run is finished. Raises UserError if its status is damaged."""
     status = read_status(run)
     return status is not None and status.state == "done"
+
+
+def is_held(run: Run) -> bool:
+    """Whether a living process trains the run; False where it was killed, or where the file system has no locks."""
+    try:
+        handle = os.open(run.lock, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return False
 
 
 def write_history(run: Run, epochs: list[dict[str, Any]]) -> None:

@@ -20,3 +20,10 @@ def changed_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Name -> value of the saved options of a run that this version has and that are not at their defaults."""
     usual = defaults(TrainConfig)
     return {name: value for name, value in options.items() if name in usual and value != usual[name]}
+
+
+def deciding_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Name -> value of the saved options of a run that decide its result; one that was not saved had its default."""
+    usual = defaults(TrainConfig)
+    free = {"name", *(saved_name(field) for field in fields(TrainConfig) if field.metadata["free"])}
+    return {name: options.get(name, value) for name, value in usual.items() if name not in free}

@@ -18,7 +18,7 @@ from cxrlt_cli.train.state import State
 def hold_folder(held: ExitStack, run: Run, start: Start) -> None:
     """Locks the run's folder for this process until `held` is closed, and prepares it."""
     check_writable(run.folder)
-    held.enter_context(exclusive(run.folder / ".lock"))
+    held.enter_context(exclusive(run.lock))
     if not start.resumed:
         held.enter_context(replaced(run.folder, run.files, run.last))
     if start.changed or not (start.resumed and is_file(run.last)):
