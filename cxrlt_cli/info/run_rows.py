@@ -90,7 +90,7 @@ def _row(run: Run, config: RunConfig, status: RunStatus | None, scores: _Scores)
     history = read_history(run) if is_file(run.history) else []
     if status is not None and status.state == "done" and not is_file(run.best):
         raise UserError(f"{run.best} is missing")
-    state = status.state if status else "not started"
+    state: str = status.state if status else "not started"
     if state == "running" and not is_held(run):
         state = "killed"
     name, total = run.folder.name, config.options.get("epochs")
