@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 import typer
 from typer.core import TyperCommand
 
+from cxrlt_cli.config_file import checked_values, options_of_file
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.paths import refuse_not_utf8
 from cxrlt_cli.workspace import Workspace
@@ -24,6 +25,8 @@ _WORKSPACE = Annotated[
     typer.Option("--workspace", envvar="CXRLT_WORKSPACE", help="Folder of all artifacts.", show_default="."),
 ]
 
+
+_CONFIG_HELP = "Read options from a TOML file, as in `epochs = 10`, or from config.json of a run; flags win over it."
 
 #: The largest whole number that an option takes, where its flag does not say another.
 MOST = 1_000_000
@@ -156,6 +159,25 @@ def _refuse_huge_numbers(fields: Iterable["dataclasses.Field[Any]"], values: dic
             raise UserError(f"{flag_name(field)} {value} is more than {most:,}", "give a smaller number")
 
 
+def _file_reader(fields: Iterable["dataclasses.Field[Any]"]) -> Callable[[typer.Context, Path | None], Any]:
+    """A function that reads `--config` before the other options, and makes its values their defaults."""
+    names = {name: field.name for field in fields for name in (field.name, saved_name(field), _plain_flag(field))}
+    names["workspace"] = "workspace"
+
+    def read(context: typer.Context, path: Path | None) -> Any:
+        if path is None or context.resilient_parsing:
+            return None
+        values = checked_values(path, context, options_of_file(path, names))
+        context.default_map = {**values}
+        return values
+
+    return read
+
+
+def _plain_flag(field: "dataclasses.Field[Any]") -> str:
+    return flag_name(field).removeprefix("--").lower()
+
+
 def add_command(app: typer.Typer, name: str, config: type[Config], run: Callable[[Config, Workspace], None]) -> None:
     """Registers `run` as the subcommand `name`; the fields of `config` are its options, its docstring the help."""
     hints = get_type_hints(config)
@@ -163,9 +185,14 @@ def add_command(app: typer.Typer, name: str, config: type[Config], run: Callable
     of = panels(config)
     parameters = [_parameter(field, hints[field.name], of[field.name]) for field in fields]
     kind = inspect.Parameter.KEYWORD_ONLY
+    config_file = typer.Option("--config", callback=_file_reader(fields), is_eager=True, metavar="FILE", help=_CONFIG_HELP)
+    parameters.append(inspect.Parameter("config", kind, default=None, annotation=Annotated[Path | None, config_file]))
     parameters.append(inspect.Parameter("workspace", kind, default=Path(), annotation=_WORKSPACE))
 
     def call(**values: Any) -> None:
+        for key, value in (values.pop("config") or {}).items():
+            if values[key] in ((), []):  # of an argument that may be repeated the parser takes no default from elsewhere
+                values[key] = value
         refuse_control_characters(values.values())
         _refuse_huge_numbers(fields, values)
         workspace = Workspace(values.pop("workspace"))
