@@ -89,7 +89,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _typed(path: Path, key: str, value: Any) -> Any:
-    """A value as it would be typed. Raises UserError for a table, a date, or a list of something else than texts and numbers."""
+    """A value as it would be typed. Raises UserError for a table, a date, or a list of them."""
     if isinstance(value, bool):
         return value
     if isinstance(value, str | int | float):
