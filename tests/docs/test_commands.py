@@ -64,7 +64,7 @@ def _accept(words: list[str]) -> None:
         return
     config, _, _ = COMMANDS[words[0]]
     values = _GROUP.commands[words[0]].make_context(words[0], list(words[1:])).params
-    values.pop("workspace")
+    del values["workspace"], values["config"]
     config(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
