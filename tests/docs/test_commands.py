@@ -62,6 +62,9 @@ def _accept(words: list[str]) -> None:
     """Parses a command line to the options of its command, as typing it does; nothing is run."""
     if words == ["--help"] or words[1:] == ["--help"]:
         return
+    if "--config" in words:  # the file of the example is not there
+        at = words.index("--config")
+        words = words[:at] + words[at + 2 :]
     config, _, _ = COMMANDS[words[0]]
     values = _GROUP.commands[words[0]].make_context(words[0], list(words[1:])).params
     del values["workspace"], values["config"]
