@@ -22,6 +22,7 @@ from cxrlt_cli.config.embed_labels import EmbedLabelsConfig
 from cxrlt_cli.config.ensemble import EnsembleConfig
 from cxrlt_cli.config.evaluate import EvaluateConfig
 from cxrlt_cli.config.explain import ExplainConfig
+from cxrlt_cli.config.export import ExportConfig
 from cxrlt_cli.config.fetch import FetchConfig
 from cxrlt_cli.config.fuse import FuseConfig
 from cxrlt_cli.config.import_scores import ImportConfig
@@ -59,6 +60,7 @@ COMMANDS: dict[str, tuple[type[Any], str, str]] = {
     "clean": (CleanConfig, "cxrlt_cli.clean.clean:find_label_errors", "Scoring"),
     "report": (ReportConfig, "cxrlt_cli.report.report:write_report", "Scoring"),
     "explain": (ExplainConfig, "cxrlt_cli.explain.explain:explain_images", "Scoring"),
+    "export": (ExportConfig, "cxrlt_cli.share.export:export_model", "Sharing"),
     "demo": (DemoConfig, "cxrlt_cli.demo.run:run_demo", "Tools"),
     "info": (InfoConfig, "cxrlt_cli.info.info:describe_artifact", "Tools"),
     "runs": (RunsConfig, "cxrlt_cli.info.runs:list_runs", "Tools"),

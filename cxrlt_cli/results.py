@@ -193,6 +193,25 @@ class WrittenReport:
 
 
 @dataclass(frozen=True)
+class ExportedModel:
+    """What `export` made.
+
+    Attributes:
+        path: the model, `exports/NAME.onnx` or `exports/NAME.pt2`.
+        script: that scores image files with it; None for `torch`.
+        classes: names, in the order of the logits.
+        images: on which its logits were compared with those of the run.
+        difference: the largest one.
+    """
+
+    path: Path
+    script: Path | None
+    classes: list[str]
+    images: int
+    difference: float
+
+
+@dataclass(frozen=True)
 class ExplainedImages:
     """What `explain` made.
 

@@ -62,6 +62,10 @@ class Workspace:
         return self.root / "reports"
 
     @property
+    def exports(self) -> Path:
+        return self.root / "exports"
+
+    @property
     def explanations(self) -> Path:
         return self.root / "explanations"
 

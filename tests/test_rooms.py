@@ -38,6 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "explain": {"artifacts", "compute", "config", "data", "labels", "metrics", "model", "predict", "preprocess"},
     "report": {"artifacts", "compute", "config", "data", "explain", "labels", "metrics", "predict", "scores"},
     "clean": {"artifacts", "compute", "config", "data", "explain", "metrics", "predict", "report", "scores"},
+    "share": {"artifacts", "config", "data", "predict", "scores"},
     "info": {"artifacts", "config", "report"},
     "demo": {"artifacts", "config"},
     "cluster": {"artifacts", "config", "data", "encoders", "model", "text"},

@@ -101,6 +101,31 @@ def read_mean_ap(folder: Path) -> MeanAP:
 
 
 @dataclass(frozen=True)
+class EvaluatedModel:
+    """The scores that were evaluated, and the thresholds chosen on them.
+
+    Attributes:
+        runs: names of the runs that scored.
+        views: number of views merged.
+        calibration: name of the applied calibration; empty for none.
+        thresholds: class -> probability, for the best F1; a class without one is left out.
+    """
+
+    runs: list[str]
+    views: int
+    calibration: str
+    thresholds: dict[str, float]
+
+
+def evaluated_model(evaluation: dict[str, Any]) -> EvaluatedModel:
+    """What was evaluated, and the thresholds of `decisions`."""
+    found = parse(_Predictions, evaluation["predictions"], Path("the evaluation"), "evaluate again")
+    rows = [row for row in evaluation.get("decisions", []) if row["rule"] == "f1" and row["threshold"] is not None]
+    thresholds = {str(row["class"]): float(row["threshold"]) for row in rows}
+    return EvaluatedModel(found.runs, found.views, found.calibration.name if found.calibration else "", thresholds)
+
+
+@dataclass(frozen=True)
 class ReaderStudy:
     """Readers beside the network; their figures are the rows of `readers`.
 
@@ -136,6 +161,8 @@ class _Predictions:
     """The predictions that were evaluated."""
 
     name: str
+    runs: list[str] = field(default_factory=list)
+    views: int = 1
     calibration: AppliedCalibration | None = None
     runs: list[str] = field(default_factory=list)
 

@@ -1,0 +1,1 @@
+"""Models that leave the workspace: the command `export`."""
