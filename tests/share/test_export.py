@@ -39,9 +39,9 @@ def made_models(made_dataset: Path, tmp_path_factory: pytest.TempPathFactory) ->
         copied(made_dataset, folder)
         commands: list[list[object]] = [
             *([*TRAIN, "--epochs", "1", "--name", name, "--seed", seed] for name, seed in (("a", 0), ("b", 1))),
-            ["calibrate", "a"],
+            ["calibrate", "a", "--name", "a"],
             ["predict", "a", "--calibrate", "a"],
-            ["evaluate", "a-test-a", "--bootstrap", "0"],
+            ["evaluate", "a-test-a", "--bootstrap", "0", "--name", "a-test-a"],
             ["ensemble", "a", "b", "--name", "both"],
         ]
         type_in(folder, commands)
