@@ -42,7 +42,14 @@ def onnx_bytes(program: Any, description: dict[str, Any]) -> bytes:
     if model.ByteSize() > _MOST:
         raise UserError(f"the model has {model.ByteSize() / 1e9:.1f} GB, an ONNX file at most 2", "use --format torch")
     parts = [model.graph, *model.functions]
-    for item in [model, *parts, *(node for part in parts for node in part.node), *model.graph.value_info]:
+    for item in [
+        model,
+        *parts,
+        *(node for part in parts for node in part.node),
+        *model.graph.value_info,
+        *model.graph.input,
+        *model.graph.output,
+    ]:
         item.ClearField("metadata_props")
         item.ClearField("doc_string")
     entry = model.metadata_props.add()

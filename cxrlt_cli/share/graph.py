@@ -34,7 +34,7 @@ class ScoringGraph(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(B, S, S) uint8 to (B, C) float32."""
         inputs = (images.unsqueeze(1).to(torch.float32) / 255.0 - MEAN) / STD
-        logits = [network(inputs)[:, order] for network, order in zip(self.networks, self.orders, strict=True)]
+        logits: list[Tensor] = [network(inputs)[:, order] for network, order in zip(self.networks, self.orders, strict=True)]
         if len(logits) == 1:
             return logits[0].float()
         return merged(torch.stack(logits), self.weights, self.merge).float()
@@ -87,8 +87,5 @@ def program_of(graph: ScoringGraph, size: int) -> Any:
         ) from error
     for module in program.graph_module.modules():
         for node in module.graph.nodes if isinstance(module, torch.fx.GraphModule) else ():
-            node.meta = {key: value for key, value in node.meta.items() if key not in _TRACES}
+            node.meta.pop("stack_trace", None)
     return program
-
-
-_TRACES = ("stack_trace", "nn_module_stack", "source_fn_stack", "fwd_nn_module_stack", "from_node")
