@@ -164,7 +164,6 @@ class _Predictions:
     runs: list[str] = field(default_factory=list)
     views: int = 1
     calibration: AppliedCalibration | None = None
-    runs: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
