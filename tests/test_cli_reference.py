@@ -15,7 +15,8 @@ HEAD = """\
 
 Made from the options of `cxrlt_cli/config` by `python tests/test_cli_reference.py > docs/reference/cli.md`.
 Every command also has `--workspace PATH`, the folder of all artifacts (default: the current folder, or the environment
-variable `CXRLT_WORKSPACE`), `--config FILE`, which reads options from a file, and `--help`. Exit codes: 0 done, 1 internal error, 2 wrong usage or input, 75 and 143 stopped by
+variable `CXRLT_WORKSPACE`), `--config FILE`, which reads options from a file, and `--help`.
+Exit codes: 0 done, 1 internal error, 2 wrong usage or input, 75 and 143 stopped by
 SIGUSR1 and SIGTERM after the state was saved.
 """
 
