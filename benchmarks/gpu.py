@@ -62,7 +62,7 @@ class Sizes:
     huge: int = 4096
 
 
-TINY = Sizes((("resnet18", 32, 4, False),), (("timm:test_resnet", 32, 16),), ("timm:test_resnet", 32, 16), 32)
+TINY = Sizes((("mobilenet_v3_small", 32, 4, False),), (("timm:test_resnet", 32, 16),), ("timm:test_resnet", 32, 16), 32)
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def test_every_part_is_measured(cxrlt: Run, tmp_path: Path) -> None:
 
 
 def test_the_table_and_what_it_lacks(cxrlt: Run, tmp_path: Path) -> None:
-    ended = cxrlt(*BENCH, "--queries", "none", "--checkpointing")
+    ended = cxrlt(*BENCH, "--precision", "fp32", "--layout", "plain", "--queries", "none", "--checkpointing")
     assert ended.code == 0, ended.err
     assert [line.split("  ")[0] for line in ended.out.splitlines()[2:-1]] == PARTS
     assert ended.out.splitlines()[-1].startswith("bottleneck of training: ")

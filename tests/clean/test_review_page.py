@@ -154,7 +154,9 @@ def test_without_storage_a_saved_csv_is_opened_again(page: Path, tmp_path: Path)
       const box = document.getElementById('load'), files = new DataTransfer();
       files.items.add(new File([{text}], 'saved.csv'));
       box.files = files.files; box.dispatchEvent(new Event('change'));
-      await new Promise((done) => setTimeout(done, 200));
+      const status = document.getElementById('status'), end = Date.now() + 20000;
+      while (!status.textContent.endsWith('from the file') && Date.now() < end)
+        await new Promise((done) => setTimeout(done, 20));
       return {{csv: await saved(), status: document.getElementById('status').textContent,
                hidden: document.getElementById('storage').hidden}};
     """

@@ -136,7 +136,7 @@ def test_a_gzipped_table_with_repeated_rows(cxrlt: Run, tmp_path: Path, tables: 
     pd.concat([table, table.head(3)]).to_csv(tmp_path / "scores.csv.gz", index=False)
     ended = cxrlt("import", "scores.csv.gz", *IMPORT[2:], *LABELS, *PATTERN)
     assert ended.code == 0, ended.err
-    assert "3 rows say the same as another row of their image" in ended.err
+    assert "3 rows repeat another row of their image" in ended.err
     same_scores(scores_of(tmp_path), tables[1])
 
 

@@ -55,7 +55,7 @@ def made(written: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         _edit(runs / "killed/status.json", lambda content: content.update(state="running"))
         _edit(runs / "stopped/status.json", lambda content: content.update(state="stopped", reason="SIGTERM"))
 
-    return made_once(tmp_path_factory, "runs", make)
+    return made_once(tmp_path_factory, "runs-listed", make)
 
 
 @pytest.fixture
