@@ -4,6 +4,7 @@ Every text passes `escaped` on its way out: names of classes, images and files c
 of a terminal, reorder a line or begin a new one.
 """
 
+import logging
 import os
 import sys
 import time
@@ -172,3 +173,18 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         return "  ".join((first, *others)).rstrip()
 
     return "\n".join((line(header), line(["-" * w for w in widths]), *(line(row) for row in rows)))
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Silences transformers' progress bars and reports; what matters of them is checked by the caller."""
+    from transformers.utils import logging as transformers_logging
+
+    before = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity(logging.ERROR)
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.getLogger("transformers").addHandler(logging.NullHandler())
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(before)

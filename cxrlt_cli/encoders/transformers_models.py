@@ -1,16 +1,14 @@
 """Image encoders of Hugging Face transformers: AutoBackbone's network where there is one, else the last hidden state."""
 
-import contextlib
 import inspect
 import json
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from cxrlt_cli.console import quiet_transformers
 from cxrlt_cli.encoders.files import read_config, required_file
 from cxrlt_cli.errors import UserError, listed, reason
 
@@ -50,7 +48,7 @@ def build(values: dict[str, Any], inputs: int, drop_path: float, stride: int) ->
             raise UserError(f"--drop-path: transformers' {kind} has no stochastic depth", "leave out --drop-path")
         config.drop_path_rate = drop_path
     kind_of_network: Any = AutoBackbone if _has_backbone(config) else AutoModel
-    with _quiet():
+    with quiet_transformers():
         network = kind_of_network.from_config(config, dtype=torch.float32)
     if getattr(network, "main_input_name", "") != "pixel_values":
         raise UserError(
@@ -92,7 +90,7 @@ def weights(folder: Path) -> dict[str, Tensor]:
     # AutoBackbone.from_pretrained asks the hub whether the folder is a repository there; the class it would take does not
     kind: Any = MODEL_FOR_BACKBONE_MAPPING[type(config)] if _has_backbone(config) else AutoModel
     try:
-        with _quiet():
+        with quiet_transformers():
             network, info = kind.from_pretrained(
                 str(folder),
                 config=config,
@@ -142,7 +140,7 @@ def _mean_and_std(folder: Path) -> tuple[list[float], list[float]]:
     required_file(folder, ("preprocessor_config.json", "processor_config.json"))
     options: dict[str, Any] = {"do_resize": False, "do_center_crop": False, "do_pad": False, "return_tensors": "pt"}
     try:
-        with _quiet():
+        with quiet_transformers():
             processor: Any = AutoImageProcessor.from_pretrained(str(folder), **_LOCAL)  # type: ignore[no-untyped-call]
             grays = [np.full((32, 32, 3), gray, dtype=np.uint8) for gray in (0, 51, 255)]
             dark, gray, bright = (processor(image, **options)["pixel_values"].reshape(3, -1)[:, 0].double() for image in grays)
@@ -163,18 +161,3 @@ def _channels(network: Any, config: Any) -> int:
         return int(network.channels[-1])
     sizes = getattr(config, "hidden_sizes", None)
     return int(sizes[-1] if sizes else getattr(config, "hidden_size", getattr(config, "hidden_dim", 0)))
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silences transformers' progress bars and reports; the relevant conditions are checked here."""
-    from transformers.utils import logging as transformers_logging
-
-    before = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity(logging.ERROR)
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    logging.getLogger("transformers").addHandler(logging.NullHandler())
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(before)

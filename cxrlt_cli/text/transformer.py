@@ -1,9 +1,6 @@
 """Text embeddings from a transformer encoder: the masked mean of the last layer's token vectors."""
 
-import contextlib
 import hashlib
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cxrlt_cli.console import warn
+from cxrlt_cli.console import quiet_transformers, warn
 from cxrlt_cli.errors import UserError, listed, reason
 from cxrlt_cli.paths import is_file
 
@@ -37,7 +34,7 @@ def embed_with_transformer(texts: list[str], folder: Path, batch_size: int = 1) 
         UserError: unreadable files, encoder weights missing from the file, or a tokenizer that needs another package,
             does not know the words of a text, or belongs to another model.
     """
-    with _quiet():
+    with quiet_transformers():
         tokenizer, model = _load(folder)
         ids = tokenizer(texts)["input_ids"]
     _refuse_another_tokenizer(texts, ids, tokenizer, model, folder)
@@ -121,18 +118,3 @@ def _warn_of_cut_texts(texts: list[str], ids: list[list[int]], longest: int) -> 
     if beyond:
         cut = [f"{text[:40]}… ({count} tokens cut)" for text, count in beyond]
         warn(f"{len(cut)} texts are longer than the encoder's {longest} tokens: {listed(cut, 3)}")
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silences transformers' progress bars and reports; the relevant conditions are checked here."""
-    from transformers.utils import logging as transformers_logging
-
-    before = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity(logging.ERROR)
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    logging.getLogger("transformers").addHandler(logging.NullHandler())
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(before)
