@@ -1,8 +1,10 @@
-"""The same picture under two patients, byte for byte and re-encoded."""
+"""The same picture under two patients: byte for byte, re-encoded, mirrored, inverted, cropped, framed or turned."""
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,8 @@ from conftest import Run
 from PIL import Image
 
 from cxrlt_cli.labels.near_duplicates import same_pictures
+from cxrlt_cli.preprocess.image_hashes import hashes_of
+from cxrlt_cli.preprocess.settings import PixelSettings, read_square
 
 
 def _read_none(rows: np.ndarray) -> np.ndarray:
@@ -39,6 +43,70 @@ def test_every_pair_of_up_to_seven_differing_bits_is_a_candidate() -> None:
     picture = draws.integers(0, 255, (1, 16, 16), np.uint8)
     found = same_pictures(hashes, np.arange(400), lambda rows: np.repeat(picture, len(rows), axis=0))
     assert [(pair.first, pair.second) for pair in found] == [(row, row + 1) for row in range(0, 400, 2)]
+
+
+def _smooth_pictures(count: int, size: int = 128) -> list[np.ndarray]:
+    """Pictures of noise at several scales: bright in the middle and dark at the border, all different."""
+    draws = np.random.default_rng(5)
+    around = np.hanning(size + 2)[1:-1]
+    pictures = []
+    for _ in range(count):
+        fields = [cv2.GaussianBlur(draws.normal(size=(size, size)), (0, 0), sigma) * sigma for sigma in (1, 4, 12)]
+        pictures.append(np.clip(60 + 90 * np.outer(around, around) + 60 * sum(fields), 0, 255).astype(np.uint8))
+    return pictures
+
+
+def _cropped(picture: np.ndarray) -> np.ndarray:
+    """Two percent less at each side."""
+    cut = round(0.02 * len(picture))
+    return cv2.resize(picture[cut:-cut, cut:-cut], picture.shape, interpolation=cv2.INTER_AREA)
+
+
+def _framed(picture: np.ndarray) -> np.ndarray:
+    """A black border of three percent around it."""
+    border = round(0.03 * len(picture))
+    return cv2.resize(np.pad(picture, border), picture.shape, interpolation=cv2.INTER_AREA)
+
+
+def _turned(picture: np.ndarray) -> np.ndarray:
+    """By one degree around its middle."""
+    middle = (len(picture) - 1) / 2
+    return cv2.warpAffine(picture, cv2.getRotationMatrix2D((middle, middle), 1.0, 1.0), picture.shape)
+
+
+SEEN = {
+    "mirrored": lambda one: one[:, ::-1],
+    "inverted": lambda one: 255 - one,
+    "mirrored and inverted": lambda one: 255 - one[:, ::-1],
+}
+UNSEEN = {"cropped": _cropped, "framed": _framed, "turned": _turned}
+
+
+def _pairs(pictures: list[np.ndarray], change: Callable[[np.ndarray], np.ndarray]) -> list[tuple[int, int, str]]:
+    """The pairs found among pictures and their changed copies, each under a patient of its own; copy k has number n + k."""
+    squares = np.stack([*pictures, *(np.ascontiguousarray(change(one)) for one in pictures)])
+    found = same_pictures(np.stack([hashes_of(one) for one in squares]), np.arange(len(squares)), lambda rows: squares[rows])
+    assert not any(pair.exact for pair in found)
+    return [(pair.first, pair.second, pair.change) for pair in found]
+
+
+@pytest.mark.parametrize("change", SEEN)
+def test_every_mirrored_or_inverted_copy_is_found_and_no_other_pair(change: str) -> None:
+    assert _pairs(_smooth_pictures(20), SEEN[change]) == [(row, 20 + row, change) for row in range(20)]
+
+
+@pytest.mark.parametrize("change", UNSEEN)
+def test_other_changes_give_no_false_pair(change: str) -> None:
+    assert set(_pairs(_smooth_pictures(20), UNSEEN[change])) <= {(row, 20 + row, "") for row in range(20)}
+
+
+def test_changed_copies_of_real_radiographs(real_data: Path) -> None:
+    files = sorted((real_data / "chestxray14-256/images").glob("*.png"))[:60]
+    pictures = [read_square(file, PixelSettings(224)) for file in files]
+    assert _pairs(pictures, SEEN["mirrored"]) == [(row, 60 + row, "mirrored") for row in range(60)]
+    for name in ("inverted", *UNSEEN):
+        change = {**SEEN, **UNSEEN}[name]
+        assert {pair[:2] for pair in _pairs(pictures, change)} <= {(row, 60 + row) for row in range(60)}, name
 
 
 @pytest.fixture
