@@ -7,7 +7,9 @@ if it has `DICM` after its preamble of 128 bytes; older files without a preamble
 
 import struct
 import warnings
+import zlib
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,9 @@ from cxrlt_cli.preprocess.remarks import Remark, UnreadableImageError
 from cxrlt_cli.preprocess.voi import rescaled, voi_curves
 
 _MOST_PIXELS = 150_000_000
+#: Bytes to which a deflated file may inflate: the most pixels, of 16 bit, and a header.
+_MOST_INFLATED = 2 * _MOST_PIXELS + (32 << 20)
+_DEFLATED, _PLAIN = b"1.2.840.10008.1.2.1.99", b"1.2.840.10008.1.2.1\0\0\0"  # UIDs of transfer syntaxes, equally long
 #: Exceptions of pydicom and its decoders on a damaged file. Elements are parsed lazily, so that any access may raise them.
 _BROKEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError, OSError, EOFError, struct.error)
 
@@ -54,7 +59,7 @@ def read_dicom(path: Path) -> tuple[np.ndarray, tuple[Remark, ...]]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd headers that do not change the pixels
-            dataset = pydicom.dcmread(path)
+            dataset = pydicom.dcmread(_inflated(path))
             _refuse_other_shapes(dataset)
             return _gray(dataset)
     except UnreadableImageError:
@@ -78,6 +83,30 @@ def _pydicom() -> Any:
     for off in (gdcm.Trace.DebugOff, gdcm.Trace.WarningOff, gdcm.Trace.ErrorOff):
         off()  # it writes to stderr what is already in the message
     return pydicom
+
+
+def _inflated(path: Path) -> Path | BytesIO:
+    """The file itself; of a deflated one its content, inflated up to a limit, since pydicom inflates without one."""
+    from pydicom.filereader import read_dataset, read_file_meta_info, read_preamble
+
+    if str(read_file_meta_info(path).get("TransferSyntaxUID")).encode() != _DEFLATED:
+        return path
+    with path.open("rb") as file:
+        read_preamble(file, False)
+        list(read_dataset(file, False, True, stop_when=lambda tag, _, __: tag >> 16 != 2))  # the header that is not deflated
+        head_end = file.tell()
+        file.seek(0)
+        head, deflated = file.read(head_end), file.read()
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        content = stream.decompress(deflated, _MOST_INFLATED)
+    except zlib.error as error:
+        raise UnreadableImageError(f"DICOM: {reason(error)}") from error
+    if len(content) >= _MOST_INFLATED:
+        raise UnreadableImageError(f"DICOM that inflates to more than {_MOST_INFLATED >> 20} MiB, which is too much")
+    if not stream.eof:
+        raise UnreadableImageError("DICOM: its deflated part is cut short")
+    return BytesIO(head.replace(_DEFLATED, _PLAIN) + content)
 
 
 def _refuse_other_shapes(dataset: Any) -> None:

@@ -133,7 +133,7 @@ def _content(path: Path) -> bytes:
             size = os.fstat(file.fileno()).st_size
             if size > MOST_BYTES:
                 raise UnreadableImageError(f"{size / 1e9:.1f} GB are too many")
-            content = file.read(MOST_BYTES)
+            content = file.read(size)  # a limit of MOST_BYTES would be allocated as a whole
     except OSError as error:
         raise UnreadableImageError(error.strerror or reason(error)) from error
     if not content:

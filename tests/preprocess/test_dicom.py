@@ -1,5 +1,7 @@
 """DICOM: a table of cases, each worked by hand, is the specification."""
 
+import tracemalloc
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +98,39 @@ def test_compressed_files_give_what_plain_ones_do(syntax: str, bits: int, tmp_pa
     uid = pydicom.dcmread(tmp_path / "compressed.dcm", stop_before_pixels=True).file_meta.TransferSyntaxUID
     assert uid != ExplicitVRLittleEndian
     assert (read_gray(tmp_path / "compressed.dcm") == read_gray(plain)).all()
+
+
+def _deflated(path: Path, content: bytes = b"") -> Path:
+    """A DICOM file, deflated from its first element after group 2 on; `content` replaces what is deflated."""
+    plain = write_dicom(path, U12, 12).read_bytes()
+    end = plain.index(b"\x08\0\x16\0UI")
+    stream = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    head = plain[:end].replace(b"UI\x14\0" + b"1.2.840.10008.1.2.1\0", b"UI\x16\0" + b"1.2.840.10008.1.2.1.99")
+    path.write_bytes(head + stream.compress(content or plain[end:]) + stream.flush())
+    return path
+
+
+def test_a_deflated_file_inflates_to_a_limit_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _deflated(tmp_path / "x.dcm")
+    assert pydicom.dcmread(path).file_meta.TransferSyntaxUID == pydicom.uid.DeflatedExplicitVRLittleEndian
+    assert (read_gray(path) == read_gray(write_dicom(tmp_path / "plain.dcm", U12, 12))).all()
+    monkeypatch.setattr("cxrlt_cli.preprocess.dicom._MOST_INFLATED", 1 << 20)
+    bomb = _deflated(tmp_path / "bomb.dcm", bytes(32 << 20))
+    assert bomb.stat().st_size < 1 << 20
+    tracemalloc.start()
+    with pytest.raises(UnreadableImageError, match="inflates to more than 1 MiB"):
+        read_gray(bomb)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 8 << 20
+
+
+@pytest.mark.parametrize("harm", ["cut", "noise"])
+def test_a_damaged_deflated_file(harm: str, tmp_path: Path) -> None:
+    content = _deflated(tmp_path / "x.dcm").read_bytes()
+    (tmp_path / "x.dcm").write_bytes(content[:-9] if harm == "cut" else content[:-60] + b"\xff" * 60)
+    with pytest.raises(UnreadableImageError, match="DICOM: "):
+        read_gray(tmp_path / "x.dcm")
 
 
 @pytest.mark.parametrize(
