@@ -23,10 +23,14 @@ TYPED = {
     "compare": "whole fused --name new",
     "report": "whole --name new",
     "explain": "whole i08 --name new",
+    "import": "labels.csv --name new --kind probabilities",
+    "clean": "whole --name new",
+    "export": "whole --name new --format torch",
+    "runs": "",
     "info": "dataset.parquet",
     "check": "--backbone none",
 }
-WRITERS = ("cache", "embed-labels")
+NEED_NOTHING = ("embed-labels", "runs")
 SOURCE: dict[str, Content] = {"labels.csv": "image_id,patient_id,Mass\na.png,p,1\n", "a.png": b"\x89PNG"}
 
 
@@ -41,7 +45,7 @@ def loop(path: Path) -> None:
     ids=lambda value: str(value)[:16],
 )
 def test_a_workspace_that_is_none(stage: str, name: str, content: Content, cxrlt: Run, golden: Path, tmp_path: Path) -> None:
-    if stage == "embed-labels" and content is None:
+    if stage in NEED_NOTHING and content is None:
         pytest.skip("it needs nothing of a workspace")
     bad = Bad(name, f"{stage} {TYPED[stage]} --workspace w", "", {**SOURCE, "w": content})
     bad.check(cxrlt, tmp_path, golden)

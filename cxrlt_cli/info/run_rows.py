@@ -14,7 +14,7 @@ from cxrlt_cli.artifacts.run import Run, RunStatus, is_held, read_history, read_
 from cxrlt_cli.artifacts.run_config import RunConfig, read_run_config
 from cxrlt_cli.config.saved_options import deciding_options, flag_of_saved
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.paths import is_file, is_folder
+from cxrlt_cli.paths import children, exists, is_file, is_folder
 from cxrlt_cli.workspace import Workspace
 
 
@@ -60,8 +60,14 @@ class _Scores:
 
 
 def run_rows(workspace: Workspace) -> list[RunRow]:
-    """A record for each run of the workspace, by name. A damaged run has the state `damaged`; it hides no other."""
-    folders = sorted(path for path in workspace.runs.glob("*") if is_folder(path) and not path.name.startswith("."))
+    """A record for each run of the workspace, by name. A damaged run has the state `damaged`; it hides no other.
+
+    Raises:
+        UserError: the workspace or its `runs` is something else than a folder, or cannot be read.
+    """
+    _refuse_no_folder(workspace)
+    inside = children(workspace.runs) if exists(workspace.runs) else []
+    folders = [path for path in inside if is_folder(path) and not path.name.startswith(".")]
     scores = _scores(workspace)
     rows, options = [], {}
     for folder in folders:
@@ -79,6 +85,14 @@ def run_rows(workspace: Workspace) -> list[RunRow]:
         else row
         for row in rows
     ]
+
+
+def _refuse_no_folder(workspace: Workspace) -> None:
+    hint = "name another workspace: --workspace, CXRLT_WORKSPACE"
+    if not is_folder(workspace.root):
+        raise UserError(f"{workspace.root} is not a folder", hint)
+    if exists(workspace.runs) and not is_folder(workspace.runs):
+        raise UserError(f"{workspace.runs} is not a folder", hint)
 
 
 def _differing(options: list[dict[str, Any]]) -> list[str]:

@@ -18,7 +18,7 @@ def list_runs(config: RunsConfig, workspace: Workspace) -> RunsOverview:
     """Prints a row per run; with `--clean` removes `last.pt` of finished runs after a question.
 
     Raises:
-        UserError: a file cannot be removed. A damaged run is a row, and no error.
+        UserError: the workspace is no folder. A damaged run is a row, and no error.
     """
     rows = run_rows(workspace)
     removable = [row.removable for row in rows if row.removable]
