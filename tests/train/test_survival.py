@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -68,22 +69,23 @@ MOMENTS = {
 }
 
 
+_EMA = ["--average", "ema:0.9", "--mixup", "0.4"]
+_SWA = ["--average", "swa:0.3", "--loss", "ldam", "--reweight", "effective:0.9", "--reweight-from", "0.5"]
+
+
 @pytest.mark.parametrize(
-    "tricks",
-    [
-        [],
-        ["--average", "ema:0.9", "--mixup", "0.4"],
-        ["--average", "swa:0.3", "--loss", "ldam", "--reweight", "effective:0.9", "--reweight-from", "0.5"],
-    ],
+    ("tricks", "moments"),
+    [([], ["middle of an epoch"]), (_EMA, ["setting up", "first step of an epoch", "validation"]), (_SWA, list(MOMENTS))],
     ids=["plain", "EMA and MixUp", "SWA and LDAM-DRW"],
 )
 def test_stopped_at_a_chosen_moment_and_resumed_it_ends_bit_equal(
-    tricks: list[str], cxrlt: Run, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tricks: list[str], moments: list[str], cxrlt: Run, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = [*SMALL, *tricks]
     undisturbed = tmp_path / "runs/undisturbed"
     assert cxrlt(*command, "--name", "undisturbed").code == 0
-    for sent, (moment, (module, function, number)) in zip([signal.SIGUSR1, signal.SIGTERM] * 3, MOMENTS.items(), strict=True):
+    for sent, moment in zip(cycle([signal.SIGUSR1, signal.SIGTERM]), moments, strict=False):
+        module, function, number = MOMENTS[moment]
         run = tmp_path / "runs" / moment
 
         def send(sent: signal.Signals = sent) -> None:
