@@ -27,7 +27,8 @@ import simplejpeg
 from PIL import Image
 
 from cxrlt_cli.artifacts.image_file import create_images
-from cxrlt_cli.artifacts.image_pixels import ImageReader, PixelWriter
+from cxrlt_cli.artifacts.image_pixels import ImageReader
+from cxrlt_cli.artifacts.row_access import RowWriter
 from cxrlt_cli.preprocess.settings import PixelSettings, read_square
 
 Decode = Callable[[Path, int], object]
@@ -195,7 +196,7 @@ def read(folder: Path) -> None:
     for size, count in ((224, 20_000), (512, 4000)):
         path = folder / f"{size}.h5"
         settings = PixelSettings(size).saved()
-        writer = PixelWriter(create_images(path, [f"i{number}" for number in range(count)], size, settings, {}))
+        writer = RowWriter(create_images(path, [f"i{number}" for number in range(count)], size, settings, {}))
         for row in range(count):
             writer.write(row, draws.integers(0, 255, (size, size), dtype=np.uint8), np.zeros(5, np.uint64))
         writer.mark_done(list(range(count)))

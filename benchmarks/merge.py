@@ -20,7 +20,7 @@ from PIL import Image
 
 from cxrlt_cli.artifacts.dataset import read_dataset
 from cxrlt_cli.artifacts.image_file import create_images
-from cxrlt_cli.artifacts.image_pixels import PixelWriter
+from cxrlt_cli.artifacts.row_access import RowWriter
 from cxrlt_cli.artifacts.source_table import SourceTable, write_source_table
 from cxrlt_cli.config.merge import MergeConfig
 from cxrlt_cli.labels.merge import merge_sources
@@ -44,7 +44,7 @@ def put(workspace: Path, source: SourceTable) -> None:
     ids = source.table["image_id"].tolist()
     identity = {"kind": source.kind, "images_sha256": "", "labels_sha256": ""}
     path = workspace / f"images/{source.kind}.h5"
-    writer = PixelWriter(create_images(path, ids, SIZE, PixelSettings(SIZE).saved(), identity))
+    writer = RowWriter(create_images(path, ids, SIZE, PixelSettings(SIZE).saved(), identity))
     hashes = np.random.default_rng(len(ids)).integers(0, 1 << 63, (len(ids), 5), dtype=np.uint64)
     for row, own in enumerate(hashes):
         writer.write(row, np.zeros((SIZE, SIZE), np.uint8), own)

@@ -23,6 +23,7 @@ from cxrlt_cli.config.ensemble import EnsembleConfig
 from cxrlt_cli.config.evaluate import EvaluateConfig
 from cxrlt_cli.config.explain import ExplainConfig
 from cxrlt_cli.config.export import ExportConfig
+from cxrlt_cli.config.features import FeaturesConfig
 from cxrlt_cli.config.fetch import FetchConfig
 from cxrlt_cli.config.fuse import FuseConfig
 from cxrlt_cli.config.import_scores import ImportConfig
@@ -48,6 +49,7 @@ COMMANDS: dict[str, tuple[type[Any], str, str]] = {
     "join": (JoinConfig, "cxrlt_cli.preprocess.join:join_shards", "Data"),
     "embed-labels": (EmbedLabelsConfig, "cxrlt_cli.text.embed:embed_label_texts", "Data"),
     "merge": (MergeConfig, "cxrlt_cli.labels.merge:merge_sources", "Data"),
+    "features": (FeaturesConfig, "cxrlt_cli.features.features:store_features", "Data"),
     "train": (TrainConfig, "cxrlt_cli.train.train:train_run", "Training"),
     "fuse": (FuseConfig, "cxrlt_cli.train.fuse:fuse_run", "Training"),
     "study": (StudyConfig, "cxrlt_cli.study.study:run_study", "Training"),

@@ -17,14 +17,14 @@ class CachedImages:
     """What `cache` or `join` made.
 
     Attributes:
-        images: the image file, `images/NAME.h5`.
-        table: the source table, `images/NAME.parquet`.
+        images: the image file, `images/NAME.h5`; of `join --features`, `features/NAME.h5`.
+        table: the source table, `images/NAME.parquet`; None for features.
         failed: the list of images without pixels; None where every image has them.
         count: images with pixels.
     """
 
     images: Path
-    table: Path
+    table: Path | None
     failed: Path | None
     count: int
 
@@ -45,6 +45,16 @@ class MergedDataset:
     path: Path
     classes: list[str]
     images: dict[str, int]
+
+
+@dataclass(frozen=True)
+class StoredFeatures:
+    """What `features` made: the file, its number of images, (channels, height, width) of a map, and maps per image."""
+
+    path: Path
+    images: int
+    map_shape: tuple[int, int, int]
+    views: int
 
 
 @dataclass(frozen=True)

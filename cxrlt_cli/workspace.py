@@ -18,6 +18,10 @@ class Workspace:
         return self.root / "images"
 
     @property
+    def features(self) -> Path:
+        return self.root / "features"
+
+    @property
     def label_embeddings(self) -> Path:
         return self.root / "label_embeddings.parquet"
 
@@ -90,6 +94,12 @@ def checked_name(name: str) -> str:
 def shard_name(name: str, index: int, count: int) -> str:
     """The name of one shard of a cache, `index` from 0."""
     return f"{name}.shard-{index:05}-of-{count:05}"
+
+
+def rows_of_shard(total: int, part: tuple[int, int]) -> slice:
+    """The rows of shard i of n: consecutive, so that the shards in order are all rows."""
+    index, count = part
+    return slice(total * index // count, total * (index + 1) // count)
 
 
 def newest(paths: list[Path]) -> Path | None:

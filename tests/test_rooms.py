@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "scores": {"artifacts", "data", "labels", "metrics"},
     "readers": {"artifacts", "labels", "metrics", "scores", "sources"},
     "train": {"artifacts", "compute", "config", "data", "encoders", "labels", "metrics", "model", "tricks"},
+    "features": {"artifacts", "compute", "config", "data", "model", "train"},
     "import_scores": {"artifacts", "config", "labels", "metrics", "sources"},
     "predict": {"artifacts", "compute", "config", "data", "metrics", "model", "preprocess", "scores", "sources", "text"},
     "evaluate": {"artifacts", "config", "labels", "metrics", "readers", "scores", "sources"},

@@ -7,7 +7,7 @@ import pandas as pd
 
 from cxrlt_cli.artifacts.dataset import COLUMNS, Dataset
 from cxrlt_cli.artifacts.image_file import HASH_WORDS, create_images
-from cxrlt_cli.artifacts.image_pixels import PixelWriter
+from cxrlt_cli.artifacts.row_access import RowWriter
 
 
 def made_up_dataset(folder: Path, count: int, size: int, classes: int) -> Dataset:
@@ -15,7 +15,7 @@ def made_up_dataset(folder: Path, count: int, size: int, classes: int) -> Datase
     draws = np.random.default_rng(0)
     ids = [f"{number:06}" for number in range(count)]
     settings = {"size": size}
-    writer = PixelWriter(create_images(folder / "images.h5", ids, size, settings, {}))
+    writer = RowWriter(create_images(folder / "images.h5", ids, size, settings, {}))
     for row in range(count):
         writer.write(row, draws.integers(0, 256, (size, size), dtype=np.uint8), np.zeros(HASH_WORDS, dtype=np.uint64))
     writer.mark_done(list(range(count)))

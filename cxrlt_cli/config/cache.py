@@ -1,11 +1,10 @@
 """Options of `cxrlt cache`."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from cxrlt_cli.config.grammar import check_pixels, parse_shard, parse_values, parse_window
+from cxrlt_cli.config.grammar import check_pixels, parse_job_shard, parse_values, parse_window
 from cxrlt_cli.errors import UserError, nearest
 from cxrlt_cli.options import flag, flag_of
 from cxrlt_cli.workspace import checked_name, shard_name
@@ -156,17 +155,4 @@ class CacheConfig:
         Raises:
             UserError: not i/n with 0 <= i < n, or `slurm` outside of a job array.
         """
-        return _slurm_part() if self.shard == "slurm" else parse_shard(self.shard)
-
-
-def _slurm_part() -> tuple[int, int]:
-    """The task of a Slurm job array, counted from the array's first."""
-    names = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_COUNT")
-    if not all(name in os.environ for name in names):
-        raise UserError("--shard slurm: this is no task of a Slurm job array", "sbatch --array=0-63 …, or say --shard i/n")
-    values = [os.environ[name] for name in names]
-    if not all(value.isdecimal() for value in values):
-        said = ", ".join(f"{name}={value}" for name, value in zip(names, values, strict=True))
-        raise UserError(f"--shard slurm: {said} are not three numbers of a job array", "say --shard i/n")
-    task, first, count = map(int, values)
-    return parse_shard(f"{task - first}/{count}")
+        return parse_job_shard(self.shard)

@@ -1,6 +1,7 @@
 """Grammars that several commands share: the text of a flag in, its value out, checked when the options are made."""
 
 import math
+import os
 import shlex
 from collections.abc import Iterable
 from typing import Any
@@ -113,6 +114,25 @@ def parse_shard(text: str) -> tuple[int, int]:
     if not (index.isdecimal() and count.isdecimal() and int(index) < int(count) <= 99_999):
         raise UserError(f"--shard {text!r} is not I/N with 0 <= I < N", "as in --shard 3/64, the fourth of 64")
     return int(index), int(count)
+
+
+def parse_job_shard(text: str) -> tuple[int, int]:
+    """A shard as `parse_shard` gives it; of `slurm`, the task of this job array, counted from the array's first.
+
+    Raises:
+        UserError: not I/N with 0 <= I < N, or `slurm` outside of a job array.
+    """
+    if text != "slurm":
+        return parse_shard(text)
+    names = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_COUNT")
+    if not all(name in os.environ for name in names):
+        raise UserError("--shard slurm: this is no task of a Slurm job array", "sbatch --array=0-63 …, or say --shard i/n")
+    values = [os.environ[name] for name in names]
+    if not all(value.isdecimal() for value in values):
+        said = ", ".join(f"{name}={value}" for name, value in zip(names, values, strict=True))
+        raise UserError(f"--shard slurm: {said} are not three numbers of a job array", "say --shard i/n")
+    task, first, count = map(int, values)
+    return parse_shard(f"{task - first}/{count}")
 
 
 def parse_window(text: str) -> tuple[float, float] | None:

@@ -4,6 +4,7 @@ import numpy as np
 
 from cxrlt_cli.artifacts.dataset import Dataset, require_pixels
 from cxrlt_cli.artifacts.image_pixels import ImageReader
+from cxrlt_cli.artifacts.row_layout import read_hashes
 from cxrlt_cli.errors import UserError, listed
 
 
@@ -37,6 +38,14 @@ class DatasetImages:
             if len(at):
                 reader.read_into(self._rows[rows[at]], out, at)
         return out
+
+    def pixel_hashes(self) -> np.ndarray:
+        """(N,) uint64: the hashes of the pixels as they were cached."""
+        found = np.empty(len(self), dtype=np.uint64)
+        for code, reader in enumerate(self._readers):
+            at = np.flatnonzero(self._reader_of == code)
+            found[at] = read_hashes(reader.layout)[self._rows[at], 0]
+        return found
 
     def verify(self) -> None:
         """Reads all pixels and compares them with their hashes. Raises UserError, with names, where some were changed."""

@@ -8,15 +8,18 @@ from pathlib import Path
 from cxrlt_cli.artifacts.calibration import FORMAT as CALIBRATION
 from cxrlt_cli.artifacts.dataset import FORMAT as DATASET
 from cxrlt_cli.artifacts.embeddings import FORMAT as EMBEDDINGS
+from cxrlt_cli.artifacts.features_file import FEATURES
 from cxrlt_cli.artifacts.files import refuse_existing
 from cxrlt_cli.artifacts.predictions import FORMAT as PREDICTIONS
 from cxrlt_cli.artifacts.provenance import made_by
+from cxrlt_cli.artifacts.row_layout import format_of
 from cxrlt_cli.artifacts.source_table import FORMAT as SOURCE_TABLE
 from cxrlt_cli.artifacts.tables import read_any_header
 from cxrlt_cli.config.info import InfoConfig
 from cxrlt_cli.console import data, escaped, say
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.info.describe_dataset import describe_dataset, draw_dataset
+from cxrlt_cli.info.describe_features import describe_features
 from cxrlt_cli.info.describe_images import describe_images, draw_images
 from cxrlt_cli.info.describe_others import (
     describe_calibration,
@@ -35,8 +38,8 @@ from cxrlt_cli.results import ArtifactFacts
 from cxrlt_cli.workspace import Workspace
 
 _KINDS = (
-    "a dataset, images/NAME.h5 or .parquet, label embeddings, predictions, a calibration, an ensemble, the folder of a run, "
-    "an evaluation, a comparison or a result of clean"
+    "a dataset, images/NAME.h5 or .parquet, features/NAME.h5, label embeddings, predictions, a calibration, an ensemble, "
+    "the folder of a run, an evaluation, a comparison or a result of clean"
 )
 
 
@@ -106,7 +109,7 @@ def _kind_of_content(path: Path) -> _Kind:
     with path.open("rb") as file:
         start = file.read(8)
     if start == b"\x89HDF\r\n\x1a\n":
-        return _Kind(describe_images, draw_images)
+        return _Kind(describe_features) if format_of(path) == FEATURES.name else _Kind(describe_images, draw_images)
     if start[:4] == b"PAR1":
         found = read_any_header(path).get("format")
         if found in _TABLES:

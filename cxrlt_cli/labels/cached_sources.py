@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from cxrlt_cli.artifacts.files import sha256_of
-from cxrlt_cli.artifacts.image_file import read_attributes, read_done, read_hashes, read_layout
+from cxrlt_cli.artifacts.image_file import read_attributes, read_layout
 from cxrlt_cli.artifacts.provenance import provenance_of
+from cxrlt_cli.artifacts.row_layout import read_done, read_hashes
 from cxrlt_cli.artifacts.source_table import SourceTable, read_source_table
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed, nearest

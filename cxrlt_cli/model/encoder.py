@@ -1,5 +1,7 @@
 """Visual encoders up to the last feature map: of torchvision and timm by name, and published ones with their preprocessing."""
 
+import hashlib
+import json
 from statistics import fmean
 from typing import Any
 
@@ -156,6 +158,15 @@ def encode(encoder: VisualEncoder, pixels: Tensor) -> Tensor:
     with torch.inference_mode():
         features: Tensor = encoder(normalise(to_unit(pixels)))
     return features
+
+
+def weights_digest(encoder: VisualEncoder) -> str:
+    """SHA-256 of an encoder's weights and statistics, with their names, and of its input range; as loaded, on the CPU."""
+    digest = hashlib.sha256(json.dumps([encoder.mean, encoder.std]).encode())
+    for name, tensor in sorted(encoder.network.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.detach().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _architecture(name: EncoderName, saved: dict[str, Any] | None) -> Architecture | None:

@@ -10,9 +10,10 @@ import numpy as np
 
 from cxrlt_cli.artifacts.failures import write_failures
 from cxrlt_cli.artifacts.files import InputFile, clear_unfinished, exclusive, fingerprint, put_in_place, refuse_existing
-from cxrlt_cli.artifacts.image_file import Layout, create_images, read_attributes, read_done, read_layout
-from cxrlt_cli.artifacts.image_pixels import PixelWriter
+from cxrlt_cli.artifacts.image_file import create_images, read_attributes, read_layout
 from cxrlt_cli.artifacts.provenance import record
+from cxrlt_cli.artifacts.row_access import RowWriter
+from cxrlt_cli.artifacts.row_layout import Layout, read_done
 from cxrlt_cli.artifacts.source_table import SourceTable, read_source_table, write_source_table
 from cxrlt_cli.config.cache import CacheConfig
 from cxrlt_cli.console import progress, say, warn
@@ -20,7 +21,7 @@ from cxrlt_cli.errors import UserError, listed, reported_os_errors
 from cxrlt_cli.options import saved
 from cxrlt_cli.paths import exists
 from cxrlt_cli.preprocess.decode_workers import ImageFile, decode_rows
-from cxrlt_cli.preprocess.missing_files import rows_of_part, rows_present
+from cxrlt_cli.preprocess.missing_files import rows_present
 from cxrlt_cli.preprocess.remarks import Remark, RemarkCounts
 from cxrlt_cli.preprocess.resume_check import identity_of, refuse_other_pixels, refuse_other_source
 from cxrlt_cli.preprocess.settings import PixelSettings
@@ -29,7 +30,7 @@ from cxrlt_cli.signals import StopRequest, stop_requests
 from cxrlt_cli.sources.listing import Listing
 from cxrlt_cli.sources.registry import label_columns, read_source
 from cxrlt_cli.sources.table import TableColumns
-from cxrlt_cli.workspace import Workspace
+from cxrlt_cli.workspace import Workspace, rows_of_shard
 
 _SECONDS_BETWEEN_MARKS = 0.5  # after a kill, at most this many seconds of decoding are repeated
 
@@ -147,7 +148,7 @@ def _decode(layout: Layout, work: _Work, config: CacheConfig, stop: StopRequest)
         return failures
     blocks = decode_rows(layout, work.settings, (rows, work.files), config.workers)
     label = f"cache {config.artifact_name}"
-    with closing(PixelWriter(layout)) as writer, closing(blocks), progress(label, len(rows)) as bar:
+    with closing(RowWriter(layout)) as writer, closing(blocks), progress(label, len(rows)) as bar:
         fresh: list[int] = []
         marked = time.monotonic()
         try:
@@ -183,7 +184,7 @@ def _finish(config: CacheConfig, files: _Files, layout: Layout, work: _Work, fai
         files.part.unlink(missing_ok=True)
         reasons = listed(sorted(set(failures.values())))
         raise UserError(f"none of the {len(done)} images can be read: {reasons}", "see --source and --images")
-    own = rows_of_part(len(work.present), config.part)
+    own = rows_of_shard(len(work.present), config.part)
     header: dict[str, Any] = {
         "images": files.images.name,
         "settings": layout.settings,

@@ -17,8 +17,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cxrlt_cli.artifacts.image_file import Layout
-from cxrlt_cli.artifacts.image_pixels import PixelWriter
+from cxrlt_cli.artifacts.row_access import RowWriter
+from cxrlt_cli.artifacts.row_layout import Layout
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.machine import cores, refused_semaphores, warn_of_threads
 from cxrlt_cli.preprocess.image_hashes import hashes_of
@@ -107,7 +107,7 @@ def _workers(count: int, layout: Layout, settings: PixelSettings, few: bool) -> 
         pool: Executor
         decode: _Decode
         if few or refused:
-            writer = PixelWriter(layout)
+            writer = RowWriter(layout)
             held.callback(writer.close)
             pool, decode = ThreadPoolExecutor(count), partial(_decode_block, writer, settings)
         else:
@@ -131,7 +131,7 @@ def _signals_wait() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-_writer: PixelWriter
+_writer: RowWriter
 _settings: PixelSettings
 
 
@@ -142,7 +142,7 @@ def _start(layout: Layout, settings: PixelSettings, parent: int) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     cv2.setNumThreads(1)  # the processes share the cores
-    _writer, _settings = PixelWriter(layout), settings
+    _writer, _settings = RowWriter(layout), settings
 
 
 def _end_with(parent: int) -> None:
@@ -156,11 +156,11 @@ def _decode(block: list[tuple[int, ImageFile]]) -> list[Decoded]:
     return _decode_block(_writer, _settings, block)
 
 
-def _decode_block(writer: PixelWriter, settings: PixelSettings, block: list[tuple[int, ImageFile]]) -> list[Decoded]:
+def _decode_block(writer: RowWriter, settings: PixelSettings, block: list[tuple[int, ImageFile]]) -> list[Decoded]:
     return [_decode_one(writer, settings, row, file) for row, file in block]
 
 
-def _decode_one(writer: PixelWriter, settings: PixelSettings, row: int, file: ImageFile) -> Decoded:
+def _decode_one(writer: RowWriter, settings: PixelSettings, row: int, file: ImageFile) -> Decoded:
     try:
         square = make_square(file.path, settings, file.inverted)
     except UnreadableImageError as error:

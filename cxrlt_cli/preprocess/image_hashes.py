@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from cxrlt_cli.artifacts.hash_waves import BITS, THUMBNAIL, WAVES
-from cxrlt_cli.artifacts.image_pixels import content_hash
+from cxrlt_cli.artifacts.row_access import content_hash
 
 
 def hashes_of(square: np.ndarray) -> np.ndarray:

@@ -1,6 +1,5 @@
 """The stage `join`: joins the shards of a cache."""
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,28 +10,21 @@ import pandas as pd
 
 from cxrlt_cli.artifacts.failures import count_absent, read_failures, write_failures
 from cxrlt_cli.artifacts.files import clear_unfinished, exclusive, refuse_existing, replacing, replacing_together
-from cxrlt_cli.artifacts.image_file import (
-    Layout,
-    create_images,
-    join_images,
-    read_attributes,
-    read_done,
-    read_hashes,
-    read_layout,
-)
-from cxrlt_cli.artifacts.image_pixels import ImageReader, PixelWriter
+from cxrlt_cli.artifacts.image_file import IMAGES, read_attributes, read_layout
 from cxrlt_cli.artifacts.provenance import record
+from cxrlt_cli.artifacts.row_file import join_rows
+from cxrlt_cli.artifacts.row_layout import Layout, read_done
+from cxrlt_cli.artifacts.shards import copy_rows, names_of_shards
 from cxrlt_cli.artifacts.source_table import SourceTable, read_source_table, write_source_table
 from cxrlt_cli.config.join import JoinConfig
-from cxrlt_cli.console import progress, say
+from cxrlt_cli.console import say
 from cxrlt_cli.errors import UserError, listed, reported_os_errors
 from cxrlt_cli.options import saved
 from cxrlt_cli.paths import exists
+from cxrlt_cli.preprocess.join_features import join_features
 from cxrlt_cli.preprocess.resume_check import refuse_other_shard
 from cxrlt_cli.results import CachedImages
-from cxrlt_cli.workspace import Workspace, shard_name
-
-_BLOCK = 64  # images copied at a time
+from cxrlt_cli.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -46,26 +38,29 @@ class _Shard:
 
 
 def join_shards(config: JoinConfig, workspace: Workspace) -> CachedImages:
-    """Joins the shards of a cache.
+    """Joins the shards of a cache, or of a features file.
 
     Raises:
         UserError: no shards, one that is missing, unfinished or with a different source or pixels; an existing output.
     """
+    if config.features:
+        path, count = join_features(workspace.features, config.name, config.copy, config.overwrite, saved(config))
+        return CachedImages(path, None, None, count)
     folder = workspace.images
     target = folder / f"{config.name}.h5"
     refuse_existing(target, config.overwrite)
     with exclusive(folder / f".{config.name}.lock"):
         refuse_existing(target, config.overwrite)
-        names = _names(folder, config.name)
+        names = names_of_shards(folder, config.name, IMAGES)
         shards = [_read(folder / f"{name}.h5", f"{index}/{len(names)}") for index, name in enumerate(names)]
         _refuse_unlike(shards)
         part = target.with_name(f"{target.name}.part")
         clear_unfinished(part, target.with_suffix(".parquet"), target.with_suffix(".failed.csv"))
         try:
             if config.copy:
-                _copy(part, shards)
+                copy_rows(part, [shard.layout for shard in shards], shards[0].identity)
             else:
-                join_images(part, [shard.layout for shard in shards], shards[0].identity)
+                join_rows(part, [shard.layout for shard in shards], shards[0].identity)
             with replacing_together(), reported_os_errors(f"cannot write {target}"):
                 _write_table(config, folder, shards)
                 with replacing(target) as aside:
@@ -77,28 +72,6 @@ def join_shards(config: JoinConfig, workspace: Workspace) -> CachedImages:
     say(f"{count} images of {len(shards)} shards in {target} ({how})")
     failed = target.with_suffix(".failed.csv")
     return CachedImages(target, target.with_suffix(".parquet"), failed if exists(failed) else None, count)
-
-
-def _names(folder: Path, name: str) -> list[str]:
-    """The names of all shards, in order. Raises UserError if there are none, or some are missing or unfinished."""
-    pattern = re.compile(re.escape(name) + r"\.shard-(\d{5})-of-(\d{5})\.h5(\.part)?")
-    found = [match for path in folder.glob("*.h5*") if (match := pattern.fullmatch(path.name))]
-    if not found:
-        raise UserError(f"{folder} has no shards of {name}", f"make them with: cxrlt cache --name {name} --shard i/n …")
-    counts = {int(match[2]) for match in found}
-    if len(counts) > 1:
-        raise UserError(f"{folder} has shards of {name} of {listed(sorted(counts))} parts", "remove those that are not needed")
-    (count,) = counts
-    there = {int(match[1]) for match in found if not match[3]}
-    unfinished = sorted({int(match[1]) for match in found} - there)
-    missing = [index for index in range(count) if index not in there]
-    if missing:
-        started = f" ({listed(unfinished)} started, not finished)" if unfinished else ""
-        raise UserError(
-            f"{name}: {len(missing)} of {count} shards are missing: {listed(missing)}{started}",
-            f"make them: cxrlt cache … --shard {missing[0]}/{count} --resume",
-        )
-    return [shard_name(name, index, count) for index in range(count)]
 
 
 def _read(path: Path, number: str) -> _Shard:
@@ -137,26 +110,6 @@ def _refuse_unlike(shards: list[_Shard]) -> None:
     twice = [name for name, count in Counter(ids).items() if count > 1]
     if twice:
         raise UserError(f"images are in two shards: {listed(twice)}", "make the shards again, from one list of images")
-
-
-def _copy(path: Path, shards: list[_Shard]) -> None:
-    """Writes one file with the pixels of all shards."""
-    first = shards[0].layout
-    ids = [name for shard in shards for name in shard.layout.ids]
-    target = create_images(path, ids, first.size, first.settings, shards[0].identity)
-    writer = PixelWriter(target)
-    start = 0
-    with progress("join", len(ids)) as bar:
-        for shard in shards:
-            reader, hashes = ImageReader(shard.layout.path), read_hashes(shard.layout)
-            rows = np.flatnonzero(reader.done)
-            for block in np.split(rows, range(_BLOCK, len(rows), _BLOCK)):
-                for row, pixels in zip(block, reader.read(block), strict=True):
-                    writer.write(start + int(row), pixels, hashes[row])
-            writer.mark_done((start + rows).tolist())
-            start += len(shard.layout.ids)
-            bar.advance(len(shard.layout.ids))
-    writer.close()
 
 
 def _write_table(config: JoinConfig, folder: Path, shards: list[_Shard]) -> None:

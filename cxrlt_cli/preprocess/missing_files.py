@@ -11,15 +11,10 @@ from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.paths import MISSING, what_is_near, why_absent
 from cxrlt_cli.sources.listing import Listing
+from cxrlt_cli.workspace import rows_of_shard
 
 _BLOCK = 256
 _THREADS = 16  # file systems of clusters have a high latency, but answer many requests at once
-
-
-def rows_of_part(total: int, part: tuple[int, int]) -> slice:
-    """The rows of shard i of n: consecutive, so that the shards in order are all rows."""
-    index, count = part
-    return slice(total * index // count, total * (index + 1) // count)
 
 
 def rows_present(listing: Listing, part: tuple[int, int], allow_missing: bool) -> np.ndarray:
@@ -36,7 +31,7 @@ def rows_present(listing: Listing, part: tuple[int, int], allow_missing: bool) -
     Raises:
         UserError: a file is missing and that is not allowed, or all are.
     """
-    own = rows_of_part(len(listing.source.table), part)
+    own = rows_of_shard(len(listing.source.table), part)
     files = listing.source.table["file"].iloc[own]
     reasons = _reasons(listing.root, files)
     there = np.array([not reason for reason in reasons], dtype=bool)

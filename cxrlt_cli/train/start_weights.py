@@ -21,12 +21,17 @@ from cxrlt_cli.paths import is_folder
 from cxrlt_cli.train.settings import StartSettings
 
 
-def settled_weights(settings: StartSettings) -> str:
+def settled_weights(settings: StartSettings, needed_by: str = "") -> str:
     """What `--weights` resolves to on this machine.
 
     `auto` is `pretrained`, the encoder's own weights, for a published encoder; else imagenet where torch's cache has the file,
     else none. The choice is printed; a random start gets a warning. An encoder that does not exist gets no warning, since
     building it fails with a message of its own.
+
+    Args:
+        settings: the encoder.
+        needed_by: what makes no sense with random weights, for the message; empty: a frozen or adapted encoder, as the settings
+            say.
 
     Returns:
         `none`, `imagenet`, `pretrained`, or the file or run that the flag names.
@@ -55,9 +60,10 @@ def settled_weights(settings: StartSettings) -> str:
         instead += ", or take a network of the hub: --encoder timm:hf-hub:timm/NAME.TAG"
     else:
         return "none"
-    if settings.tune != "full" or settings.freeze == "encoder":
-        flag = "--freeze encoder" if settings.tune == "full" else f"--tune {settings.tune}"
-        raise UserError(f"{flag} needs pretrained weights, and {missing}", instead)
+    if not needed_by and (settings.tune != "full" or settings.freeze == "encoder"):
+        needed_by = "--freeze encoder" if settings.tune == "full" else f"--tune {settings.tune}"
+    if needed_by:
+        raise UserError(f"{needed_by} needs pretrained weights, and {missing}", instead)
     warn(f"the encoder starts from random weights: {missing}; {instead}")
     return "none"
 
@@ -97,7 +103,7 @@ def check_start(weights: str, settings: StartSettings, size: int) -> None:
         return
     encoder = VisualEncoder(settings.encoder, settings.drop_path, int(settings.stride))
     if weights != "none":
-        _load_encoder(weights, encoder)
+        load_encoder_weights(weights, encoder)
     if published:
         encoder.check_size(size)
 
@@ -110,7 +116,7 @@ def load_start(weights: str, network: Network) -> None:
     """
     if weights == "none":
         return
-    state = _load_encoder(weights, network.encoder)
+    state = load_encoder_weights(weights, network.encoder)
     if state:
         texts = _label_texts(network)
         own = {key: value for key, value in network.state_dict().items() if key not in texts}
@@ -127,8 +133,12 @@ def _label_texts(network: Network) -> set[str]:
     return {f"{name}.{buffer}" for name, part in queries.items() for buffer, _ in part.named_buffers()}
 
 
-def _load_encoder(weights: str, encoder: VisualEncoder) -> dict[str, Tensor]:
-    """Loads the encoder; returns all tensors of a run, or none if the weights are not of a run."""
+def load_encoder_weights(weights: str, encoder: VisualEncoder) -> dict[str, Tensor]:
+    """Loads what `settled_weights` names into an encoder; returns all tensors of a run, or none if they are not of a run.
+
+    Raises:
+        UserError: the weights are missing, damaged or of another network.
+    """
     if weights == "imagenet":
         load_encoder(encoder, imagenet_file(encoder.name))
     elif weights == "pretrained":

@@ -8,8 +8,10 @@ import h5py
 import numpy as np
 import pytest
 
-from cxrlt_cli.artifacts.image_file import Layout, create_images, read_done, read_layout
-from cxrlt_cli.artifacts.image_pixels import ImageReader, PixelWriter
+from cxrlt_cli.artifacts.image_file import create_images, read_layout
+from cxrlt_cli.artifacts.image_pixels import ImageReader
+from cxrlt_cli.artifacts.row_access import RowWriter
+from cxrlt_cli.artifacts.row_layout import Layout, read_done
 from cxrlt_cli.errors import UserError
 
 IDS = ["a", "bb", "ümlaut"]
@@ -20,7 +22,7 @@ HASHES = np.arange(15, dtype=np.uint64).reshape(3, 5)
 
 def _made(path: Path, done: tuple[int, ...] = (0, 1, 2)) -> Layout:
     layout = create_images(path, IDS, 8, SETTINGS, {"kind": "table"})
-    writer = PixelWriter(layout)
+    writer = RowWriter(layout)
     for row in done:
         writer.write(row, PIXELS[row], HASHES[row])
     writer.mark_done(list(done))
@@ -115,7 +117,7 @@ def test_altered_datasets_are_refused(tmp_path: Path) -> None:
 
 
 def test_pixels_of_another_shape_are_a_defect_of_ours(tmp_path: Path) -> None:
-    writer = PixelWriter(_made(tmp_path / "x.h5"))
+    writer = RowWriter(_made(tmp_path / "x.h5"))
     with pytest.raises(ValueError, match="row 0"):
         writer.write(0, PIXELS[0, :4], HASHES[0])
     with pytest.raises(ValueError, match="row 0"):

@@ -14,7 +14,8 @@ import pytest
 from conftest import CACHE, CLASSES, start
 from PIL import Image
 
-from cxrlt_cli.artifacts.image_pixels import ImageReader, PixelWriter
+from cxrlt_cli.artifacts.image_pixels import ImageReader
+from cxrlt_cli.artifacts.row_access import RowWriter
 from cxrlt_cli.artifacts.source_table import read_source_table
 from cxrlt_cli.preprocess import cache
 from cxrlt_cli.preprocess.settings import PixelSettings, read_square
@@ -97,14 +98,14 @@ def _kill_at_a_rename(left: int) -> None:
 
 def _kill_at_a_mark() -> None:
     """From here on, this process is killed when more than 40 rows are marked done."""
-    mark = PixelWriter.mark_done
+    mark = RowWriter.mark_done
 
-    def mark_and_die(writer: PixelWriter, rows: list[int]) -> None:
+    def mark_and_die(writer: RowWriter, rows: list[int]) -> None:
         mark(writer, rows)
         if writer.layout.path.read_bytes()[writer.layout.done :][:240].count(1) > 40:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    PixelWriter.mark_done = mark_and_die  # type: ignore[method-assign]
+    RowWriter.mark_done = mark_and_die  # type: ignore[method-assign]
     cache._SECONDS_BETWEEN_MARKS = 0
 
 

@@ -1,0 +1,1 @@
+"""The stage `features`: feature maps of a frozen encoder, computed once."""
