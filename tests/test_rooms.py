@@ -34,7 +34,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "train": {"artifacts", "compute", "config", "data", "encoders", "labels", "metrics", "model", "tricks"},
     "features": {"artifacts", "compute", "config", "data", "model", "train"},
     "import_scores": {"artifacts", "config", "labels", "metrics", "sources"},
-    "predict": {"artifacts", "compute", "config", "data", "metrics", "model", "preprocess", "scores", "sources", "text"},
+    "predict": {"artifacts", "compute", "config", "data", "encoders", "metrics", "model", "preprocess", "scores", "sources"}
+    | {"text"},
     "evaluate": {"artifacts", "config", "labels", "metrics", "readers", "scores", "sources"},
     "explain": {"artifacts", "compute", "config", "data", "labels", "metrics", "model", "predict", "preprocess"},
     "report": {"artifacts", "compute", "config", "data", "explain", "labels", "metrics", "predict", "scores"},

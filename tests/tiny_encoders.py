@@ -91,21 +91,23 @@ def save_timm(name: str, folder: Path, mean: tuple[float, ...], std: tuple[float
 OPEN_CLIP: dict[str, Any] = {
     "embed_dim": 16,
     "vision_cfg": {"image_size": 32, "layers": 2, "width": 32, "patch_size": 8, "head_width": 16},
-    "text_cfg": {"context_length": 8, "vocab_size": 50, "width": 16, "heads": 2, "layers": 1},
+    "text_cfg": {"context_length": 8, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
 }
 
 
-def save_open_clip(folder: Path) -> Path:
-    """Writes a tiny CLIP as open_clip reads it with `local-dir:`."""
+def save_open_clip(folder: Path, preprocess: dict[str, Any] | None = None, **changes: Any) -> Path:
+    """Writes a tiny CLIP as open_clip reads it with `local-dir:`; `changes` are of its configuration."""
     import open_clip
     from safetensors.torch import save_file
 
     torch.manual_seed(1)
-    network: Any = _stirred(open_clip.CLIP(**OPEN_CLIP))
+    model = {**OPEN_CLIP, **changes}
+    kind = open_clip.CustomTextCLIP if model.get("custom_text") else open_clip.CLIP
+    network: Any = _stirred(kind(**{key: value for key, value in model.items() if key != "custom_text"}))
     folder.mkdir(parents=True, exist_ok=True)
     save_file({key: value.contiguous() for key, value in network.state_dict().items()}, folder / "open_clip_model.safetensors")
-    preprocessing = {"mean": [0.48, 0.46, 0.41], "std": [0.27, 0.26, 0.28]}
-    content = {"model_cfg": OPEN_CLIP, "preprocess_cfg": preprocessing}
+    preprocessing = {"mean": [0.48, 0.46, 0.41], "std": [0.27, 0.26, 0.28], **(preprocess or {})}
+    content = {"model_cfg": model, "preprocess_cfg": preprocessing}
     (folder / "open_clip_config.json").write_text(json.dumps(content))
     return folder
 

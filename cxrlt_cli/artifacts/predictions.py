@@ -10,6 +10,7 @@ import pyarrow as pa
 from cxrlt_cli.artifacts.calibration import FittedOn
 from cxrlt_cli.artifacts.csv_writer import write_csv
 from cxrlt_cli.artifacts.half_replaced import refuse_half_replaced
+from cxrlt_cli.artifacts.origin import Origin
 from cxrlt_cli.artifacts.parsing import ClassNames, damage_reported, parse, plain
 from cxrlt_cli.artifacts.provenance import Provenance
 from cxrlt_cli.artifacts.tables import (
@@ -77,21 +78,37 @@ class ImportedFrom:
 
 
 @dataclass(frozen=True)
+class ZeroShotModel:
+    """The model of images and texts that scored without training.
+
+    Attributes:
+        name: as given to `--zero-shot`.
+        origin: repository, revision and licence of its weights.
+        prompts: class -> the texts that were encoded.
+    """
+
+    name: str
+    origin: Origin
+    prompts: dict[str, list[str]]
+
+
+@dataclass(frozen=True)
 class PredictionsHeader:
     """What made predictions.
 
     Attributes:
-        runs: that scored; none where the scores were imported.
+        runs: that scored; none where the scores were imported, or are those of a model of images and texts.
         split: train, val or test; empty for a folder of images.
         views: that were merged.
         merge: of views and runs: geomean, mean, logits, or none where there was nothing to merge.
         members: the runs with their weights.
         study: how the images of a study were merged: none, fused, or a rule of `--study`.
         precision: of convolutions and products.
-        pixels: the settings with which the images were made.
+        pixels: the settings with which the images were made; None where they were made from images of a dataset.
         epoch: of a run's validation.
         calibration: None where the scores are those of the networks.
         imported: None where cxrlt made the scores.
+        zero_shot: the model of images and texts; None where others scored.
         provenance: see there.
     """
 
@@ -106,6 +123,7 @@ class PredictionsHeader:
     epoch: int | None = None
     calibration: AppliedCalibration | None = None
     imported: ImportedFrom | None = None
+    zero_shot: ZeroShotModel | None = None
     provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from cxrlt_cli.config.encoder_name import EncoderName, parse_encoder
 from cxrlt_cli.config.grammar import STUDY_HELP, parse_study, parse_weights
-from cxrlt_cli.errors import UserError
+from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.options import flag
 from cxrlt_cli.workspace import checked_name
 
@@ -14,7 +15,7 @@ VIEW_COUNT = 16
 
 @dataclass(frozen=True)
 class PredictConfig:
-    """Score images with one run or an ensemble.
+    """Score images with one run, an ensemble, or a model of images and texts.
 
     Scores a split of the dataset or a folder of images, into predictions/NAME.parquet: a logit per class. Each image is read
     once, and all views of it are made in memory.
@@ -36,10 +37,15 @@ class PredictConfig:
         "", "Use the runs and weights of an ensemble instead: a name under ensembles/, or a file.", metavar="ENSEMBLE"
     )
     member_weights: str = flag("", "Weights of the runs, in their order [default: equal]", metavar="W,W,…")
+    zero_shot: str = flag(
+        "",
+        "Score with a model of images and texts instead of runs, without training; needs --labels and the extra open_clip.",
+        metavar="open_clip:hf-hub:OWNER/NAME|open_clip:local-dir:PATH",
+    )
     labels: Path | None = flag(
         None,
-        "Score these labels instead of the trained ones, with a run of --classifier text: a CSV with the columns class,prompt "
-        "and, optionally, description; several texts of a class: a row each.",
+        "Score these labels instead of the trained ones, with a run of --classifier text or with --zero-shot: a CSV with the "
+        "columns class,prompt and, optionally, description; several texts of a class: a row each.",
         metavar="FILE.csv",
     )
     split: Literal["train", "val", "test"] = flag("test", "Split of the dataset to score.")
@@ -88,6 +94,7 @@ class PredictConfig:
         if self.study_weights and self.images and not self.only:
             raise UserError("--study with --images needs --list", "that table says which images are of one study")
         self._check_members()
+        self._check_zero_shot()
         if self.batch_size < 1 or self.workers < 0:
             raise UserError("--batch-size is at least 1 and --workers at least 0", "see cxrlt predict --help")
         if self.name:
@@ -100,6 +107,37 @@ class PredictConfig:
                 "leave them out, or name the runs instead of the ensemble",
             )
         self.weights  # noqa: B018 - checked before any work
+
+    def _check_zero_shot(self) -> None:
+        if not self.zero_shot:
+            return
+        self.towers  # noqa: B018 - checked before any work
+        if self.labels is None:
+            raise UserError("--zero-shot needs --labels", "a CSV with the columns class,prompt says which texts it scores")
+        given = {
+            "runs": bool(self.runs),
+            "--ensemble": bool(self.ensemble),
+            "--member-weights": bool(self.member_weights),
+            "--compile": self.compile,
+        }
+        beside = [name for name, value in given.items() if value]
+        if beside:
+            raise UserError(
+                f"--zero-shot scores without runs: {listed(beside)} cannot be given beside it",
+                "leave them out; cxrlt ensemble merges its predictions with those of runs",
+            )
+
+    @property
+    def towers(self) -> EncoderName:
+        """The model of `--zero-shot`. Raises UserError where it is no name of a model of open_clip."""
+        hint = "give open_clip:hf-hub:OWNER/NAME or open_clip:local-dir:PATH"
+        try:
+            name = parse_encoder(self.zero_shot)
+        except UserError as error:
+            raise UserError(f"--zero-shot {self.zero_shot} is not the name of a model", hint) from error
+        if name.library != "open_clip":
+            raise UserError(f"--zero-shot {self.zero_shot} is not a model of images and texts of open_clip", hint)
+        return name
 
     @property
     def study_weights(self) -> tuple[float, float] | None:

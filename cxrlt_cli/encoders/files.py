@@ -18,9 +18,7 @@ def encoder_folder(name: EncoderName) -> Path:
     if name.place == "folder":
         folder = Path(name.source).expanduser()
         if not is_folder(folder):
-            raise UserError(
-                f"--encoder {name.text}: there is no folder {folder}", "name one that holds config.json and weights"
-            )
+            raise UserError(f"{name.text}: there is no folder {folder}", "name one that holds config.json and weights")
         return folder
     found = hub_snapshot(name.source)
     if found is None:

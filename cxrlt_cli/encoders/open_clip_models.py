@@ -36,7 +36,7 @@ def read(folder: Path) -> tuple[dict[str, Any], list[float], list[float], bool]:
     Raises:
         UserError: open_clip is not installed, or the configuration is missing or unknown.
     """
-    open_clip = _open_clip()
+    open_clip = import_open_clip()
     config = read_config(folder, "open_clip_config.json")
     model = config.get("model_cfg", config)
     if not isinstance(model.get("vision_cfg"), dict) or not isinstance(model.get("embed_dim"), int):
@@ -57,7 +57,7 @@ def build(values: dict[str, Any], inputs: int, drop_path: float, stride: int) ->
         if "timm_model_name" not in vision:
             raise UserError("--drop-path: open_clip's own towers have no stochastic depth", "leave out --drop-path")
         vision["timm_drop_path"] = drop_path
-    open_clip = _open_clip()
+    open_clip = import_open_clip()
     try:
         visual = open_clip.model._build_vision_tower(values["embed_dim"], vision, values["quick_gelu"])
     except Exception as error:
@@ -92,7 +92,7 @@ def weights(folder: Path) -> dict[str, Tensor]:
     """The published weights of the image tower. Raises UserError where they are missing, damaged or incomplete."""
     path = required_file(folder, WEIGHTS)
     try:
-        state = _open_clip().factory.load_state_dict(str(path))
+        state = import_open_clip().factory.load_state_dict(str(path))
     except Exception as error:
         raise UserError(f"{path}: the weights cannot be read: {reason(error)}", _AGAIN) from error
     found = {key: value.float() for key, value in state.items() if key.startswith("visual.")}
@@ -101,7 +101,8 @@ def weights(folder: Path) -> dict[str, Tensor]:
     return found
 
 
-def _open_clip() -> Any:
+def import_open_clip() -> Any:
+    """The library. Raises UserError where it is not installed."""
     try:
         import open_clip
         import open_clip.transform

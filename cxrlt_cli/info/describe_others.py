@@ -75,12 +75,15 @@ def describe_predictions(path: Path) -> Description:
     header = found.header
     probability = 1 / (1 + np.exp(-found.logits.astype(np.float64)))
     studies = {"none": "not merged", "fused": "by learned fusion"}.get(header.study, f"merged, {header.study}")
+    made_by = ("runs", ", ".join(header.runs))
+    if header.imported:
+        made_by = ("imported from", f"{header.imported.file} ({header.imported.kind})")
+    elif header.zero_shot:
+        made_by = ("scored without training by", f"{header.zero_shot.name} ({header.zero_shot.origin.described})")
     lines = [
         ("images", f"{len(found.image_ids)}"),
         ("classes", f"{len(found.classes)}"),
-        ("imported from", f"{header.imported.file} ({header.imported.kind})")
-        if header.imported
-        else ("runs", ", ".join(header.runs)),
+        made_by,
         ("split", header.split or "none: a folder of images"),
         ("views", f"{header.views}, merged by {header.merge}"),
         ("studies", studies),
@@ -88,7 +91,8 @@ def describe_predictions(path: Path) -> Description:
     ]
     facts = {"kind": "predictions", "images": len(found.image_ids), "classes": found.classes}
     kept = dataclasses.asdict(header)
-    facts |= {key: kept[key] for key in ("runs", "split", "views", "merge", "study", "members", "pixels", "imported")}
+    keys = ("runs", "split", "views", "merge", "study", "members", "pixels", "imported", "zero_shot")
+    facts |= {key: kept[key] for key in keys}
     return Description("predictions", lines, facts, header.provenance)
 
 

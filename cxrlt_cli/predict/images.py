@@ -15,7 +15,7 @@ from cxrlt_cli.predict.batches import Part, Scorer, Share, score_folder, score_s
 from cxrlt_cli.predict.folder import ListColumns, image_files, listed_files, refuse_all_absent
 from cxrlt_cli.predict.members import Member
 from cxrlt_cli.predict.merge_studies import studies_of_list
-from cxrlt_cli.preprocess.settings import settings_from
+from cxrlt_cli.preprocess.settings import PixelSettings
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,13 @@ def split_images(path: Path, split: str, members: list[Member], by_study: bool, 
     return ImageSet(list(part.table["image_id"]), studies, [taken], scored)
 
 
-def folder_images(folder: Path, listed: ImageList | None, members: list[Member], by_study: bool, workers: int) -> ImageSet:
+def folder_images(folder: Path, listed: ImageList | None, settings: PixelSettings, by_study: bool, workers: int) -> ImageSet:
     """The image files of a folder.
 
     Args:
         folder: which folder.
         listed: the table that names them; None for all.
-        members: the networks, whose pixels say how squares are made of the files.
+        settings: how squares are made of the files.
         by_study: whether the studies are needed; they are in the table.
         workers: threads that decode, 0 for one for each core.
 
@@ -95,7 +95,6 @@ def folder_images(folder: Path, listed: ImageList | None, members: list[Member],
     ids, studies = list(files), None
     if listed and by_study:
         studies = studies_of_list(listed.path, listed.columns.id, listed.study_column, listed.view_column).of(ids)
-    settings = settings_from(members[0].pixels, members[0].path)
 
     def scored(score_batch: Scorer, share: Share, failures: dict[str, str]) -> Iterator[Part]:
         return score_folder(workers, score_batch, files, settings, share, failures)

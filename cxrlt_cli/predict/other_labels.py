@@ -39,14 +39,25 @@ def with_labels(best: BestCheckpoint, path: Path, labels: Path) -> BestCheckpoin
         )
     if run is None:
         raise UserError(f"{path} keeps no label texts", "train the run again with this version")
-    prompts = _prompts(labels, run.encoder.get("text", "both"))
+    prompts = label_prompts(labels, run.encoder.get("text", "both"))
     vectors = _vectors(best.model[_QUERIES[0]].numpy(), best.classes, prompts, run, path)
     model = {**best.model, **dict.fromkeys(_QUERIES, torch.from_numpy(vectors))}
     return replace(best, classes=list(prompts), model=model, spec={**spec, "classes": len(prompts)})
 
 
-def _prompts(labels: Path, use: Any) -> dict[str, list[str]]:
-    """Class -> its texts, in the form in which the run's were encoded. Raises UserError for two classes of the same texts."""
+def label_prompts(labels: Path, use: Any) -> dict[str, list[str]]:
+    """The texts of a file of labels.
+
+    Args:
+        labels: a CSV with the columns class, prompt and, optionally, description.
+        use: both, prompt or description.
+
+    Returns:
+        Class -> its texts.
+
+    Raises:
+        UserError: no such file, a text is empty or there twice, or two classes have the same texts.
+    """
     prompts: dict[str, list[str]] = {}
     for text in read_label_texts(labels):
         prompts.setdefault(text.name, []).append(text.text(use))

@@ -54,4 +54,5 @@ class Outputs:
         header = predictions.header
         views = "1 view" if header.views == 1 else f"{header.views} views, {header.merge}"
         size = f"{len(predictions.image_ids)} images x {len(predictions.classes)} classes"
-        say(f"{size}, {len(header.runs)} run(s), {views}: {self.path}")
+        scored_by = header.zero_shot.name if header.zero_shot else f"{len(header.runs)} run(s)"
+        say(f"{size}, {scored_by}, {views}: {self.path}")

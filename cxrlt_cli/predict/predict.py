@@ -1,12 +1,16 @@
 """The stage `predict`: scores images with runs; writes one logit per class and image."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
+import torch
 
 from cxrlt_cli.artifacts.calibration import Calibration
-from cxrlt_cli.artifacts.files import InputFile, check_writable, claimed, fingerprint
+from cxrlt_cli.artifacts.files import check_writable, claimed, fingerprint
 from cxrlt_cli.artifacts.predictions import MemberWeight, Predictions, PredictionsHeader
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.resolve import find_calibration
@@ -16,7 +20,7 @@ from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.machine import keep_memory
 from cxrlt_cli.options import saved
-from cxrlt_cli.predict.batches import Part, batches_of
+from cxrlt_cli.predict.batches import Part, Scorer, batches_of
 from cxrlt_cli.predict.folder import ListColumns
 from cxrlt_cli.predict.images import ImageList, ImageSet, folder_images, split_images
 from cxrlt_cli.predict.members import Member, compile_members, load_members
@@ -25,6 +29,8 @@ from cxrlt_cli.predict.outputs import Outputs
 from cxrlt_cli.predict.score import images_per_pass, score
 from cxrlt_cli.predict.select import Chosen, choose_ensemble, choose_runs
 from cxrlt_cli.predict.tta import VIEWS
+from cxrlt_cli.predict.zero_shot import ZeroShotScorer
+from cxrlt_cli.preprocess.settings import PixelSettings, settings_from
 from cxrlt_cli.results import PredictedScores
 from cxrlt_cli.scores.apply_calibration import apply_calibration, refuse_other_classes
 from cxrlt_cli.workspace import Workspace
@@ -41,11 +47,14 @@ def predict_images(config: PredictConfig, workspace: Workspace) -> PredictedScor
     keep_memory()
     with join_ranks(_RANK_TIMEOUT) as ranks, ExitStack() as held:
         with ranks.fail_together():
-            if config.ensemble:
+            if config.zero_shot:
+                chosen = Chosen([], [], config.merge or "geomean")
+            elif config.ensemble:
                 chosen = choose_ensemble(config.ensemble, config.tta, workspace)
             else:
                 chosen = choose_runs(config.runs, config.weights, config.merge, workspace)
-            name = config.artifact_name([run.folder.name for run in chosen.runs])
+            named = [run.folder.name for run in chosen.runs] or [config.towers.short]
+            name = config.artifact_name(named)
             path = workspace.predictions / f"{name}.parquet"
             outputs = Outputs(path, config.submission, config.id_column, config.overwrite)
             if ranks.is_rank_zero:
@@ -54,37 +63,88 @@ def predict_images(config: PredictConfig, workspace: Workspace) -> PredictedScor
         return _predict(ranks, config, workspace, chosen, outputs)
 
 
+@dataclass(frozen=True)
+class _Model:
+    """What scores images: networks of runs, or a model of images and texts.
+
+    Attributes:
+        classes: names, in the order of the scores.
+        files: that it was read from.
+        score: of a batch.
+        settings: how squares are made of the files of a folder; raises UserError where they are unknown.
+        members: the networks of runs.
+        header: what predictions say about it.
+    """
+
+    classes: list[str]
+    files: list[Path]
+    score: Scorer
+    settings: Callable[[], PixelSettings]
+    members: list[Member]
+    header: PredictionsHeader
+
+    @property
+    def fused(self) -> bool:
+        """Whether it scores whole studies."""
+        return any(member.fusion for member in self.members)
+
+
+def _model(config: PredictConfig, chosen: Chosen, device: torch.device) -> _Model:
+    precision, views = choose_precision(config.precision, device), VIEWS[: config.tta]
+    several = config.tta > 1 or len(chosen.runs) > 1 or config.study_weights
+    header = PredictionsHeader(
+        split="" if config.images else config.split,
+        views=config.tta,
+        merge=chosen.merge if several else "none",
+        study=config.study,
+        precision=config.precision,
+    )
+    if config.zero_shot:
+        assert config.labels is not None
+        towers = ZeroShotScorer(config.towers, config.labels, device)
+        header = replace(header, zero_shot=towers.described, pixels=towers.settings.saved() if config.images else None)
+        score_batch = partial(towers.score, views, chosen.merge, precision)
+        return _Model(towers.classes, towers.files, score_batch, lambda: towers.settings, [], header)
+    members = load_members(chosen.runs, device, chosen.weights, config.labels)
+    pass_size = images_per_pass(config.batch_size, config.tta)
+    scoring = compile_members(members, pass_size, precision) if config.compile else members
+    header = replace(
+        header,
+        runs=[member.name for member in members],
+        members=[MemberWeight(member.name, member.weight) for member in members],
+        study="fused" if any(member.fusion for member in members) else config.study,
+        pixels=members[0].pixels,
+    )
+    files = [*(member.path for member in members), *filter(None, [chosen.pipeline, config.labels])]
+    settings = partial(settings_from, members[0].pixels, members[0].path)
+    score_batch = partial(score, scoring, views, chosen.merge, precision=precision)
+    return _Model(members[0].classes, files, score_batch, settings, members, header)
+
+
 def _predict(ranks: Ranks, config: PredictConfig, workspace: Workspace, chosen: Chosen, outputs: Outputs) -> PredictedScores:
     failures: dict[str, str] = {}
     with ranks.fail_together():
         device = choose_device(config.device, ranks.local)
-        precision = choose_precision(config.precision, device)
-        members = load_members(chosen.runs, device, chosen.weights, config.labels)
-        read = [*(member.path for member in members), *filter(None, [chosen.pipeline, config.labels])]
-        inputs = [fingerprint(path) for path in read]
+        model = _model(config, chosen, device)
+        inputs = [fingerprint(path) for path in model.files]
         if ranks.is_rank_zero:
             check_writable(outputs.path.parent)
-        pass_size = images_per_pass(config.batch_size, config.tta)
-        scoring = compile_members(members, pass_size, precision) if config.compile else members
-        score_batch = partial(score, scoring, VIEWS[: config.tta], chosen.merge, precision=precision)
-        calibration = _calibration(config, workspace, members[0].classes)
+        calibration = _calibration(config, workspace, model.classes)
         inputs += [fingerprint(calibration.path)] if calibration else []
-        fused = any(member.fusion for member in members)
-        by_study = fused or config.study_weights is not None
+        by_study = model.fused or config.study_weights is not None
         if config.images:
-            images = folder_images(config.images, _list(config), members, by_study, config.workers)
+            images = folder_images(config.images, _list(config), model.settings(), by_study, config.workers)
         else:
-            images = split_images(config.dataset or workspace.dataset, config.split, members, by_study, device)
-        codes = images.studies.codes if images.studies and fused else None  # a batch of a fusion holds whole studies
+            images = split_images(config.dataset or workspace.dataset, config.split, model.members, by_study, device)
+        codes = images.studies.codes if images.studies and model.fused else None  # a batch of a fusion holds whole studies
         share = batches_of(len(images.ids), codes, config.batch_size, ranks)
-        parts = list(images.score(score_batch, share, failures))
-    classes = members[0].classes
-    part, failures = _gathered(ranks, parts, failures, len(classes))
+        parts = list(images.score(model.score, share, failures))
+    part, failures = _gathered(ranks, parts, failures, len(model.classes))
     if ranks.is_rank_zero:
-        header = _header(config, members, chosen.merge, [*inputs, *images.inputs])
-        predictions = _in_order(config, part, failures, images, Predictions(images.ids, classes, np.empty(0), header))
+        header = replace(model.header, provenance=record(saved(config), [*inputs, *images.inputs]))
+        predictions = _in_order(config, part, failures, images, Predictions(images.ids, model.classes, np.empty(0), header))
         outputs.write(apply_calibration(predictions, calibration) if calibration else predictions, failures)
-    return PredictedScores(outputs.path, len(part[0]), classes, failures, outputs.submission)
+    return PredictedScores(outputs.path, len(part[0]), model.classes, failures, outputs.submission)
 
 
 def _gathered(ranks: Ranks, parts: list[Part], failures: dict[str, str], classes: int) -> tuple[Part, dict[str, str]]:
@@ -128,18 +188,3 @@ def _list(config: PredictConfig) -> ImageList | None:
         return None
     columns = ListColumns(config.id_column, config.path_column, config.invert_column)
     return ImageList(config.only, columns, config.study_column, config.view_column)
-
-
-def _header(config: PredictConfig, members: list[Member], merge: str, inputs: list[InputFile]) -> PredictionsHeader:
-    several = config.tta > 1 or len(members) > 1 or config.study_weights
-    return PredictionsHeader(
-        runs=[member.name for member in members],
-        split="" if config.images else config.split,
-        views=config.tta,
-        merge=merge if several else "none",
-        members=[MemberWeight(member.name, member.weight) for member in members],
-        study="fused" if any(member.fusion for member in members) else config.study,
-        precision=config.precision,
-        pixels=members[0].pixels,
-        provenance=record(saved(config), inputs),
-    )

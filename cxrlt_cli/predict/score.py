@@ -54,17 +54,24 @@ def images_per_pass(batch_size: int, views: int) -> int:
 def _logits(member: Member, images: Tensor, views: tuple[View, ...], studies: np.ndarray | None) -> np.ndarray:
     """(views, B, C) of (B, S, S) uint8 images, in the order of the member's own classes."""
     if member.fusion is None:
-        return np.asarray(_in_views(member.compiled or member.network, images, views, member.pass_size).float().cpu().numpy())
+        return np.asarray(in_views(member.compiled or member.network, images, views, member.pass_size).float().cpu().numpy())
     assert studies is not None, "fused members look at whole studies"
     codes = torch.from_numpy(local_codes(studies)).to(images.device)
-    features = _in_views(member.compiled or member.network.label_features, images, views, member.pass_size)
+    features = in_views(member.compiled or member.network.label_features, images, views, member.pass_size)
     return np.stack([member.fusion(seen, codes)[codes].float().cpu().numpy() for seen in features])
 
 
-def _in_views(network: Callable[[Tensor], Tensor], images: Tensor, views: tuple[View, ...], pass_size: int) -> Tensor:
-    """(views, B, ...) of the network's output; a forward pass takes all views of some images, no more than about a batch.
+def in_views(network: Callable[[Tensor], Tensor], images: Tensor, views: tuple[View, ...], pass_size: int = 0) -> Tensor:
+    """The network's output for each view; a forward pass takes all views of some images, no more than about a batch.
 
-    `pass_size` is the number of images of a pass, all views counted; the last pass is padded to it. 0: `images` decide.
+    Args:
+        network: of (N, 1, S, S) normalised images.
+        images: (B, S, S) uint8.
+        views: what to look at.
+        pass_size: images of a pass, all views counted; the last pass is padded to it. 0: `images` decide.
+
+    Returns:
+        (views, B, ...).
     """
     parts = []
     for part in torch.split(images, (pass_size or images_per_pass(len(images), len(views))) // len(views)):

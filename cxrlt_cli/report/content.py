@@ -150,6 +150,7 @@ def what_was_run(subjects: list[Subject], dataset: Dataset) -> dict[str, Any]:
             (name, {flag_of_saved(key): str(value) for key, value in chosen.items()}, origin.described if origin else "")
             for name, (chosen, _, origin) in runs.items()
         ],
+        "zero_shot": [one.scored.header.zero_shot for one in subjects if one.scored.header.zero_shot],
         "absent": sorted({name for one in subjects for name in one.absent}),
         "dataset": _dataset_rows(dataset),
         "pixels": ", ".join(f"{key} {value}" for key, value in dataset.settings.items() if value) or "labels alone",
