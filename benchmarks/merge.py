@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,7 +22,7 @@ from PIL import Image
 from cxrlt_cli.artifacts.dataset import read_dataset
 from cxrlt_cli.artifacts.image_file import create_images
 from cxrlt_cli.artifacts.row_access import RowWriter
-from cxrlt_cli.artifacts.source_table import SourceTable, write_source_table
+from cxrlt_cli.artifacts.source_table import SourceHeader, SourceTable, write_source_table
 from cxrlt_cli.config.merge import MergeConfig
 from cxrlt_cli.labels.merge import merge_sources
 from cxrlt_cli.preprocess.settings import PixelSettings
@@ -51,7 +52,8 @@ def put(workspace: Path, source: SourceTable) -> None:
     writer.mark_done(list(range(len(ids))))
     writer.close()
     source.table["row"] = np.arange(len(ids))
-    write_source_table(path.with_suffix(".parquet"), source, {**identity, "listed": len(ids), "unreadable": 0})
+    header = SourceHeader(identity=identity, listed=len(ids), unreadable=0)
+    write_source_table(path.with_suffix(".parquet"), replace(source, header=header))
 
 
 def measured(command: list[str]) -> tuple[float, int]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cxrlt_cli.artifacts.dataset import COLUMNS, Dataset, write_dataset
+from cxrlt_cli.artifacts.dataset import COLUMNS, Dataset, DatasetHeader, write_dataset
 from cxrlt_cli.artifacts.predictions import Predictions, PredictionsHeader, write_predictions
 
 CLASSES = [
@@ -45,7 +45,7 @@ def write_workspace(workspace: Path, network: dict[str, np.ndarray], table: Path
     frame["split"] = np.append(np.where(in_val, "val", "test"), np.full(len(train_labels), "train"))
     targets = np.concatenate([network["test_labels"].astype(np.uint8), train_labels])
     label_mask = np.ones(targets.shape, dtype=bool)
-    write_dataset(Dataset(frame, CLASSES, targets, label_mask, {"size": 224}, {}, workspace / "dataset.parquet"))
+    write_dataset(Dataset(frame, CLASSES, targets, label_mask, {"size": 224}, DatasetHeader(), workspace / "dataset.parquet"))
     return frame
 
 

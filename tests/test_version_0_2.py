@@ -194,8 +194,8 @@ def test_a_run_is_explained_as_then(golden: Run, tmp_path: Path) -> None:
 def test_a_study_is_read() -> None:
     found = read_study(GOLDEN / "studies/mixup")
     assert found is not None
-    assert list(found["variants"]) == ["plain", "mixup"]
-    assert len(found["means"]) == 4
+    assert list(found.variants) == ["plain", "mixup"]
+    assert len(found.means) == 4
 
 
 def test_a_run_starts_from_the_weights_of_an_earlier_one(golden: Run, tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from cxrlt_cli.artifacts.csv_writer import write_csv
+from cxrlt_cli.artifacts.evaluation import Resamples
 from cxrlt_cli.artifacts.folder_swap import replacing_folder
-from cxrlt_cli.artifacts.json_files import read_figures, without_nan, write_json
-from cxrlt_cli.artifacts.parsing import Row, parse, require_numbers
+from cxrlt_cli.artifacts.json_files import read_figures, write_json
+from cxrlt_cli.artifacts.parsing import Row, parse, plain, require_numbers
 from cxrlt_cli.artifacts.provenance import Provenance
 from cxrlt_cli.paths import is_folder
 
@@ -19,41 +20,15 @@ _COLUMNS = [
 ]  # fmt: skip
 
 
-def write_comparison(folder: Path, content: dict[str, Any]) -> None:
-    """Writes a comparison whose lock is held. Undefined figures (NaN) become null in JSON and an empty cell in CSV."""
-    whole = {"format": FORMAT, "version": VERSION, **content}
-    with replacing_folder(folder, _FILES.__contains__) as aside:
-        rows = [
-            {**row, "base": content["base"], "other": other["name"], "base_value": row["base"]}
-            for other in content["others"]
-            for row in (*other["means"], *other["classes"])
-        ]
-        write_csv(aside / "differences.csv", _COLUMNS, ([row.get(name) for name in _COLUMNS] for row in rows))
-        write_json(aside / "comparison.json", without_nan(whole))
-
-
-def read_comparison(path: Path) -> dict[str, Any]:
-    """Reads a comparison from its folder or its `comparison.json`.
-
-    Raises:
-        UserError: not there, not JSON, or not a comparison.
-    """
-    file = path / "comparison.json" if is_folder(path) else path
-    command = "cxrlt compare --name NAME"
-    content = read_figures(file, FORMAT, VERSION, command)
-    parse(_Saved, content, file, f"make it again with: {command} --overwrite")
-    return content
-
-
-def differing_options(comparison: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Option -> entry -> its value, of the options in which the compared runs differ."""
-    found: dict[str, dict[str, Any]] = comparison["options"]
-    return found
-
-
 @dataclass(frozen=True)
-class _Other:
-    """What was compared with the base: a row a mean, of which the first is mAP, and a row a class."""
+class ComparedScorer:
+    """Scores that were compared with the base.
+
+    Attributes:
+        name: of the scores.
+        means: a row a mean; the first is mAP.
+        classes: a row a class.
+    """
 
     name: str
     means: list[Row]
@@ -66,13 +41,61 @@ class _Other:
             require_numbers(row, ("difference", "low", "high", "p"), f"means[{number}]")
 
 
-@dataclass(frozen=True)
-class _Saved:
-    """What the file must hold."""
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Paired differences of scores of the same images; an undefined metric is None.
+
+    Attributes:
+        split: of the images.
+        images: number of images.
+        patients: of these images.
+        base: name of the scores that the others are compared with.
+        options: option -> name -> its value, of the options in which the runs differ.
+        bootstrap: how intervals were computed.
+        permutations: for the p-values; None in comparisons of version 0.2.
+        group_rule: how classes are grouped by their training prevalence.
+        undefined: classes without a positive.
+        others: an entry for each of the other scores.
+        provenance: inputs are the scores, then the dataset.
+    """
 
     split: str
     images: int
     patients: int
     base: str
-    others: list[_Other]
+    options: dict[str, dict[str, Any]] = field(default_factory=dict)
+    bootstrap: Resamples
+    permutations: int | None = None
+    group_rule: str = ""
+    undefined: list[str] = field(default_factory=list)
+    others: list[ComparedScorer]
     provenance: Provenance = field(default_factory=Provenance)
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What the file holds."""
+        return {"format": FORMAT, "version": VERSION, **plain(self)}
+
+
+def write_comparison(folder: Path, comparison: Comparison) -> None:
+    """Writes a comparison whose lock is held. Undefined metrics are null in JSON and an empty cell in CSV."""
+    with replacing_folder(folder, _FILES.__contains__) as aside:
+        rows = [
+            {**row, "base": comparison.base, "other": other.name, "base_value": row["base"]}
+            for other in comparison.others
+            for row in (*other.means, *other.classes)
+        ]
+        write_csv(aside / "differences.csv", _COLUMNS, ([row.get(name) for name in _COLUMNS] for row in rows))
+        write_json(aside / "comparison.json", comparison.content)
+
+
+def read_comparison(path: Path) -> Comparison:
+    """Reads a comparison from its folder or its `comparison.json`.
+
+    Raises:
+        UserError: not there, not JSON, not a comparison, or damaged.
+    """
+    file = path / "comparison.json" if is_folder(path) else path
+    command = "cxrlt compare --name NAME"
+    content = read_figures(file, FORMAT, VERSION, command)
+    return parse(Comparison, content, file, f"make it again with: {command} --overwrite")

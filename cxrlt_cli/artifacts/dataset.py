@@ -1,6 +1,6 @@
 """`dataset.parquet`: one row an image with its labels and where its pixels stand. Points to pixels, copies none."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from cxrlt_cli.artifacts.parsing import ClassNames, damage_reported, parse, require_size
+from cxrlt_cli.artifacts.parsing import ClassNames, damage_reported, parse, plain, require_size
 from cxrlt_cli.artifacts.provenance import Provenance
 from cxrlt_cli.artifacts.tables import matrix, nullable_int8, read_table, require_columns, require_filled, texts, write_table
 from cxrlt_cli.errors import UserError, listed
@@ -38,6 +38,33 @@ class HeldOut:
 
 
 @dataclass(frozen=True)
+class DatasetHeader:
+    """How a dataset was made.
+
+    Attributes:
+        label_space: a built-in space, a file, or `sources`.
+        policies: source -> what was done with its missing, blank and uncertain labels.
+        implied: labels that the hierarchy set to 1, an entry a pair of classes.
+        counts: class -> positives.
+        left_out: images that were left out.
+        held_out: None where `merge --hold-out` was not given.
+        corrections: what `merge --corrections` did, an entry a file.
+        patients: of imported labels: where the patient ids come from, empty where they are not known. None after `merge`.
+        provenance: see there.
+    """
+
+    label_space: str | None = None
+    policies: dict[str, dict[str, Any]] = field(default_factory=dict)
+    implied: list[dict[str, Any]] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    left_out: int | None = None
+    held_out: HeldOut | None = None
+    corrections: list[dict[str, Any]] = field(default_factory=list)
+    patients: str | None = None
+    provenance: Provenance = field(default_factory=Provenance)
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Images of one or more sources in one label space.
 
@@ -47,7 +74,7 @@ class Dataset:
         targets: (N, C) uint8, 1 or 0; 0 where unknown.
         label_mask: (N, C) bool.
         settings: how the pixels were made; one for all. Empty where there are none: `cxrlt import` takes labels alone.
-        header: policies, counts, provenance.
+        header: how it was made.
         path: the file it was read from.
         soft: (N, C) float32, training targets of labels that are not known, NaN where there is none; None without any. They
             count in no metric.
@@ -58,7 +85,7 @@ class Dataset:
     targets: np.ndarray
     label_mask: np.ndarray
     settings: dict[str, Any]
-    header: dict[str, Any]
+    header: DatasetHeader
     path: Path
     soft: np.ndarray | None = None
 
@@ -70,7 +97,7 @@ class Dataset:
     @property
     def patients_known(self) -> bool:
         """Whether `patient_id` names patients; where imported labels name none, every image counts as a patient of its own."""
-        return self.header.get("patients") != ""
+        return self.header.patients != ""
 
     @property
     def unseen(self) -> np.ndarray:
@@ -80,7 +107,7 @@ class Dataset:
     @property
     def held_out(self) -> HeldOut:
         """What `merge --hold-out` did; no classes where it was not given."""
-        return HeldOut(**self.header.get("held_out", {}))
+        return self.header.held_out or HeldOut()
 
     def split(self, name: str) -> "Dataset":
         """The rows of one split.
@@ -98,9 +125,7 @@ class Dataset:
         """Some rows, by their numbers in order or a bool a row."""
         table = self.table.loc[keep].reset_index(drop=True)
         soft = None if self.soft is None else self.soft[keep]
-        return Dataset(
-            table, self.classes, self.targets[keep], self.label_mask[keep], self.settings, self.header, self.path, soft
-        )
+        return replace(self, table=table, targets=self.targets[keep], label_mask=self.label_mask[keep], soft=soft)
 
 
 def require_pixels(dataset: Dataset) -> None:
@@ -127,7 +152,7 @@ def write_dataset(dataset: Dataset) -> None:
         columns[f"label:{name}"] = nullable_int8(dataset.targets[:, index], dataset.label_mask[:, index])
         if dataset.soft is not None and np.isfinite(dataset.soft[:, index]).any():
             columns[f"soft:{name}"] = pa.array(dataset.soft[:, index], from_pandas=True)
-    header = {**dataset.header, "classes": dataset.classes, "settings": dataset.settings}
+    header = {**plain(dataset.header), "classes": dataset.classes, "settings": dataset.settings}
     write_table(dataset.path, pa.table(columns), FORMAT, VERSION, header)
 
 
@@ -149,12 +174,14 @@ def read_dataset(path: Path) -> Dataset:
         return _checked(path, *read_table(path, FORMAT, VERSION, _MADE_BY))
 
 
-def _checked(path: Path, table: pa.Table, header: dict[str, Any]) -> Dataset:
-    classes, saved = parse(ClassNames, header, path, _HINT).classes, parse(_Saved, header, path, _HINT)
-    strange_classes = sorted(set(saved.held_out.classes) - set(classes))
+def _checked(path: Path, table: pa.Table, content: dict[str, Any]) -> Dataset:
+    header = parse(DatasetHeader, content, path, _HINT)
+    classes, settings = parse(ClassNames, content, path, _HINT).classes, parse(_Pixels, content, path, _HINT).settings
+    held_out = header.held_out.classes if header.held_out else []
+    strange_classes = sorted(set(held_out) - set(classes))
     if strange_classes:
         raise UserError(f"{path} is damaged: held_out names {listed(strange_classes)}, which are no classes", _HINT)
-    settings, labels = saved.settings, [f"label:{name}" for name in classes]
+    labels = [f"label:{name}" for name in classes]
     require_columns(path, table, [*COLUMNS, *labels])
     require_filled(path, table, [*_FILLED, *(_POINTERS if settings else ())])
     if not table.num_rows:
@@ -176,15 +203,10 @@ def _checked(path: Path, table: pa.Table, header: dict[str, Any]) -> Dataset:
 
 
 @dataclass(frozen=True)
-class _Saved:
-    """What the header must hold."""
+class _Pixels:
+    """What the header must hold besides: the settings of the pixels; none where the rows have no pixels."""
 
     settings: dict[str, Any]
-    label_space: str | None = None
-    policies: dict[str, dict[str, Any]] = field(default_factory=dict)
-    corrections: list[dict[str, Any]] = field(default_factory=list)
-    held_out: HeldOut = field(default_factory=HeldOut)
-    provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
         if self.settings:

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from cxrlt_cli.errors import Stopped, UserError, reason
 
 T = TypeVar("T")
-Row = dict[str, str | float | bool | None]  # of a table of metrics
+Row = dict[str, str | int | float | bool | None]  # of a table of metrics
 
 
 @contextmanager

@@ -16,7 +16,6 @@ from typing import Any
 
 from cxrlt_cli import __version__
 from cxrlt_cli.artifacts.files import InputFile, fingerprint, sha256_of
-from cxrlt_cli.artifacts.parsing import parse
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.paths import exists
 
@@ -91,11 +90,6 @@ def refuse_replaced(inputs: Iterable[InputFile]) -> None:
     for one in inputs:
         if sha256_of(Path(one.path)) != one.sha256:
             raise UserError(f"{one.path} was replaced while it was in use: nothing is written", "run the command again")
-
-
-def provenance_of(header: dict[str, Any]) -> Provenance:
-    """The provenance in a header that was checked when it was read; an empty one where it has none."""
-    return parse(Provenance, header.get("provenance", {}), Path("the header"), "make the artifact again")
 
 
 _JOB = {"SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT", "SLURM_JOB_NAME"}

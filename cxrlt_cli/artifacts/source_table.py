@@ -1,6 +1,6 @@
 """`images/NAME.parquet`: a source's own table, a row an image whose pixels are in `images/NAME.h5`."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from cxrlt_cli.artifacts.parsing import ClassNames, damage_reported, parse
+from cxrlt_cli.artifacts.parsing import ClassNames, damage_reported, parse, plain
 from cxrlt_cli.artifacts.provenance import Provenance
 from cxrlt_cli.artifacts.tables import matrix, nullable_int8, read_table, require_columns, require_filled, write_table
 
@@ -23,6 +23,30 @@ BLANK = -2
 
 
 @dataclass(frozen=True)
+class SourceHeader:
+    """How a source was cached; empty for a source that is read and not cached yet.
+
+    Attributes:
+        images: name of the image file.
+        settings: how its pixels were made.
+        identity: what identifies the source: its kind, hashes of its images and labels, and the shard (`resume_check`).
+        listed: images that the source lists; of a shard, those of its part.
+        unreadable: images that could not be decoded.
+        provenance: see there.
+    """
+
+    images: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    identity: dict[str, str] = field(default_factory=dict)
+    listed: int | None = None
+    unreadable: int | None = None
+    provenance: Provenance = field(default_factory=Provenance)
+
+
+_IDENTITY = ("kind", "images_sha256", "labels_sha256", "shard")  # in the file these are keys of the header
+
+
+@dataclass(frozen=True)
 class SourceTable:
     """Labels and metadata of the images of a source.
 
@@ -31,28 +55,29 @@ class SourceTable:
         table: `COLUMNS`, a row an image.
         classes: the label names as published.
         labels: (N, len(classes)) int8 as published: 1, 0, -1 (uncertain), BLANK.
-        header: what else the file says (cache, pixel settings, provenance); empty before it is written.
+        header: how it was cached.
     """
 
     kind: str
     table: pd.DataFrame
     classes: list[str]
     labels: np.ndarray
-    header: dict[str, Any]
+    header: SourceHeader = field(default_factory=SourceHeader)
 
     def rows(self, keep: np.ndarray) -> "SourceTable":
         """The same source with only the rows of a boolean mask or of indices."""
         chosen = self.table.iloc[np.flatnonzero(keep) if keep.dtype == bool else keep].reset_index(drop=True)
-        return SourceTable(self.kind, chosen, self.classes, self.labels[keep], self.header)
+        return replace(self, table=chosen, labels=self.labels[keep])
 
 
-def write_source_table(path: Path, source: SourceTable, header: dict[str, Any]) -> None:
+def write_source_table(path: Path, source: SourceTable) -> None:
     """Writes `images/NAME.parquet`."""
     columns = {name: pa.array(source.table[name], from_pandas=True, type=_type(name)) for name in COLUMNS}
     for index, name in enumerate(source.classes):
         values = source.labels[:, index]
         columns[f"label:{name}"] = nullable_int8(values, values != BLANK)
-    header = {"kind": source.kind, "classes": source.classes, **header}
+    header = plain(source.header)
+    header |= {**header.pop("identity"), "kind": source.kind, "classes": source.classes}
     write_table(path, pa.table(columns), FORMAT, VERSION, header)
 
 
@@ -63,8 +88,11 @@ def read_source_table(path: Path) -> SourceTable:
         UserError: not there, damaged, or not such a table.
     """
     with damage_reported(path, _HINT):
-        table, header = read_table(path, FORMAT, VERSION, "cxrlt cache")
-        classes, kind = parse(ClassNames, header, path, _HINT).classes, parse(_Saved, header, path, _HINT).kind
+        table, content = read_table(path, FORMAT, VERSION, "cxrlt cache")
+        classes = parse(ClassNames, content, path, _HINT).classes
+        content["identity"] = {key: content[key] for key in _IDENTITY if key in content}
+        header = parse(SourceHeader, content, path, _HINT)
+        kind = parse(_Kind, content, path, _HINT).kind
         labels = [f"label:{name}" for name in classes]
         require_columns(path, table, [*COLUMNS, *labels])
         require_filled(path, table, ["image_id", "row"])
@@ -77,13 +105,10 @@ _HINT = "make it again with: cxrlt cache --overwrite"
 
 
 @dataclass(frozen=True)
-class _Saved:
-    """What the header must hold."""
+class _Kind:
+    """What the header must hold besides."""
 
     kind: str
-    listed: int | None = None
-    unreadable: int | None = None
-    provenance: Provenance = field(default_factory=Provenance)
 
 
 def _type(name: str) -> pa.DataType:

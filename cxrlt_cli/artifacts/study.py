@@ -8,7 +8,7 @@ from typing import Any
 from cxrlt_cli.artifacts.csv_writer import write_csv
 from cxrlt_cli.artifacts.folder_swap import replacing_folder
 from cxrlt_cli.artifacts.json_files import read_figures, without_nan, write_json
-from cxrlt_cli.artifacts.parsing import Row, parse
+from cxrlt_cli.artifacts.parsing import Row, parse, plain, saved_as
 from cxrlt_cli.artifacts.provenance import Provenance
 from cxrlt_cli.paths import exists
 
@@ -16,39 +16,86 @@ FORMAT, VERSION = "cxrlt study", 1
 _FILES = frozenset({"study.json", "table.csv", "per_class.csv", "figure.png", "figure.svg"})
 
 
-def write_study(folder: Path, content: dict[str, Any], draw: Callable[[Path, str], None]) -> None:
-    """Writes a study whose lock is held. Undefined figures (NaN) become null and empty cells.
+@dataclass(frozen=True, kw_only=True)
+class StudyResult:
+    """What `study.json` holds. Undefined metrics are NaN before it is written, and None when it is read.
+
+    Attributes:
+        study: its name.
+        asks: its question.
+        split: whose images are scored.
+        images: number of images.
+        patients: of these images.
+        seeds: number of networks a variant.
+        first_seed: the seeds count up from it.
+        resamples: of the patients, for intervals.
+        permutations: for p-values; None in studies of version 0.2.
+        group_rule: how classes are grouped.
+        groups: class -> its group.
+        chain: whether each variant adds something to the one before it.
+        variants: name -> its flags, and `training`: minutes, peak memory and number of weights.
+        bases: variant -> the variant that it is compared with.
+        means: a row a variant and mean (`study.metrics.mean_rows`).
+        harmonic: a row a variant: harmonic mean of seen and unseen classes; empty where no class is held out.
+        seeds_map: variant -> mAP of each seed.
+        per_class: a row a variant and class.
+        runs: variant -> for each seed the names of its runs.
+        provenance: inputs are the dataset, the label embeddings, and the dataset with the labels of the evaluation.
+        plan: hash of the variants and their artifacts.
+        left_out: variants that could not be trained -> why.
+    """
+
+    study: str
+    asks: str
+    split: str
+    images: int
+    patients: int
+    seeds: int
+    first_seed: int
+    resamples: int
+    permutations: int | None = None
+    group_rule: str
+    groups: dict[str, str | None]
+    chain: bool
+    variants: dict[str, dict[str, Any]]
+    bases: dict[str, str]
+    means: list[Row]
+    harmonic: list[Row] = field(default_factory=list)
+    seeds_map: dict[str, list[float | None]] = saved_as("seeds_mAP")
+    per_class: list[Row]
+    runs: dict[str, list[list[str]]]
+    provenance: Provenance = field(default_factory=Provenance)
+    plan: str = ""
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What the file holds."""
+        content: dict[str, Any] = without_nan({"format": FORMAT, "version": VERSION, **plain(self)})
+        return content
+
+
+def write_study(folder: Path, result: StudyResult, draw: Callable[[Path, str], None]) -> None:
+    """Writes a study whose lock is held. Undefined metrics (NaN) become null and empty cells.
 
     Args:
         folder: of the study.
-        content: its `means` and `per_class` are rows.
+        result: what it found.
         draw: draws the figure to a path, as png or svg.
     """
     with replacing_folder(folder, _FILES.__contains__) as aside:
-        for name, rows in (("table.csv", content["means"]), ("per_class.csv", content["per_class"])):
+        for name, rows in (("table.csv", result.means), ("per_class.csv", result.per_class)):
             columns = list(dict.fromkeys(key for row in rows for key in row))
             write_csv(aside / name, columns, ([row.get(column) for column in columns] for row in rows))
         for form in ("png", "svg"):
             draw(aside / f"figure.{form}", form)
-        write_json(aside / "study.json", without_nan({"format": FORMAT, "version": VERSION, **content}))
+        write_json(aside / "study.json", result.content)
 
 
-def read_study(folder: Path) -> dict[str, Any] | None:
-    """The content of a study, None where there is none. Raises UserError where it is damaged or something else."""
+def read_study(folder: Path) -> StudyResult | None:
+    """The result of a study, None where there is none. Raises UserError where it is damaged or something else."""
     path = folder / "study.json"
     if not exists(path):
         return None
     content = read_figures(path, FORMAT, VERSION, "cxrlt study, with another --name or --overwrite")
-    parse(_Saved, content, path, "give the study another --name, or --overwrite")
-    return content
-
-
-@dataclass(frozen=True)
-class _Saved:
-    """What the file must hold."""
-
-    variants: dict[str, dict[str, Any]]
-    means: list[Row]
-    per_class: list[Row]
-    plan: str = ""
-    provenance: Provenance = field(default_factory=Provenance)
+    return parse(StudyResult, content, path, "give the study another --name, or --overwrite")

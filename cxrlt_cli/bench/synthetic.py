@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cxrlt_cli.artifacts.dataset import COLUMNS, Dataset
+from cxrlt_cli.artifacts.dataset import COLUMNS, Dataset, DatasetHeader
 from cxrlt_cli.artifacts.image_file import HASH_WORDS, create_images
 from cxrlt_cli.artifacts.row_access import RowWriter
 
@@ -25,4 +25,4 @@ def made_up_dataset(folder: Path, count: int, size: int, classes: int) -> Datase
     targets = (draws.random((count, classes)) < 0.1).astype(np.uint8)
     names = [f"class {number}" for number in range(classes)]
     label_mask = np.ones_like(targets, dtype=bool)
-    return Dataset(table, names, targets, label_mask, settings, {}, folder / "dataset.parquet")
+    return Dataset(table, names, targets, label_mask, settings, DatasetHeader(), folder / "dataset.parquet")

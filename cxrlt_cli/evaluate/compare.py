@@ -2,10 +2,10 @@
 
 import json
 
-from cxrlt_cli.artifacts.comparison import write_comparison
+from cxrlt_cli.artifacts.comparison import Comparison, write_comparison
 from cxrlt_cli.artifacts.dataset import SPLITS, Dataset, read_dataset
+from cxrlt_cli.artifacts.evaluation import Resamples
 from cxrlt_cli.artifacts.files import claimed, refuse_existing
-from cxrlt_cli.artifacts.json_files import without_nan
 from cxrlt_cli.artifacts.predictions import read_predictions_header
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.resolve import Entry, find_entries
@@ -38,25 +38,26 @@ def compare(config: CompareConfig, workspace: Workspace) -> ComparedScores:
     from cxrlt_cli.evaluate.paired_rows import differences_to_base  # imports torch
 
     first, names = scored[0], [entry.name for entry in entries]
-    content = without_nan(
-        {
-            "split": first.split,
-            "images": len(first.table),
-            "patients": int(first.table["patient_id"].nunique()),
-            "base": entries[0].name,
-            "options": differing([entry.options for entry in entries], names),
-            "bootstrap": {"resamples": config.bootstrap, "of": first.units, "seed": config.seed, "interval": INTERVAL},
-            "permutations": config.permutations,
-            **differences_to_base(scored, names, config.bounds, (config.bootstrap, config.permutations, config.seed)),
-            "provenance": provenance,
-        }
+    found = differences_to_base(scored, names, config.bounds, (config.bootstrap, config.permutations, config.seed))
+    comparison = Comparison(
+        split=first.split,
+        images=len(first.table),
+        patients=int(first.table["patient_id"].nunique()),
+        base=entries[0].name,
+        options=differing([entry.options for entry in entries], names),
+        bootstrap=Resamples(config.bootstrap, first.units, config.seed, INTERVAL),
+        permutations=config.permutations,
+        group_rule=found.group_rule,
+        undefined=found.undefined,
+        others=found.others,
+        provenance=provenance,
     )
     if folder:
         with claimed(folder, config.overwrite):
-            write_comparison(folder, content)
+            write_comparison(folder, comparison)
         say(f"comparison: {folder}/comparison.json and differences.csv")
-    data(json.dumps(content, indent=1) if config.json else as_text(content))
-    return ComparedScores(folder, content)
+    data(json.dumps(comparison.content, indent=1) if config.json else as_text(comparison))
+    return ComparedScores(folder, comparison.content)
 
 
 def _same_images(entries: list[Entry], dataset: Dataset, split: str | None) -> list[Scored]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cxrlt_cli.artifacts.comparison import differing_options
+from cxrlt_cli.artifacts.comparison import Comparison
 from cxrlt_cli.config.saved_options import flag_of_saved
 from cxrlt_cli.console import escaped, table
 from cxrlt_cli.evaluate.terminal_table import patients_of
@@ -10,38 +10,35 @@ from cxrlt_cli.evaluate.terminal_table import patients_of
 Row = dict[str, Any]
 
 
-def as_text(comparison: Row) -> str:
+def as_text(comparison: Comparison) -> str:
     """The options that differ; the differences of each entry to the base; the methods."""
-    base = comparison["base"]
-    lines = [*_options(differing_options(comparison))]
-    for other in comparison["others"]:
-        header = ["", "group", base, other["name"], "difference", "95 %", "p", "p (Holm)"]
-        rows = [_cells(row) for row in (*other["means"], *other["classes"])]
-        lines += [escaped(f"{other['name']} against {base}"), "", table(header, rows), ""]
-    lines.append(f"{comparison['split']}: {comparison['images']:,} images{patients_of(comparison)}")
-    lines.append(f"groups: {comparison['group_rule']}")
-    lines += _how(comparison)
-    if comparison["undefined"]:
-        lines.append(f"without a positive, undefined and left out of the means: {escaped(', '.join(comparison['undefined']))}")
+    base = comparison.base
+    lines = [*_options(comparison.options)]
+    for other in comparison.others:
+        header = ["", "group", base, other.name, "difference", "95 %", "p", "p (Holm)"]
+        rows = [_cells(row) for row in (*other.means, *other.classes)]
+        lines += [escaped(f"{other.name} against {base}"), "", table(header, rows), ""]
+    patients = patients_of(comparison.patients, comparison.bootstrap)
+    lines.append(f"{comparison.split}: {comparison.images:,} images{patients}")
+    lines.append(f"groups: {comparison.group_rule}")
+    lines += _how(comparison, comparison.permutations or 0)
+    if comparison.undefined:
+        lines.append(f"without a positive, undefined and left out of the means: {escaped(', '.join(comparison.undefined))}")
     return "\n".join(lines)
 
 
-def _how(comparison: Row) -> list[str]:
-    drawn, count = comparison["bootstrap"], comparison.get("permutations")
-    if count is None:  # a file of an earlier version
-        return [
-            f"95 % and p: percentiles over {drawn['resamples']:,} resamples of the patients; p is too small for few positives"
-        ]
+def _how(comparison: Comparison, count: int) -> list[str]:
+    """The methods; `count` is the number of permutations."""
     lines = [
-        f"95 %: Student's t, from {drawn['resamples']:,} resamples; none for fewer than 5 patients with a positive",
+        f"95 %: Student's t, from {comparison.bootstrap.resamples:,} resamples; none for fewer than 5 patients with a positive",
         f"p: both scorers swapped in random patients, {count:,} times; the smallest p is {1 / (count + 1):.1g}",
         "p (Holm): corrected for the number of classes; those of means are not corrected",
     ]
-    classes = max(sum(row["p"] is not None for row in other["classes"]) for other in comparison["others"])
+    classes = max(sum(row["p"] is not None for row in other.classes) for other in comparison.others)
     if classes / (count + 1) > 0.05:
         needed = 20 * classes
         lines.append(f"no class can have p (Holm) below 0.05: {classes} classes need --permutations {needed} or more")
-    if any(row["note"] for other in comparison["others"] for row in other["classes"]):
+    if any(row["note"] for other in comparison.others for row in other.classes):
         lines.append("no power: 3 patients with a positive or fewer, no difference can be significant")
     return lines
 

@@ -1,13 +1,14 @@
 """The content of an evaluation: metrics per class, means, subgroups, and the methods."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from cxrlt_cli.artifacts.evaluation import EvaluationTables
+from cxrlt_cli.artifacts.evaluation import EvaluatedPredictions, Evaluation, Resamples, ThresholdChoice
 from cxrlt_cli.artifacts.predictions import PredictionsHeader
+from cxrlt_cli.artifacts.provenance import Provenance
 from cxrlt_cli.evaluate.bootstrap_metrics import decision_metrics, micro_ap, ranking_metrics
 from cxrlt_cli.evaluate.metric_rows import add_decisions, class_rows, means, seen_and_unseen, with_interval, without_interval
 from cxrlt_cli.evaluate.subgroup_metrics import subgroup_rows
@@ -46,8 +47,15 @@ class EvaluationSettings:
     by: tuple[str, ...]
 
 
-def evaluation_of(settings: EvaluationSettings, images: Scored, chosen_on: Scored | None) -> tuple[Row, EvaluationTables]:
-    """The content of `metrics.json` without its tables, and the tables."""
+def evaluation_of(settings: EvaluationSettings, images: Scored, chosen_on: Scored | None, provenance: Provenance) -> Evaluation:
+    """An evaluation without readers and reference.
+
+    Args:
+        settings: see there.
+        images: scores and labels, a row an image.
+        chosen_on: of other images, to choose thresholds on; None to choose them on the same images.
+        provenance: of the evaluation.
+    """
     scored = _as_scored(settings, images)
     thresholds = choose_thresholds(_as_scored(settings, chosen_on) if chosen_on else scored, settings.specificity)
     bootstrap = (settings.bootstrap, settings.seed)
@@ -61,57 +69,64 @@ def evaluation_of(settings: EvaluationSettings, images: Scored, chosen_on: Score
     add_decisions(rows, decisions)
     every = np.ones(len(scored.classes), dtype=bool)
     metrics = {
-        "split": scored.split,
-        "images": len(images.table),
-        "patients": int(images.table["patient_id"].nunique()),
-        "per": settings.per if settings.per == "image" else f"study, {settings.study_merge} of logits",
-        **({"studies": len(scored.table)} if settings.per == "study" else {}),
         **means(values, every, settings.undefined),
         **with_interval("micro_ap", micro_ap(scored, *bootstrap)),
         **with_interval("weighted_ap", values["ap"].weighted(*positives)),
         **with_interval("micro_f1", decided["micro_f1"]),
         **with_interval("weighted_f1", values["f1"].weighted(*positives)),
-        "undefined": [row["class"] for row in rows if np.isnan(row["ap"])],
-        "undefined_auroc": [row["class"] for row in rows if np.isnan(row["auroc"])],
-        "no_interval": without_interval(rows) if settings.bootstrap else {},
-        "undefined_in_means": settings.undefined,
-        "group_rule": rule(settings.bounds) if any(groups) else "none, the dataset has no train split",
-        "groups": {name: means(values, np.array([group == name for group in groups]), settings.undefined) for name in GROUPS},
-        **seen_and_unseen(values, scored.unseen, settings.undefined),
-        "bootstrap": {"resamples": settings.bootstrap, "of": images.units, "seed": settings.seed, "interval": INTERVAL},
-        "thresholds": _thresholds_of(thresholds, scored, chosen_on, settings.specificity),
-        "predictions": _described(images.path, images.header),
     }
-    subgroups = [row for column in settings.by for row in subgroup_rows(scored, column, *bootstrap)]
     order = [row["class"] for row in rows]
-    decisions.sort(key=lambda row: order.index(row["class"]))
-    return metrics, EvaluationTables(rows, decisions, subgroups)
+    return Evaluation(
+        split=scored.split,
+        images=len(images.table),
+        patients=int(images.table["patient_id"].nunique()),
+        per=settings.per if settings.per == "image" else f"study, {settings.study_merge} of logits",
+        studies=len(scored.table) if settings.per == "study" else None,
+        metrics=metrics,
+        undefined=[row["class"] for row in rows if np.isnan(row["ap"])],
+        undefined_auroc=[row["class"] for row in rows if np.isnan(row["auroc"])],
+        no_interval=without_interval(rows) if settings.bootstrap else {},
+        undefined_in_means=settings.undefined,
+        group_rule=rule(settings.bounds) if any(groups) else "none, the dataset has no train split",
+        groups={name: means(values, np.array([group == name for group in groups]), settings.undefined) for name in GROUPS},
+        seen_unseen=seen_and_unseen(values, scored.unseen, settings.undefined),
+        bootstrap=Resamples(settings.bootstrap, images.units, settings.seed, INTERVAL),
+        thresholds=_thresholds_of(thresholds, scored, chosen_on, settings.specificity),
+        predictions=_described(images.path, images.header),
+        provenance=provenance,
+        per_class=rows,
+        decisions=sorted(decisions, key=lambda row: order.index(row["class"])),
+        subgroups=[row for column in settings.by for row in subgroup_rows(scored, column, *bootstrap)],
+    )
 
 
-def beside_experts(
-    experts: Experts, images: Scored, tables: EvaluationTables, resamples: int, seed: int
-) -> tuple[Row, EvaluationTables]:
-    """What `metrics.json` says of readers and reference, and the tables with theirs."""
-    more: Row = {}
+def with_experts(evaluation: Evaluation, experts: Experts, images: Scored, draws: tuple[int, int]) -> Evaluation:
+    """An evaluation with readers, and with the same scores against the reference.
+
+    Args:
+        evaluation: without them.
+        experts: readers and reference.
+        images: scores and labels, a row an image.
+        draws: number of resamples, and their seed.
+    """
     if experts.readers is not None:
-        more["reader_study"], rows = study_content(experts, images, resamples, seed)
-        tables = replace(tables, readers=rows)
+        study, rows = study_content(experts, images, *draws)
+        evaluation = replace(evaluation, reader_study=study, readers=rows)
     if experts.others:
-        more["reference_gap"], rows = gap_content(experts, images, resamples, seed)
-        tables = replace(tables, reference=rows)
-    return more, tables
+        gap, rows = gap_content(experts, images, *draws)
+        evaluation = replace(evaluation, reference_gap=gap, reference=rows)
+    return evaluation
 
 
 def _as_scored(settings: EvaluationSettings, images: Scored) -> Scored:
     return one_row_a_study(images, settings.study_merge) if settings.per == "study" else images
 
 
-def _thresholds_of(thresholds: Thresholds, scored: Scored, chosen_on: Scored | None, specificity: float) -> dict[str, Any]:
+def _thresholds_of(thresholds: Thresholds, scored: Scored, chosen_on: Scored | None, specificity: float) -> ThresholdChoice:
     none = [name for name, value in zip(scored.classes, thresholds.f1, strict=True) if np.isinf(value)]
     where = f"{chosen_on.path} ({chosen_on.split})" if chosen_on else "the images evaluated"
-    return {"chosen_on": where, "held_out": chosen_on is not None, "specificity": specificity, "none_for": none}
+    return ThresholdChoice(where, chosen_on is not None, specificity, none)
 
 
-def _described(path: Path, header: PredictionsHeader) -> dict[str, Any]:
-    facts = {"name": path.stem, **{key: getattr(header, key) for key in ("runs", "split", "views", "merge")}}
-    return facts | ({"calibration": asdict(header.calibration)} if header.calibration else {})
+def _described(path: Path, header: PredictionsHeader) -> EvaluatedPredictions:
+    return EvaluatedPredictions(path.stem, header.runs, header.split, header.views, header.merge, header.calibration)

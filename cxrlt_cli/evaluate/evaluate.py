@@ -55,20 +55,18 @@ def evaluate(config: EvaluateConfig, workspace: Workspace) -> EvaluatedScores:
     experts = _experts(config, scored)
     inputs += experts.inputs if experts else []
     # imports torch: not before the input is checked
-    from cxrlt_cli.evaluate.content import EvaluationSettings, beside_experts, evaluation_of
+    from cxrlt_cli.evaluate.content import EvaluationSettings, evaluation_of, with_experts
 
     provenance = record(saved(config), inputs)
-    metrics, tables = evaluation_of(select(EvaluationSettings, config), scored, chosen_on)
+    evaluation = evaluation_of(select(EvaluationSettings, config), scored, chosen_on, provenance)
     if experts:
-        more, tables = beside_experts(experts, scored, tables, config.bootstrap, config.seed)
-        metrics |= more
+        evaluation = with_experts(evaluation, experts, scored, (config.bootstrap, config.seed))
     with claimed(folder, config.overwrite):
-        write_evaluation(folder, {**metrics, "provenance": provenance}, tables)
-    content = read_evaluation(folder)
-    data(json.dumps(content, indent=1) if config.json else as_text(content))
-    written = [f"{name}.csv" for name, rows in vars(tables).items() if rows]
-    say(f"{path} against {dataset.path}: {folder}/metrics.json, {', '.join(written)}")
-    return EvaluatedScores(folder, content, content["per_class"])
+        write_evaluation(folder, evaluation)
+    evaluation = read_evaluation(folder)
+    data(json.dumps(evaluation.content, indent=1) if config.json else as_text(evaluation))
+    say(f"{path} against {dataset.path}: {folder}/metrics.json, {', '.join(f'{name}.csv' for name in evaluation.tables)}")
+    return EvaluatedScores(folder, evaluation.content, evaluation.per_class)
 
 
 def _experts(config: EvaluateConfig, scored: Scored) -> Experts | None:

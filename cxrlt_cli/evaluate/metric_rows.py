@@ -92,8 +92,8 @@ def means(metrics: Metrics, chosen: np.ndarray, undefined: str = "leave-out") ->
     return found | {"mean_prevalence": float(prevalence.mean()) if len(prevalence) else float("nan")}
 
 
-def seen_and_unseen(metrics: Metrics, unseen: np.ndarray, undefined: str = "leave-out") -> Row:
-    """`seen_unseen`: means over the trained and the held-out classes, and their harmonic means; nothing where all are trained.
+def seen_and_unseen(metrics: Metrics, unseen: np.ndarray, undefined: str = "leave-out") -> dict[str, Row]:
+    """`seen`: means over the trained classes, `unseen`: over the held-out ones, `harmonic` of both; empty if all are trained.
 
     Args:
         metrics: by name, (C,) values.
@@ -108,4 +108,4 @@ def seen_and_unseen(metrics: Metrics, unseen: np.ndarray, undefined: str = "leav
         assert isinstance(metric, ClassEstimates)
         harmonic |= with_interval(_MEANS[name], harmonic_mean(metric, ~unseen, unseen))
     both = {"seen": means(metrics, ~unseen, undefined), "unseen": means(metrics, unseen, undefined)}
-    return {"seen_unseen": {**both, "harmonic": harmonic}}
+    return {**both, "harmonic": harmonic}

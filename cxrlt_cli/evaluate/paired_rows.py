@@ -1,9 +1,12 @@
 """Paired differences to a base in mAP, mean AUROC, head, medium, tail and each class."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from cxrlt_cli.artifacts.comparison import ComparedScorer
+from cxrlt_cli.artifacts.json_files import without_nan
 from cxrlt_cli.labels.groups import GROUPS, rule
 from cxrlt_cli.metrics.intervals import holm
 from cxrlt_cli.metrics.paired import Differences, paired, score_all
@@ -12,21 +15,33 @@ from cxrlt_cli.scores.labelled import Scored
 Row = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class PairedRows:
+    """Differences to a base.
+
+    Attributes:
+        group_rule: how classes are grouped by their training prevalence.
+        undefined: classes without a positive.
+        others: per scorer the rows `means` (mAP, mean AUROC, groups) and `classes` (the most frequent in training first). A
+            row: figure (name of the metric), group, base, value, difference, low, high, p, positive_patients, note; of classes
+            also p_holm. Undefined metrics are None.
+    """
+
+    group_rule: str
+    undefined: list[str]
+    others: list[ComparedScorer]
+
+
 def differences_to_base(
     scored: list[Scored], names: list[str], bounds: tuple[float, float], draws: tuple[int, int, int]
-) -> dict[str, Any]:
-    """Paired differences of each scorer to the first, in their saved form.
+) -> PairedRows:
+    """Paired differences of each scorer to the first.
 
     Args:
         scored: scores of the same images; the first is the base.
         names: one per scorer.
         bounds: training prevalence above which a class is head, and above which it is medium.
         draws: number of resamples for intervals, number of permutations for p-values, and seed.
-
-    Returns:
-        `group_rule`; `undefined` classes; `others`: per scorer the rows `means` (mAP, mean AUROC, groups) and `classes` (the
-        most frequent in training first). A row: figure (name of the metric), group, base, value, difference, low, high, p,
-        positive_patients, note; of classes also p_holm.
     """
     first = scored[0]
     resamples, permutations, seed = draws
@@ -44,12 +59,9 @@ def differences_to_base(
         classes = _rows(first.classes, of_classes)
         for c, p in enumerate(holm(of_classes.p)):
             classes[c] |= {"group": None if groups[c] == "None" else str(groups[c]), "p_holm": float(p)}
-        others.append({"name": names[model], "means": rows, "classes": [classes[c] for c in order]})
-    return {
-        "group_rule": rule(bounds) if first.train_label_counts.any() else "none, the dataset has no train split",
-        "undefined": [first.classes[c] for c in order if np.isnan(scorers.metrics[0].ap[c])],
-        "others": others,
-    }
+        others.append(ComparedScorer(names[model], without_nan(rows), without_nan([classes[c] for c in order])))
+    groups_by = rule(bounds) if first.train_label_counts.any() else "none, the dataset has no train split"
+    return PairedRows(groups_by, [first.classes[c] for c in order if np.isnan(scorers.metrics[0].ap[c])], others)
 
 
 def _rows(names: list[str], found: Differences) -> list[Row]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cxrlt_cli.artifacts.evaluation import applied_calibration
+from cxrlt_cli.artifacts.evaluation import Evaluation, Resamples
 from cxrlt_cli.console import escaped, shortened, table
 from cxrlt_cli.errors import listed
 from cxrlt_cli.readers.terminal_tables import expert_tables
@@ -10,36 +10,36 @@ from cxrlt_cli.readers.terminal_tables import expert_tables
 Row = dict[str, Any]
 
 
-def as_text(evaluation: Row) -> str:
+def as_text(evaluation: Evaluation) -> str:
     """Tables of classes (the most frequent in training first), means and subgroups; then methods and undefined metrics.
 
     Args:
         evaluation: from `read_evaluation`; undefined values are None.
     """
-    split = evaluation["split"]
+    split = evaluation.split
     where = "whole dataset" if split == "all" else f"{split} split"
     header = ["class", "group", "train +", f"{split} +", "AP", "AP*", "95 %", "AUROC", "95 %", "AP/prev"]
-    studies = f"{evaluation['studies']:,} studies, " if "studies" in evaluation else ""
+    studies = f"{evaluation.studies:,} studies, " if evaluation.studies is not None else ""
     lines = [
-        table(header, shortened([_class_cells(row) for row in evaluation["per_class"]], "per_class.csv of the evaluation")),
+        table(header, shortened([_class_cells(row) for row in evaluation.per_class], "per_class.csv of the evaluation")),
         "",
         *_means_table(evaluation),
-        *_subgroups(evaluation.get("subgroups", []), "studies" if "studies" in evaluation else "images"),
+        *_subgroups(evaluation.subgroups, "studies" if studies else "images"),
         *expert_tables(evaluation),
         "",
-        f"{where}: {studies}{evaluation['images']:,} images{patients_of(evaluation)}",
-        f"groups: {evaluation['group_rule']}",
+        f"{where}: {studies}{evaluation.images:,} images{patients_of(evaluation.patients, evaluation.bootstrap)}",
+        f"groups: {evaluation.group_rule}",
         *_how(evaluation),
         *_undefined(evaluation),
     ]
     return "\n".join(lines)
 
 
-def patients_of(content: Row) -> str:
+def patients_of(patients: int, drawn: Resamples) -> str:
     """How many patients an evaluation or a comparison has, or that they are not known."""
-    if content["bootstrap"]["of"] == "images":
+    if drawn.of == "images":
         return "; their patients are not known: intervals are too narrow if a patient has several images"
-    return f" of {content['patients']:,} patients"
+    return f" of {patients:,} patients"
 
 
 def _class_cells(row: Row) -> list[str]:
@@ -57,13 +57,14 @@ def _class_cells(row: Row) -> list[str]:
     ]
 
 
-def _means_table(evaluation: Row) -> list[str]:
-    specificity = f"sens@{evaluation['thresholds']['specificity']:g}"
+def _means_table(evaluation: Evaluation) -> list[str]:
+    specificity = f"sens@{evaluation.thresholds.specificity:g}"
     header = ["mean over", "classes", "mAP", "mAP*", "95 %", "AUROC", "95 %", "F1", "95 %", specificity, "ECE"]
-    rows = [["all (macro)", *_mean_cells(evaluation)]]
-    if any(row["group"] for row in evaluation["per_class"]):
-        rows += [[name, *_mean_cells(group)] for name, group in evaluation["groups"].items()]
-    both = evaluation.get("seen_unseen", {})
+    means: Row = evaluation.metrics
+    rows = [["all (macro)", *_mean_cells(means)]]
+    if any(row["group"] for row in evaluation.per_class):
+        rows += [[name, *_mean_cells(group)] for name, group in evaluation.groups.items()]
+    both: dict[str, Row] = evaluation.seen_unseen
     rows += [[name, *_mean_cells(both[name])] for name in ("seen", "unseen") if name in both]
     if both:
         harmonic = both["harmonic"]
@@ -72,15 +73,7 @@ def _means_table(evaluation: Row) -> list[str]:
         rows.append(["harmonic mean of both", "", *cells, "", "", "", ""])
     for name in ("micro", "weighted"):
         ap, f1 = f"{name}_ap", f"{name}_f1"
-        cells = [
-            figure(evaluation[ap]),
-            _corrected(evaluation, ap),
-            interval(evaluation, ap),
-            "",
-            "",
-            figure(evaluation[f1]),
-            interval(evaluation, f1),
-        ]
+        cells = [figure(means[ap]), _corrected(means, ap), interval(means, ap), "", "", figure(means[f1]), interval(means, f1)]
         rows.append([name, "", *cells, "", ""])
     return [table(header, rows)]
 
@@ -133,40 +126,39 @@ def _subgroups(rows: list[Row], what: str) -> list[str]:
     return lines + [f"too small, {row['by']}: {row['value']} ({row['images']:,} {what}): {row['reason']}" for row in small]
 
 
-def _how(evaluation: Row) -> list[str]:
-    drawn, thresholds = evaluation["bootstrap"], evaluation["thresholds"]
+def _how(evaluation: Evaluation) -> list[str]:
+    drawn, thresholds = evaluation.bootstrap, evaluation.thresholds
     lines = []
-    calibration = applied_calibration(evaluation)
+    calibration = evaluation.predictions.calibration
     if calibration:
         lines.append(f"calibrated by {calibration.name} ({calibration.method})")
-    if evaluation["per"] != "image":
-        lines.append(f"one row per {evaluation['per']}")
-    if drawn["resamples"]:
-        resamples = f"{drawn['resamples']:,} resamples of the {drawn['of']}"
-        lines.append(f"95 %: from {resamples}, seed {drawn['seed']} ({drawn['interval']})")
-    if "no_interval" in evaluation:
+    if evaluation.per != "image":
+        lines.append(f"one row per {evaluation.per}")
+    if drawn.resamples:
+        lines.append(f"95 %: from {drawn.resamples:,} resamples of the {drawn.of}, seed {drawn.seed} ({drawn.interval})")
+    if evaluation.no_interval is not None:
         lines.append("AP*, mAP*: corrected for few positives, which make AP too high on average; intervals are around it")
-    if evaluation.get("no_interval"):
-        few = {row["class"]: row["positive_patients"] for row in evaluation["per_class"]}
-        names = listed((f"{name} ({few[name]})" for name in evaluation["no_interval"]), 40)
+    if evaluation.no_interval:
+        few = {row["class"]: row["positive_patients"] for row in evaluation.per_class}
+        names = listed((f"{name} ({few[name]})" for name in evaluation.no_interval), 40)
         lines.append(f"no 95 % interval, too few patients with a positive: {names}")
-    lines.append(f"thresholds of F1 and sensitivity chosen on {thresholds['chosen_on']}")
-    if not thresholds["held_out"]:
+    lines.append(f"thresholds of F1 and sensitivity chosen on {thresholds.chosen_on}")
+    if not thresholds.held_out:
         lines.append(
             "  (F1 and sensitivity are optimistic: choose thresholds on validation with --thresholds-from PREDICTIONS)"
         )
-    if thresholds["none_for"]:
-        lines.append(f"no threshold, nothing is called positive: {escaped(', '.join(thresholds['none_for']))}")
+    if thresholds.none_for:
+        lines.append(f"no threshold, nothing is called positive: {escaped(', '.join(thresholds.none_for))}")
     lines.append("micro: all known labels in one ranking; weighted: by positives")
     return lines
 
 
-def _undefined(evaluation: Row) -> list[str]:
+def _undefined(evaluation: Evaluation) -> list[str]:
     """A line for each reason why classes are left out of the means."""
-    without_positive: list[str] = evaluation["undefined"]
-    without_negative = [name for name in evaluation["undefined_auroc"] if name not in without_positive]
+    without_positive = evaluation.undefined
+    without_negative = [name for name in evaluation.undefined_auroc if name not in without_positive]
     of_ap = "AP and AUROC are undefined and left out of the means"
-    if evaluation["undefined_in_means"] == "zero":
+    if evaluation.undefined_in_means == "zero":
         of_ap = "AP is 0 in mAP, AUROC is left out"
     kinds = (
         (without_positive, "positive", of_ap),

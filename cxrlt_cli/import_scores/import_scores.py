@@ -65,7 +65,7 @@ def _say(matched: Matched, part: Dataset, path: Path, target: Path | None) -> No
     patients = f" of {part.table['patient_id'].nunique()} patients" if part.patients_known else ""
     say(f"{len(part.table)} images{patients}, {len(part.classes)} classes, {matched.kind}: {path}")
     if target is not None:
-        by = part.header.get("patients")
+        by = part.header.patients
         say(f"their labels: {target}{f'; patients by {by}' if by else ''}")
 
 
@@ -129,5 +129,5 @@ def _write_dataset(matched: Matched, target: Path, provenance: Provenance) -> No
         moved = {name: os.path.relpath(dataset.path.parent / name, target.parent) for name in dataset.table["cache"].unique()}
         dataset = replace(dataset, table=dataset.table.assign(cache=dataset.table["cache"].map(moved)))
     counts = {name: int(count) for name, count in zip(dataset.classes, dataset.targets.sum(axis=0), strict=True)}
-    header = {**dataset.header, "counts": counts, "left_out": matched.left_out["scores"], "provenance": provenance}
+    header = replace(dataset.header, counts=counts, left_out=matched.left_out["scores"], provenance=provenance)
     write_dataset(replace(dataset, header=header, path=target))

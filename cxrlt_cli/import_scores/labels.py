@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cxrlt_cli.artifacts.dataset import COLUMNS, Dataset
+from cxrlt_cli.artifacts.dataset import COLUMNS, Dataset, DatasetHeader
 from cxrlt_cli.artifacts.source_table import BLANK, SourceTable
 from cxrlt_cli.console import say, warn
 from cxrlt_cli.errors import UserError, listed
@@ -70,7 +70,7 @@ def dataset_of_labels(file: LabelFile, scores: ScoreTable, classes: list[str]) -
     if uncertain.any():
         names = listed(f"{name}: {count}" for name, count in zip(source.classes, uncertain, strict=True) if count)
         say(f"{file.path}: {int(uncertain.sum())} uncertain labels are unknown ({names})")
-    header = {"label_space": "sources", "policies": {}, "patients": said}
+    header = DatasetHeader(label_space="sources", patients=said)
     targets, label_mask = (source.labels == 1).astype(np.uint8), source.labels >= 0
     return Dataset(table[COLUMNS], source.classes, targets, label_mask, {}, header, file.path)
 

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from cxrlt_cli.artifacts.dataset import SPLITS, Dataset, HeldOut, read_dataset
-from cxrlt_cli.artifacts.provenance import provenance_of
 from cxrlt_cli.console import table
 from cxrlt_cli.errors import listed
 from cxrlt_cli.info.description import Description
@@ -28,7 +27,7 @@ def describe_dataset(path: Path) -> Description:
     lines = [
         ("images", f"{len(dataset.table)}"),
         ("patients", f"{dataset.table['patient_id'].nunique()}"),
-        ("label space", f"{dataset.header.get('label_space')} ({len(dataset.classes)} classes)"),
+        ("label space", f"{dataset.header.label_space} ({len(dataset.classes)} classes)"),
         (
             "positive labels",
             f"{positive.sum(axis=1).mean():.2f} per image; {int((~positive.any(axis=1)).sum())} images with none",
@@ -37,16 +36,16 @@ def describe_dataset(path: Path) -> Description:
         ("soft targets", "none" if dataset.soft is None else f"{int(np.isfinite(dataset.soft).sum())}, in training only"),
         *([("held out", _held_out(dataset.held_out))] if dataset.unseen.any() else []),
         ("pixels", ", ".join(f"{key} {value}" for key, value in dataset.settings.items() if value) or "none: labels alone"),
-        *((f"policies of {name}", _policy(effect)) for name, effect in dataset.header.get("policies", {}).items()),
-        *((f"corrections of {Path(one['file']).name}", _corrections(one)) for one in dataset.header.get("corrections", [])),
+        *((f"policies of {name}", _policy(effect)) for name, effect in dataset.header.policies.items()),
+        *((f"corrections of {Path(one['file']).name}", _corrections(one)) for one in dataset.header.corrections),
     ]
     facts: dict[str, Any] = {
         "kind": "dataset",
         "images": len(dataset.table),
         "patients": int(dataset.table["patient_id"].nunique()),
-        "label_space": dataset.header.get("label_space"),
-        "policies": dataset.header.get("policies"),
-        "corrections": dataset.header.get("corrections", []),
+        "label_space": dataset.header.label_space,
+        "policies": dataset.header.policies,
+        "corrections": dataset.header.corrections,
         "held_out": asdict(dataset.held_out),
         "groups": who,
         "classes": classes,
@@ -54,7 +53,7 @@ def describe_dataset(path: Path) -> Description:
         "settings": dataset.settings,
     }
     tables = [_who(who), _positives(classes, sorted(set(source))), _pairs(pairs)]
-    return Description("a dataset", lines, facts, provenance_of(dataset.header), tables)
+    return Description("a dataset", lines, facts, dataset.header.provenance, tables)
 
 
 def draw_dataset(path: Path, figure: Path) -> None:

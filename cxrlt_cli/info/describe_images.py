@@ -9,7 +9,7 @@ from cxrlt_cli.artifacts.failures import count_absent
 from cxrlt_cli.artifacts.files import replacing
 from cxrlt_cli.artifacts.image_file import read_attributes
 from cxrlt_cli.artifacts.image_pixels import ImageReader
-from cxrlt_cli.artifacts.provenance import Provenance, provenance_of
+from cxrlt_cli.artifacts.provenance import Provenance
 from cxrlt_cli.artifacts.source_table import read_source_table
 from cxrlt_cli.console import escaped
 from cxrlt_cli.errors import UserError
@@ -33,7 +33,7 @@ def describe_images(path: Path) -> Description:
     finished = path.suffix != ".part"
     table = path.with_suffix(".parquet")
     missing = count_absent(path.with_suffix(".failed.csv")) if finished else 0
-    provenance = provenance_of(read_source_table(table).header) if finished and is_file(table) else Provenance()
+    provenance = read_source_table(table).header.provenance if finished and is_file(table) else Provenance()
     lines = [
         ("images", _counts(len(layout.ids), done, missing, finished)),
         ("size", f"{layout.size} x {layout.size} px, gray, 8 bit, in {len(layout.parts)} file(s)"),

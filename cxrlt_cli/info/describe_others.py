@@ -14,7 +14,7 @@ from cxrlt_cli.artifacts.evaluation import read_evaluation
 from cxrlt_cli.artifacts.failures import count_absent
 from cxrlt_cli.artifacts.parsing import plain
 from cxrlt_cli.artifacts.predictions import read_predictions
-from cxrlt_cli.artifacts.provenance import Provenance, provenance_of
+from cxrlt_cli.artifacts.provenance import Provenance
 from cxrlt_cli.artifacts.run import Run, read_history, read_status
 from cxrlt_cli.artifacts.run_config import read_run_config
 from cxrlt_cli.artifacts.source_table import BLANK, read_source_table
@@ -33,14 +33,14 @@ def describe_source_table(path: Path) -> Description:
     rows = [[name, *(str(count[index]) for count in counts.values())] for index, name in enumerate(source.classes)]
     patients = int(source.table["patient_id"].nunique())
     views = source.table["view"].value_counts(dropna=False)
-    unreadable, missing = int(header.get("unreadable") or 0), count_absent(path.with_suffix(".failed.csv"))
+    unreadable, missing = header.unreadable or 0, count_absent(path.with_suffix(".failed.csv"))
     all_listed = len(source.table) + unreadable + missing  # of a shard, those of its own part
     lines = [
         ("read as", source.kind),
         ("images", f"{all_listed} listed, {len(source.table)} cached, {missing} missing, {unreadable} unreadable"),
         ("patients", f"{patients}"),
         ("views", ", ".join(f"{name}: {count}" for name, count in views.items())),
-        ("pixels", str(header.get("images"))),
+        ("pixels", header.images),
     ]
     facts = {
         "kind": "source table",
@@ -53,7 +53,7 @@ def describe_source_table(path: Path) -> Description:
         "labels": {row[0]: dict(zip(("1", "0", "-1", "blank"), map(int, row[1:]), strict=True)) for row in rows},
     }
     labels = table(["labels as published", "1", "0", "-1", "blank"], rows)
-    return Description("a source's own table", lines, facts, provenance_of(header), [labels])
+    return Description("a source's own table", lines, facts, header.provenance, [labels])
 
 
 def describe_embeddings(path: Path) -> Description:
@@ -137,15 +137,15 @@ def describe_run(path: Path) -> Description:
 def describe_comparison(path: Path) -> Description:
     """Describes a comparison's folder. Raises UserError as reading it does."""
     found = read_comparison(path)
-    lines: list[tuple[str, str]] = [(name, str(found[name])) for name in ("split", "images", "patients", "base")]
-    for other in found["others"]:
-        row = other["means"][0]
+    lines: list[tuple[str, str]] = [(name, str(getattr(found, name))) for name in ("split", "images", "patients", "base")]
+    for other in found.others:
+        row = other.means[0]
         text = "mAP undefined"
         if row["difference"] is not None:
             text = f"mAP {row['difference']:+.4f} ({row['low']:+.4f} … {row['high']:+.4f}), p {row['p']:.2g}"
-        lines.append((other["name"], text))
-    facts = {"kind": "comparison", **{key: value for key, value in found.items() if key != "provenance"}}
-    return Description("a comparison", lines, facts, provenance_of(found))
+        lines.append((other.name, text))
+    facts = {"kind": "comparison", **{key: value for key, value in found.content.items() if key != "provenance"}}
+    return Description("a comparison", lines, facts, found.provenance)
 
 
 def describe_corrections(path: Path) -> Description:
@@ -179,14 +179,8 @@ def describe_calibration(path: Path) -> Description:
 def describe_evaluation(path: Path) -> Description:
     """Describes an evaluation's folder. Raises UserError as reading it does."""
     found = read_evaluation(path)
-    lines: list[tuple[str, str]] = [(name, str(found[name])) for name in ("split", "images", "patients")]
-    lines += [(name, f"{value:.4f}") for name, value in found.items() if isinstance(value, float)]
-    facts = {
-        "kind": "evaluation",
-        **{
-            key: value
-            for key, value in found.items()
-            if key not in ("per_class", "decisions", "readers", "reference", "provenance")
-        },
-    }
-    return Description("an evaluation", lines, facts, provenance_of(found))
+    lines: list[tuple[str, str]] = [(name, str(getattr(found, name))) for name in ("split", "images", "patients")]
+    lines += [(name, f"{value:.4f}") for name, value in found.metrics.items() if isinstance(value, float)]
+    left_out = ("per_class", "decisions", "readers", "reference", "provenance")
+    facts = {"kind": "evaluation", **{key: value for key, value in found.content.items() if key not in left_out}}
+    return Description("an evaluation", lines, facts, found.provenance)

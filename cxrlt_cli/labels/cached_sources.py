@@ -9,7 +9,6 @@ import numpy as np
 
 from cxrlt_cli.artifacts.files import sha256_of
 from cxrlt_cli.artifacts.image_file import read_attributes, read_layout
-from cxrlt_cli.artifacts.provenance import provenance_of
 from cxrlt_cli.artifacts.row_layout import read_done, read_hashes
 from cxrlt_cli.artifacts.source_table import SourceTable, read_source_table
 from cxrlt_cli.console import warn
@@ -89,7 +88,7 @@ def _names(folder: Path, wanted: tuple[str, ...], train_only: tuple[str, ...]) -
 
 def _warn_of_changed_inputs(source: CachedSource) -> None:
     """Warns if a table has changed since the source was cached: the labels of then are used."""
-    for file in provenance_of(source.table.header).inputs:
+    for file in source.table.header.provenance.inputs:
         path = Path(file.path)
         if not why_absent(path) and sha256_of(path) != file.sha256:
             again = "cxrlt cache … --resume writes the labels again, without decoding"
@@ -105,7 +104,7 @@ def _read(folder: Path, name: str) -> CachedSource:
     again = f"make the cache again: cxrlt cache --name {name} --overwrite"
     made_from = read_attributes(images, "source")
     made_from.pop("labels_sha256", None)  # the table is rewritten if only labels have changed
-    if any(source.header.get(key) != value for key, value in made_from.items()):
+    if any(source.header.identity.get(key) != value for key, value in made_from.items()):
         raise UserError(f"{images} and {folder / name}.parquet were written by different runs of cache", again)
     done = read_done(layout)
     rows = source.table["row"].to_numpy()

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import union_categoricals
 
-from cxrlt_cli.artifacts.dataset import FORMAT, Dataset, HeldOut, write_dataset
+from cxrlt_cli.artifacts.dataset import FORMAT, Dataset, DatasetHeader, HeldOut, write_dataset
 from cxrlt_cli.artifacts.files import claimed, refuse_existing
 from cxrlt_cli.artifacts.predictions import read_predictions_header
 from cxrlt_cli.artifacts.provenance import record
@@ -99,16 +99,16 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> MergedDataset:
         soft = _soft_targets(config, rows, classes, policies)
         rows, corrections = _with_corrections(rows, classes, config)  # after the split, which does not change by them
         rows, soft, held_out = _without_held_out(rows, soft, classes, held, config)
-        header = {
-            "label_space": space,
-            "policies": {source.name: part.effect for source, part in zip(sources, parts, strict=True)},
-            "implied": [asdict(entry) for entry in implied],
-            "counts": {name: int(count) for name, count in zip(classes, rows.targets.sum(axis=0), strict=True)},
-            "left_out": sum(len(source.table.table) for source in sources) - len(rows.table),
-            **({"held_out": asdict(held_out)} if held.any() else {}),
-            "provenance": provenance,
-            **({"corrections": corrections} if corrections else {}),
-        }
+        header = DatasetHeader(
+            label_space=space,
+            policies={source.name: part.effect for source, part in zip(sources, parts, strict=True)},
+            implied=[asdict(entry) for entry in implied],
+            counts={name: int(count) for name, count in zip(classes, rows.targets.sum(axis=0), strict=True)},
+            left_out=sum(len(source.table.table) for source in sources) - len(rows.table),
+            held_out=held_out if held.any() else None,
+            corrections=corrections,
+            provenance=provenance,
+        )
         dataset = Dataset(rows.table, classes, rows.targets, rows.label_mask, sources[0].settings, header, path, soft)
         write_dataset(dataset)
     report_implied(implied)

@@ -33,9 +33,7 @@ def report_dataset(dataset: Dataset, fractions: tuple[float, float, float]) -> N
     data(table(header, [*rows, ["images", *images, "", "", ""], ["patients", *patients, "", "", ""]]))
     nowhere = [dataset.classes[c] for c in order if not counts[:, c].any()]
     if nowhere:
-        fewer = (
-            "" if dataset.header["label_space"] == OF_SOURCES else " (--label-space sources has only what the sources label)"
-        )
+        fewer = "" if dataset.header.label_space == OF_SOURCES else " (--label-space sources has only what the sources label)"
         warn(f"no positive anywhere: {listed(nowhere, _MOST)}{fewer}")
     for index, name in enumerate(SPLITS):
         if fractions[index] and not int(images[index]):

@@ -2,7 +2,7 @@
 
 import time
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from cxrlt_cli.artifacts.image_file import create_images, read_attributes, read_
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.row_access import RowWriter
 from cxrlt_cli.artifacts.row_layout import Layout, read_done
-from cxrlt_cli.artifacts.source_table import SourceTable, read_source_table, write_source_table
+from cxrlt_cli.artifacts.source_table import SourceHeader, SourceTable, read_source_table, write_source_table
 from cxrlt_cli.config.cache import CacheConfig
 from cxrlt_cli.console import progress, say, warn
 from cxrlt_cli.errors import UserError, listed, reported_os_errors
@@ -185,20 +185,20 @@ def _finish(config: CacheConfig, files: _Files, layout: Layout, work: _Work, fai
         reasons = listed(sorted(set(failures.values())))
         raise UserError(f"none of the {len(done)} images can be read: {reasons}", "see --source and --images")
     own = rows_of_shard(len(work.present), config.part)
-    header: dict[str, Any] = {
-        "images": files.images.name,
-        "settings": layout.settings,
-        "provenance": record(saved(config), work.tables),
-        "listed": own.stop - own.start,
-        "unreadable": len(failures),
-        **work.identity,
-    }
+    header = SourceHeader(
+        images=files.images.name,
+        settings=layout.settings,
+        identity=work.identity,
+        listed=own.stop - own.start,
+        unreadable=len(failures),
+        provenance=record(saved(config), work.tables),
+    )
     absent = work.listing.source.table["image_id"].iloc[own][~work.present[own]]
     rows = [(image, "", "missing") for image in absent]
     table = work.source.table
     rows += [(table["image_id"][row], table["file"][row], reason) for row, reason in sorted(failures.items())]
     write_failures(files.failed, ("image_id", "file", "reason"), rows)
-    write_source_table(files.table, work.source.rows(done), header)
+    write_source_table(files.table, replace(work.source.rows(done), header=header))
     if layout.path != files.images:
         with reported_os_errors(f"cannot write {files.images}"):
             put_in_place(layout.path, files.images)

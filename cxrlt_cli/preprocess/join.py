@@ -15,7 +15,7 @@ from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.row_file import join_rows
 from cxrlt_cli.artifacts.row_layout import Layout, read_done
 from cxrlt_cli.artifacts.shards import copy_rows, names_of_shards
-from cxrlt_cli.artifacts.source_table import SourceTable, read_source_table, write_source_table
+from cxrlt_cli.artifacts.source_table import SourceHeader, SourceTable, read_source_table, write_source_table
 from cxrlt_cli.config.join import JoinConfig
 from cxrlt_cli.console import say
 from cxrlt_cli.errors import UserError, listed, reported_os_errors
@@ -81,10 +81,9 @@ def _read(path: Path, number: str) -> _Shard:
     if identity.pop("shard", None) != number:
         raise UserError(f"{path} is not shard {number}, as its name says", f"rename it, or {hint}")
     table = read_source_table(table_path)
-    identity["labels_sha256"] = table.header.get(
-        "labels_sha256", identity.get("labels_sha256")
-    )  # the labels may be newer than the pixels
-    if any(table.header.get(key) != value for key, value in identity.items()) or table.header.get("shard") != number:
+    own = table.header.identity
+    identity |= {key: own[key] for key in ("labels_sha256",) if key in own}  # the labels may be newer than the pixels
+    if own != {**identity, "shard": number}:
         raise UserError(f"{table_path} is not the table of {path.name}: it is of another source or shard", hint)
     done = np.flatnonzero(read_done(layout))
     same_rows = np.array_equal(table.table["row"].to_numpy(), done)
@@ -121,14 +120,14 @@ def _write_table(config: JoinConfig, folder: Path, shards: list[_Shard]) -> None
     table = pd.concat(tables, ignore_index=True)
     labels = np.concatenate([shard.table.labels for shard in shards])
     failures = [shard.table_path.with_suffix(".failed.csv") for shard in shards]
-    header = {
-        "images": f"{config.name}.h5",
-        "settings": shards[0].layout.settings,
-        "provenance": record(saved(config), [shard.table_path for shard in shards]),
-        "listed": sum(len(shard.layout.ids) for shard in shards) + sum(map(count_absent, failures)),
-        "unreadable": sum(shard.table.header["unreadable"] for shard in shards),
-        **shards[0].identity,
-    }
+    header = SourceHeader(
+        images=f"{config.name}.h5",
+        settings=shards[0].layout.settings,
+        identity=shards[0].identity,
+        listed=sum(len(shard.layout.ids) for shard in shards) + sum(map(count_absent, failures)),
+        unreadable=sum(shard.table.header.unreadable or 0 for shard in shards),
+        provenance=record(saved(config), [shard.table_path for shard in shards]),
+    )
     failed = [row for path in failures for row in read_failures(path)]
     write_failures(folder / f"{config.name}.failed.csv", ("image_id", "file", "reason"), failed)
-    write_source_table(folder / f"{config.name}.parquet", SourceTable(first.kind, table, first.classes, labels, {}), header)
+    write_source_table(folder / f"{config.name}.parquet", SourceTable(first.kind, table, first.classes, labels, header))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from cxrlt_cli.artifacts.evaluation import ReaderStudy, ReferenceGap
 from cxrlt_cli.console import say, warn
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.metrics.curves import precision_recall, roc
@@ -91,8 +92,8 @@ def _check_reads(reads: PeoplesLabels, reference: Reference) -> None:
         say(f"readers that are part of the reference: {listed(part, 40)}; their figures are optimistic and not in the means")
 
 
-def study_content(experts: Experts, scored: Scored, resamples: int, seed: int) -> tuple[Row, list[Row]]:
-    """What `metrics.json` says of the readers, and the rows of `readers.csv`."""
+def study_content(experts: Experts, scored: Scored, resamples: int, seed: int) -> tuple[ReaderStudy, list[Row]]:
+    """The readers of an evaluation, and the rows of `readers.csv`."""
     from cxrlt_cli.readers.contenders import compare_contenders, contenders
     from cxrlt_cli.readers.rows import reader_rows
 
@@ -104,19 +105,20 @@ def study_content(experts: Experts, scored: Scored, resamples: int, seed: int) -
     readers = replace(readers, positive=readers.positive[:, keep], known=readers.known[:, keep])
     reference = replace(reference, positive=reference.positive[..., keep, :], known=reference.known[..., keep, :])
     rows = reader_rows(scored.classes, compare_contenders(scored, contenders(readers, reference), resamples, seed))
-    return {
-        "file": str(readers.path),
-        "reference": reference.name,
-        "readers": readers.names,
-        "in_reference": [name for name, part in zip(readers.names, reference.part, strict=True) if part],
-        "images": len(scored.table),
-        "patients": int(scored.table["patient_id"].nunique()),
-        "network_ahead": _ahead(rows, readers.names),
-        "curves": _curves(scored, readers, reference),
-    }, rows
+    study = ReaderStudy(
+        file=str(readers.path),
+        reference=reference.name,
+        readers=readers.names,
+        in_reference=[name for name, part in zip(readers.names, reference.part, strict=True) if part],
+        images=len(scored.table),
+        patients=int(scored.table["patient_id"].nunique()),
+        network_ahead=_ahead(rows, readers.names),
+        curves=_curves(scored, readers, reference),
+    )
+    return study, rows
 
 
-def _ahead(rows: list[Row], readers: list[str]) -> Row:
+def _ahead(rows: list[Row], readers: list[str]) -> dict[str, int]:
     """How often the network has a higher sensitivity at a reader's specificity, over the readers outside of the reference."""
     single = [row for row in rows if row["class"] and row["reader"] in readers and not np.isnan(row["sensitivity_difference"])]
     compared = [row for row in single if not row["in_reference"]] or single
@@ -158,8 +160,8 @@ def _points(x: np.ndarray, y: np.ndarray) -> list[list[float]]:
     return [np.round(one[keep], 5).tolist() for one in (x, y)]
 
 
-def gap_content(experts: Experts, scored: Scored, resamples: int, seed: int) -> tuple[Row, list[Row]]:
-    """What `metrics.json` says of the reference, and the rows of `reference.csv`.
+def gap_content(experts: Experts, scored: Scored, resamples: int, seed: int) -> tuple[ReferenceGap, list[Row]]:
+    """The reference of an evaluation, and the rows of `reference.csv`.
 
     Raises:
         UserError: no image has both labels.
@@ -172,5 +174,5 @@ def gap_content(experts: Experts, scored: Scored, resamples: int, seed: int) -> 
         raise UserError(f"no image has a label of the dataset and one of {experts.reference.name}", "see the ids of both")
     reference = replace(experts.reference, positive=experts.reference.positive[keep], known=experts.reference.known[keep])
     scored = scored.rows(keep)
-    facts = {"reference": reference.name, "images": len(scored.table), "patients": int(scored.table["patient_id"].nunique())}
-    return facts, gap_rows(scored, reference, resamples, seed)
+    gap = ReferenceGap(reference.name, len(scored.table), int(scored.table["patient_id"].nunique()))
+    return gap, gap_rows(scored, reference, resamples, seed)

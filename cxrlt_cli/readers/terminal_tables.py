@@ -1,17 +1,18 @@
-"""Readers and reference as a reader of the terminal sees them."""
+"""Readers and reference of an evaluation as text for the terminal."""
 
 from typing import Any
 
+from cxrlt_cli.artifacts.evaluation import Evaluation
 from cxrlt_cli.console import escaped, shortened, table
 
 Row = dict[str, Any]
 
 
-def expert_tables(evaluation: Row) -> list[str]:
+def expert_tables(evaluation: Evaluation) -> list[str]:
     """Lines about readers and reference; empty where an evaluation has none.
 
     Args:
-        evaluation: as `read_evaluation` gives it; undefined figures are None.
+        evaluation: from `read_evaluation`; undefined metrics are None.
     """
     return [*_readers(evaluation), *_reference(evaluation)]
 
@@ -19,11 +20,12 @@ def expert_tables(evaluation: Row) -> list[str]:
 _READERS = ("reader", "sensitivity", "specificity", "PPV", "kappa", "network's sens.", "difference", "95 %", "p", "p (Holm)")
 
 
-def _readers(evaluation: Row) -> list[str]:
-    study, rows = evaluation.get("reader_study"), evaluation.get("readers", [])
-    if not study:
+def _readers(evaluation: Evaluation) -> list[str]:
+    study = evaluation.reader_study
+    rows: list[Row] = evaluation.readers
+    if study is None:
         return []
-    lines = ["", f"readers: {study['images']:,} images of {study['patients']:,} patients, against: {study['reference']}"]
+    lines = ["", f"readers: {study.images:,} images of {study.patients:,} patients, against: {study.reference}"]
     over = [row for row in rows if not row["class"]]
     if over:
         count = next(row["classes"] for row in over)
@@ -37,14 +39,14 @@ def _readers(evaluation: Row) -> list[str]:
         lines += ["", f"{_MEAN}, by class:", table(("class", *_READERS[1:]), shortened(cells, _ALL))]
     elif means:
         lines += ["", table(("class", *_READERS), shortened(cells, _ALL))]
-    ahead = study["network_ahead"]
+    ahead = study.network_ahead
     lines += [
         f"network's sens.: at the reader's own specificity; difference: network - reader; all readers and classes: {_ALL}",
         f"the network has the higher sensitivity in {ahead['ahead']} of {ahead['compared']} pairs of class and reader",
         f"  p (Holm) <= 0.05: {ahead['significantly_ahead']} ahead, {ahead['significantly_behind']} behind",
     ]
-    if study["in_reference"]:
-        lines.append(f"* part of the reference: figures are optimistic ({escaped(', '.join(study['in_reference']))})")
+    if study.in_reference:
+        lines.append(f"* part of the reference: metrics are optimistic ({escaped(', '.join(study.in_reference))})")
     return lines
 
 
@@ -58,9 +60,10 @@ def _reader_cells(row: Row) -> list[str]:
     return cells + ["-" if row[name] is None else f"{row[name]:.2g}" for name in ("p", "p_holm")]
 
 
-def _reference(evaluation: Row) -> list[str]:
-    gap, rows = evaluation.get("reference_gap"), evaluation.get("reference", [])
-    if not gap:
+def _reference(evaluation: Evaluation) -> list[str]:
+    gap = evaluation.reference_gap
+    rows: list[Row] = evaluation.reference
+    if gap is None:
         return []
     header = ("class", "images", "labels +", "ref. +", "AUROC", "reference", "difference", "95 %", "AP", "reference", "kappa")
     cells = [
@@ -74,10 +77,10 @@ def _reference(evaluation: Row) -> list[str]:
         ]
         for row in rows
     ]
-    where = f"{gap['images']:,} images of {gap['patients']:,} patients"
+    where = f"{gap.images:,} images of {gap.patients:,} patients"
     return [
         "",
-        f"against the labels of the dataset and against {escaped(gap['reference'])}: {where}",
+        f"against the labels of the dataset and against {escaped(gap.reference)}: {where}",
         table(header, shortened(cells, "reference.csv of the evaluation")),
         "difference: AUROC against the reference - AUROC against the labels; kappa: labels against the reference",
     ]

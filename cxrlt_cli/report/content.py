@@ -8,7 +8,7 @@ import numpy as np
 
 from cxrlt_cli import __version__
 from cxrlt_cli.artifacts.dataset import SPLITS, Dataset
-from cxrlt_cli.artifacts.provenance import made_by, provenance_of
+from cxrlt_cli.artifacts.provenance import made_by
 from cxrlt_cli.artifacts.run import read_status
 from cxrlt_cli.artifacts.run_config import read_run_config
 from cxrlt_cli.config.saved_options import changed_options, flag_of_saved
@@ -142,7 +142,7 @@ def what_was_run(subjects: list[Subject], dataset: Dataset) -> dict[str, Any]:
     for run in (run for one in subjects for run in one.runs):
         config = read_run_config(run)
         runs[run.folder.name] = (changed_options(config.options), config.provenance, config.encoder_origin)
-    run_log = [("dataset", str(dataset.path), provenance_of(dataset.header))]
+    run_log = [("dataset", str(dataset.path), dataset.header.provenance)]
     run_log += [("run", name, record) for name, (_, record, _) in runs.items()]
     run_log += [("predictions", str(one.scored.path), one.scored.header.provenance) for one in subjects]
     return {

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cxrlt_cli.artifacts.dataset import Dataset
-from cxrlt_cli.artifacts.evaluation import applied_calibration
+from cxrlt_cli.artifacts.evaluation import Evaluation
 from cxrlt_cli.paths import is_file
 from cxrlt_cli.report.metrics import Estimate
 from cxrlt_cli.report.subjects import Subject
@@ -40,9 +40,9 @@ class OperatingPoints:
 def operating_points(subject: Subject, dataset: Dataset) -> OperatingPoints:
     """Decisions of a subject's evaluation; else at thresholds chosen on its run's validation split, or on the same images."""
     evaluation = subject.evaluation
-    if evaluation is not None and "decisions" in evaluation:  # absent in earlier versions
-        chosen = evaluation["thresholds"]
-        return OperatingPoints(evaluation["decisions"], chosen["chosen_on"], chosen["held_out"], chosen["specificity"])
+    if evaluation is not None and evaluation.decisions:  # version 0.2 wrote none
+        chosen = evaluation.thresholds
+        return OperatingPoints(evaluation.decisions, chosen.chosen_on, chosen.held_out, chosen.specificity)
     validation = _validation(subject, dataset)
     thresholds = choose_thresholds(validation or subject.scored, _SPECIFICITY)
     chosen_on = f"the validation split, as scored by {subject.name}" if validation else "the images evaluated"
@@ -89,21 +89,21 @@ def estimate(row: Row, name: str) -> Estimate:
     return Estimate(*(float("nan") if value is None else float(value) for value in found))
 
 
-def calibration_errors(evaluation: Row | None) -> Row | None:
+def calibration_errors(evaluation: Evaluation | None) -> Row | None:
     """Calibration error per class and its mean, and the applied calibration; None without an evaluation."""
     if evaluation is None:
         return None
-    applied = applied_calibration(evaluation)
+    applied = evaluation.predictions.calibration
     return {
-        "mean": estimate(evaluation, "mean_ece"),
-        "rows": [{"name": row["class"], "error": estimate(row, "ece")} for row in evaluation["per_class"]],
+        "mean": estimate(evaluation.metrics, "mean_ece"),
+        "rows": [{"name": row["class"], "error": estimate(row, "ece")} for row in evaluation.per_class],
         "applied": f"{applied.name} ({applied.method})" if applied else "",
     }
 
 
-def subgroups(evaluation: Row | None) -> Row | None:
+def subgroups(evaluation: Evaluation | None) -> Row | None:
     """The mean metrics of each subgroup of an evaluation; None without subgroups."""
-    means = [row for row in (evaluation or {}).get("subgroups", []) if not row["class"]]
+    means: list[Row] = [row for row in (evaluation.subgroups if evaluation else []) if not row["class"]]
     if not means:
         return None
     shown = [row for row in means if row["auroc"] is not None]

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from cxrlt_cli.artifacts.evaluation import ReaderStudy, reader_study
+from cxrlt_cli.artifacts.evaluation import Evaluation, ReaderStudy
 from cxrlt_cli.report.operating_points import estimate
 from cxrlt_cli.report.panels import Mark, Panel, Series
 
@@ -13,17 +13,17 @@ Row = dict[str, Any]
 FIGURES = ("sensitivity", "specificity", "ppv", "kappa")
 
 
-def reader_panels(evaluation: Row | None, name: str) -> dict[str, list[Panel]]:
+def reader_panels(evaluation: Evaluation | None, name: str) -> dict[str, list[Panel]]:
     """A ROC and a precision-recall chart of each class: the network against the reference, readers as points.
 
     Args:
         evaluation: of the subject; None without one.
         name: of the subject.
     """
-    study = reader_study(evaluation) if evaluation else None
+    study = evaluation.reader_study if evaluation else None
     if evaluation is None or study is None:
         return {"readers_roc": [], "readers_pr": []}
-    rows = {curve["class"]: [row for row in evaluation["readers"] if row["class"] == curve["class"]] for curve in study.curves}
+    rows = {curve["class"]: [row for row in evaluation.readers if row["class"] == curve["class"]] for curve in study.curves}
     return {
         f"readers_{kind}": [_panel(curve, rows[curve["class"]], study, kind, name) for curve in study.curves]
         for kind in ("roc", "pr")
@@ -58,12 +58,12 @@ def _mark(row: Row, study: ReaderStudy, kind: str) -> Mark | None:
     return Mark(rule, float(1 - x if kind == "roc" else x), float(y), row["reader"])
 
 
-def reader_tables(evaluation: Row | None) -> Row | None:
+def reader_tables(evaluation: Evaluation | None) -> Row | None:
     """The tables of readers; None where the evaluation has none."""
-    study = reader_study(evaluation) if evaluation else None
+    study = evaluation.reader_study if evaluation else None
     if evaluation is None or study is None:
         return None
-    rows = [_shown(row) for row in evaluation["readers"]]
+    rows = [_shown(row) for row in evaluation.readers]
     means = [row for row in rows if row["class"] and row["reader"] not in (*study.readers, "panel")]
     over = [row for row in rows if not row["class"]]
     return {
@@ -81,16 +81,16 @@ def _shown(row: Row) -> Row:
     return {name: row[name] for name in ("class", "reader", "in_reference", "classes")} | numbers | {"figures": figures}
 
 
-def gap_table(evaluation: Row | None) -> Row | None:
+def gap_table(evaluation: Evaluation | None) -> Row | None:
     """The scores against the dataset's labels and against the reference; None where the evaluation has no reference."""
-    gap = (evaluation or {}).get("reference_gap")
-    if evaluation is None or not gap:
+    gap = evaluation.reference_gap if evaluation else None
+    if evaluation is None or gap is None:
         return None
     names = ("auroc_labels", "auroc_reference", "auroc_difference", "ap_labels", "ap_reference", "labels_kappa")
     counts = ("images", "labels_positives", "reference_positives")
     rows = [
         {"class": row["class"] or "mean", "counts": [row[name] for name in counts]}
         | {name: estimate(row, name) for name in names}
-        for row in evaluation["reference"]
+        for row in evaluation.reference
     ]
-    return {**gap, "rows": rows}
+    return {**vars(gap), "rows": rows}

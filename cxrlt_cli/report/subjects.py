@@ -6,7 +6,7 @@ from typing import Any
 
 from cxrlt_cli.artifacts.calibration import Calibration, read_calibration
 from cxrlt_cli.artifacts.dataset import Dataset
-from cxrlt_cli.artifacts.evaluation import applied_calibration, evaluated_files, read_evaluation
+from cxrlt_cli.artifacts.evaluation import Evaluation, read_evaluation
 from cxrlt_cli.artifacts.files import InputFile, sha256_of
 from cxrlt_cli.artifacts.predictions import read_predictions_header
 from cxrlt_cli.artifacts.resolve import find_runs
@@ -35,7 +35,7 @@ class Subject:
     scored: Scored
     runs: list[Run]
     absent: list[str]
-    evaluation: dict[str, Any] | None = None
+    evaluation: Evaluation | None = None
 
     @property
     def config(self) -> RunConfig | None:
@@ -56,7 +56,7 @@ class _Found:
     name: str
     path: Path
     run: Run | None = None
-    evaluation: dict[str, Any] | None = None
+    evaluation: Evaluation | None = None
 
 
 def find_subjects(what: tuple[str, ...], dataset: Dataset, workspace: Workspace) -> list[Subject]:
@@ -116,9 +116,9 @@ def _scores(path: Path, run: str) -> bool:
 
 def _of_evaluation(folder: Path, dataset: Dataset, workspace: Workspace) -> _Found:
     evaluation = read_evaluation(folder)
-    source, labels = evaluated_files(evaluation)[:2]
+    source, labels = evaluation.provenance.inputs[:2]
     again = f"evaluate again: cxrlt evaluate {source.path} --name {folder.resolve().name} --overwrite"
-    if evaluation["per"] != "image":
+    if evaluation.per != "image":
         raise UserError(
             f"{folder} has one row per study, a report one per image", f"report its scores: cxrlt report {source.path}"
         )
@@ -140,7 +140,7 @@ def _unchanged(file: InputFile, folder: Path, made: str, hint: str) -> Path:
 
 
 def _subject(found: _Found, dataset: Dataset, workspace: Workspace) -> Subject:
-    split = found.evaluation.get("split") if found.evaluation else None
+    split = found.evaluation.split if found.evaluation else None
     names = [found.run.folder.name] if found.run else read_predictions_header(found.path).runs
     runs = [found.run] if found.run else [Run(workspace.runs / name) for name in names]
     there = [run for run in runs if is_file(run.config)]
@@ -149,16 +149,16 @@ def _subject(found: _Found, dataset: Dataset, workspace: Workspace) -> Subject:
     absent = [name for name, run in zip(names, runs, strict=True) if run not in there]
     scored = read_scored(found.path, dataset, split)
     evaluation = found.evaluation or _evaluation_of(scored, dataset, workspace)
-    if found.evaluation and applied_calibration(found.evaluation) != scored.header.calibration:
+    if found.evaluation and found.evaluation.predictions.calibration != scored.header.calibration:
         scored = calibrated_scores(scored, _calibration_of(found.evaluation, workspace))
     return Subject(found.name, scored, there, absent, evaluation)
 
 
-def _calibration_of(evaluation: dict[str, Any], workspace: Workspace) -> Calibration:
+def _calibration_of(evaluation: Evaluation, workspace: Workspace) -> Calibration:
     """The calibration that an evaluation applied. Raises UserError if it is not there or has changed."""
-    applied = applied_calibration(evaluation)
+    applied = evaluation.predictions.calibration
     name = applied.name if applied else ""
-    file = next((one for one in evaluated_files(evaluation) if Path(one.path).stem == name), None)
+    file = next((one for one in evaluation.provenance.inputs if Path(one.path).stem == name), None)
     if file is None:
         raise UserError(
             f"the evaluation does not say where its calibration {name} is", "evaluate again: cxrlt evaluate --overwrite"
@@ -167,7 +167,7 @@ def _calibration_of(evaluation: dict[str, Any], workspace: Workspace) -> Calibra
     return read_calibration(_unchanged(file, workspace.calibrations, "the evaluation", hint))
 
 
-def _evaluation_of(scored: Scored, dataset: Dataset, workspace: Workspace) -> dict[str, Any] | None:
+def _evaluation_of(scored: Scored, dataset: Dataset, workspace: Workspace) -> Evaluation | None:
     """The newest evaluation per image of the same scores, labels and calibration; None if there is none."""
     inputs = [sha256_of(path) for path in (scored.path, dataset.path)]
     files = sorted(workspace.evaluations.glob("[!.]*/metrics.json"), key=lambda path: path.stat().st_mtime, reverse=True)
@@ -176,7 +176,7 @@ def _evaluation_of(scored: Scored, dataset: Dataset, workspace: Workspace) -> di
             one = read_evaluation(file)
         except UserError:  # damaged, and not what was asked for
             continue
-        same = [made_of.sha256 for made_of in evaluated_files(one)[:2]] == inputs and one["split"] == scored.split
-        if same and one["per"] == "image" and applied_calibration(one) == scored.header.calibration:
+        same = [made_of.sha256 for made_of in one.provenance.inputs[:2]] == inputs and one.split == scored.split
+        if same and one.per == "image" and one.predictions.calibration == scored.header.calibration:
             return one
     return None

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cxrlt_cli.artifacts.calibration import Calibration
-from cxrlt_cli.artifacts.evaluation import EvaluatedModel, evaluated_model, read_evaluation
+from cxrlt_cli.artifacts.evaluation import read_evaluation
 from cxrlt_cli.artifacts.resolve import find_calibration
 from cxrlt_cli.artifacts.run import Run
 from cxrlt_cli.errors import UserError, listed
@@ -113,16 +113,18 @@ def describe_model(
 def _thresholds(given: str, runs: list[str], calibration: Calibration | None, workspace: Workspace) -> dict[str, float]:
     """Class -> threshold for the best F1 of an evaluation of these runs, with one view and the same calibration."""
     folder = next((path for path in (workspace.evaluations / given, Path(given)) if is_folder(path)), Path(given))
-    found: EvaluatedModel = evaluated_model(read_evaluation(folder))
+    evaluation = read_evaluation(folder)
+    found = evaluation.predictions
     if sorted(found.runs) != sorted(runs) or found.views != 1:
         raise UserError(
             f"{folder} evaluates {listed(found.runs)} with {found.views} view(s), the model is {listed(runs)} with 1",
             "evaluate predictions of this model with --tta 1, and name that evaluation",
         )
     fitted = calibration.path.stem if calibration else ""
-    if found.calibration != fitted:
+    applied = found.calibration.name if found.calibration else ""
+    if applied != fitted:
         raise UserError(
-            f"{folder} evaluates scores with calibration {found.calibration or 'none'}, --calibrate names {fitted or 'none'}",
+            f"{folder} evaluates scores with calibration {applied or 'none'}, --calibrate names {fitted or 'none'}",
             "thresholds belong to one calibration: name an evaluation of scores with the same one",
         )
-    return found.thresholds
+    return evaluation.f1_thresholds

@@ -203,7 +203,7 @@ def source_table(kind: str, columns: Mapping[str, object], classes: list[str], l
     for name in COLUMNS:
         if name not in table:
             table[name] = None
-    return SourceTable(kind, table[COLUMNS], classes, labels, {})
+    return SourceTable(kind, table[COLUMNS], classes, labels)
 
 
 def joined(parts: Sequence[SourceTable], paths: Sequence[Path]) -> SourceTable:
@@ -225,7 +225,7 @@ def joined(parts: Sequence[SourceTable], paths: Sequence[Path]) -> SourceTable:
     table = pd.concat([part.table for part in parts], ignore_index=True)
     refuse_duplicates(table["image_id"], Path(" + ".join(map(str, paths))))
     labels = np.concatenate([part.labels[:, [part.classes.index(name) for name in classes]] for part in parts])
-    return SourceTable(parts[0].kind, table, classes, labels, {})
+    return SourceTable(parts[0].kind, table, classes, labels)
 
 
 def optional(table: pd.DataFrame, name: str) -> pd.Series:

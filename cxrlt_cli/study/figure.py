@@ -4,27 +4,28 @@ from pathlib import Path
 from typing import Any
 
 from cxrlt_cli.artifacts.figure_file import figure_text, save_figure
+from cxrlt_cli.artifacts.study import StudyResult
 
 _COLOUR, _DOT = "#1f4e79", "#c55a11"
 
 
-def draw_study(content: dict[str, Any], path: Path, form: str) -> None:
+def draw_study(result: StudyResult, path: Path, form: str) -> None:
     """Draws the difference of each variant to the base: the interval over patients as a line, each seed as a dot.
 
     Args:
-        content: of a study (`artifacts.study`).
+        result: of the study.
         path: the file to write.
         form: png or svg.
     """
     from matplotlib.figure import Figure
 
-    bases = content["bases"]
-    names = [name for name in content["variants"] if bases[name] != name]
-    means = list(dict.fromkeys(row["mean"] for row in content["means"]))
-    of = {(row["variant"], row["mean"]): row for row in content["means"]}
+    bases = result.bases
+    names = [name for name in result.variants if bases[name] != name]
+    means = list(dict.fromkeys(row["mean"] for row in result.means))
+    of = {(row["variant"], row["mean"]): row for row in result.means}
     figure = Figure(figsize=(2.2 + 2.4 * len(means), 1.3 + 0.34 * len(names)), layout="constrained")
     axes = figure.subplots(1, len(means), sharey=True, squeeze=False)[0]
-    seeds = content["seeds_mAP"]
+    seeds: dict[str, Any] = result.seeds_map
     for axis, mean in zip(axes, means, strict=True):
         for at, name in enumerate(names):
             row = of[name, mean]
@@ -34,7 +35,7 @@ def draw_study(content: dict[str, Any], path: Path, form: str) -> None:
                 paired = [one - other for one, other in zip(seeds[name], seeds[bases[name]], strict=True)]
                 axis.plot(paired, [at + 0.22] * len(paired), "o", color=_DOT, markersize=2.5)
         axis.axvline(0, color="0.6", linewidth=0.8)
-        count = sum(group == mean for group in content["groups"].values()) if mean != "all" else len(content["groups"])
+        count = sum(group == mean for group in result.groups.values()) if mean != "all" else len(result.groups)
         axis.set_title(f"{mean} ({count} {'class' if count == 1 else 'classes'})", fontsize=9)
         axis.tick_params(labelsize=8)
         for side in ("top", "right", "left"):
@@ -44,5 +45,5 @@ def draw_study(content: dict[str, Any], path: Path, form: str) -> None:
     axes[0].tick_params(axis="y", length=0)
     base = figure_text(" or ".join(repr(name) for name in dict.fromkeys(bases.values())))
     figure.supxlabel(f"difference of mAP to {base}: mean of seeds, 95 % interval over patients; small dots: seeds", fontsize=8)
-    figure.suptitle(figure_text(content["asks"]), fontsize=10)
+    figure.suptitle(figure_text(result.asks), fontsize=10)
     save_figure(figure, path, form)

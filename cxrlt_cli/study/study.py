@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
 from cxrlt_cli.artifacts.embeddings import LabelEmbeddings, read_embeddings
 from cxrlt_cli.artifacts.files import claimed, sha256_of, write_text
 from cxrlt_cli.artifacts.predictions import read_predictions, rows_of
-from cxrlt_cli.artifacts.provenance import provenance_of, record
+from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.run import Run
 from cxrlt_cli.artifacts.run_config import read_run_config
-from cxrlt_cli.artifacts.study import read_study, write_study
+from cxrlt_cli.artifacts.study import StudyResult, read_study, write_study
 from cxrlt_cli.config.study import StudyConfig
 from cxrlt_cli.console import data, say, warn
 from cxrlt_cli.errors import UserError, listed
@@ -71,14 +72,14 @@ def run_study(config: StudyConfig, workspace: Workspace) -> StudyTable:
         say(f"part {index} of {count} is done; when all are, the same command without --shard writes the table")
         return StudyTable(folder, {})
     there = _without_failed(study, planned, failed)
-    content = _content(config, study, there, plan.reference[0], given)
+    result = _result(config, study, there, plan.reference[0], given)
+    result = replace(result, plan=digest, left_out=_left_out(planned, there, failed))
     with claimed(folder, overwrite=True):
-        whole = {**content, "plan": digest, "left_out": _left_out(planned, there, failed)}
-        write_study(folder, whole, partial(draw_study, content))
-    data(json.dumps(read_study(folder), indent=1) if config.json else as_text(content))
+        write_study(folder, result, partial(draw_study, result))
+    data(json.dumps(result.content, indent=1) if config.json else as_text(result))
     say(f"{folder}: table.csv, per_class.csv, study.json, figure.png and figure.svg")
     _refuse_failures({name: failure for name, failure in failed.items() if failure.task.arguments[0] != "embed-labels"})
-    return StudyTable(folder, content)
+    return StudyTable(folder, result.content)
 
 
 def _given(config: StudyConfig, workspace: Workspace, dataset: Dataset) -> tuple[Given, LabelEmbeddings]:
@@ -96,7 +97,7 @@ def _given(config: StudyConfig, workspace: Workspace, dataset: Dataset) -> tuple
         classes=studies.root / "embeddings" / f"classes-{both[0][:8]}.txt",
         texts=studies.root / "embeddings" / f"texts-{both[1][:8]}.csv",
         fingerprint="".join(both),
-        merge=provenance_of(dataset.header).config,
+        merge=dataset.header.provenance.config,
         workspace=Workspace(root),
         studies=studies,
     )
@@ -124,7 +125,7 @@ def _runs(tasks: Sequence[Task]) -> set[str]:
 def _refuse_other(folder: Path, digest: str, overwrite: bool) -> None:
     if not overwrite:
         there = read_study(folder)
-        if there is not None and there.get("plan") != digest:
+        if there is not None and there.plan != digest:
             raise UserError(
                 f"{folder} holds a study of other variants, flags or seeds, or of another dataset",
                 "--overwrite replaces its table (runs stay); or give this one another --name",
@@ -162,7 +163,7 @@ def _refuse_failures(failed: dict[str, Failed]) -> None:
         )
 
 
-def _content(config: StudyConfig, study: Study, planned: Planned, reference_path: Path, given: Given) -> dict[str, Any]:
+def _result(config: StudyConfig, study: Study, planned: Planned, reference_path: Path, given: Given) -> StudyResult:
     dataset = read_dataset(reference_path)
     prevalence = _train_prevalence(dataset)
     part = dataset.split(config.split)
@@ -173,28 +174,28 @@ def _content(config: StudyConfig, study: Study, planned: Planned, reference_path
     bases = [names.index(study.base_of(variant).name) for variant, _ in planned]
     scored = score(logits, reference, (config.resamples, config.permutations), study.chain, bases)
     runs = {variant.name: [_of_train(task) for task in tasks] for variant, tasks in planned}
-    return {
-        "study": study.name,
-        "asks": study.asks,
-        "split": config.split,
-        "images": len(part.table),
-        "patients": int(part.table["patient_id"].nunique()),
-        "seeds": config.seeds,
-        "first_seed": config.first_seed,
-        "resamples": config.resamples,
-        "permutations": config.permutations,
-        "group_rule": "unseen: no training label names the class" if part.unseen.any() else rule(),
-        "groups": dict(zip(part.classes, reference.groups, strict=True)),
-        "chain": study.chain,
-        "variants": {variant.name: _described(variant, tasks, given.studies.root) for variant, tasks in planned},
-        "bases": {name: names[base] for name, base in zip(names, bases, strict=True)},
-        "means": mean_rows(names, scored, reference, bases),
-        "harmonic": harmonic_rows(names, scored, reference),
-        "seeds_mAP": {name: [float(np.nanmean(row)) for row in one.point] for name, one in zip(names, scored, strict=True)},
-        "per_class": class_rows(names, scored, reference, bases),
-        "runs": {name: [[run.name for run in members] for members in groups] for name, groups in runs.items()},
-        "provenance": record(saved(config), [given.dataset, given.embeddings, reference_path]),
-    }
+    return StudyResult(
+        study=study.name,
+        asks=study.asks,
+        split=config.split,
+        images=len(part.table),
+        patients=int(part.table["patient_id"].nunique()),
+        seeds=config.seeds,
+        first_seed=config.first_seed,
+        resamples=config.resamples,
+        permutations=config.permutations,
+        group_rule="unseen: no training label names the class" if part.unseen.any() else rule(),
+        groups=dict(zip(part.classes, reference.groups, strict=True)),
+        chain=study.chain,
+        variants={variant.name: _described(variant, tasks, given.studies.root) for variant, tasks in planned},
+        bases={name: names[base] for name, base in zip(names, bases, strict=True)},
+        means=mean_rows(names, scored, reference, bases),
+        harmonic=harmonic_rows(names, scored, reference),
+        seeds_map={name: [float(np.nanmean(row)) for row in one.point] for name, one in zip(names, scored, strict=True)},
+        per_class=class_rows(names, scored, reference, bases),
+        runs={name: [[run.name for run in members] for members in groups] for name, groups in runs.items()},
+        provenance=record(saved(config), [given.dataset, given.embeddings, reference_path]),
+    )
 
 
 def _groups(part: Dataset, prevalence: np.ndarray) -> Sequence[str]:

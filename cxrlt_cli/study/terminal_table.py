@@ -1,21 +1,22 @@
-"""A study as a reader of the terminal sees it."""
+"""A study as text for the terminal."""
 
 import math
 from typing import Any
 
+from cxrlt_cli.artifacts.study import StudyResult
 from cxrlt_cli.console import escaped, table
 
 Row = dict[str, Any]
 
 
-def as_text(content: Row) -> str:
+def as_text(result: StudyResult) -> str:
     """The question, a row a variant, and what the columns mean.
 
     Args:
-        content: of a study, as `write_study` takes it.
+        result: of the study; undefined metrics are NaN.
     """
-    rows = content["means"]
-    names = list(content["variants"])
+    rows: list[Row] = result.means
+    names = list(result.variants)
     means = [mean for mean in dict.fromkeys(row["mean"] for row in rows) if mean != "all"]
     of = {(row["variant"], row["mean"]): row for row in rows}
     header = [
@@ -33,31 +34,31 @@ def as_text(content: Row) -> str:
         "GB",
         "M weights",
     ]
-    if content["chain"]:
+    if result.chain:
         header += ["to former", "95 %", "p"]
-    lines = [table(header, [_cells(name, of, means, content) for name in names])]
-    scored_on = f"{content['split']} split: {content['images']:,} images of {content['patients']:,} patients; "
-    drawn, swaps = f"{content['resamples']:,}", f"{content.get('permutations', 0):,}"
+    lines = [table(header, [_cells(name, of, means, result) for name in names])]
+    scored_on = f"{result.split} split: {result.images:,} images of {result.patients:,} patients; "
+    drawn, swaps = f"{result.resamples:,}", f"{result.permutations or 0:,}"
     by = f"intervals from {drawn} resamples of the patients, p-values from {swaps} swaps of both, for these very networks"
     return "\n".join(
         [
-            escaped(content["asks"]),
+            escaped(result.asks),
             "",
             *lines,
             "",
-            *_unseen_table(names, of, content),
-            f"{scored_on}means of {content['seeds']} seeds; {by}",
+            *_unseen_table(names, of, result),
+            f"{scored_on}means of {result.seeds} seeds; {by}",
             "± seeds: standard deviation over seeds; 95 % over seeds: t interval of the paired differences of the seeds",
             "p Holm: corrected for the number of variants with the same base",
             "min, GB: what a training took, in minutes and of main memory at most; M weights: of its network, in millions",
-            f"groups: {content['group_rule']}",
+            f"groups: {result.group_rule}",
         ]
     )
 
 
-def _unseen_table(names: list[str], of: dict[tuple[str, str], Row], content: Row) -> list[str]:
+def _unseen_table(names: list[str], of: dict[tuple[str, str], Row], result: StudyResult) -> list[str]:
     """mAP and AUROC over seen and over unseen classes with their harmonic mean, where classes are held out."""
-    harmonic = {row["variant"]: row for row in content.get("harmonic", [])}
+    harmonic: dict[str, Row] = {str(row["variant"]): row for row in result.harmonic}
     if not harmonic:
         return []
     header = ["variant"]
@@ -79,14 +80,14 @@ def _unseen_table(names: list[str], of: dict[tuple[str, str], Row], content: Row
     ]
 
 
-def _cells(name: str, of: dict[tuple[str, str], Row], means: list[str], content: Row) -> list[str]:
+def _cells(name: str, of: dict[tuple[str, str], Row], means: list[str], result: StudyResult) -> list[str]:
     row = of[name, "all"]
-    training = content["variants"][name]["training"]
+    training = result.variants[name]["training"]
     minutes, peak, weights = (training[key] for key in ("minutes", "peak_gb", "weights"))
     cells = [name, f"{row['mAP']:.4f}", _plain(row["sd"]), *(f"{of[name, mean]['mAP']:.4f}" for mean in means)]
     cells += [*_difference(row, "difference"), _p(row.get("holm")), _plain(minutes, 1), _plain(peak, 1)]
     cells.append(_plain(weights and weights / 1e6, 1))
-    if content["chain"]:
+    if result.chain:
         former = _difference(row, "to_former")
         cells += [former[0], former[1], former[4]]
     return cells

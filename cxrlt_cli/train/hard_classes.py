@@ -48,9 +48,9 @@ def _of_run(run: Run) -> dict[str, float | None]:
 
 def _of_evaluation(path: Path) -> dict[str, float | None]:
     evaluation = read_evaluation(path)
-    if evaluation.get("split") != "val":
+    if evaluation.split != "val":
         raise UserError(
-            f"{path} was scored on the {evaluation.get('split')} split",
+            f"{path} was scored on the {evaluation.split} split",
             "the test must not steer the training: score the validation split (cxrlt predict --split val)",
         )
-    return {row["class"]: row["ap"] for row in evaluation["per_class"]}
+    return evaluation.ap

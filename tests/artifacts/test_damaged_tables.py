@@ -86,14 +86,15 @@ TABLES = [
     Case(SCORES, "a class twice", header(lambda content: content.update(classes=["Mass", "Mass"])), read_predictions),
     *cases_of_table(
         SET, read_dataset, ["image_id", "cache", "label:Mass"], ["image_id", "patient_id", "source", "split", "cache", "row"],
-        {"classes": [["Mass"]], "settings": {}, "policies": [1], "provenance": {"inputs": "x"}},
+        {"classes": [["Mass"]], "settings": {}, "policies": [1], "counts": {"Mass": "1"}, "held_out": {"classes": 3},
+         "provenance": {"inputs": "x"}},
     ),
     *(Case(SET, f"{name} {kind.__name__}", with_column(name, kind), read_dataset)
       for name, kind in (("image_id", numbers), ("row", words), ("split", words), ("label:Mass", words), ("age", lists))),
     Case(SET, "row below 0", with_column("row", lambda count: pa.array(-np.arange(count))), read_dataset),
     Case(SET, "size of text", header(lambda content: content["settings"].update(size="16")), read_dataset),
     *cases_of_table(LISTED, read_source_table, ["file", "label:Mass"], ["image_id", "row"], {
-        "classes": None, "kind": ["table"], "listed": "60", "provenance": 1,
+        "classes": None, "kind": ["table"], "listed": "60", "images_sha256": 4, "provenance": 1,
     }),
     *(Case(LISTED, f"{name} {kind.__name__}", with_column(name, kind), read_source_table)
       for name, kind in (("row", words), ("age", words), ("inverted", lists), ("label:Mass", lists))),

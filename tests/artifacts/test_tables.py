@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cxrlt_cli.artifacts.dataset import COLUMNS, Dataset, read_dataset, write_dataset
+from cxrlt_cli.artifacts.dataset import COLUMNS, Dataset, DatasetHeader, read_dataset, write_dataset
 from cxrlt_cli.artifacts.embeddings import LabelEmbeddings, read_embeddings, write_embeddings
-from cxrlt_cli.artifacts.source_table import BLANK, SourceTable, read_source_table, write_source_table
+from cxrlt_cli.artifacts.source_table import BLANK, SourceHeader, SourceTable, read_source_table, write_source_table
 from cxrlt_cli.errors import UserError
 
 CLASSES = ["Mass", "Edema"]
@@ -21,7 +21,7 @@ def _dataset(path: Path) -> Dataset:
     table = pd.DataFrame({name: ["x", "y"] for name in COLUMNS})
     table["row"], table["age"], table["split"] = [0, 1], [50.0, None], ["train", "test"]
     targets, label_mask = np.array([[1, 0], [0, 0]], np.uint8), np.array([[True, True], [True, False]])
-    return Dataset(table, CLASSES, targets, label_mask, {"size": 8}, {"label_space": "mine"}, path)
+    return Dataset(table, CLASSES, targets, label_mask, {"size": 8}, DatasetHeader(label_space="mine"), path)
 
 
 def test_a_dataset_comes_back(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_a_dataset_comes_back(tmp_path: Path) -> None:
     assert found.targets.tolist() == [[1, 0], [0, 0]]
     assert found.label_mask.tolist() == [[True, True], [True, False]]
     assert found.settings == {"size": 8}
-    assert found.header["label_space"] == "mine"
+    assert found.header.label_space == "mine"
     raw = pq.read_table(path)
     assert raw["label:Edema"].to_pylist() == [0, None]
     assert raw.schema.field("label:Mass").type == pa.int8()
@@ -60,10 +60,10 @@ def test_labels_as_published_come_back(tmp_path: Path) -> None:
     table = pd.DataFrame({name: [None, None] for name in ("study_id", "view", "sex", "age", "official_split", "inverted")})
     table = table.assign(image_id=["a", "b"], patient_id=["1", "2"], file=["a.png", "b.png"], row=[0, 1])
     labels = np.array([[1, -1], [0, BLANK]], np.int8)
-    write_source_table(tmp_path / "s.parquet", SourceTable("table", table, CLASSES, labels, {}), {"listed": 2})
+    write_source_table(tmp_path / "s.parquet", SourceTable("table", table, CLASSES, labels, SourceHeader(listed=2)))
     found = read_source_table(tmp_path / "s.parquet")
     assert found.labels.tolist() == labels.tolist()
-    assert found.header["listed"] == 2
+    assert found.header.listed == 2
     assert pq.read_table(tmp_path / "s.parquet")["label:Edema"].to_pylist() == [-1, None]
 
 

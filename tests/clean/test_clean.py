@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from conftest import Run
 
-from cxrlt_cli.artifacts.dataset import COLUMNS, Dataset, read_dataset, write_dataset
+from cxrlt_cli.artifacts.dataset import COLUMNS, Dataset, DatasetHeader, read_dataset, write_dataset
 from cxrlt_cli.artifacts.predictions import Predictions, PredictionsHeader, write_predictions
 
 CLASSES = ["Effusion", "Hernia", "Never"]
@@ -30,7 +30,7 @@ def scored(tmp_path: Path) -> Path:
         for row, column in WRONG:
             targets[start + row, column] ^= 1
         targets[start + 20, 0], label_mask[start + 20, 0] = 0, False
-    dataset = Dataset(frame, CLASSES, targets, label_mask, {"size": 8}, {}, tmp_path / "dataset.parquet")
+    dataset = Dataset(frame, CLASSES, targets, label_mask, {"size": 8}, DatasetHeader(), tmp_path / "dataset.parquet")
     write_dataset(dataset)
     logits = (np.where(truth, 2.5, -2.5) + draws.normal(0, 0.1, truth.shape)).astype(np.float32)
     for name in ("train", "val", "test"):

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cxrlt_cli.artifacts.dataset import COLUMNS, Dataset, write_dataset
+from cxrlt_cli.artifacts.dataset import COLUMNS, Dataset, DatasetHeader, write_dataset
 from cxrlt_cli.artifacts.files import fingerprint
 from cxrlt_cli.artifacts.predictions import Predictions, PredictionsHeader, write_predictions
 from cxrlt_cli.artifacts.provenance import Provenance
@@ -28,7 +28,7 @@ def make_dataset(path: Path, seed: int = 0, order: np.ndarray | None = None) -> 
     label_mask = draws.random(targets.shape) < [1.0, 0.8, 1.0, 1.0, 1.0]
     rows = np.arange(count) if order is None else order
     table = frame.iloc[rows].reset_index(drop=True)
-    dataset = Dataset(table, CLASSES, (targets * label_mask)[rows], label_mask[rows], {"size": 8}, {}, path)
+    dataset = Dataset(table, CLASSES, (targets * label_mask)[rows], label_mask[rows], {"size": 8}, DatasetHeader(), path)
     write_dataset(dataset)
     return dataset
 

@@ -17,7 +17,7 @@ from conftest import Run
 from scored_files import CLASSES, IMAGES, make_dataset, make_predictions, rows_of_split
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from cxrlt_cli.artifacts.dataset import COLUMNS, Dataset, write_dataset
+from cxrlt_cli.artifacts.dataset import COLUMNS, Dataset, DatasetHeader, write_dataset
 from cxrlt_cli.artifacts.files import fingerprint
 from cxrlt_cli.artifacts.predictions import Predictions, PredictionsHeader, write_predictions
 
@@ -214,7 +214,9 @@ def test_real_networks_scores(cxrlt: Run, real_data: Path, tmp_path: Path) -> No
     frame["image_id"], frame["patient_id"], frame["split"] = ids, content["test_patient"].astype(str), "test"
     frame["source"], frame["cache"], frame["row"] = "nih", "images/nih.h5", np.arange(len(ids))
     label_mask = np.ones(targets.shape, dtype=bool)
-    write_dataset(Dataset(frame, NIH_CLASSES, targets, label_mask, {"size": 224}, {}, tmp_path / "dataset.parquet"))
+    write_dataset(
+        Dataset(frame, NIH_CLASSES, targets, label_mask, {"size": 224}, DatasetHeader(), tmp_path / "dataset.parquet")
+    )
     order = np.random.default_rng(0).permutation(len(ids))
     header = PredictionsHeader(["densenet121"], "test")
     write_predictions(tmp_path / "real.parquet", Predictions(list(ids[order]), NIH_CLASSES, logits[order], header))

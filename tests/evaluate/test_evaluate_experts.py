@@ -10,7 +10,7 @@ import pytest
 from conftest import Run
 from scored_files import make_dataset, make_predictions, rows_of_split
 
-from cxrlt_cli.artifacts.evaluation import read_evaluation, reader_study
+from cxrlt_cli.artifacts.evaluation import read_evaluation
 
 CLASSES = ["Effusion", "Hernia"]
 
@@ -40,13 +40,13 @@ def test_readers_and_reference(cxrlt: Run, workspace: Path) -> None:
         "decisions.csv", "metrics.json", "per_class.csv", "readers.csv", "reference.csv",
     ]  # fmt: skip
     evaluation = read_evaluation(folder)
-    study = reader_study(evaluation)
+    study = evaluation.reader_study
     assert study is not None
     assert study.readers == study.in_reference == ["anna", "ben", "carl"]
-    assert [Path(file["path"]).name for file in evaluation["provenance"]["inputs"]][2:] == ["reads.csv"]
+    assert [Path(file.path).name for file in evaluation.provenance.inputs][2:] == ["reads.csv"]
     with (folder / "readers.csv").open(newline="") as file:
-        assert [row["reader"] for row in csv.DictReader(file)] == [row["reader"] for row in evaluation["readers"]]
-    assert {row["class"] for row in evaluation["reference"]} == {"", *CLASSES}
+        assert [row["reader"] for row in csv.DictReader(file)] == [row["reader"] for row in evaluation.readers]
+    assert {row["class"] for row in evaluation.reference} == {"", *CLASSES}
     assert "their figures are optimistic" in ended.err
     for text in ("anna *", "mean of readers", "pairs of class and reader", "against the labels of the dataset and against"):
         assert text in ended.out
@@ -56,7 +56,7 @@ def test_json_holds_the_same(cxrlt: Run, workspace: Path) -> None:
     ended = cxrlt("evaluate", "--readers", "reads.csv", "--reference", "experts.csv", "--json", "--bootstrap", "0")
     assert ended.code == 0, ended.err
     content = json.loads(ended.out)
-    assert content == read_evaluation(workspace / "evaluations" / "base-test")
+    assert content == read_evaluation(workspace / "evaluations" / "base-test").content
     assert content["reader_study"]["in_reference"] == ["anna"], "the table is what one reader called"
     assert "warning: experts.csv equals the majority of anna" in ended.err
     assert content["reference_gap"]["images"] == 200

@@ -42,10 +42,10 @@ def test_only_what_was_marked_flip_changes(cxrlt: Run, dataset: Path) -> None:
     assert said in ended.err
     assert "2 rows match no image or class of the dataset: Effusion of i9999, Pneumonia of i0008" in ended.err
     assert "1 rows say another given label than the dataset has, and are left out: Effusion of i0007" in ended.err
-    (record,) = after.header["corrections"]
+    (record,) = after.header.corrections
     assert (record["to_1"], record["to_0"], record["unmatched"], record["other_given"]) == (1, 1, 2, 1)
-    assert any(entry["path"].endswith("reviewed.csv") for entry in after.header["provenance"]["inputs"])
-    assert after.header["counts"]["Effusion"] == before.header["counts"]["Effusion"] + 1
+    assert any(entry.path.endswith("reviewed.csv") for entry in after.header.provenance.inputs)
+    assert after.header.counts["Effusion"] == before.header.counts["Effusion"] + 1
     assert "corrections of reviewed.csv" in cxrlt("info", "dataset.parquet").out
 
 
@@ -70,7 +70,7 @@ def test_files_are_applied_one_after_the_other(cxrlt: Run, dataset: Path) -> Non
     after = read_dataset(dataset)
     changed = np.argwhere(before.targets != after.targets)
     assert [(before.table["image_id"][row], before.classes[c]) for row, c in changed] == [("i0002", "Hernia")]
-    assert len(after.header["corrections"]) == 2
+    assert len(after.header.corrections) == 2
 
 
 def test_corrections_of_evaluation_images_are_warned_of(cxrlt: Run, dataset: Path) -> None:

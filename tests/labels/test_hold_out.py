@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import Run
 
-from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
+from cxrlt_cli.artifacts.dataset import Dataset, HeldOut, read_dataset
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.labels.hold_out import held_out_columns, hold_out
 
@@ -75,8 +75,7 @@ def test_a_dataset_with_a_held_out_class(cxrlt: Run, dataset: Path, tmp_path: Pa
     ids = found.split("train").table["image_id"]
     assert ids.tolist() == train.table["image_id"][~had].tolist()
     assert not found.split("train").label_mask[:, 1].any()
-    facts = {"classes": ["Effusion"], "mode": "left-out", "left_out": had.sum(), "train_positives": {"Effusion": had.sum()}}
-    assert found.header["held_out"] == facts
+    assert found.header.held_out == HeldOut(["Effusion"], "left-out", had.sum(), {"Effusion": had.sum()})
     shown = cxrlt("info", "dataset.parquet")
     assert f"Effusion; {had.sum()} training images left out" in shown.out
     for split in ("val", "test"):

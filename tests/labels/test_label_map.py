@@ -153,7 +153,7 @@ def test_a_map_is_written_filled_in_and_taken_back(cxrlt: Run, odd: pd.DataFrame
     dataset = read_dataset(tmp_path / "dataset.parquet")
     heart = dataset.targets[(dataset.table["source"] == "b").to_numpy(), dataset.classes.index("Cardiomegaly")]
     assert heart.sum() == odd["Heart big"].sum() > 0
-    assert any(entry["path"] == "my/map.csv" for entry in dataset.header["provenance"]["inputs"])
+    assert any(entry.path == "my/map.csv" for entry in dataset.header.provenance.inputs)
 
 
 def test_unknown_labels_can_be_left_out(cxrlt: Run, odd: pd.DataFrame, tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_the_label_space_of_the_sources(cxrlt: Run, odd: pd.DataFrame, tmp_path:
     assert ended.code == 0, ended.err
     dataset = read_dataset(tmp_path / "dataset.parquet")
     assert dataset.classes == ["Heart big", "Efusion", "Hernia", "Effusion"]
-    assert dataset.header["label_space"] == "sources"
+    assert dataset.header.label_space == "sources"
     assert dataset.targets.any(axis=0).all(), "no class without a positive"
     assert cxrlt("embed-labels", "--encoder", "ngram", "--label-space", "dataset").code == 0, "no file of texts is needed"
 

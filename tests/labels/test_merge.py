@@ -49,7 +49,7 @@ def test_two_sources_in_one_label_space(cxrlt: Run, two: Path) -> None:
     for name, rows in dataset.table.groupby("cache"):
         reader = ImageReader(two / str(name))
         assert [reader.layout.ids[row] for row in rows["row"]] == rows["image_id"].tolist()
-    assert dataset.header["provenance"]["inputs"][0]["path"].endswith("a.parquet")
+    assert dataset.header.provenance.inputs[0].path.endswith("a.parquet")
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_labels_that_a_source_lacks(
     assert (dataset.label_mask[np.ix_(of_b & ~training, lacking)] == in_evaluation).all()
     assert dataset.label_mask[:, labelled].all()
     assert not dataset.targets[~dataset.label_mask].any()
-    recorded = dataset.header["policies"]["b"]["missing"]
+    recorded = dataset.header.policies["b"]["missing"]
     assert recorded["evaluation"] == ("absent" if in_evaluation else "ignore")
     shown = next(line.split() for line in reversed(ended.out.splitlines()) if line.startswith("Hernia  "))
     column = dataset.label_mask[:, dataset.classes.index("Hernia")]
@@ -104,7 +104,7 @@ def test_a_dataset_of_an_earlier_version_is_read(cxrlt: Run, two: Path) -> None:
     """Its policies say nothing of validation and test: the one for missing labels held there too."""
     assert cxrlt("merge", "--label-space", "chestxray14").code == 0
     dataset = read_dataset(two / "dataset.parquet")
-    for effect in dataset.header["policies"].values():
+    for effect in dataset.header.policies.values():
         del effect["missing"]["evaluation"]
     write_dataset(dataset)
     ended = cxrlt("info", "dataset.parquet")

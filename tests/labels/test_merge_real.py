@@ -1,5 +1,6 @@
 """The two real label tables, 335,534 rows, through `cxrlt merge`: counts against pandas, and the order of the sources."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 from cxrlt_cli.artifacts.dataset import read_dataset
 from cxrlt_cli.artifacts.image_file import create_images
 from cxrlt_cli.artifacts.row_access import RowWriter
-from cxrlt_cli.artifacts.source_table import SourceTable, write_source_table
+from cxrlt_cli.artifacts.source_table import SourceHeader, SourceTable, write_source_table
 from cxrlt_cli.preprocess.settings import PixelSettings
 from cxrlt_cli.sources.chestxray14 import read_chestxray14
 from cxrlt_cli.sources.chexpert import read_chexpert
@@ -32,7 +33,8 @@ def _put(workspace: Path, source: SourceTable) -> None:
     writer.mark_done(list(range(len(ids))))
     writer.close()
     source.table["row"] = np.arange(len(ids))
-    write_source_table(path.with_suffix(".parquet"), source, {**identity, "listed": len(ids), "unreadable": 0})
+    header = SourceHeader(identity=identity, listed=len(ids), unreadable=0)
+    write_source_table(path.with_suffix(".parquet"), replace(source, header=header))
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ def test_pixels_table_and_nothing_else(cxrlt: Run, pictures: Path, tmp_path: Pat
         assert (stored[row] == read_square(pictures / file, PixelSettings(32))).all()
     published = pd.read_csv(pictures / "labels.csv")
     assert (source.labels == published[CLASSES].to_numpy()).all()
-    assert source.header["provenance"]["config"]["size"] == 32
+    assert source.header.provenance.config["size"] == 32
 
 
 def test_label_columns_by_the_name_of_a_label_space(cxrlt: Run, pictures: Path, tmp_path: Path) -> None:

@@ -48,8 +48,8 @@ def test_a_joined_copy_has_the_bytes_of_an_undivided_cache(cxrlt: Run, pictures:
     found, expected = (read_source_table(folder / "pictures.parquet") for folder in (sharded, whole))
     pd.testing.assert_frame_equal(found.table, expected.table)
     assert (found.labels == expected.labels).all()
-    parts = [read_source_table(sharded / f"pictures.shard-{index:05}-of-00003.parquet").header["listed"] for index in range(3)]
-    assert (found.header["listed"], expected.header["listed"], parts) == (96, 96, [32, 32, 32])
+    parts = [read_source_table(sharded / f"pictures.shard-{index:05}-of-00003.parquet").header.listed for index in range(3)]
+    assert (found.header.listed, expected.header.listed, parts) == (96, 96, [32, 32, 32])
     for path in sharded.glob("*.shard-*"):
         path.unlink()
     assert len(ImageReader(sharded / "pictures.h5").read(np.arange(5))) == 5

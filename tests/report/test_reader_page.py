@@ -58,7 +58,7 @@ def test_the_page_shows_readers(cxrlt: Run, evaluated: Path) -> None:
 def test_the_points_are_those_of_the_table(evaluated: Path) -> None:
     evaluation = read_evaluation(evaluated)
     panels = reader_panels(evaluation, "scores")
-    row = next(row for row in evaluation["readers"] if row["class"] == "Mass" and row["reader"] == "carl")
+    row = next(row for row in evaluation.readers if row["class"] == "Mass" and row["reader"] == "carl")
     for kind, wanted in (
         ("roc", (1 - row["specificity"], row["sensitivity"])),
         ("pr", (row["sensitivity"], row["ppv"])),
@@ -77,5 +77,5 @@ def test_the_points_are_those_of_the_table(evaluated: Path) -> None:
 
 def test_an_evaluation_without_readers() -> None:
     """Evaluations of earlier versions have none."""
-    assert reader_panels({"readers": []}, "a") == {"readers_roc": [], "readers_pr": []}
-    assert reader_tables(None) is gap_table({}) is None
+    assert reader_panels(None, "a") == {"readers_roc": [], "readers_pr": []}
+    assert reader_tables(None) is gap_table(None) is None

@@ -104,7 +104,7 @@ def test_merged_with_nihs_labels_a_patient_is_in_one_split(cxrlt: Run, nih: Path
     ended = cxrlt("merge", "--duplicate-ids", "prefix", "--same-picture", "keep", "--split", "50,50,0")
     assert ended.code == 0, ended.err
     dataset = read_dataset(tmp_path / "dataset.parquet")
-    assert dataset.header["label_space"] == "chestxray14"
+    assert dataset.header.label_space == "chestxray14"
     assert set(dataset.table["patient_id"]) == {f"chestxray14:{number}" for number in range(1, 5)}
     splits = dataset.table.groupby("patient_id", observed=True)["split"].agg(set)
     assert splits["chestxray14:1"] == splits["chestxray14:2"] == {"test"}

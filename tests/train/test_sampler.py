@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlt_cli.artifacts.dataset import Dataset
+from cxrlt_cli.artifacts.dataset import Dataset, DatasetHeader
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.config.train_grammar import parse_sampling
 from cxrlt_cli.data.batches import epoch_draws
@@ -38,7 +38,7 @@ def test_rare_classes_are_drawn_more_often(rule: str, rare: float) -> None:
 
 def _of_two_sources(tmp_path: Path) -> Dataset:
     table = pd.DataFrame({"source": ["a"] * 60 + ["b"] * 40})
-    return Dataset(table, ["X", "Y"], TARGETS, TARGETS < 2, {}, {}, tmp_path)
+    return Dataset(table, ["X", "Y"], TARGETS, TARGETS < 2, {}, DatasetHeader(), tmp_path)
 
 
 def test_a_source_is_drawn_as_often_as_it_weighs(tmp_path: Path) -> None:
