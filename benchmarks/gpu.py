@@ -245,7 +245,9 @@ def measure_memory(sizes: Sizes) -> dict[str, Any]:
     config = TrainConfig(encoder=encoder, batch_size=4, precision=LOW, layout="channels-last", weights="none")
     with parts_of(config, size) as parts:
         begin = time.perf_counter()
-        found = fitting_parts(sizes.huge, training_pass(parts.state.network, size, DEVICE, parts.training.precision), 2)
+        found = fitting_parts(
+            sizes.huge, training_pass(parts.state.network, (1, size, size), DEVICE, parts.training.precision), 2
+        )
         return {"batch": sizes.huge, "px": size, "micro_batches": found, "seconds": time.perf_counter() - begin}
 
 

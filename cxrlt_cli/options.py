@@ -42,6 +42,7 @@ def flag(  # noqa: PLR0913 - keywords of a declaration
     free: bool = False,
     argument: bool = False,
     most: int = MOST,
+    usual: Any = None,
 ) -> Any:
     """A dataclass field that is a command-line option.
 
@@ -54,10 +55,16 @@ def flag(  # noqa: PLR0913 - keywords of a declaration
         free: a resumed run may have another value (it changes nothing in the result).
         argument: a positional argument instead of a flag.
         most: the largest whole number it may be: beyond it memory or time run out before a message can be given.
+        usual: what the default None stands for, unless another option changes it.
     """
     shown = {"help": help, "name": name, "metavar": metavar, "argument": argument}
-    metadata = {**shown, "saved_as": saved_as, "free": free, "most": most}
+    metadata = {**shown, "saved_as": saved_as, "free": free, "most": most, "usual": usual}
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def usual_value(field: "dataclasses.Field[Any]") -> Any:
+    """The default of an option; of one whose default is None, what that usually stands for."""
+    return field.metadata["usual"] if field.default is None else field.default
 
 
 def flag_name(field: "dataclasses.Field[Any]") -> str:
@@ -245,7 +252,7 @@ def saved(config: Any) -> dict[str, Any]:
 
 def defaults(config: type[Any]) -> dict[str, Any]:
     """The defaults of an options class in their saved form."""
-    return {saved_name(field): _plain(field.default) for field in dataclasses.fields(config)}
+    return {saved_name(field): _plain(usual_value(field)) for field in dataclasses.fields(config)}
 
 
 def _plain(value: Any) -> Any:

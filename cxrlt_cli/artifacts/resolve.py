@@ -145,6 +145,20 @@ def find_calibration(given: str, folder: Path) -> Calibration:
     return read_calibration(Path(given) if not is_file(named) and is_file(Path(given)) else named)
 
 
+def find_features(given: str, folder: Path) -> Path:
+    """The file of stored features, by name or by path. Raises UserError where there is none, or it is not finished."""
+    path = next((path for path in (folder / f"{given}.h5", Path(given)) if is_file(path)), None)
+    if path is None:
+        there = sorted(one.stem for one in folder.glob("*.h5"))
+        if is_file(folder / f"{given}.h5.part"):
+            raise UserError(f"{folder / given}.h5 is not finished", "continue it with: cxrlt features … --resume")
+        raise UserError(
+            f"{given!r} is neither a name under {folder} nor a file{nearest(given, there)}",
+            f"{folder} has: {', '.join(there) or 'none'}; make features with: cxrlt features",
+        )
+    return path
+
+
 def find_ensemble(name: str, folder: Path) -> Path:
     """The file of an ensemble, by name or by path. Raises UserError where there is none."""
     path = next((path for path in (folder / f"{name}.json", folder / name, Path(name)) if is_file(path)), None)

@@ -59,6 +59,27 @@ class RunLabels:
     held_out: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class RunFeatures:
+    """The feature maps that a run was trained on. Scoring from pixels makes its maps in the same way.
+
+    Attributes:
+        path: of the file.
+        weights_sha256: of the encoder that made them.
+        grid: side of the map after pooling; 0 where it is not pooled.
+        views: maps of an image.
+        seed: of the augmented views.
+        precision: in which the encoder computed.
+    """
+
+    path: str
+    weights_sha256: str
+    grid: int
+    views: int
+    seed: int
+    precision: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """The options of a run, and what they resolved to when it started.
@@ -73,7 +94,9 @@ class RunConfig:
         classes: class names, in the order of the network's outputs.
         pixels: settings of the cached images that the run learned from.
         label_texts: of the label queries; None for a fused run and in earlier versions.
-        provenance: inputs are the dataset, then the label embeddings or, of a fused run, the checkpoint of its base.
+        features: the stored features that it was trained on; None for a run trained on pixels.
+        provenance: inputs are the dataset, then the label embeddings or, of a fused run, the checkpoint of its base; last the
+            stored features.
         compute_mode: precision and memory layout; None for a fused run.
         micro_batches: parts that each batch is split into, one forward pass each.
         weight_count: number of trainable values of the network.
@@ -88,6 +111,7 @@ class RunConfig:
     classes: list[str]
     pixels: dict[str, Any]
     label_texts: RunLabels | None = None
+    features: RunFeatures | None = None
     provenance: Provenance
     compute_mode: ComputeMode | None = saved_as("form", None)
     micro_batches: int | None = saved_as("parts", None)

@@ -135,7 +135,7 @@ def make_parts(
     if settings.checkpointing:
         checkpoint_blocks(network.encoder)
     if settings.compile:
-        tried = training_pass(network, size, device, precision_of(form))
+        tried = training_pass(network, (1, size, size), device, precision_of(form))
         compile_network(network, tried, batch_size, device)
     scaler = torch.amp.GradScaler(device.type, enabled=form.precision == "fp16")
     state = State(network.train(), make_optimizer(settings.optimizer, network), scaler)

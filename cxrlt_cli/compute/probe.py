@@ -10,17 +10,19 @@ from cxrlt_cli.errors import UserError, reason
 from cxrlt_cli.model.network import Network
 
 Pass = Callable[[int], None]
+#: Of one input of the network: channels, height, width.
+Shape = tuple[int, int, int]
 
 
-def training_pass(network: nn.Module, size: int, device: torch.device, precision: torch.dtype) -> Pass:
-    """A function that runs one forward and backward pass of N images in training mode and restores the network."""
+def training_pass(network: nn.Module, shape: Shape, device: torch.device, precision: torch.dtype) -> Pass:
+    """A function that runs one forward and backward pass of N inputs of a shape in training mode and restores the network."""
 
     def tried(count: int) -> None:
         buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
         training = network.training
         try:
             with torch.random.fork_rng([device] if device.type == "cuda" else []):
-                images = torch.randn(count, 1, size, size, device=device)
+                images = torch.randn(count, *shape, device=device)
                 with torch.autocast(device.type, precision, enabled=precision != torch.float32):
                     logits = network.train()(images)
                 logits.float().sum().backward()
@@ -33,11 +35,11 @@ def training_pass(network: nn.Module, size: int, device: torch.device, precision
     return tried
 
 
-def least_images(network: Network, frozen: bool, size: int, device: torch.device) -> int:
+def least_images(network: Network, frozen: bool, shape: Shape, device: torch.device) -> int:
     """The fewest images that can go through a network together in training.
 
     Returns:
-        2 where a batch norm gets a single value a channel from one image of `size` px, which has no variance; else 1. The batch
+        2 where a batch norm gets a single value a channel from one input of that shape, which has no variance; else 1. Batch
         norms of a `frozen` encoder do not count: they are in evaluation form.
     """
     values: list[int] = []
@@ -47,7 +49,7 @@ def least_images(network: Network, frozen: bool, size: int, device: torch.device
     training = network.training
     try:
         with torch.inference_mode():
-            network.eval()(torch.zeros(1, 1, size, size, device=device))
+            network.eval()(torch.zeros(1, *shape, device=device))
     finally:
         network.train(training)
         for hook in hooks:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from cxrlt_cli.config.decoder_flags import check_decoder, decoder_sizes
+from cxrlt_cli.config import train_checks
+from cxrlt_cli.config.decoder_flags import decoder_sizes
 from cxrlt_cli.config.encoder_name import parse_encoder
-from cxrlt_cli.config.ranges import check_fractions, check_not_negative, check_positive, check_seed
-from cxrlt_cli.config.train_checks import check_smoothing, check_tune, check_two_way, name_of_run
+from cxrlt_cli.config.ranges import check_seed
 from cxrlt_cli.config.train_grammar import (
     AVERAGE_FORMS,
     LOSS_FORMS,
@@ -28,14 +28,6 @@ from cxrlt_cli.config.train_grammar import (
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.options import flag
 from cxrlt_cli.workspace import checked_name
-
-_POSITIVE = (
-    "epochs", "batch_size", "lr", "encoder_lr", "decoder_layers", "decoder_heads", "decoder_width", "decoder_feedforward",
-    "rank_timeout",
-)  # fmt: skip
-_FRACTIONS = (
-    "warmup", "decoder_dropout", "label_smoothing", "mosaic", "reweight_from", "drop_path", "blur", "noise", "erasing",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -61,6 +53,12 @@ class TrainConfig:
 
     dataset: Path | None = flag(None, "Dataset with images and labels [default: dataset.parquet]")
     embeddings: Path | None = flag(None, "Label embeddings [default: label_embeddings.parquet]")
+    features: str = flag(
+        "",
+        "Train the decoder and the classifiers on the maps that cxrlt features made, a name under features/ or a file, instead "
+        "of pixels. --encoder and --weights are those of the maps.",
+        metavar="NAME",
+    )
     encoder: str = flag(
         "resnet50",
         "Image encoder: a network of torchvision, as resnet50, densenet121, convnext_small, efficientnet_v2_s or swin_v2_t; "
@@ -75,11 +73,12 @@ class TrainConfig:
         ".safetensors), or a run: every tensor of equal shape is loaded.",
         metavar="auto|none|imagenet|pretrained|FILE|RUN",
     )
-    tune: str = flag(
-        "full",
+    tune: str | None = flag(
+        None,
         "What of the encoder is trained. full: all. head: nothing, it stays as loaded, with its batch norms. lora:RANK: "
-        "low-rank terms added to the weights of its linear layers.",
+        "low-rank terms added to the weights of its linear layers. [default: full; with --features: head]",
         metavar="full|head|lora:RANK",
+        usual="full",
     )
     freeze: Literal["none", "encoder"] = flag("none", "encoder: the same as --tune head (classifier re-training).")
     stride: Literal["32", "16", "8"] = flag(
@@ -151,8 +150,11 @@ class TrainConfig:
     source_weight: tuple[str, ...] = flag(
         (), "Draw images of SOURCE with this relative weight; may be repeated.", metavar="SOURCE=WEIGHT"
     )
-    augment: Literal["standard", "none"] = flag(
-        "standard", "standard: random flip, small rotation, zoom, shift, contrast and brightness."
+    augment: Literal["standard", "none"] | None = flag(
+        None,
+        "standard: random flip, small rotation, zoom, shift, contrast and brightness. [default: standard; with --features: "
+        "none]",
+        usual="standard",
     )
     mixup: float = flag(0.0, "MixUp: alpha of the Beta distribution; 0 is off.", metavar="ALPHA")
     cutmix: float = flag(0.0, "CutMix: alpha of the Beta distribution; 0 is off.", metavar="ALPHA")
@@ -218,11 +220,15 @@ class TrainConfig:
         check_seed(self.seed)
         if self.resume and self.overwrite:
             raise UserError("--resume and --overwrite exclude each other", "--resume continues, --overwrite starts again")
+        usual = ("head", "none") if self.features else ("full", "standard")
+        for name, value in zip(("tune", "augment"), usual, strict=True):
+            object.__setattr__(self, name, getattr(self, name) or value)
         self._check_grammars()
         if self.tune_spec.kind == "head":
             object.__setattr__(self, "freeze", "encoder")  # two flags with one meaning
-        self._check_ranges()
-        self._check_pairs()
+        train_checks.check_ranges(self)
+        train_checks.check_features(self)
+        train_checks.check_pairs(self)
         checked_name(self.run_name)
 
     def _check_grammars(self) -> None:
@@ -230,33 +236,12 @@ class TrainConfig:
         self.loss_spec, self.average_spec, self.sampling_spec, self.reweight_terms  # noqa: B018
         self.source_weights, self.saved_every, self.tune_spec, parse_encoder(self.encoder)
 
-    def _check_pairs(self) -> None:
-        """Flags that mean nothing together."""
-        given = {
-            "--decoder": self.decoder,
-            "--label-attention": self.label_attention,
-            "--decoder-positions": self.decoder_positions,
-        }
-        check_decoder(self.queries, self.classifier, given, self.decoder_size)
-        check_tune(self.tune, self.freeze, self.weights, self.encoder_lr)
-        check_smoothing(self.loss_spec, self.label_smoothing)
-        check_two_way(self.loss_spec, self.balance, self.accumulate)
-        if self.hard_from and not any(term.kind == "hard" for term in self.reweight_terms):
-            raise UserError("--hard-from names the run for --reweight hardK:F, which is not given", "as in --reweight hard9:3")
-
     @property
     def decoder_size(self) -> dict[str, Any]:
         """Sizes of the decoder as `DecoderSize` takes them: those given, else the decoder's own."""
         given = {name: getattr(self, f"decoder_{name}") for name in ("layers", "heads", "width", "feedforward")}
         sizes = decoder_sizes("glori" if self.queries == "glori" else self.decoder, given)
         return {**sizes, "dropout": self.decoder_dropout, "positions": self.decoder_positions == "sine"}
-
-    def _check_ranges(self) -> None:
-        check_positive(self, _POSITIVE)
-        check_fractions(self, _FRACTIONS)
-        check_not_negative(self, ("mixup", "cutmix", "weight_decay", "logit_adjustment", "accumulate", "patience"))
-        if not 0 < self.layer_decay <= 1:
-            raise UserError(f"--layer-decay {self.layer_decay} is not within 0 … 1", "as in 0.8; 1 is off")
 
     @property
     def loss_spec(self) -> LossSpec:
@@ -281,7 +266,7 @@ class TrainConfig:
     @property
     def tune_spec(self) -> TuneSpec:
         """What of the encoder is trained, and the rank of LoRA."""
-        return parse_tune(self.tune)
+        return parse_tune(self.tune or "full")
 
     @property
     def source_weights(self) -> dict[str, float]:
@@ -296,4 +281,6 @@ class TrainConfig:
     @property
     def run_name(self) -> str:
         """The name under `runs/`."""
-        return self.name or name_of_run(parse_encoder(self.encoder), self.reweight, self.loss, self.sampling, self.seed)
+        return self.name or train_checks.name_of_run(
+            parse_encoder(self.encoder), self.reweight, self.loss, self.sampling, self.seed
+        )

@@ -1,11 +1,68 @@
 """Options of `cxrlt train` that mean nothing together, or that would harm a training."""
 
+from typing import Any
+
+from cxrlt_cli.config.decoder_flags import check_decoder
 from cxrlt_cli.config.encoder_name import EncoderName
+from cxrlt_cli.config.ranges import check_fractions, check_not_negative, check_positive
 from cxrlt_cli.config.train_grammar import LossSpec
 from cxrlt_cli.errors import UserError
+from cxrlt_cli.options import flag_of
 
 #: Loss -> its best logits of an absent and a present label under a smoothing of 0.1 (ldam: of the rarest class).
 _MOVED = {"asl": "-0.3 and +1.8", "ldam": "-0.1 and +0.6"}
+
+
+_POSITIVE = (
+    "epochs", "batch_size", "lr", "encoder_lr", "decoder_layers", "decoder_heads", "decoder_width", "decoder_feedforward",
+    "rank_timeout",
+)  # fmt: skip
+_FRACTIONS = (
+    "warmup", "decoder_dropout", "label_smoothing", "mosaic", "reweight_from", "drop_path", "blur", "noise", "erasing",
+)  # fmt: skip
+#: Options that change pixels, or act in the encoder, and the values with which they do not.
+_OF_PIXELS = {"augment": "none", "cutmix": 0, "mosaic": 0, "blur": 0, "noise": 0, "erasing": 0}
+_OF_ENCODER = {"tune": "head", "drop_path": 0, "layer_decay": 1, "checkpointing": False}
+
+
+def check_ranges(config: Any) -> None:
+    """Raises UserError where a number of the options is out of its range."""
+    check_positive(config, _POSITIVE)
+    check_fractions(config, _FRACTIONS)
+    check_not_negative(config, ("mixup", "cutmix", "weight_decay", "logit_adjustment", "accumulate", "patience"))
+    if not 0 < config.layer_decay <= 1:
+        raise UserError(f"--layer-decay {config.layer_decay} is not within 0 … 1", "as in 0.8; 1 is off")
+
+
+def check_pairs(config: Any) -> None:
+    """Raises UserError for options that mean nothing together."""
+    given = {
+        "--decoder": config.decoder,
+        "--label-attention": config.label_attention,
+        "--decoder-positions": config.decoder_positions,
+    }
+    check_decoder(config.queries, config.classifier, given, config.decoder_size)
+    check_tune(config.tune, config.freeze, config.weights, config.encoder_lr)
+    check_smoothing(config.loss_spec, config.label_smoothing)
+    check_two_way(config.loss_spec, config.balance, config.accumulate)
+    if config.hard_from and not any(term.kind == "hard" for term in config.reweight_terms):
+        raise UserError("--hard-from names the run for --reweight hardK:F, which is not given", "as in --reweight hard9:3")
+
+
+def check_features(config: Any) -> None:
+    """Raises UserError where training on stored features is given an option that needs pixels or the encoder."""
+    reasons = {
+        "changes pixels, and --features trains on maps that were made of them before": _OF_PIXELS,
+        "acts in the encoder, which --features does not run": _OF_ENCODER,
+    }
+    for why, idle in reasons.items() if config.features else ():
+        name = next((name for name, value in idle.items() if getattr(config, name) != value), None)
+        if name:
+            value = getattr(config, name)
+            raise UserError(
+                f"{flag_of(config, name)}{'' if value is True else f' {value}'} {why}",
+                "leave it out, or leave --features out; augmented maps are made with: cxrlt features --views",
+            )
 
 
 def check_tune(tune: str, freeze: str, weights: str, encoder_lr: float) -> None:

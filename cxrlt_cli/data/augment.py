@@ -41,6 +41,11 @@ def normalise(images: Tensor) -> Tensor:
     return images.sub(MEAN).div_(STD)
 
 
+def plain_input(images: Tensor) -> Tensor:
+    """The network's input without augmentation: of (B, S, S) uint8 pixels or (B, C, h, w) float16 feature maps as stored."""
+    return images.float() if images.dtype == torch.float16 else normalise(to_unit(images))
+
+
 def affine(images: Tensor, matrices: Tensor) -> Tensor:
     """Resamples each image of a batch by its own affine map; bilinear, black outside.
 

@@ -1,18 +1,25 @@
-"""Batches of a split: uint8 pixels and targets, in the order of an epoch."""
+"""Batches of a split: pixels or feature maps, and targets, in the order of an epoch."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from cxrlt_cli.artifacts.dataset import Dataset
-from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.data.rng import Stream, permutation, uniform
 from cxrlt_cli.machine import cores
+
+
+class Images(Protocol):
+    """What is read of a dataset's images: their pixels or their feature maps."""
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """(B, S, S) uint8 pixels or (B, C, h, w) float16 maps of (B,) rows, in their order."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +30,8 @@ class Batch:
         rows: (B,) row numbers in the split.
         draws: (B,) numbers, unique within an epoch, that encode the row and how often it was drawn before. Augmentation
             depends on them, so an image drawn twice in an epoch is augmented in two ways.
-        images: (B, S, S) uint8 as read, or (B, 1, S, S) float32 as the network takes them.
+        images: (B, S, S) uint8 pixels or (B, C, h, w) float16 maps as read; or float32 as the network takes them, pixels as
+            (B, 1, S, S).
         targets: (B, C) float32, 1 or 0, or a soft target between them; 0 where unknown.
         label_mask: (B, C) bool; true for soft targets.
     """
@@ -84,13 +92,13 @@ def rows_in_order(count: int, batch_size: int) -> list[np.ndarray]:
 
 
 def batches(
-    dataset: Dataset, images: DatasetImages, draws: Iterable[np.ndarray], ahead: Callable[[Batch], Batch] | None = None
+    dataset: Dataset, images: Images, draws: Iterable[np.ndarray], ahead: Callable[[Batch], Batch] | None = None
 ) -> Iterator[Batch]:
     """Reads batches in threads, ahead of use. Reading releases Python's lock, so it overlaps with the network's computation.
 
     Args:
         dataset: labels of the split.
-        images: its pixels.
+        images: its pixels or maps.
         draws: the draws of each batch.
         ahead: a further step for each batch in those threads; must not depend on the order of batches.
     """

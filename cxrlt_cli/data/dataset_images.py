@@ -39,6 +39,10 @@ class DatasetImages:
                 reader.read_into(self._rows[rows[at]], out, at)
         return out
 
+    def in_epoch(self, _seed: int, _epoch: int) -> "DatasetImages":
+        """What an epoch of training reads: the same pixels in every one."""
+        return self
+
     def pixel_hashes(self) -> np.ndarray:
         """(N,) uint64: the hashes of the pixels as they were cached."""
         found = np.empty(len(self), dtype=np.uint64)

@@ -28,6 +28,7 @@ class Stream(IntEnum):
     ERASE_Y = 18
     ERASE_SHAPE = 19
     NOISE_PLACE = 20
+    VIEW = 21
 
 
 def uniform(seed: int, epoch: int, rows: np.ndarray, stream: Stream) -> np.ndarray:

@@ -16,7 +16,7 @@ from cxrlt_cli.artifacts.parsing import plain
 from cxrlt_cli.artifacts.predictions import read_predictions
 from cxrlt_cli.artifacts.provenance import Provenance
 from cxrlt_cli.artifacts.run import Run, read_history, read_status
-from cxrlt_cli.artifacts.run_config import read_run_config
+from cxrlt_cli.artifacts.run_config import RunFeatures, read_run_config
 from cxrlt_cli.artifacts.source_table import BLANK, read_source_table
 from cxrlt_cli.config.saved_options import changed_options, flag_of_saved
 from cxrlt_cli.console import table
@@ -128,10 +128,17 @@ def describe_run(path: Path) -> Description:
         ("classes", f"{len(config.classes)}"),
         ("encoder's weights", config.shown_options().get("weights", "unknown")),
         *([("weights from", config.encoder_origin.described)] if config.encoder_origin else []),
+        *([("trained on", _described(config.features))] if config.features else []),
         ("other than default", ", ".join(f"{flag_of_saved(name)} {value}" for name, value in chosen.items()) or "nothing"),
     ]
     facts = {"kind": "run", "status": status, "epochs": len(history), "best_mAP": best, "options": options, "chosen": chosen}
     return Description("a run", lines, facts, config.provenance)
+
+
+def _described(features: RunFeatures) -> str:
+    """One line about the stored features that a run was trained on."""
+    pooled = f"maps of {features.grid} x {features.grid}" if features.grid else "whole maps"
+    return f"{features.path}: {pooled}, {features.views} views, {features.precision}"
 
 
 def describe_comparison(path: Path) -> Description:

@@ -20,6 +20,7 @@ from cxrlt_cli.model.decoder import DecoderSize, LabelQueryDecoder
 from cxrlt_cli.model.encoder import VisualEncoder
 from cxrlt_cli.model.glori import Glori
 from cxrlt_cli.model.label_queries import LabelQueries
+from cxrlt_cli.model.stored_maps import as_stored
 from cxrlt_cli.model.text_classifier import TextClassifier
 from cxrlt_cli.model.transformer_decoder import EarlyTransformerLabelDecoder, TransformerLabelDecoder, start_normal
 
@@ -45,6 +46,9 @@ class NetworkSpec:
     kind: Decoder = "residual"
     #: Of a published encoder (`encoders.architecture`), so that prediction does not need the encoder's files.
     architecture: dict[str, Any] | None = None
+    #: Of a network that was trained on stored features: side of their maps, 0 for maps that are not pooled. The encoder's maps
+    #: are made as those were (`stored_maps.as_stored`).
+    grid: int | None = None
 
     def saved(self) -> dict[str, Any]:
         """As plain values."""
@@ -63,7 +67,8 @@ class Network(nn.Module):
             trained: (C,) bool, the labels that are trained; None for all.
         """
         super().__init__()
-        self.encoder = VisualEncoder(spec.encoder, spec.drop_path, spec.stride, spec.architecture)
+        self.encoder: Any = VisualEncoder(spec.encoder, spec.drop_path, spec.stride, spec.architecture)
+        self.grid = spec.grid
         channels = self.encoder.channels
         self.decoder: nn.Module = nn.Identity()
         #: Length of the vectors that the classifiers take.
@@ -111,9 +116,9 @@ class Network(nn.Module):
         return self.classify(self.encode(images))
 
     def encode(self, images: Tensor) -> Tensor:
-        """(B, 1, S, S) normalised images to (B, channels, h, w) features."""
+        """(B, 1, S, S) normalised images to (B, channels, h, w) features; stored maps to themselves."""
         features: Tensor = self.encoder(images.contiguous(memory_format=self.layout))
-        return features
+        return features if self.grid is None else as_stored(features, self.grid)
 
     def classify(self, features: Tensor) -> Tensor:
         """(B, channels, h, w) features to (B, C) logits.

@@ -14,7 +14,7 @@ from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.config.study import StudyConfig
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.options import flag_name, parse_options
+from cxrlt_cli.options import flag_name, parse_options, usual_value
 from cxrlt_cli.study.spec import Study, Variant
 from cxrlt_cli.workspace import Workspace
 
@@ -183,7 +183,7 @@ def _lists(flags: tuple[str, ...]) -> dict[str, list[str]]:
 
 def _not_default(flags: list[str]) -> dict[str, str]:
     """Flags of `cxrlt train` that are not at their defaults anyway."""
-    usual = {flag_name(field): str(field.default) for field in fields(TrainConfig)}
+    usual = {flag_name(field): str(usual_value(field)) for field in fields(TrainConfig)}
     return {flag: value for flag, value in _last_of_each(flags).items() if value != usual.get(flag)}
 
 

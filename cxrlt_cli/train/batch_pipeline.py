@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cxrlt_cli.data.augment import AugmentDraw, AugmentParams, augment, draw, normalise, to_unit
+from cxrlt_cli.data.augment import AugmentDraw, AugmentParams, augment, draw, normalise, plain_input, to_unit
 from cxrlt_cli.data.batches import Batch
 from cxrlt_cli.data.corruptions import Disturbances, disturb
 from cxrlt_cli.train.batch_mixing import BatchMix, Inputs, draw_mix, mixed
@@ -25,7 +25,7 @@ class BatchPipeline:
         ahead: (epoch, batch) -> the prepared batch, in reader threads: augmented images on a CPU; uint8 images in page-locked
             memory for a GPU, which augments them itself.
         inputs: (batch on the device with the rows that `BatchMix` needs, epoch, BatchMix, rows of this rank) -> images
-            (b, 1, S, S) of the network, targets and label mask (b, C) of the rank's rows.
+            (b, 1, S, S) or maps (b, C, h, w) of the network, targets and label mask (b, C) of the rank's rows.
         loss: (logits, targets, label mask, finished fraction of the training) -> a number.
     """
 
@@ -43,6 +43,8 @@ def make_pipeline(
     disturbances = Disturbances(augmentation.blur, augmentation.noise, augmentation.erasing)
 
     def made(batch: Batch, epoch: int) -> Tensor:
+        if batch.images.dtype == torch.float16:  # feature maps
+            return plain_input(batch.images)
         images = to_unit(batch.images) if augmentation.augment == "none" else augment(batch.images, drawn(batch, epoch))
         return normalise(disturb(images, seed, epoch, batch.draws, disturbances))
 

@@ -12,7 +12,7 @@ from cxrlt_cli.tricks.layer_decay import lr_scales
 
 
 def make_network(
-    settings: NetworkSettings, queries: np.ndarray, trained: np.ndarray | None = None
+    settings: NetworkSettings, queries: np.ndarray, trained: np.ndarray | None = None, grid: int | None = None
 ) -> tuple[Network, NetworkSpec]:
     """The network for the flags. The seed alone decides its random weights; `--weights` are loaded later.
 
@@ -20,13 +20,13 @@ def make_network(
         settings: the flags.
         queries: (C, D) label embeddings.
         trained: (C,) bool, the classes that have training labels; None for all.
+        grid: of the stored features that it is trained on (`NetworkSpec.grid`); None for pixels.
     """
     size = DecoderSize(**settings.decoder_size)
     classes, embedding = queries.shape
     kinds = settings.queries, settings.classifier, settings.label_attention == "on"
-    spec = NetworkSpec(
-        settings.encoder, classes, embedding, size, *kinds, settings.drop_path, int(settings.stride), settings.decoder
-    )
+    sizes = settings.drop_path, int(settings.stride), settings.decoder
+    spec = NetworkSpec(settings.encoder, classes, embedding, size, *kinds, *sizes, grid=grid)
     torch.manual_seed(settings.seed)
     network = Network(spec, torch.from_numpy(queries), None if trained is None else torch.from_numpy(trained))
     architecture = network.encoder.architecture

@@ -1,15 +1,16 @@
 """The end of an epoch: validation, the two checkpoints, a line of the history."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+from torch import Tensor
 
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.artifacts.predictions import Predictions, PredictionsHeader, write_predictions
 from cxrlt_cli.artifacts.run import Run, write_history
 from cxrlt_cli.artifacts.run_config import BestCheckpoint, RunConfig, write_best
-from cxrlt_cli.data.dataset_images import DatasetImages
+from cxrlt_cli.data.batches import Images
 from cxrlt_cli.model.lora import merged_state
 from cxrlt_cli.model.network import NetworkSpec
 from cxrlt_cli.signals import StopRequest
@@ -20,12 +21,21 @@ from cxrlt_cli.train.validate import Validation, validate
 
 @dataclass(frozen=True)
 class Validator:
-    """The data and settings that validation and the two checkpoints need besides the state."""
+    """The data and settings that validation and the two checkpoints need besides the state.
+
+    Attributes:
+        dataset: the validation split.
+        images: its pixels or maps.
+        spec: of the network.
+        config: of the run.
+        encoder: weights of an encoder that is not part of the trained network, since it is trained on stored features.
+    """
 
     dataset: Dataset
-    images: DatasetImages
+    images: Images
     spec: NetworkSpec
     config: RunConfig
+    encoder: dict[str, Tensor] = field(default_factory=dict)
 
 
 def finish_epoch(run: Run, training: Training, state: State, validator: Validator, stop: StopRequest) -> bool:
@@ -64,7 +74,8 @@ def finish_epoch(run: Run, training: Training, state: State, validator: Validato
 def _save_best(run: Run, state: State, validator: Validator, validation: Validation) -> None:
     dataset = validator.dataset
     spec, config = validator.spec.saved(), validator.config
-    model = {name: tensor.detach().cpu() for name, tensor in merged_state(state.eval_model).items()}
+    weights = {**validator.encoder, **merged_state(state.eval_model)}
+    model = {name: tensor.detach().cpu() for name, tensor in weights.items()}
     write_best(run, BestCheckpoint(spec, dataset.classes, dataset.settings, state.epoch, model, config))
     header = PredictionsHeader([run.folder.name], "val", epoch=state.epoch, provenance=config.provenance)
     write_predictions(run.validation, Predictions(list(dataset.table["image_id"]), dataset.classes, validation.logits, header))

@@ -14,6 +14,7 @@ from cxrlt_cli.compute.distributed import Ranks
 from cxrlt_cli.console import progress
 from cxrlt_cli.data.batches import Batch, batches, epoch_draws
 from cxrlt_cli.data.dataset_images import DatasetImages
+from cxrlt_cli.data.feature_maps import FeatureMaps
 from cxrlt_cli.data.rng import step_seed
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.signals import StopRequest
@@ -42,7 +43,7 @@ class Training:
     settings: LoopSettings
     pipeline: BatchPipeline
     dataset: Dataset
-    images: DatasetImages
+    images: DatasetImages | FeatureMaps
     device: torch.device
     precision: torch.dtype
     sampling: np.ndarray | None
@@ -119,7 +120,8 @@ def _shares(training: Training, epoch: int, step: int, rows: list[np.ndarray]) -
     """What this rank reads of each step's batch: its own rows, and those they are mixed with."""
     own = training.ranks.shard(len(rows[0])) if rows else np.empty(0, dtype=np.int64)
     needed = (drawn[training.pipeline.mix(number, len(drawn)).needed(own)] for number, drawn in enumerate(rows, step))
-    return batches(training.dataset, training.images, needed, partial(training.pipeline.ahead, epoch))
+    images = training.images.in_epoch(training.settings.seed, epoch)
+    return batches(training.dataset, images, needed, partial(training.pipeline.ahead, epoch))
 
 
 @dataclass(frozen=True)

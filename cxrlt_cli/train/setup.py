@@ -1,6 +1,9 @@
 """Sets up a run: its state, what is constant during training, and the number of micro-batches."""
 
+from dataclasses import dataclass
+
 import torch
+from torch import Tensor
 
 from cxrlt_cli.artifacts.run import Run
 from cxrlt_cli.artifacts.run_config import ComputeMode, RunConfig
@@ -8,7 +11,6 @@ from cxrlt_cli.compute.autotune import LAYOUTS, precision_of
 from cxrlt_cli.compute.distributed import Ranks
 from cxrlt_cli.compute.probe import compile_network, fitting_parts, least_images, training_pass
 from cxrlt_cli.console import say
-from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.model.gradient_checkpointing import checkpoint_blocks
 from cxrlt_cli.model.lora import add_low_rank
 from cxrlt_cli.model.network import NetworkSpec
@@ -20,27 +22,57 @@ from cxrlt_cli.train.run_log import RunLogger
 from cxrlt_cli.train.sampler import drawing_weights
 from cxrlt_cli.train.settings import TrainSettings
 from cxrlt_cli.train.start import Start
-from cxrlt_cli.train.start_weights import load_start, settled_weights
+from cxrlt_cli.train.start_weights import load_encoder_weights, load_start, settled_weights
 from cxrlt_cli.train.state import State
+from cxrlt_cli.train.stored_features import refuse_other_weights, take_out_encoder
 from cxrlt_cli.train.training_data import TrainingData, count_labels
 from cxrlt_cli.train.weight_average import begin_average
 
 
-def make_state(settings: TrainSettings, data: TrainingData, start: Start, device: torch.device) -> tuple[State, NetworkSpec]:
-    """Network, optimizer and average before the first step. Raises UserError if the images are too small for the encoder."""
-    mode = _mode(start.config)
-    network, spec = make_network(settings.network, data.queries, ~data.train.unseen)
+@dataclass(frozen=True)
+class Made:
+    """What a run starts with.
+
+    Attributes:
+        state: before the first step.
+        spec: of the network.
+        encoder: weights of the encoder where it is not part of the trained network (`stored_features.take_out_encoder`).
+    """
+
+    state: State
+    spec: NetworkSpec
+    encoder: dict[str, Tensor]
+
+
+def make_state(settings: TrainSettings, data: TrainingData, start: Start, device: torch.device) -> Made:
+    """Network, optimizer and average before the first step.
+
+    Raises:
+        UserError: the images are too small for the encoder, or it is not the one that made the stored features.
+    """
+    mode, features = _mode(start.config), data.features
+    grid = features.settings.grid if features else None
+    network, spec = make_network(settings.network, data.queries, ~data.train.unseen, grid)
+    weights = start.config.encoder_weights or settled_weights(settings.start)
     if not start.kept:
-        load_start(start.config.encoder_weights or settled_weights(settings.start), network)
+        load_start(weights, network)
+    elif features:
+        load_encoder_weights(weights, network.encoder)  # `last.pt` holds the rest
+    encoder: dict[str, Tensor] = {}
+    if features:
+        refuse_other_weights(features, network.encoder, weights)
+        encoder = take_out_encoder(network)
     if settings.tune.kind == "lora":
         add_low_rank(network.encoder, settings.tune.rank, settings.network.seed)
-    network.place(device, data.size, LAYOUTS[mode.layout]).check_size(data.size)
+    network.place(device, data.size, LAYOUTS[mode.layout])
+    if not features:
+        network.check_size(data.size)
     scaler = torch.amp.GradScaler(device.type, enabled=mode.precision == "fp16")
     average = begin_average(settings.loop.average_spec, network)
     state = State(network, make_optimizer(settings.optimizer, network), scaler, average)
     if settings.checkpointing:
         checkpoint_blocks(network.encoder)  # after the average was copied from it
-    return state, spec
+    return Made(state, spec, encoder)
 
 
 def fit_memory(settings: TrainSettings, data: TrainingData, start: Start, state: State, world_size: int) -> int:
@@ -50,10 +82,10 @@ def fit_memory(settings: TrainSettings, data: TrainingData, start: Start, state:
         UserError: fewer images per forward pass than the batch norms need, or too many for the memory.
     """
     per_rank, device = settings.loop.batch_size // world_size, next(state.network.parameters()).device
-    tried = training_pass(state.network, data.size, device, precision_of(_mode(start.config)))
+    tried = training_pass(state.network, data.input_shape, device, precision_of(_mode(start.config)))
     parts = start.config.micro_batches or settings.accumulate  # a resumed run has it in `config.json`
     joined = device.type == "cuda" and world_size > 1  # batch norms see the images of all ranks
-    least = 1 if joined else least_images(state.network, settings.start.freeze == "encoder", data.size, device)
+    least = 1 if joined else least_images(state.network, settings.start.freeze == "encoder", data.input_shape, device)
     if not parts:
         parts = fitting_parts(per_rank, tried, least)
         say(f"memory holds {per_rank // parts} of the {per_rank} images of a step: {parts} micro-batches")
@@ -76,7 +108,7 @@ def make_training(
         settings.loop,
         make_pipeline(settings.mix, settings.augment, settings.loss, counts, device),
         data.train,
-        DatasetImages(data.train),
+        data.images(data.train),
         device,
         precision_of(_mode(config)),
         drawing_weights(settings.sampling, data.train),

@@ -23,6 +23,7 @@ from cxrlt_cli.train.hard_classes import development_ap
 from cxrlt_cli.train.patience import is_finished
 from cxrlt_cli.train.settings import TrainSettings
 from cxrlt_cli.train.start_weights import settled_weights, weights_origin
+from cxrlt_cli.train.stored_features import features_of_run
 from cxrlt_cli.train.training_data import TrainingData
 
 
@@ -140,5 +141,6 @@ def _new_config(settings: TrainSettings, data: TrainingData, runs: Path, encoder
         classes=train.classes,
         pixels=train.settings,
         label_texts=data.labels,
+        features=features_of_run(data.features, data.inputs[-1]) if data.features else None,
         provenance=record(settings.options, data.inputs),
     )

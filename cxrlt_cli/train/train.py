@@ -5,13 +5,13 @@ from dataclasses import replace
 from functools import partial
 
 from cxrlt_cli.artifacts.files import refuse_existing
+from cxrlt_cli.artifacts.resolve import find_features
 from cxrlt_cli.artifacts.run import Run, read_status
 from cxrlt_cli.compute.autotune import Workload
 from cxrlt_cli.compute.device import choose_device
 from cxrlt_cli.compute.distributed import join_ranks
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import say
-from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.machine import keep_memory
 from cxrlt_cli.options import refuse_changed, saved, select
@@ -39,6 +39,7 @@ from cxrlt_cli.train.settings import (
 from cxrlt_cli.train.setup import fit_memory, make_state, make_training
 from cxrlt_cli.train.start import Start, resume, start_new
 from cxrlt_cli.train.state import State, load_state, save_state
+from cxrlt_cli.train.stored_features import refuse_other_encoder
 from cxrlt_cli.train.training_data import read_training_data
 from cxrlt_cli.workspace import Workspace
 
@@ -59,8 +60,12 @@ def train_run(config: TrainConfig, workspace: Workspace) -> TrainedRun:
                 refuse_lost_state(run)
             elif ranks.is_rank_zero:
                 refuse_existing(run.folder, config.overwrite, resumable=True)
-            data = read_training_data(config.dataset or workspace.dataset, config.embeddings or workspace.label_embeddings)
+            features = find_features(config.features, workspace.features) if config.features else None
+            embeddings = config.embeddings or workspace.label_embeddings
+            data = read_training_data(config.dataset or workspace.dataset, embeddings, features)
             start, settings = None, settings_of(config)
+            if data.features:
+                refuse_other_encoder(data.features, config.encoder, int(config.stride))
             if ranks.is_rank_zero and config.resume and is_file(run.config):
                 start = resume(run, settings, data, lambda before: refuse_changed(config, before, run.folder))
             elif ranks.is_rank_zero:
@@ -69,14 +74,15 @@ def train_run(config: TrainConfig, workspace: Workspace) -> TrainedRun:
         if start.done:
             return _finished(run)
         with ranks.fail_together():
-            state, spec = make_state(settings, data, start, device)
+            made = make_state(settings, data, start, device)
+            state = made.state
             parts = fit_memory(settings, data, start, state, ranks.world_size)
         parts = ranks.all_reduce_max(parts)
         count = sum(parameter.numel() for parameter in state.network.parameters())
         start = replace(start, config=replace(start.config, micro_batches=parts, weight_count=count))
         with ranks.fail_together():
             training = make_training(settings, data, start.config, state, (run, ranks, device))
-            validator = Validator(data.val, DatasetImages(data.val), spec, start.config)
+            validator = Validator(data.val, data.images(data.val), made.spec, start.config, made.encoder)
         _train_in_folder(run, start, training, state, validator)
     assert state.best is not None, "at least one epoch has been validated"
     best, epoch = state.best

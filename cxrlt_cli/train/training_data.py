@@ -8,8 +8,11 @@ import torch
 
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset, require_pixels
 from cxrlt_cli.artifacts.embeddings import read_embeddings
+from cxrlt_cli.artifacts.features_file import FeatureFile, read_features
 from cxrlt_cli.artifacts.run_config import RunLabels
 from cxrlt_cli.console import say, warn
+from cxrlt_cli.data.dataset_images import DatasetImages
+from cxrlt_cli.data.feature_maps import FeatureMaps, refuse_other_pixels
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.train.loss import Counts
 
@@ -24,6 +27,7 @@ class TrainingData:
         queries: (C, D) label embeddings, in the order of the classes.
         labels: what they were made from, and which classes are held out.
         inputs: the files that were read.
+        features: stored feature maps that take the place of pixels; None for pixels.
     """
 
     train: Dataset
@@ -31,6 +35,16 @@ class TrainingData:
     queries: np.ndarray
     labels: RunLabels
     inputs: list[Path]
+    features: FeatureFile | None = None
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Shape of an image, or of a stored map, as the network takes it."""
+        return self.features.map_shape if self.features else (1, self.size, self.size)
+
+    def images(self, split: Dataset) -> DatasetImages | FeatureMaps:
+        """The pixels or maps of a split. Raises UserError where they are missing, damaged or others."""
+        return FeatureMaps(split, self.features) if self.features else DatasetImages(split)
 
     @property
     def size(self) -> int:
@@ -38,8 +52,8 @@ class TrainingData:
         return int(self.train.settings["size"])
 
 
-def read_training_data(dataset_path: Path, embeddings_path: Path) -> TrainingData:
-    """Reads dataset and embeddings; warns of classes without a positive.
+def read_training_data(dataset_path: Path, embeddings_path: Path, features_path: Path | None = None) -> TrainingData:
+    """Reads dataset and embeddings, and stored features if they are named; warns of classes without a positive.
 
     Raises:
         UserError: a missing or damaged file, a class without an embedding, or a split without a positive of any class.
@@ -61,7 +75,11 @@ def read_training_data(dataset_path: Path, embeddings_path: Path) -> TrainingDat
             warn(f"no positive in {name}: {listed(without, 12)}")
     texts = dict(zip(embeddings.classes, embeddings.prompts, strict=True))
     labels = RunLabels(embeddings.encoder, {name: texts[name] for name in dataset.classes}, held_out)
-    return TrainingData(train, val, queries, labels, [dataset_path, embeddings_path])
+    features = read_features(features_path) if features_path else None
+    if features is not None:
+        refuse_other_pixels(dataset.rows(dataset.table["split"].isin(["train", "val"]).to_numpy()), features)
+    inputs = [dataset_path, embeddings_path, *([features_path] if features_path else [])]
+    return TrainingData(train, val, queries, labels, inputs, features)
 
 
 def _without_unseen(val: Dataset) -> Dataset:

@@ -7,9 +7,8 @@ import torch
 
 from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.compute.distributed import Ranks
-from cxrlt_cli.data.augment import normalise, to_unit
-from cxrlt_cli.data.batches import batches, pinned_for, rows_in_order
-from cxrlt_cli.data.dataset_images import DatasetImages
+from cxrlt_cli.data.augment import plain_input
+from cxrlt_cli.data.batches import Images, batches, pinned_for, rows_in_order
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.metrics.ranking import mean_of_defined, per_class
 from cxrlt_cli.model.network import Network
@@ -39,9 +38,7 @@ class Validation:
         return mean_of_defined(self.ap)
 
 
-def validate(
-    training: Training, network: Network, dataset: Dataset, images: DatasetImages, stop: StopRequest
-) -> Validation | None:
+def validate(training: Training, network: Network, dataset: Dataset, images: Images, stop: StopRequest) -> Validation | None:
     """Scores a split with the network in evaluation mode; ranks take batches in turn. None if it was stopped.
 
     Raises:
@@ -60,7 +57,7 @@ def validate(
                 return None
             batch = next(own, None)  # some ranks have none in the last round
             if batch is not None:
-                inputs = normalise(to_unit(batch.to(training.device).images))
+                inputs = plain_input(batch.to(training.device).images)
                 logits[batch.rows] = network(inputs).float().cpu().numpy()
                 scored[batch.rows] += 1
     if (ranks.all_reduce_sum(scored) != 1).any():

@@ -34,7 +34,7 @@ class Small(nn.Module):
 
 
 def _tried(network: nn.Module) -> Callable[[int], None]:
-    return training_pass(network, 8, CPU, torch.float32)
+    return training_pass(network, (1, 8, 8), CPU, torch.float32)
 
 
 @pytest.mark.parametrize(("most", "parts"), [(100, 1), (12, 1), (11, 2), (5, 3), (1, 12)])
@@ -46,7 +46,7 @@ def test_where_nothing_fits_it_says_so_and_other_errors_are_not_hidden() -> None
     with pytest.raises(UserError, match="not even one image"):
         fitting_parts(4, _tried(Small(0)))
     with pytest.raises(RuntimeError, match="Kernel size"):
-        fitting_parts(4, training_pass(Small(), 2, CPU, torch.float32))
+        fitting_parts(4, training_pass(Small(), (1, 2, 2), CPU, torch.float32))
 
 
 def test_a_trial_leaves_no_trace() -> None:
@@ -100,7 +100,7 @@ def test_one_image_is_too_few_where_a_batch_norm_gets_a_single_value(encoder: st
     config = TrainConfig(encoder=encoder, queries="none", weights="none")
     network, _ = make_network(select(NetworkSettings, config), np.zeros((3, 4), np.float32))
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    assert least_images(network, frozen, size, torch.device("cpu")) == least
+    assert least_images(network, frozen, (1, size, size), torch.device("cpu")) == least
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     network.train()
     if frozen:
