@@ -9,8 +9,11 @@ from cxrlt_cli.artifacts.origin import ORIGIN_FILE, Origin, write_origin
 from cxrlt_cli.config.encoder_name import EncoderName
 from cxrlt_cli.console import say, warn
 from cxrlt_cli.encoders import xrv_models
+from cxrlt_cli.encoders.files import hub_snapshot
+from cxrlt_cli.encoders.open_clip_models import CONFIG, text_config
 from cxrlt_cli.encoders.origin import origin_of_card
 from cxrlt_cli.errors import UserError, listed, reason
+from cxrlt_cli.paths import is_file
 
 _TEXTS = ("*.json", "*.txt", "*.model", "README.md", "LICENSE*")
 #: Formats of weights, the preferred one first; one format is downloaded.
@@ -65,7 +68,25 @@ def fetch_repository(repository: str, *, accept_licence: bool) -> Path:
     except Exception as error:
         raise _refused(repository, error) from error
     write_origin(folder / ORIGIN_FILE, replace(origin, revision=folder.name))
+    fetch_text_tower(folder)
     return folder
+
+
+def fetch_text_tower(folder: Path) -> None:
+    """Downloads the configuration from which open_clip builds a text tower of transformers; its weights are in the folder.
+
+    Raises:
+        UserError: the configuration cannot be fetched, or that of the model is damaged.
+    """
+    from huggingface_hub import snapshot_download
+
+    text = text_config(folder) if is_file(folder / CONFIG) else None
+    needed = text.get("hf_model_name") if text else None
+    if needed and hub_snapshot(needed) is None:
+        try:
+            snapshot_download(needed, allow_patterns=["config.json"], etag_timeout=20)
+        except Exception as error:
+            raise _refused(needed, error) from error
 
 
 def _origin(repository: str, info: Any) -> Origin:

@@ -11,6 +11,7 @@ from torch.nn import functional
 from cxrlt_cli.encoders.files import read_config, required_file
 from cxrlt_cli.errors import UserError, listed, reason
 
+CONFIG = "open_clip_config.json"
 _AGAIN = "fetch the encoder again, or name another"
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin", "model.safetensors", "pytorch_model.bin")
 
@@ -37,14 +38,21 @@ def read(folder: Path) -> tuple[dict[str, Any], list[float], list[float], bool]:
         UserError: open_clip is not installed, or the configuration is missing or unknown.
     """
     open_clip = import_open_clip()
-    config = read_config(folder, "open_clip_config.json")
+    config = read_config(folder, CONFIG)
     model = config.get("model_cfg", config)
     if not isinstance(model.get("vision_cfg"), dict) or not isinstance(model.get("embed_dim"), int):
-        raise UserError(f"{folder}/open_clip_config.json does not describe an image tower", _AGAIN)
+        raise UserError(f"{folder / CONFIG} does not describe an image tower", _AGAIN)
     given = {key: value for key, value in config.get("preprocess_cfg", {}).items() if key in ("mean", "std")}
     preprocessing = open_clip.transform.PreprocessCfg(**given)
     values = {"embed_dim": model["embed_dim"], "quick_gelu": bool(model.get("quick_gelu")), "vision_cfg": model["vision_cfg"]}
     return json.loads(json.dumps(values)), list(preprocessing.mean), list(preprocessing.std), False
+
+
+def text_config(folder: Path) -> dict[str, Any] | None:
+    """The configuration of the text tower, None where there is none. Raises UserError for a damaged file."""
+    model = read_config(folder, CONFIG).get("model_cfg")
+    text = model.get("text_cfg") if isinstance(model, dict) else None
+    return text if isinstance(text, dict) else None
 
 
 def build(values: dict[str, Any], inputs: int, drop_path: float, stride: int) -> tuple[nn.Module, int]:

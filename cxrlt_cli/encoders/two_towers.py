@@ -9,10 +9,11 @@ from torch import Tensor
 
 from cxrlt_cli.config.encoder_name import EncoderName
 from cxrlt_cli.console import quiet_transformers, warn
-from cxrlt_cli.encoders.files import encoder_folder, hub_snapshot, read_config, required_file
-from cxrlt_cli.encoders.open_clip_models import WEIGHTS, import_open_clip
-from cxrlt_cli.errors import UserError, reason
+from cxrlt_cli.encoders.files import encoder_folder, hub_snapshot, required_file
+from cxrlt_cli.encoders.open_clip_models import CONFIG, WEIGHTS, import_open_clip, text_config
+from cxrlt_cli.errors import UserError, listed, reason
 
+RESIZE_MODES = ("shortest", "longest", "squash")
 _AGAIN = "fetch the model again with cxrlt fetch --backbone, or name another"
 
 
@@ -67,30 +68,35 @@ def read_two_towers(name: EncoderName) -> TwoTowers:
             network = open_clip.create_model(f"local-dir:{folder}", require_pretrained=True, text_cfg=text)
             tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
         preprocessing = open_clip.transform.PreprocessCfg(**network.visual.preprocess_cfg)
+        mean, std = (_channels(value) for value in (preprocessing.mean, preprocessing.std))
     except Exception as error:
         raise UserError(f"{folder} cannot be loaded as a model of images and texts: {reason(error)}", _AGAIN) from error
     sides = {preprocessing.size} if isinstance(preprocessing.size, int) else set(preprocessing.size)
     if len(sides) > 1:
         raise UserError(f"{name.text} takes images of {preprocessing.size} px, which are not square", "name another model")
-    mean, std = list(preprocessing.mean), list(preprocessing.std)
+    mode = preprocessing.resize_mode or "shortest"
+    if mode not in RESIZE_MODES:
+        raise UserError(f"{folder}: unknown resize_mode {mode!r} in {CONFIG}", f"expected {listed(RESIZE_MODES)}")
     interpolation = "bilinear" if preprocessing.interpolation == "bilinear" else "bicubic"
-    return TwoTowers(
-        network.eval(), tokenizer, weights, sides.pop(), mean, std, interpolation, preprocessing.resize_mode or "shortest"
-    )
+    return TwoTowers(network.eval(), tokenizer, weights, sides.pop(), mean, std, interpolation, mode)
+
+
+def _channels(value: Any) -> list[float]:
+    """Three numbers, from one for all channels or one for each."""
+    one_each = [value] * 3 if isinstance(value, int | float) else list(value)
+    return [float(number) for number in one_each]
 
 
 def _text_tower(folder: Path) -> dict[str, Any]:
     """The configuration of the text tower; where transformers builds it, with the local folder of its own configuration."""
-    config = read_config(folder, "open_clip_config.json")
-    model = config.get("model_cfg")
-    text = model.get("text_cfg") if isinstance(model, dict) else None
-    if not isinstance(text, dict):
+    text = text_config(folder)
+    if text is None:
         raise UserError(
-            f"{folder} has no text tower (text_cfg in open_clip_config.json), so that it cannot score texts",
+            f"{folder} has no text tower (text_cfg in {CONFIG}), so that it cannot score texts",
             "name a model of images and texts; an image tower alone is an --encoder of cxrlt train",
         )
     needed = text.get("hf_model_name")
-    if not needed or text.get("hf_model_config"):
+    if not needed:
         return text
     files = hub_snapshot(needed)
     if files is None:

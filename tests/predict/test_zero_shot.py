@@ -19,6 +19,7 @@ from cxrlt_cli.artifacts.json_files import read_json
 from cxrlt_cli.artifacts.predictions import read_predictions
 from cxrlt_cli.config.encoder_name import parse_encoder
 from cxrlt_cli.data.dataset_images import DatasetImages
+from cxrlt_cli.encoders.fetch import fetch_text_tower
 from cxrlt_cli.encoders.two_towers import read_two_towers, text_directions
 
 TEMPLATES = ("{}", "a radiograph of {}")
@@ -128,6 +129,9 @@ def test_views_are_merged_and_another_label_changes_no_bit(towers: Path, cxrlt: 
     after = read_predictions(towers / "predictions/clip.parquet")
     assert after.classes == [*CLASSES, "Air"]
     assert np.array_equal(after.logits[:, :3], before.logits)
+    scored(cxrlt, "clip", "--tta", "2", "--precision", "bf16", "--overwrite")
+    rough = read_predictions(towers / "predictions/clip.parquet").logits
+    assert 0 < np.abs(rough - after.logits).max() < 0.2
 
 
 def test_repository_revision_licence_and_texts_are_kept(
@@ -152,6 +156,7 @@ def test_repository_revision_licence_and_texts_are_kept(
 def test_a_text_tower_of_transformers_is_built_from_local_files(
     open_clip: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import huggingface_hub
     import transformers
 
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
@@ -168,7 +173,19 @@ def test_a_text_tower_of_transformers_is_built_from_local_files(
     name = parse_encoder(f"open_clip:local-dir:{folder}")
     with pytest.raises(Exception, match="configuration of tiny/bert, which is not on this machine"):
         read_two_towers(name)
-    into_cache(tmp_path / "bert", "tiny/bert", tmp_path / "hub")
+    fetched, at_hand = [], huggingface_hub.snapshot_download
+
+    def download(repository: str, *, local_files_only: bool = False, **options: Any) -> str:
+        if local_files_only:
+            return at_hand(repository, local_files_only=True)
+        fetched.append((repository, options["allow_patterns"]))
+        (tmp_path / "bert/model.safetensors").unlink()
+        return str(into_cache(tmp_path / "bert", repository, tmp_path / "hub"))
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    for _ in range(2):
+        fetch_text_tower(folder)
+    assert fetched == [("tiny/bert", ["config.json"])]
     found = read_two_towers(name)
     assert found.tokenizer(["air"]).tolist() == [[2, 5, 3, 0, 0, 0]]
     directions = text_directions(found, [["air"], ["water"]])
@@ -180,6 +197,8 @@ def broken(kind: str, folder: Path) -> None:
     config = read_json(folder / "clip/open_clip_config.json")
     if kind == "image tower alone":
         del config["model_cfg"]["text_cfg"]
+    if kind == "other resizing":
+        config["preprocess_cfg"]["resize_mode"] = "diagonal"
     if kind == "not square":
         config["model_cfg"]["vision_cfg"]["image_size"] = [32, 16]
     (folder / "clip/open_clip_config.json").write_text(json.dumps(config))
@@ -197,6 +216,7 @@ def broken(kind: str, folder: Path) -> None:
     ("kind", "says"),
     [
         ("image tower alone", "has no text tower"),
+        ("other resizing", "unknown resize_mode 'diagonal'"),
         ("not square", "takes images of [32, 16] px"),
         ("damaged", "cannot be loaded as a model of images and texts"),
         ("no weights", "lacks open_clip_model.safetensors"),
