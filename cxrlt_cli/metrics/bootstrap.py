@@ -151,7 +151,8 @@ class RankedClass:
             ap += product
             np.multiply(h, reached, out=product)
             h_n += product
-        h_t = self._over_runs(np.einsum("sx,sx->x", here, tied, dtype=np.float64))
+        exact = np.float32 if tied.max(initial=0) * positives.max(initial=0) < _EXACT else np.float64
+        h_t = self._over_runs(np.einsum("sx,sx->x", here, tied, dtype=exact).astype(np.float64))
         negatives = total - positives
         with np.errstate(divide="ignore", invalid="ignore"):
             above = self._over_runs(h_n) - (positives * positives + h_t) / 2
@@ -160,8 +161,8 @@ class RankedClass:
 
     def _before(self, sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The weight (runs * B,) float64 before each run begins, and (B,) in all."""
-        of_runs = sums.sum(axis=0, dtype=np.float64).reshape(self.runs, -1)
-        through = np.cumsum(of_runs, axis=0)
+        of_runs = sums.sum(axis=0).reshape(self.runs, -1)  # float32 is exact below `_EXACT`, which the caller checks
+        through = np.cumsum(of_runs, axis=0, dtype=np.float64)
         return (through - of_runs).ravel(), through[-1]
 
     def _over_runs(self, values: np.ndarray) -> np.ndarray:
