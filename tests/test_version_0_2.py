@@ -11,6 +11,7 @@ import pytest
 import tiny_encoder  # noqa: F401 - makes `timm:tiny_golden` known
 from conftest import Ended, Run
 
+from cxrlt_cli.artifacts.dataset import read_dataset
 from cxrlt_cli.artifacts.image_pixels import ImageReader
 from cxrlt_cli.artifacts.study import read_study
 from cxrlt_cli.artifacts.tables import read_table
@@ -177,7 +178,15 @@ def test_a_changed_bit_of_the_pixels_is_named(golden: Run, cxrlt: Run, tmp_path:
         reader.verify(np.flatnonzero(reader.done))
     images = json.loads(cxrlt("check", "--json", "--backbone", "none").out)["images"]
     assert images["state"] == "error"
-    assert reader.layout.ids[part.first + row] in images["found"]
+    changed = reader.layout.ids[part.first + row]
+    assert changed in images["found"]
+    split = read_dataset(tmp_path / "dataset.parquet").table.set_index("image_id").loc[changed, "split"]
+    assert split in ("train", "val")
+    for command in (["train", "--encoder", "timm:tiny_golden"], ["predict", "whole", "--split", split]):
+        ended = cxrlt(*command, "--verify", "--name", "new", "--device", "cpu")
+        assert ended.code == 2
+        assert f"pixels of 1 images changed after they were cached: {changed}" in ended.err
+    assert not (tmp_path / "runs/new").exists()
 
 
 def test_a_run_is_explained_as_then(golden: Run, tmp_path: Path) -> None:

@@ -78,6 +78,7 @@ class PredictConfig:
         name="--compile",
     )
     workers: int = flag(0, "Threads that decode the images of a folder [default: one per core]", most=1024)
+    verify: bool = flag(False, "First compare the pixels of the split with their checksums.", name="--verify")
     name: str = flag("", "Name of the predictions: predictions/NAME.parquet [default: from runs, split and views]")
     submission: Path | None = flag(
         None, "Also write the challenge's CSV: an id and one probability per class.", metavar="FILE.csv"
@@ -93,6 +94,8 @@ class PredictConfig:
             raise UserError("--invert-column needs --list", "it is a column of that table")
         if self.study_weights and self.images and not self.only:
             raise UserError("--study with --images needs --list", "that table says which images are of one study")
+        if self.verify and self.images:
+            raise UserError("--verify is for the pixels of a dataset", "the files of --images FOLDER have no checksums")
         self._check_members()
         self._check_zero_shot()
         if self.batch_size < 1 or self.workers < 0:

@@ -213,6 +213,7 @@ class TrainConfig:
     tensorboard: bool = flag(
         False, "Also write TensorBoard events (pip install cxrlt[tensorboard]).", name="--tensorboard", free=True
     )
+    verify: bool = flag(False, "First compare all pixels with their checksums.", name="--verify", free=True)
     resume: bool = flag(False, "Continue the run where it stopped; start it if there is none.", name="--resume", free=True)
     overwrite: bool = flag(False, "Replace an existing run.", name="--overwrite", free=True)
 

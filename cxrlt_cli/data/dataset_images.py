@@ -5,6 +5,7 @@ import numpy as np
 from cxrlt_cli.artifacts.dataset import Dataset, require_pixels
 from cxrlt_cli.artifacts.image_pixels import ImageReader
 from cxrlt_cli.artifacts.row_layout import read_hashes
+from cxrlt_cli.console import say
 from cxrlt_cli.errors import UserError, listed
 
 
@@ -55,6 +56,17 @@ class DatasetImages:
         """Reads all pixels and compares them with their hashes. Raises UserError, with names, where some were changed."""
         for code, reader in enumerate(self._readers):
             reader.verify(np.unique(self._rows[self._reader_of == code]))
+
+
+def verify_pixels(*parts: Dataset) -> None:
+    """Compares all pixels of parts of a dataset with their hashes, and says how many there were.
+
+    Raises:
+        UserError: pixels were changed after they were cached; their images are named.
+    """
+    for part in parts:
+        DatasetImages(part).verify()
+    say(f"the pixels of {sum(len(part.table) for part in parts)} images are as they were cached")
 
 
 def _factorized(dataset: Dataset) -> tuple[np.ndarray, list[str]]:

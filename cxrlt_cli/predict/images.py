@@ -9,6 +9,7 @@ import torch
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset, require_pixels
 from cxrlt_cli.artifacts.files import InputFile, fingerprint
 from cxrlt_cli.console import warn
+from cxrlt_cli.data.dataset_images import verify_pixels
 from cxrlt_cli.data.studies import Studies, studies_of_table
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.predict.batches import Part, Scorer, Share, score_folder, score_split
@@ -28,12 +29,14 @@ class ImageSet:
         inputs: fingerprints of the files that were read.
         score: (scorer, share, failures) -> the logits of a share, batch by batch; id -> reason of what cannot be read goes to
             `failures`.
+        verify: compares pixels with their checksums; nothing where there are none.
     """
 
     ids: list[str]
     studies: Studies | None
     inputs: list[InputFile]
     score: Callable[[Scorer, Share, dict[str, str]], Iterator[Part]]
+    verify: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def split_images(path: Path, split: str, members: list[Member], by_study: bool, 
     def scored(score_batch: Scorer, share: Share, _failures: dict[str, str]) -> Iterator[Part]:
         return score_split(split, score_batch, part, share, device)
 
-    return ImageSet(list(part.table["image_id"]), studies, [taken], scored)
+    return ImageSet(list(part.table["image_id"]), studies, [taken], scored, lambda: verify_pixels(part))
 
 
 def folder_images(folder: Path, listed: ImageList | None, settings: PixelSettings, by_study: bool, workers: int) -> ImageSet:

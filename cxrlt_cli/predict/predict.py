@@ -136,6 +136,8 @@ def _predict(ranks: Ranks, config: PredictConfig, workspace: Workspace, chosen: 
             images = folder_images(config.images, _list(config), model.settings(), by_study, config.workers)
         else:
             images = split_images(config.dataset or workspace.dataset, config.split, model.members, by_study, device)
+            if ranks.is_rank_zero and config.verify:
+                images.verify()
         codes = images.studies.codes if images.studies and model.fused else None  # a batch of a fusion holds whole studies
         share = batches_of(len(images.ids), codes, config.batch_size, ranks)
         parts = list(images.score(model.score, share, failures))

@@ -12,6 +12,7 @@ from cxrlt_cli.compute.device import choose_device
 from cxrlt_cli.compute.distributed import join_ranks
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.console import say
+from cxrlt_cli.data.dataset_images import verify_pixels
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.machine import keep_memory
 from cxrlt_cli.options import refuse_changed, saved, select
@@ -63,6 +64,8 @@ def train_run(config: TrainConfig, workspace: Workspace) -> TrainedRun:
             features = find_features(config.features, workspace.features) if config.features else None
             embeddings = config.embeddings or workspace.label_embeddings
             data = read_training_data(config.dataset or workspace.dataset, embeddings, features)
+            if ranks.is_rank_zero and config.verify:
+                verify_pixels(data.train, data.val)
             start, settings = None, settings_of(config)
             if data.features:
                 refuse_other_encoder(data.features, config.encoder, int(config.stride))

@@ -74,6 +74,7 @@ PREDICT = of_stage("predict", [
     ("images of a link to itself", f"{NEW} --images x", "x", {"x": lambda path: path.symlink_to("x")}),
     ("images of a folder that holds itself", f"{NEW} --images x", "x", {"x/y": lambda path: path.symlink_to(path.parent)}),
     ("an empty --images", f"{NEW} --images ''", "--images has an empty value"),
+    ("--verify of a folder", f"{NEW} --images folder --verify", "for the pixels of a dataset", PICTURE),
     ("--list without --images", f"{NEW} --list list.csv", "--list needs --images"),
     ("--study of a folder", f"{NEW} --images folder --study equal", "needs --list", PICTURE),
     ("--invert-column without --list", f"{NEW} --images folder --invert-column x", "needs --list", PICTURE),
