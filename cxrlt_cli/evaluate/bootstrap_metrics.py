@@ -6,12 +6,12 @@ import numpy as np
 
 from cxrlt_cli.metrics.bootstrap import resample
 from cxrlt_cli.metrics.calibration import expected_calibration_error, sigmoid
-from cxrlt_cli.metrics.intervals import percentile_interval
-from cxrlt_cli.metrics.ranking import PerClass, means_of_defined
+from cxrlt_cli.metrics.intervals import combined_interval, percentile_interval
+from cxrlt_cli.metrics.ranking import PerClass
 from cxrlt_cli.metrics.ranking_intervals import ClassEstimates, MeanEstimate, estimate
 from cxrlt_cli.metrics.resampled_decisions import resample_calibration_error, resample_decisions
 from cxrlt_cli.metrics.thresholds import decide
-from cxrlt_cli.scores.decisions import Thresholds
+from cxrlt_cli.scores.decisions import Row, Thresholds
 from cxrlt_cli.scores.labelled import Scored
 
 
@@ -31,11 +31,17 @@ class Metric:
 
     def mean(self, classes: np.ndarray) -> "Metric":
         """The mean over the given classes (a bool or index array) with a defined value, in each resample."""
-        return Metric(means_of_defined(self.value[classes]), means_of_defined(self.resampled[:, classes]))
+        chosen = np.zeros(len(self.value))
+        chosen[classes] = 1
+        return self.weighted(chosen, np.broadcast_to(chosen, self.resampled.shape))
 
     def weighted(self, weights: np.ndarray, resampled_weights: np.ndarray) -> "Metric":
-        """The mean over classes, with (C,) weights, (R, C) in resamples; undefined values are left out."""
-        return Metric(_weighted(self.value, weights), _weighted(self.resampled, resampled_weights))
+        """The mean over classes, with (C,) weights, (R, C) in resamples; undefined values are left out.
+
+        If the classes have bounds of their own, they are combined to those of the mean.
+        """
+        bounds = None if self.bounds is None else combined_interval(self.value, self.bounds, weights, self.resampled)
+        return Metric(_weighted(self.value, weights), _weighted(self.resampled, resampled_weights), bounds)
 
     @property
     def interval(self) -> np.ndarray:
@@ -74,8 +80,18 @@ def ranking_metrics(scored: Scored, resamples: int, seed: int) -> tuple[PerClass
     }
 
 
-def decision_metrics(scored: Scored, thresholds: Thresholds, resamples: int, seed: int) -> dict[str, Metric]:
-    """`f1`, `sensitivity`, `specificity` and `ece`, (C,) each, and `micro_f1`. The thresholds are fixed over resamples."""
+def decision_metrics(
+    scored: Scored, thresholds: Thresholds, decisions: list[Row], resamples: int, seed: int
+) -> dict[str, Metric]:
+    """`f1`, `sensitivity`, `specificity` and `ece`, (C,) each, and `micro_f1`. The thresholds are fixed over resamples.
+
+    Args:
+        scored: what was scored.
+        thresholds: of each class.
+        decisions: rows of `scores.decisions.decision_rows`, which have the exact intervals of the classes.
+        resamples: how many.
+        seed: of the resamples.
+    """
     given = (scored.targets, scored.label_mask, scored.patients, resamples, seed)
     best = decide(scored.logits, scored.targets, scored.label_mask, thresholds.f1)
     best_again = resample_decisions(scored.logits >= thresholds.f1, *given)
@@ -84,15 +100,21 @@ def decision_metrics(scored: Scored, thresholds: Thresholds, resamples: int, see
     p = sigmoid(scored.logits)
     columns = [(p[rows, c], scored.targets[rows, c]) for c, rows in enumerate(scored.label_mask.T)]
     return {
-        "f1": Metric(best.f1, best_again.f1),
+        "f1": Metric(best.f1, best_again.f1, _bounds(decisions, "f1", "f1")),
         "micro_f1": Metric(best.micro_f1, best_again.micro_f1),
-        "sensitivity": Metric(at.sensitivity, at_again.sensitivity),
-        "specificity": Metric(at.specificity, at_again.specificity),
+        "sensitivity": Metric(at.sensitivity, at_again.sensitivity, _bounds(decisions, "specificity", "sensitivity")),
+        "specificity": Metric(at.specificity, at_again.specificity, _bounds(decisions, "specificity", "specificity")),
         "ece": Metric(
             np.array([expected_calibration_error(*column) for column in columns]),
             resample_calibration_error(p, *given),
         ),
     }
+
+
+def _bounds(decisions: list[Row], rule: str, ratio: str) -> np.ndarray:
+    """(2, C) bounds of a ratio at the thresholds of a rule."""
+    rows = [row for row in decisions if row["rule"] == rule]
+    return np.array([[row[f"{ratio}_{end}"] for row in rows] for end in ("low", "high")], dtype=float)
 
 
 def micro_ap(scored: Scored, resamples: int, seed: int) -> MeanEstimate:

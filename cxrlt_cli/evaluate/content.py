@@ -10,7 +10,7 @@ from cxrlt_cli.artifacts.evaluation import EvaluatedPredictions, Evaluation, Res
 from cxrlt_cli.artifacts.predictions import PredictionsHeader
 from cxrlt_cli.artifacts.provenance import Provenance
 from cxrlt_cli.evaluate.bootstrap_metrics import decision_metrics, micro_ap, ranking_metrics
-from cxrlt_cli.evaluate.metric_rows import add_decisions, class_rows, means, seen_and_unseen, with_interval, without_interval
+from cxrlt_cli.evaluate.metric_rows import add_thresholds, class_rows, means, seen_and_unseen, with_interval, without_interval
 from cxrlt_cli.evaluate.subgroup_metrics import subgroup_rows
 from cxrlt_cli.labels.groups import GROUPS, rule
 from cxrlt_cli.readers.experts import Experts, gap_content, study_content
@@ -60,13 +60,13 @@ def evaluation_of(settings: EvaluationSettings, images: Scored, chosen_on: Score
     thresholds = choose_thresholds(_as_scored(settings, chosen_on) if chosen_on else scored, settings.specificity)
     bootstrap = (settings.bootstrap, settings.seed)
     counts, values = ranking_metrics(scored, *bootstrap)
-    decided = decision_metrics(scored, thresholds, *bootstrap)
+    decisions = decision_rows(scored, thresholds)
+    decided = decision_metrics(scored, thresholds, decisions, *bootstrap)
     positives = values["positives"].value, values["positives"].resampled
     values |= decided
     groups = scored.groups(settings.bounds)
     rows = class_rows(scored, groups, counts, values)
-    decisions = decision_rows(scored, thresholds)
-    add_decisions(rows, decisions)
+    add_thresholds(rows, decisions)
     every = np.ones(len(scored.classes), dtype=bool)
     metrics = {
         **means(values, every, settings.undefined),

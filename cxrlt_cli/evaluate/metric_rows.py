@@ -56,19 +56,16 @@ def without_interval(rows: list[Row]) -> Row:
     return {name: f"{count} patients with a positive; an interval needs {MIN_POSITIVE_PATIENTS}" for name, count in few.items()}
 
 
-def add_decisions(rows: list[Row], decisions: list[Row]) -> None:
-    """Adds to each row both thresholds, the interval of F1, and the intervals of sensitivity and specificity.
+def add_thresholds(rows: list[Row], decisions: list[Row]) -> None:
+    """Adds the thresholds of both rules to each row.
 
     Args:
         rows: of `class_rows`.
         decisions: of `scores.decisions.decision_rows`.
     """
-    at = {(row["class"], row["rule"]): row for row in decisions}
+    at = {(row["class"], row["rule"]): row["threshold"] for row in decisions}
     for row in rows:
-        f1, specificity = at[row["class"], "f1"], at[row["class"], "specificity"]
-        row |= {"f1_threshold": f1["threshold"], "specificity_threshold": specificity["threshold"]}
-        for source, name in ((f1, "f1"), (specificity, "sensitivity"), (specificity, "specificity")):
-            row |= {key: source[key] for key in (f"{name}_low", f"{name}_high")}
+        row |= {f"{rule}_threshold": at[row["class"], rule] for rule in ("f1", "specificity")}
 
 
 def means(metrics: Metrics, chosen: np.ndarray, undefined: str = "leave-out") -> Row:

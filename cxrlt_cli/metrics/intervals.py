@@ -7,6 +7,8 @@ patients with a positive. `docs/explanation/statistics.md` has how often they co
 
 import numpy as np
 
+from cxrlt_cli.metrics.ranking import means_of_defined
+
 
 def percentile_interval(resampled: np.ndarray, level: float = 0.95) -> np.ndarray:
     """(2, ...) lower and upper bound: percentiles of the figure over resamples (Efron & Tibshirani 1993, chapter 13).
@@ -70,6 +72,36 @@ def std_of_defined(resampled: np.ndarray) -> np.ndarray:
     mean = np.where(defined, resampled, 0.0).sum(axis=0) / np.maximum(count, 1)
     squares = np.where(defined, resampled - mean, 0.0) ** 2
     return np.where(count > 1, np.sqrt(squares.sum(axis=0) / np.maximum(count - 1, 1)), np.nan)
+
+
+def combined_interval(values: np.ndarray, bounds: np.ndarray, weights: np.ndarray, resampled: np.ndarray) -> np.ndarray:
+    """(2,) bounds of a weighted mean over classes, from the classes' own bounds and their correlation.
+
+    mean -+ sqrt(u' R u) with u = weight times distance from a class's value to its bound, and R the correlation over resamples
+    (Zou & Donner, Statistics in Medicine 2008); a class that does not vary over resamples is uncorrelated.
+
+    Args:
+        values: (C,) within 0 … 1; NaN is left out.
+        bounds: (2, C) lower and upper.
+        weights: (C,) at least 0, in any unit.
+        resampled: (R, C) the values in resamples.
+
+    Returns:
+        NaN where no value is defined or R is below 2.
+    """
+    chosen = ~np.isnan(values) & ~np.isnan(bounds).any(axis=0) & (weights > 0)
+    if not chosen.any() or len(resampled) < 2:
+        return np.full(2, np.nan)
+    values, bounds, resampled = values[chosen], bounds[:, chosen], resampled[:, chosen]
+    weights = weights[chosen] / weights[chosen].sum()
+    std = np.nan_to_num(std_of_defined(resampled))
+    standard = np.nan_to_num((resampled - means_of_defined(resampled.T)) / np.where(std > 0, std, np.inf))
+    correlation = standard.T @ standard / (len(standard) - 1)
+    np.fill_diagonal(correlation, 1.0)
+    sides = weights * np.abs(bounds - values)
+    half = np.sqrt(np.einsum("sc,cd,sd->s", sides, correlation, sides))
+    found: np.ndarray = np.clip((weights * values).sum() + np.array([-1, 1]) * half, 0, 1)
+    return found
 
 
 def holm(p: np.ndarray) -> np.ndarray:

@@ -298,6 +298,11 @@ def test_micro_weighted_and_macro(cxrlt: Run, files: tuple[Dataset, Predictions]
     positives = [row["positives"] for row in rows]
     assert metrics["weighted_ap"] == pytest.approx(np.average([row["ap"] for row in rows], weights=positives))
     assert metrics["mean_f1"] == pytest.approx(np.mean([row["f1"] for row in rows]))
+    for name in ("f1", "sensitivity"):  # between independent classes and classes that vary together
+        sides = [[abs(row[f"{name}_{end}"] - row[name]) for row in rows] for end in ("low", "high")]
+        for end, of_classes in zip(("low", "high"), sides, strict=True):
+            half = abs(metrics[f"mean_{name}_{end}"] - metrics[f"mean_{name}"]) * len(rows)
+            assert 0.5 * np.linalg.norm(of_classes) <= half <= 1.001 * sum(of_classes)
     assert metrics["weighted_f1"] == pytest.approx(np.average([row["f1"] for row in rows], weights=positives))
     assert metrics["micro_f1_low"] <= metrics["micro_f1"] <= metrics["micro_f1_high"]
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cxrlt_cli.metrics.intervals import holm, percentile_interval, std_of_defined, t_interval
+from cxrlt_cli.metrics.intervals import combined_interval, holm, percentile_interval, std_of_defined, t_interval
+from cxrlt_cli.metrics.proportions import f1_proportion
 from cxrlt_cli.metrics.ranking import means_of_defined
 
 NAN = float("nan")
@@ -48,3 +49,32 @@ def test_the_t_interval_covers_the_mean_as_often_as_it_says() -> None:
     draws = np.random.default_rng(0).normal(1.0, 2.0, (4000, 5))
     bounds = np.array([t_interval(draw, 0.9) for draw in draws])
     assert np.mean((bounds[:, 0] < 1) & (bounds[:, 1] > 1)) == pytest.approx(0.9, abs=0.015)
+
+
+def test_bounds_of_classes_are_combined_by_hand() -> None:
+    """Values .5 and .7; the first class may be .3 lower or .4 higher, the second .2 lower or .1 higher."""
+    values, bounds, equal = np.array([0.5, 0.7, np.nan]), np.array([[0.2, 0.5, np.nan], [0.9, 0.8, np.nan]]), np.ones(3)
+    one = np.array([0.4, 0.6, 0.4, 0.6])
+    other = np.array([0.6, 0.6, 0.8, 0.8])  # not correlated with it
+    undefined = np.full(4, np.nan)
+    found = combined_interval(values, bounds, equal, np.stack([one, other, undefined], axis=1))
+    np.testing.assert_allclose(found, [0.6 - 0.13**0.5 / 2, 0.6 + 0.17**0.5 / 2])
+    together = combined_interval(values, bounds, equal, np.stack([one, one + 0.2, undefined], axis=1))
+    np.testing.assert_allclose(together, [0.6 - 0.25, 0.6 + 0.25])
+    constant = combined_interval(values, bounds, equal, np.stack([one, np.full(4, 0.7), undefined], axis=1))
+    np.testing.assert_allclose(constant, found, err_msg="a class that does not vary has its own interval all the same")
+    alone = combined_interval(values, bounds, np.array([0.0, 3.0, 1.0]), np.stack([one, other, undefined], axis=1))
+    np.testing.assert_allclose(alone, [0.5, 0.8])
+    assert np.isnan(combined_interval(values, bounds, equal, np.empty((0, 3)))).all()
+
+
+def test_the_mean_f1_has_the_bounds_of_its_classes_combined() -> None:
+    """A class that is never hit has an F1 of 0 in every resample; its interval, and that of the mean, still reach above 0."""
+    called, positive, patients = np.zeros(12, dtype=bool), np.arange(12) < 3, np.arange(12)
+    found = f1_proportion(called, positive, patients)
+    bounds = np.array([[found.low, 0.3], [found.high, 0.7]])
+    resampled = np.stack([np.zeros(50), np.random.default_rng(0).normal(0.5, 0.1, 50)], axis=1)
+    low, high = combined_interval(np.array([0.0, 0.5]), bounds, np.ones(2), resampled)
+    assert low == pytest.approx(0.25 - 0.1)
+    assert high == pytest.approx(0.25 + np.hypot(found.high, 0.2) / 2)
+    assert high > 0.5
