@@ -1,6 +1,6 @@
 """How often 95 % intervals contain the true value, and how often tests find a difference where there is none.
 
-python benchmarks/coverage.py intervals|tests [SAMPLES] [DATA] ["NETWORK;..."] [IMAGES,...]
+python benchmarks/coverage.py intervals|tests|decisions [SAMPLES] [DATA] ["NETWORK;..."] [IMAGES,...]
 
 DATA is the folder of real networks' scores, or CXRLT_REAL_DATA names it: `logits/*.npz` (25,596 images, 9 a patient), and
 `experts/chexnet-probabilities.csv.gz` with `chestxray14/Data_Entry_2017_v2020.csv.gz` (16,530 images, 3.5 a patient).
@@ -22,10 +22,13 @@ import pandas as pd
 import torch
 
 from cxrlt_cli.metrics.bootstrap import resample
-from cxrlt_cli.metrics.intervals import percentile_interval
+from cxrlt_cli.metrics.intervals import combined_interval, percentile_interval
 from cxrlt_cli.metrics.paired import paired, score_all
+from cxrlt_cli.metrics.proportions import f1_proportion, proportion
 from cxrlt_cli.metrics.ranking import average_precision, means_of_defined, per_class
 from cxrlt_cli.metrics.ranking_intervals import ClassEstimates, estimate
+from cxrlt_cli.metrics.resampled_decisions import resample_decisions
+from cxrlt_cli.metrics.thresholds import at_specificity, best_f1, decide
 
 NETWORKS = ("chexnet", "chexnet-single", "resnet50_seed0", "densenet121_seed1")
 PAIRS = ("resnet50_seed0,densenet121_seed1,single", "vit_small_seed0,resnet50_seed1,clustered")
@@ -228,16 +231,60 @@ def resampled_p(differences: np.ndarray) -> np.ndarray:
     return p
 
 
+def measure_decisions(data: Path, count: int, networks: list[str], sizes: list[int]) -> None:
+    """Means of F1 and of sensitivity at thresholds of another sample: the classes' intervals combined, and percentiles."""
+    by_size = Tally()
+    for name in networks:
+        scores, targets, patients = read_network(data, name)
+        _, population = with_tail([scores], targets, patients)
+        elsewhere = next(samples(population, 3000, 1, seed=99))[0]
+        for rule, metric in (("f1", "f1"), ("specificity", "sensitivity")):
+            thresholds = thresholds_of(rule, population, elsewhere)
+            truth = getattr(decide(population.scores, population.targets, population.label_mask, thresholds), metric)
+            for size in sizes:
+                for rows, codes, seed in samples(population, size, count, seed=31):
+                    given = population.targets[rows], population.label_mask[rows]
+                    called = population.scores[rows] >= thresholds
+                    value = getattr(decide(population.scores[rows], *given, thresholds), metric)
+                    drawn = getattr(resample_decisions(called, *given, codes, RESAMPLES, seed), metric)
+                    bounds = exact_bounds(metric, called, *given, codes)
+                    for classes in (14, 26):
+                        part = slice(classes)
+                        true = truth[part][~np.isnan(value[part])].mean()
+                        low_high = combined_interval(value[part], bounds[:, part], np.ones(classes), drawn[:, part])
+                        percentiles = percentile_interval(means_of_defined(drawn[:, part])[:, None])[:, 0]
+                        by_size.interval(f"mean {metric} of {name}, {classes} classes, percentiles", size, percentiles, true)
+                        by_size.interval(f"mean {metric} of {name}, {classes} classes", size, low_high, true)
+        by_size.print("means over classes: coverage in % / mean width (samples), by images", list(sizes))
+
+
+def thresholds_of(rule: str, population: Population, rows: np.ndarray) -> np.ndarray:
+    """(C,) thresholds of the best F1, or of a specificity of 0.9, on some rows; infinite where there is none."""
+    columns = zip(population.scores[rows].T, population.targets[rows].T, population.label_mask[rows].T, strict=True)
+    known = [(scores[mask], targets[mask]) for scores, targets, mask in columns]
+    found = np.array([best_f1(*one) if rule == "f1" else at_specificity(*one, 0.9) for one in known])
+    return np.where(np.isnan(found), np.inf, found)
+
+
+def exact_bounds(metric: str, called: np.ndarray, targets: np.ndarray, label_mask: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """(2, C) bounds of F1 or sensitivity of each class."""
+    ratio = f1_proportion if metric == "f1" else proportion
+    columns = zip(called.T, targets.T == 1, label_mask.T, strict=True)
+    found = [ratio(one[known], positive[known], codes[known]) for one, positive, known in columns]
+    return np.array([[one.low for one in found], [one.high for one in found]])
+
+
 def main() -> None:
     """Reads the arguments and measures."""
     what, *rest = sys.argv[1:]
     count = int(rest[0]) if rest else 100
     data = Path(rest[1]) if len(rest) > 1 else Path(os.environ["CXRLT_REAL_DATA"])
-    names = list(NETWORKS if what == "intervals" else PAIRS)
+    names = list(PAIRS if what == "tests" else NETWORKS)
     names = rest[2].split(";") if len(rest) > 2 and rest[2] else names
     sizes = [int(text) for text in rest[3].split(",")] if len(rest) > 3 else list(IMAGES)
     torch.set_num_threads(1)
-    (measure_intervals if what == "intervals" else measure_tests)(data, count, names, sizes)
+    measures = {"intervals": measure_intervals, "tests": measure_tests, "decisions": measure_decisions}
+    measures[what](data, count, names, sizes)
 
 
 if __name__ == "__main__":
