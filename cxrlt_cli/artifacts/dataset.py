@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from cxrlt_cli.artifacts.data_sources import DataSource
 from cxrlt_cli.artifacts.parsing import ClassNames, damage_reported, parse, plain, require_size
 from cxrlt_cli.artifacts.provenance import Provenance
 from cxrlt_cli.artifacts.tables import matrix, nullable_int8, read_table, require_columns, require_filled, texts, write_table
@@ -50,6 +51,7 @@ class DatasetHeader:
         held_out: None where `merge --hold-out` was not given.
         corrections: what `merge --corrections` did, an entry a file.
         patients: of imported labels: where the patient ids come from, empty where they are not known. None after `merge`.
+        data_sources: its sources, and those of the run whose scores are its pseudo-labels; None where they are not recorded.
         provenance: see there.
     """
 
@@ -61,6 +63,7 @@ class DatasetHeader:
     held_out: HeldOut | None = None
     corrections: list[dict[str, Any]] = field(default_factory=list)
     patients: str | None = None
+    data_sources: list[DataSource] | None = None
     provenance: Provenance = field(default_factory=Provenance)
 
 

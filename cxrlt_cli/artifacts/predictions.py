@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from cxrlt_cli.artifacts.calibration import FittedOn
 from cxrlt_cli.artifacts.csv_writer import write_csv
+from cxrlt_cli.artifacts.data_sources import DataSource
 from cxrlt_cli.artifacts.half_replaced import refuse_half_replaced
 from cxrlt_cli.artifacts.origin import Origin
 from cxrlt_cli.artifacts.parsing import ClassNames, damage_reported, parse, plain
@@ -109,6 +110,7 @@ class PredictionsHeader:
         calibration: None where the scores are those of the networks.
         imported: None where cxrlt made the scores.
         zero_shot: the model of images and texts; None where others scored.
+        data_sources: what the runs learned from; None where it is not recorded.
         provenance: see there.
     """
 
@@ -124,6 +126,7 @@ class PredictionsHeader:
     calibration: AppliedCalibration | None = None
     imported: ImportedFrom | None = None
     zero_shot: ZeroShotModel | None = None
+    data_sources: list[DataSource] | None = None
     provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:

@@ -4,12 +4,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cxrlt_cli.artifacts.data_sources import DataSource
 from cxrlt_cli.artifacts.json_files import read_json, write_json
 from cxrlt_cli.artifacts.origin import Origin
 from cxrlt_cli.artifacts.parsing import ClassNames, parse, plain, require_size, saved_as
 from cxrlt_cli.artifacts.provenance import Provenance
+from cxrlt_cli.artifacts.run import FORMAT as CHECKPOINT
 from cxrlt_cli.artifacts.run import Run, read_checkpoint, write_checkpoint
-from cxrlt_cli.errors import listed
+from cxrlt_cli.errors import Stopped, listed
 from cxrlt_cli.paths import is_file
 
 _PRECISIONS, _LAYOUTS = ("fp32", "bf16", "fp16"), ("channels-last", "plain")
@@ -100,6 +102,8 @@ class RunConfig:
         compute_mode: precision and memory layout; None for a fused run.
         micro_batches: parts that each batch is split into, one forward pass each.
         weight_count: number of trainable values of the network.
+        data_sources: what the network learned from, also through runs whose weights it started from or whose scores are its
+            pseudo-labels; None where one of them does not record it.
     """
 
     options: dict[str, Any]
@@ -116,6 +120,7 @@ class RunConfig:
     compute_mode: ComputeMode | None = saved_as("form", None)
     micro_batches: int | None = saved_as("parts", None)
     weight_count: int | None = saved_as("weights", None)
+    data_sources: list[DataSource] | None = None
 
     def __post_init__(self) -> None:
         ClassNames(self.classes)
@@ -209,3 +214,30 @@ def read_best(run: Run) -> BestCheckpoint:
     path: Path = run.best
     content = read_checkpoint(path, ["model", "spec", "classes", "pixels", "described"])
     return parse(BestCheckpoint, content, path, _DAMAGED)
+
+
+def data_sources_of_file(path: Path) -> list[DataSource] | None:
+    """What a run learned from, by its `best.pt` under any name. Nothing for a file that is no checkpoint of cxrlt."""
+    import torch
+
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Stopped:
+        raise
+    except Exception:  # noqa: BLE001 - weights of any origin; loading them gives the message
+        return []
+    if not isinstance(content, dict) or content.get("format") != CHECKPOINT:
+        return []
+    return parse(_Described, content, path, _DAMAGED).config.data_sources
+
+
+@dataclass(frozen=True)
+class _SourcesOnly:
+    data_sources: list[DataSource] | None = None
+
+
+@dataclass(frozen=True)
+class _Described:
+    """The part of a checkpoint that says what it learned from; `last.pt` has none."""
+
+    config: _SourcesOnly = saved_as("described", _SourcesOnly())

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from cxrlt_cli.artifacts.data_sources import DataSource
 from cxrlt_cli.artifacts.parsing import ClassNames, damage_reported, parse, plain
 from cxrlt_cli.artifacts.provenance import Provenance
 from cxrlt_cli.artifacts.tables import matrix, nullable_int8, read_table, require_columns, require_filled, write_table
@@ -32,6 +33,7 @@ class SourceHeader:
         identity: what identifies the source: its kind, hashes of its images and labels, and the shard (`resume_check`).
         listed: images that the source lists; of a shard, those of its part.
         unreadable: images that could not be decoded.
+        agreement: under which the images of a user's own table were given out; empty where none was named.
         provenance: see there.
     """
 
@@ -40,6 +42,7 @@ class SourceHeader:
     identity: dict[str, str] = field(default_factory=dict)
     listed: int | None = None
     unreadable: int | None = None
+    agreement: str = ""
     provenance: Provenance = field(default_factory=Provenance)
 
 
@@ -63,6 +66,11 @@ class SourceTable:
     classes: list[str]
     labels: np.ndarray
     header: SourceHeader = field(default_factory=SourceHeader)
+
+    @property
+    def data_source(self) -> DataSource:
+        """What is carried to everything that is made from it."""
+        return DataSource(self.kind, self.header.agreement)
 
     def rows(self, keep: np.ndarray) -> "SourceTable":
         """The same source with only the rows of a boolean mask or of indices."""

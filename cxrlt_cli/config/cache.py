@@ -12,7 +12,7 @@ from cxrlt_cli.workspace import checked_name, shard_name
 KINDS = ("mimic-cxr-lt", "chestxray14", "chexpert", "google-nih", "padchest", "padchest-lt", "vindr-cxr", "table")
 _TABLE_ONLY = (
     "images", "image_column", "path_column", "patient_column", "study_column", "view_column", "sex_column", "age_column",
-    "split_column", "invert_column", "label_columns", "label_column", "separator", "values",
+    "split_column", "invert_column", "label_columns", "label_column", "separator", "values", "agreement",
 )  # fmt: skip
 
 
@@ -79,6 +79,12 @@ class CacheConfig:
         metavar="COLUMN",
     )
     separator: str = flag("|", "Separator of labels in --label-column, unless they are written as a list.")
+    agreement: str = flag(
+        "",
+        "Agreement under which the images were given out, such as 'MIMIC-CXR data use agreement'. Models trained on them carry "
+        "it (cxrlt pack).",
+        metavar="NAME",
+    )
     shard: str = flag(
         "", "Cache shard i (from 0) of n into its own file; slurm: take both from the job array. See cxrlt join.", metavar="i/n"
     )

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from cxrlt_cli.artifacts.data_sources import DataSource, joined_sources
 from cxrlt_cli.artifacts.files import sha256_of
 from cxrlt_cli.artifacts.image_file import read_attributes, read_layout
+from cxrlt_cli.artifacts.predictions import read_predictions_header
 from cxrlt_cli.artifacts.row_layout import read_done, read_hashes
 from cxrlt_cli.artifacts.source_table import SourceTable, read_source_table
 from cxrlt_cli.console import warn
@@ -67,6 +69,12 @@ def read_sources(folder: Path, wanted: tuple[str, ...], train_only: tuple[str, .
                 "cache them with the same --size, --fit … (and another --name), or merge fewer: --source NAME",
             )
     return sources
+
+
+def data_sources_of(sources: list[CachedSource], pseudo: Path | None) -> list[DataSource] | None:
+    """What a dataset is made from; None where the scores that are its pseudo-labels do not record what they learned from."""
+    scored = read_predictions_header(pseudo).data_sources if pseudo else []
+    return joined_sources([source.table.data_source for source in sources], scored)
 
 
 def _names(folder: Path, wanted: tuple[str, ...], train_only: tuple[str, ...]) -> list[str]:

@@ -19,7 +19,7 @@ from cxrlt_cli.config.grammar import OF_SOURCES
 from cxrlt_cli.config.merge import MergeConfig
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed, nearest
-from cxrlt_cli.labels.cached_sources import CachedSource, read_sources
+from cxrlt_cli.labels.cached_sources import CachedSource, data_sources_of, read_sources
 from cxrlt_cli.labels.corrections import apply_corrections, with_parents
 from cxrlt_cli.labels.cross_split_duplicates import without_same_pictures
 from cxrlt_cli.labels.harmonize import Harmonized, harmonize
@@ -107,6 +107,7 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> MergedDataset:
             left_out=sum(len(source.table.table) for source in sources) - len(rows.table),
             held_out=held_out if held.any() else None,
             corrections=corrections,
+            data_sources=data_sources_of(sources, config.pseudo),
             provenance=provenance,
         )
         dataset = Dataset(rows.table, classes, rows.targets, rows.label_mask, sources[0].settings, header, path, soft)

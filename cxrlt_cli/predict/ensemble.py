@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from cxrlt_cli.artifacts.data_sources import joined_sources
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
 from cxrlt_cli.artifacts.ensemble import Ensemble, EnsembleHeader, EnsembleMember, write_ensemble
 from cxrlt_cli.artifacts.files import InputFile, claimed, fingerprint, refuse_existing, replacing_together, sha256_of
@@ -158,6 +159,7 @@ def _merged(config: EnsembleConfig, workspace: Workspace, others: MemberScores, 
         study=config.study,
         pixels=others.common("pixels"),
         members=[MemberWeight(member.name, member.weight) for member in ensemble.members],
+        data_sources=joined_sources(*(file.header.data_sources for file in others.files)),
         provenance=replace(provenance, inputs=provenance.inputs + shared),  # among them the dataset that all members scored
     )
     first = others.files[0]

@@ -191,6 +191,7 @@ def _finish(config: CacheConfig, files: _Files, layout: Layout, work: _Work, fai
         identity=work.identity,
         listed=own.stop - own.start,
         unreadable=len(failures),
+        agreement=config.agreement,
         provenance=record(saved(config), work.tables),
     )
     absent = work.listing.source.table["image_id"].iloc[own][~work.present[own]]

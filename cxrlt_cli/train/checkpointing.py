@@ -77,5 +77,7 @@ def _save_best(run: Run, state: State, validator: Validator, validation: Validat
     weights = {**validator.encoder, **merged_state(state.eval_model)}
     model = {name: tensor.detach().cpu() for name, tensor in weights.items()}
     write_best(run, BestCheckpoint(spec, dataset.classes, dataset.settings, state.epoch, model, config))
-    header = PredictionsHeader([run.folder.name], "val", epoch=state.epoch, provenance=config.provenance)
+    header = PredictionsHeader(
+        [run.folder.name], "val", epoch=state.epoch, data_sources=config.data_sources, provenance=config.provenance
+    )
     write_predictions(run.validation, Predictions(list(dataset.table["image_id"]), dataset.classes, validation.logits, header))

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from cxrlt_cli.artifacts.backup import replaced
+from cxrlt_cli.artifacts.data_sources import joined_sources
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset, require_pixels
 from cxrlt_cli.artifacts.files import check_writable, exclusive, refuse_existing
 from cxrlt_cli.artifacts.predictions import Predictions, PredictionsHeader, write_predictions
@@ -50,7 +51,13 @@ def fuse_run(config: FuseConfig, workspace: Workspace) -> TrainedRun:
     dataset = read_dataset(config.dataset or workspace.dataset)
     require_pixels(dataset)
     provenance = record(saved(config), [dataset.path, base.best])  # now: the files may be replaced during the training
-    own = RunConfig(options=saved(config), classes=dataset.classes, pixels=dataset.settings, provenance=provenance)
+    own = RunConfig(
+        options=saved(config),
+        classes=dataset.classes,
+        pixels=dataset.settings,
+        provenance=provenance,
+        data_sources=joined_sources(dataset.header.data_sources, trained_base.config.data_sources),
+    )
     _refuse_unlike(base, trained_base, dataset)
     network = network_from(trained_base.content, base.best).place(device, int(dataset.settings["size"])).eval()
     check_writable(workspace.runs)
@@ -105,9 +112,14 @@ def _featured(dataset: Dataset, network: Network, width: int, folder: Path, devi
 
 
 def _write(run: Run, trained: Trained, best: float, val: Dataset, fused: BestCheckpoint) -> None:
-    provenance = fused.config.provenance
     header = PredictionsHeader(
-        [run.folder.name], "val", study="fused", pixels=val.settings, epoch=trained.epoch, provenance=provenance
+        [run.folder.name],
+        "val",
+        study="fused",
+        pixels=val.settings,
+        epoch=trained.epoch,
+        data_sources=fused.config.data_sources,
+        provenance=fused.config.provenance,
     )
     with reported_os_errors(f"cannot write {run.folder}"):
         run.folder.mkdir(parents=True, exist_ok=True)

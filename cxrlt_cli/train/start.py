@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 
+from cxrlt_cli.artifacts.data_sources import joined_sources
 from cxrlt_cli.artifacts.files import fingerprint
 from cxrlt_cli.artifacts.parsing import as_json, parse
 from cxrlt_cli.artifacts.provenance import record
@@ -22,7 +23,7 @@ from cxrlt_cli.train.first_checks import refuse_what_cannot_start
 from cxrlt_cli.train.hard_classes import development_ap
 from cxrlt_cli.train.patience import is_finished
 from cxrlt_cli.train.settings import TrainSettings
-from cxrlt_cli.train.start_weights import settled_weights, weights_origin
+from cxrlt_cli.train.start_weights import data_sources_of_start, settled_weights, weights_origin
 from cxrlt_cli.train.stored_features import features_of_run
 from cxrlt_cli.train.training_data import TrainingData
 
@@ -143,4 +144,5 @@ def _new_config(settings: TrainSettings, data: TrainingData, runs: Path, encoder
         label_texts=data.labels,
         features=features_of_run(data.features, data.inputs[-1]) if data.features else None,
         provenance=record(settings.options, data.inputs),
+        data_sources=joined_sources(train.header.data_sources, data_sources_of_start(encoder_weights)),
     )

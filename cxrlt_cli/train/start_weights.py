@@ -5,8 +5,10 @@ from pathlib import Path
 
 from torch import Tensor
 
+from cxrlt_cli.artifacts.data_sources import DataSource
 from cxrlt_cli.artifacts.origin import Origin
 from cxrlt_cli.artifacts.run import Run, read_checkpoint
+from cxrlt_cli.artifacts.run_config import data_sources_of_file, read_best
 from cxrlt_cli.config.encoder_name import parse_encoder
 from cxrlt_cli.console import say, warn
 from cxrlt_cli.encoders.architecture import published_weights
@@ -17,7 +19,7 @@ from cxrlt_cli.model.imagenet import imagenet_file
 from cxrlt_cli.model.label_queries import LabelQueries
 from cxrlt_cli.model.load_weights import load_encoder, load_weights
 from cxrlt_cli.model.network import Network
-from cxrlt_cli.paths import is_folder
+from cxrlt_cli.paths import is_file, is_folder
 from cxrlt_cli.train.settings import StartSettings
 
 
@@ -83,6 +85,26 @@ def weights_origin(settings: StartSettings, weights: str) -> Origin | None:
     if origin.restriction:
         warn(f"{settings.encoder}: {origin.restriction}; networks trained from it are bound by the same terms")
     return origin
+
+
+def data_sources_of_start(weights: str) -> list[DataSource] | None:
+    """What the run learned from whose weights are loaded, as a folder or a checkpoint; nothing for weights of another origin.
+
+    Args:
+        weights: what `settled_weights` returned.
+
+    Returns:
+        The sources; None where the run does not record them.
+
+    Raises:
+        UserError: the run is not there or damaged.
+    """
+    path = Path(weights)
+    if weights in ("none", "imagenet", "pretrained"):
+        return []
+    if is_folder(path):
+        return read_best(Run(path)).config.data_sources
+    return data_sources_of_file(path) if is_file(path) else []
 
 
 def check_start(weights: str, settings: StartSettings, size: int) -> None:
