@@ -30,6 +30,7 @@ from cxrlt_cli.config.import_scores import ImportConfig
 from cxrlt_cli.config.info import InfoConfig
 from cxrlt_cli.config.join import JoinConfig
 from cxrlt_cli.config.merge import MergeConfig
+from cxrlt_cli.config.pack import PackConfig
 from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.config.report import ReportConfig
 from cxrlt_cli.config.runs import RunsConfig
@@ -63,6 +64,7 @@ COMMANDS: dict[str, tuple[type[Any], str, str]] = {
     "report": (ReportConfig, "cxrlt_cli.report.report:write_report", "Scoring"),
     "explain": (ExplainConfig, "cxrlt_cli.explain.explain:explain_images", "Scoring"),
     "export": (ExportConfig, "cxrlt_cli.share.export:export_model", "Sharing"),
+    "pack": (PackConfig, "cxrlt_cli.share.pack:pack_model", "Sharing"),
     "demo": (DemoConfig, "cxrlt_cli.demo.run:run_demo", "Tools"),
     "info": (InfoConfig, "cxrlt_cli.info.info:describe_artifact", "Tools"),
     "runs": (RunsConfig, "cxrlt_cli.info.runs:list_runs", "Tools"),

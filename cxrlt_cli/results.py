@@ -204,14 +204,9 @@ class WrittenReport:
 
 @dataclass(frozen=True)
 class ExportedModel:
-    """What `export` made.
+    """What `export` made: the model, the script that scores with it (None for `torch`), and its classes.
 
-    Attributes:
-        path: the model, `exports/NAME.onnx` or `exports/NAME.pt2`.
-        script: that scores image files with it; None for `torch`.
-        classes: names, in the order of the logits.
-        images: on which its logits were compared with those of the run.
-        difference: the largest one.
+    `difference` is the largest one of a logit to that of the run, on a number of `images`.
     """
 
     path: Path
@@ -219,6 +214,15 @@ class ExportedModel:
     classes: list[str]
     images: int
     difference: float
+
+
+@dataclass(frozen=True)
+class PackedModel:
+    """What `pack` made: `packs/NAME.zip`, its classes, and the agreements that bind its users (None: sources not recorded)."""
+
+    path: Path
+    classes: list[str]
+    agreements: list[str] | None
 
 
 @dataclass(frozen=True)

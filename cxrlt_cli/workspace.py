@@ -70,6 +70,10 @@ class Workspace:
         return self.root / "exports"
 
     @property
+    def packs(self) -> Path:
+        return self.root / "packs"
+
+    @property
     def explanations(self) -> Path:
         return self.root / "explanations"
 

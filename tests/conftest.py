@@ -177,3 +177,30 @@ TRAIN = [
     "--decoder-width", "32", "--decoder-feedforward", "32", "--decoder-heads", "2", "--precision", "fp32", "--layout", "plain",
     "--weights", "none",
 ]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def made_models(made_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Models to share: two runs, predictions, a calibration, an evaluation, an ensemble and a pack, to be copied."""
+
+    def make(folder: Path) -> None:
+        copied(made_dataset, folder)
+        type_in(
+            folder,
+            [
+                *([*TRAIN, "--epochs", "1", "--name", name, "--seed", seed] for name, seed in (("a", 0), ("b", 1))),
+                ["calibrate", "a", "--name", "a"],
+                ["predict", "a", "--calibrate", "a"],
+                ["evaluate", "a-test-a", "--bootstrap", "20", "--name", "a-test-a", "--by", "view", "--by", "patient_id"],
+                ["ensemble", "a", "b", "--name", "both"],
+                ["pack", "a", "--calibrate", "a", "--evaluation", "a-test-a"],
+            ],
+        )
+
+    return made_once(tmp_path_factory, "models", make)
+
+
+@pytest.fixture
+def models(made_models: Path, tmp_path: Path) -> Path:
+    """Those, in `tmp_path`."""
+    return copied(made_models, tmp_path)

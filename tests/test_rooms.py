@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "explain": {"artifacts", "compute", "config", "data", "labels", "metrics", "model", "predict", "preprocess"},
     "report": {"artifacts", "compute", "config", "data", "explain", "labels", "metrics", "predict", "scores"},
     "clean": {"artifacts", "compute", "config", "data", "explain", "metrics", "predict", "report", "scores"},
-    "share": {"artifacts", "config", "data", "predict", "scores"},
+    "share": {"artifacts", "config", "data", "predict", "report", "scores", "sources"},
     "info": {"artifacts", "config", "report"},
     "demo": {"artifacts", "config"},
     "cluster": {"artifacts", "config", "data", "encoders", "model", "text"},

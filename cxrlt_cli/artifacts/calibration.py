@@ -71,7 +71,7 @@ def read_calibration(path: Path) -> Calibration:
     content = read_figures(path, FORMAT, VERSION, hint, _OLDEST)
     fitted, again = content.get("fitted"), f"make it again with: {hint} --overwrite"
     method = parse(_Saved, content, path, again).method
-    if not isinstance(fitted, dict) or not all(_sound(entry) for entry in fitted.values()):
+    if not isinstance(fitted, dict) or not all(sound_fit(entry) for entry in fitted.values()):
         raise UserError(f"{path} is damaged: it has a class whose calibration no fit gives", again)
     return Calibration(method, fitted, parse(CalibrationHeader, content, path, again), path)
 
@@ -83,7 +83,7 @@ class _Saved:
     method: str
 
 
-def _sound(entry: Any) -> bool:
+def sound_fit(entry: Any) -> bool:
     """Whether a class's entry is empty, a temperature above 0 with a finite bias, or points that ascend."""
     try:
         if "temperature" in entry:

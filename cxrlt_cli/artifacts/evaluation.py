@@ -1,6 +1,6 @@
 """`evaluations/NAME/`: `metrics.json` for programs; `per_class.csv`, `decisions.csv` and others for spreadsheets."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +216,35 @@ def read_evaluation(path: Path) -> Evaluation:
 
 def _is_number(value: Any) -> bool:
     return value is None or isinstance(value, int | float)
+
+
+#: Columns of a dataset whose values name no person: what else subgroups were made by stays here, as it may hold ids.
+_PUBLIC_COLUMNS = ("sex", "age", "view", "source")
+_SHARED = (
+    "split", "images", "patients", "per", "studies", "undefined", "undefined_auroc", "no_interval", "undefined_in_means",
+    "group_rule", "groups", "seen_unseen", "bootstrap", "per_class", "decisions", "subgroups",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SharedEvaluation:
+    """The metrics of an evaluation that may leave the machine.
+
+    Attributes:
+        metrics: content of `metrics.json` without files, names, readers and provenance.
+        left_out: columns whose subgroups are not part of it.
+    """
+
+    metrics: dict[str, Any]
+    left_out: list[str]
+
+
+def shared_evaluation(evaluation: Evaluation) -> SharedEvaluation:
+    """What of an evaluation may leave the machine: means, groups, classes, and subgroups by columns without ids."""
+    public = {*_PUBLIC_COLUMNS, *evaluation.ap}
+    kept = replace(evaluation, subgroups=[row for row in evaluation.subgroups if row["by"] in public])
+    metrics = {key: value for key, value in kept.content.items() if key in _SHARED} | evaluation.metrics
+    return SharedEvaluation(metrics, sorted({str(row["by"]) for row in evaluation.subgroups} - public))
 
 
 @dataclass(frozen=True)

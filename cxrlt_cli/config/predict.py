@@ -36,6 +36,7 @@ class PredictConfig:
     ensemble: str = flag(
         "", "Use the runs and weights of an ensemble instead: a name under ensembles/, or a file.", metavar="ENSEMBLE"
     )
+    pack: Path | None = flag(None, "Use a model that cxrlt pack wrote instead; no other file is needed.", metavar="FILE.zip")
     member_weights: str = flag("", "Weights of the runs, in their order [default: equal]", metavar="W,W,…")
     zero_shot: str = flag(
         "",
@@ -66,7 +67,9 @@ class PredictConfig:
         "as the ensemble]",
     )
     study: str = flag("none", STUDY_HELP, metavar="RULE")
-    calibrate: str = flag("", "Apply a fitted calibration: a name under calibrations/, or a file.")
+    calibrate: str = flag(
+        "", "Apply a fitted calibration: a name under calibrations/, or a file; with --pack, `pack` is the one in the pack."
+    )
     batch_size: int = flag(64, "Images per forward pass.")
     device: Literal["auto", "cpu", "cuda"] = flag("auto", "Device; auto: a GPU if there is one.")
     precision: Literal["fp32", "bf16", "fp16"] = flag(
@@ -104,6 +107,11 @@ class PredictConfig:
             checked_name(self.name)
 
     def _check_members(self) -> None:
+        if self.pack and (self.ensemble or self.runs or self.member_weights or self.merge):
+            raise UserError(
+                "--pack says which runs, --ensemble, --member-weights and --merge: they are not given beside it",
+                "leave them out, or leave out --pack",
+            )
         if self.ensemble and (self.runs or self.member_weights or self.merge):
             raise UserError(
                 "--ensemble says which runs, --member-weights and --merge: they are not given beside it",
@@ -120,6 +128,7 @@ class PredictConfig:
         given = {
             "runs": bool(self.runs),
             "--ensemble": bool(self.ensemble),
+            "--pack": self.pack is not None,
             "--member-weights": bool(self.member_weights),
             "--compile": self.compile,
         }
@@ -158,6 +167,8 @@ class PredictConfig:
             return self.name
         if self.ensemble:
             runs = [Path(self.ensemble).name.removesuffix(".json")]
+        if self.pack:
+            runs = [self.pack.stem]
         what = (self.only.name.split(".")[0] if self.only else self.images.resolve().name) if self.images else self.split
         labels = f"-{self.labels.stem}" if self.labels else ""
         views = f"-tta{self.tta}" if self.tta > 1 else ""

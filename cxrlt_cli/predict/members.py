@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cxrlt_cli.artifacts.pack import PACK_HINT, Pack
+from cxrlt_cli.artifacts.parsing import damage_reported
 from cxrlt_cli.artifacts.run import Run
-from cxrlt_cli.artifacts.run_config import RunConfig, read_best
+from cxrlt_cli.artifacts.run_config import BestCheckpoint, RunConfig, read_best
 from cxrlt_cli.compute.fold_batch_norms import fold_batch_norms
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed, reason
@@ -71,23 +73,55 @@ def load_members(
         best = read_best(run)
         if labels:
             best = with_labels(best, run.best, labels)
-        network = network_from(best.content, run.best).eval()
-        fold_batch_norms(network.encoder)
-        network.place(device, int(best.pixels["size"]))
-        classes = best.classes
-        first = members[0] if members else None
-        if first and set(first.classes) != set(classes):
-            other = sorted(set(first.classes) ^ set(classes))
-            raise UserError(
-                f"{run.best} and {first.path} are of other classes: {listed(other)}", "an ensemble has one label space"
-            )
-        if first and first.pixels != best.pixels:
-            text = f"{run.best} learned from pixels {best.pixels}, {first.path} from {first.pixels}"
-            raise UserError(text, "an ensemble reads one kind of pixels: predict with each alone")
-        order = np.array([classes.index(name) for name in (first.classes if first else classes)])
-        fusion = fusion_from(best.content, network, run.best, device)
-        members.append(Member(run.folder.name, run.best, network, classes, best.pixels, order, best.config, weight, fusion))
+        members.append(_member((run.folder.name, run.best, weight), best, members, device))
     return members
+
+
+def packed_members(pack: Pack, path: Path, device: torch.device, labels: Path | None = None) -> list[Member]:
+    """The networks of a pack.
+
+    Args:
+        pack: its content.
+        path: its file.
+        device: to which.
+        labels: as of `load_members`.
+
+    Raises:
+        UserError: the architecture and the weights do not fit each other, the runs are of other classes or pixels than the
+            first, or it cannot score other labels.
+    """
+    members: list[Member] = []
+    with damage_reported(path, PACK_HINT):  # an architecture from anywhere makes libraries raise nearly anything
+        for run in pack.runs:
+            best = with_labels(run.checkpoint, path, labels) if labels else run.checkpoint
+            members.append(_member((run.name, path, run.weight), best, members, device))
+    return members
+
+
+def _member(own: tuple[str, Path, float], best: BestCheckpoint, members: list[Member], device: torch.device) -> Member:
+    """The network of a checkpoint.
+
+    Args:
+        own: name of the run, file, weight in the ensemble.
+        best: the checkpoint.
+        members: those before it, whose classes and pixels it must have.
+        device: to which.
+    """
+    name, path, weight = own
+    network = network_from(best.content, path).eval()
+    fold_batch_norms(network.encoder)
+    network.place(device, int(best.pixels["size"]))
+    classes = best.classes
+    first = members[0] if members else None
+    if first and set(first.classes) != set(classes):
+        other = sorted(set(first.classes) ^ set(classes))
+        raise UserError(f"{path} and {first.path} are of other classes: {listed(other)}", "an ensemble has one label space")
+    if first and first.pixels != best.pixels:
+        text = f"{path} learned from pixels {best.pixels}, {first.path} from {first.pixels}"
+        raise UserError(text, "an ensemble reads one kind of pixels: predict with each alone")
+    order = np.array([classes.index(known) for known in (first.classes if first else classes)])
+    fusion = fusion_from(best.content, network, path, device)
+    return Member(name, path, network, classes, best.pixels, order, best.config, weight, fusion)
 
 
 def compile_members(members: list[Member], count: int, precision: torch.dtype) -> list[Member]:

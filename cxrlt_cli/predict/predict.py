@@ -10,7 +10,9 @@ import numpy as np
 import torch
 
 from cxrlt_cli.artifacts.calibration import Calibration
+from cxrlt_cli.artifacts.data_sources import joined_sources
 from cxrlt_cli.artifacts.files import check_writable, claimed, fingerprint
+from cxrlt_cli.artifacts.pack import Pack
 from cxrlt_cli.artifacts.predictions import MemberWeight, Predictions, PredictionsHeader
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.resolve import find_calibration
@@ -23,11 +25,11 @@ from cxrlt_cli.options import saved
 from cxrlt_cli.predict.batches import Part, Scorer, batches_of
 from cxrlt_cli.predict.folder import ListColumns
 from cxrlt_cli.predict.images import ImageList, ImageSet, folder_images, split_images
-from cxrlt_cli.predict.members import Member, compile_members, load_members
+from cxrlt_cli.predict.members import Member, compile_members, load_members, packed_members
 from cxrlt_cli.predict.merge_studies import merge_studies
 from cxrlt_cli.predict.outputs import Outputs
 from cxrlt_cli.predict.score import images_per_pass, score
-from cxrlt_cli.predict.select import Chosen, choose_ensemble, choose_runs
+from cxrlt_cli.predict.select import Chosen, choose_ensemble, choose_pack, choose_runs
 from cxrlt_cli.predict.tta import VIEWS
 from cxrlt_cli.predict.zero_shot import ZeroShotScorer
 from cxrlt_cli.preprocess.settings import PixelSettings, settings_from
@@ -49,12 +51,13 @@ def predict_images(config: PredictConfig, workspace: Workspace) -> PredictedScor
         with ranks.fail_together():
             if config.zero_shot:
                 chosen = Chosen([], [], config.merge or "geomean")
+            elif config.pack:
+                chosen = choose_pack(config.pack)
             elif config.ensemble:
                 chosen = choose_ensemble(config.ensemble, config.tta, workspace)
             else:
                 chosen = choose_runs(config.runs, config.weights, config.merge, workspace)
-            named = [run.folder.name for run in chosen.runs] or [config.towers.short]
-            name = config.artifact_name(named)
+            name = config.artifact_name(chosen.names or [config.towers.short])
             path = workspace.predictions / f"{name}.parquet"
             outputs = Outputs(path, config.submission, config.id_column, config.overwrite)
             if ranks.is_rank_zero:
@@ -91,7 +94,7 @@ class _Model:
 
 def _model(config: PredictConfig, chosen: Chosen, device: torch.device) -> _Model:
     precision, views = choose_precision(config.precision, device), VIEWS[: config.tta]
-    several = config.tta > 1 or len(chosen.runs) > 1 or config.study_weights
+    several = config.tta > 1 or len(chosen.names) > 1 or config.study_weights
     header = PredictionsHeader(
         split="" if config.images else config.split,
         views=config.tta,
@@ -102,10 +105,14 @@ def _model(config: PredictConfig, chosen: Chosen, device: torch.device) -> _Mode
     if config.zero_shot:
         assert config.labels is not None
         towers = ZeroShotScorer(config.towers, config.labels, device)
-        header = replace(header, zero_shot=towers.described, pixels=towers.settings.saved() if config.images else None)
+        pixels = towers.settings.saved() if config.images else None
+        header = replace(header, zero_shot=towers.described, pixels=pixels, data_sources=[])
         score_batch = partial(towers.score, views, chosen.merge, precision)
         return _Model(towers.classes, towers.files, score_batch, lambda: towers.settings, [], header)
-    members = load_members(chosen.runs, device, chosen.weights, config.labels)
+    if config.pack and chosen.pack:
+        members = packed_members(chosen.pack, config.pack, device, config.labels)
+    else:
+        members = load_members(chosen.runs, device, chosen.weights, config.labels)
     pass_size = images_per_pass(config.batch_size, config.tta)
     scoring = compile_members(members, pass_size, precision) if config.compile else members
     header = replace(
@@ -114,8 +121,10 @@ def _model(config: PredictConfig, chosen: Chosen, device: torch.device) -> _Mode
         members=[MemberWeight(member.name, member.weight) for member in members],
         study="fused" if any(member.fusion for member in members) else config.study,
         pixels=members[0].pixels,
+        data_sources=joined_sources(*(member.config.data_sources for member in members)),
     )
-    files = [*(member.path for member in members), *filter(None, [chosen.pipeline, config.labels])]
+    read = [*(member.path for member in members), *filter(None, [chosen.pipeline, config.labels])]
+    files = list(dict.fromkeys(read))  # the members of a pack are of one file
     settings = partial(settings_from, members[0].pixels, members[0].path)
     score_batch = partial(score, scoring, views, chosen.merge, precision=precision)
     return _Model(members[0].classes, files, score_batch, settings, members, header)
@@ -129,8 +138,8 @@ def _predict(ranks: Ranks, config: PredictConfig, workspace: Workspace, chosen: 
         inputs = [fingerprint(path) for path in model.files]
         if ranks.is_rank_zero:
             check_writable(outputs.path.parent)
-        calibration = _calibration(config, workspace, model.classes)
-        inputs += [fingerprint(calibration.path)] if calibration else []
+        calibration = _calibration(config, workspace, model.classes, chosen.pack)
+        inputs += [fingerprint(calibration.path)] if calibration and not _is_packed(config) else []
         by_study = model.fused or config.study_weights is not None
         if config.images:
             images = folder_images(config.images, _list(config), model.settings(), by_study, config.workers)
@@ -176,10 +185,20 @@ def _in_order(
     return Predictions(ids, wanted.classes, logits, wanted.header)
 
 
-def _calibration(config: PredictConfig, workspace: Workspace, classes: list[str]) -> Calibration | None:
+def _is_packed(config: PredictConfig) -> bool:
+    """Whether the calibration of the pack is asked for."""
+    return config.pack is not None and config.calibrate == "pack"
+
+
+def _calibration(config: PredictConfig, workspace: Workspace, classes: list[str], pack: Pack | None) -> Calibration | None:
     if not config.calibrate:
         return None
-    calibration = find_calibration(config.calibrate, workspace.calibrations)
+    if pack and _is_packed(config):
+        if pack.calibration is None:
+            raise UserError(f"{config.pack} has no calibration", "leave out --calibrate, or name a file")
+        calibration = pack.calibration
+    else:
+        calibration = find_calibration(config.calibrate, workspace.calibrations)
     refuse_other_classes(calibration, classes)
     return calibration
 

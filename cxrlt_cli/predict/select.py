@@ -5,6 +5,7 @@ from pathlib import Path
 
 from cxrlt_cli.artifacts.ensemble import Ensemble, EnsembleMember, read_ensemble
 from cxrlt_cli.artifacts.files import sha256_of
+from cxrlt_cli.artifacts.pack import Pack, read_pack
 from cxrlt_cli.artifacts.resolve import find_ensemble, find_runs
 from cxrlt_cli.artifacts.run import Run
 from cxrlt_cli.console import say, warn
@@ -15,12 +16,26 @@ from cxrlt_cli.workspace import Workspace
 
 @dataclass(frozen=True)
 class Chosen:
-    """Runs, a weight each, the merge of them and their views, and the file of the ensemble where one was named."""
+    """The runs that score.
+
+    Attributes:
+        runs: their folders; none with a pack.
+        weights: of the runs.
+        merge: of the runs and their views.
+        pipeline: the file of the ensemble, where one was named.
+        pack: the content of the pack, where one was named.
+    """
 
     runs: list[Run]
     weights: list[float]
     merge: str
     pipeline: Path | None = None
+    pack: Pack | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the runs."""
+        return [run.name for run in self.pack.runs] if self.pack else [run.folder.name for run in self.runs]
 
 
 def choose_runs(names: tuple[str, ...], weights: list[float] | None, merge: str | None, workspace: Workspace) -> Chosen:
@@ -37,6 +52,12 @@ def choose_runs(names: tuple[str, ...], weights: list[float] | None, merge: str 
     """
     runs = find_runs(names, workspace.runs)
     return Chosen(runs, weights or [1.0] * len(runs), merge or "geomean")
+
+
+def choose_pack(path: Path) -> Chosen:
+    """The runs of a pack. Raises UserError where it cannot be used."""
+    pack = read_pack(path)
+    return Chosen([], [run.weight for run in pack.runs], pack.merge, pack=pack)
 
 
 def choose_ensemble(name: str, views: int, workspace: Workspace) -> Chosen:

@@ -16,7 +16,7 @@ def page(content: dict[str, Any]) -> str:
     return fill("cxrlt_cli.report", "report.html.j2", content, own_text("cxrlt_cli.report", "page.css"), "page.js")
 
 
-def fill(package: str, template: str, content: dict[str, Any], style: str, script: str) -> str:
+def fill(package: str, template: str, content: dict[str, Any], style: str, script: str = "") -> str:
     """Fills a template of a self-contained page, whose own rule allows its one script and nothing from outside.
 
     Args:
@@ -24,7 +24,7 @@ def fill(package: str, template: str, content: dict[str, Any], style: str, scrip
         template: its name there.
         content: what it shows; everything is escaped.
         style: the CSS.
-        script: name of the JavaScript file in `templates/`.
+        script: name of the JavaScript file in `templates/`; empty for a page without one.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
@@ -37,7 +37,7 @@ def fill(package: str, template: str, content: dict[str, Any], style: str, scrip
         lstrip_blocks=True,
     )
     environment.filters |= {"figure": figure, "percent": percent, "interval": interval, "signed": signed, "count": count}
-    text = own_text(package, script)
+    text = own_text(package, script) if script else ""
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     own = {"style": Markup(style), "script": Markup(text), "script_hash": f"sha256-{digest}"}  # noqa: S704 - files of this package
     return environment.get_template(template).render(**content, **own)

@@ -1,1 +1,1 @@
-"""Models that leave the workspace: the command `export`."""
+"""Models that leave the workspace: the commands `export` and `pack`."""

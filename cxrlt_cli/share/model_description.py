@@ -110,9 +110,14 @@ def describe_model(
     return ModelDescription(choice.name, classes, pixels, names, choice.chosen.weights, merge, calibration, thresholds)
 
 
+def find_evaluation(given: str, workspace: Workspace) -> Path:
+    """The folder of an evaluation, by name or path; it may be missing."""
+    return next((path for path in (workspace.evaluations / given, Path(given)) if is_folder(path)), Path(given))
+
+
 def _thresholds(given: str, runs: list[str], calibration: Calibration | None, workspace: Workspace) -> dict[str, float]:
     """Class -> threshold for the best F1 of an evaluation of these runs, with one view and the same calibration."""
-    folder = next((path for path in (workspace.evaluations / given, Path(given)) if is_folder(path)), Path(given))
+    folder = find_evaluation(given, workspace)
     evaluation = read_evaluation(folder)
     found = evaluation.predictions
     if sorted(found.runs) != sorted(runs) or found.views != 1:

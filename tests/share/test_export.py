@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import CLASSES, TRAIN, Run, type_in
-from shared import copied, made_once
+from conftest import CLASSES, Run
 
 from cxrlt_cli.artifacts.calibration import read_calibration
 from cxrlt_cli.artifacts.dataset import read_dataset
@@ -29,29 +28,6 @@ from cxrlt_cli.share.graph import merged
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 needs_onnx = pytest.mark.skipif(any(find_spec(name) is None for name in PACKAGES), reason="cxrlt[onnx] is not installed")
-
-
-@pytest.fixture(scope="session")
-def made_models(made_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with two runs, predictions, a calibration, an evaluation and an ensemble, to be copied."""
-
-    def make(folder: Path) -> None:
-        copied(made_dataset, folder)
-        commands: list[list[object]] = [
-            *([*TRAIN, "--epochs", "1", "--name", name, "--seed", seed] for name, seed in (("a", 0), ("b", 1))),
-            ["calibrate", "a", "--name", "a"],
-            ["predict", "a", "--calibrate", "a"],
-            ["evaluate", "a-test-a", "--bootstrap", "0", "--name", "a-test-a"],
-            ["ensemble", "a", "b", "--name", "both"],
-        ]
-        type_in(folder, commands)
-
-    return made_once(tmp_path_factory, "models", make)
-
-
-@pytest.fixture
-def models(made_models: Path, tmp_path: Path) -> Path:
-    return copied(made_models, tmp_path)
 
 
 def _squares(workspace: Path) -> tuple[np.ndarray, list[str]]:
