@@ -13,7 +13,14 @@ from cxrlt_cli.errors import UserError, listed, reason
 
 CONFIG = "open_clip_config.json"
 _AGAIN = "fetch the encoder again, or name another"
-WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin", "model.safetensors", "pytorch_model.bin")
+#: In the order in which open_clip looks for them.
+WEIGHTS = (
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.safetensors",
+    "open_clip_pytorch_model.bin",
+    "model.safetensors",
+    "pytorch_model.bin",
+)
 
 
 class ImageTower(nn.Module):

@@ -138,6 +138,7 @@ def test_repository_revision_licence_and_texts_are_kept(
     towers: Path, cxrlt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    shutil.copy(towers / "clip/open_clip_model.safetensors", towers / "clip/model.safetensors")  # a second format, not read
     (towers / "clip/README.md").write_text("---\nlicense: cc-by-nc-4.0\n---\n")
     into_cache(towers / "clip", "tiny/clip", tmp_path / "hub")
     (towers / "labels.csv").write_text(LABELS + "Long,one two three four five six seven eight\n")
