@@ -40,7 +40,7 @@ def show(
         for pair in paired(scorers, [at], [index], RESAMPLES):
             found = pair.of_mean(every)
             low, high, p = (float(one[0]) for one in (found.low, found.high, found.p))
-            text = f"{found.difference[0]:+.4f} [{low:+.4f}, {high:+.4f}] p {p:.3f}"
+            text = f"{found.difference[0]:+.4f} [{low:+.4f}, {high:+.4f}] p {p:.2g}"
             row += [f"{found.other[0]:.4f}", "" if index == at else text]
         rows.append(row)
     print(f"\n{title}: {len(targets)} images of {len(np.unique(who))} patients, {RESAMPLES} resamples\n")
@@ -48,7 +48,7 @@ def show(
 
 
 def networks(folder: Path) -> None:
-    """Members and weights are chosen on half of the patients, all is judged on the other half."""
+    """Members and weights are chosen on half of the patients, all are evaluated on the other half."""
     files = sorted(folder.glob("*.npz"))
     loaded = [np.load(path) for path in files]
     logits = np.stack([file["test_logits"] for file in loaded])
@@ -81,7 +81,7 @@ def networks(folder: Path) -> None:
 
 
 def best_of_grid(logits: np.ndarray, how: str, evaluate: Callable[[np.ndarray], float], steps: int = 5) -> np.ndarray:
-    """(V,) the weights, in whole fifths, that `judge` likes best."""
+    """(V,) the weights, in whole fifths, that `evaluate` likes best."""
     grid = np.indices((steps + 1,) * len(logits)).reshape(len(logits), -1).T
     grid = grid[grid.sum(axis=1) == steps]
     values = [evaluate(merge_logits(logits, how, weights)) for weights in grid]
