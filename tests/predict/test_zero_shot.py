@@ -27,13 +27,13 @@ LABELS = "class,prompt\n" + "".join(f"{name},{form.format(name.lower())}\n" for 
 SIGLIP = {"custom_text": True, "init_logit_bias": -3.0, "vision_cfg": {**OPEN_CLIP["vision_cfg"], "image_size": 48}}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def open_clip() -> Any:
     return pytest.importorskip("open_clip", reason="open_clip is not installed: pip install 'cxrlt[open_clip]'")
 
 
 @pytest.fixture(scope="session")
-def made_towers(made_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made_towers(open_clip: Any, made_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset of 32 px, and two models: `clip` takes 32 px, `siglip` has a bias and takes 48 px."""
 
     def make(folder: Path) -> None:
