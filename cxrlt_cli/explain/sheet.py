@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cxrlt_cli.artifacts.files import replacing
+from cxrlt_cli.artifacts.figure_file import save_figure
 from cxrlt_cli.console import escaped
 from cxrlt_cli.explain.explain_image import Explained
 from cxrlt_cli.explain.heatmap import ATTENTION, ATTRIBUTION, enlarged, marked, overlay, peak_of
@@ -44,7 +44,8 @@ def draw_sheet(subject: Subject, explained: Explained, path: Path) -> None:
     bands = -(-len(explained.labels) // _COLUMNS)
     across = min(_COLUMNS, len(explained.labels)) + 1
     shape = (bands * len(kinds), across)
-    figure = Figure(figsize=(across * _SIDE + 0.3, bands * (len(kinds) * _SIDE + 0.45) + 0.3), layout="constrained")
+    height = bands * (len(kinds) * _SIDE + 0.45) + 0.3
+    figure = Figure(figsize=(across * _SIDE + 0.3, height), layout="constrained", facecolor="white")
     figure.get_layout_engine().set(h_pad=0.09, w_pad=0.04)  # type: ignore[union-attr, call-arg]
     grid: Any = figure.subplots(*shape, squeeze=False)
     for axes in grid.flat:
@@ -58,8 +59,7 @@ def draw_sheet(subject: Subject, explained: Explained, path: Path) -> None:
             assert maps is not None
             _picture(axes, subject.pixels, _title(subject, explained, label) if row == 0 else "")
             _lay(axes, maps[number], len(subject.pixels), colour)
-    with replacing(path) as aside:
-        figure.savefig(aside, format="png", dpi=150, facecolor="white", metadata={"Software": "cxrlt explain"})
+    save_figure(figure, path, "png", dpi=150)
 
 
 def _kinds(subject: Subject, explained: Explained) -> list[tuple[str, np.ndarray | None, tuple[int, int, int]]]:

@@ -59,7 +59,7 @@ def describe_dataset(path: Path) -> Description:
 def draw_dataset(path: Path, figure: Path) -> None:
     """Plots label co-occurrence. Raises UserError as reading and writing do."""
     dataset = read_dataset(path)
-    draw_cooccurrence(cooccurrence_counts(dataset.targets == 1), dataset.classes, figure)
+    draw_cooccurrence(cooccurrence_counts(dataset.targets == 1), dataset.classes, [figure])
 
 
 def _held_out(held: HeldOut) -> str:

@@ -33,7 +33,8 @@ def strongest_pairs(counts: np.ndarray, images: int, classes: list[str], most: i
     fraction = counts / own[:, None]
     lift = fraction * images / own[None, :]
     eligible = (counts >= _LEAST_IMAGES) & ~np.eye(len(classes), dtype=bool) & (lift > 1)
-    order = [index for index in np.argsort(-fraction, axis=None, kind="stable") if eligible.flat[index]][:most]
+    order = np.argsort(-fraction, axis=None, kind="stable")
+    order = order[eligible.ravel()[order]][:most]
     return [
         {
             "given": classes[a],
@@ -42,15 +43,20 @@ def strongest_pairs(counts: np.ndarray, images: int, classes: list[str], most: i
             "share": float(fraction[a, b]),
             "lift": float(lift[a, b]),
         }
-        for a, b in zip(*np.unravel_index(np.array(order, dtype=np.int64), counts.shape), strict=True)
+        for a, b in zip(*np.unravel_index(order, counts.shape), strict=True)
     ]
 
 
-def draw_cooccurrence(counts: np.ndarray, classes: list[str], path: Path) -> None:
+def draw_cooccurrence(counts: np.ndarray, classes: list[str], paths: list[Path]) -> None:
     """Draws P(column | row), rows and columns by frequency, with the count of each label.
 
+    Args:
+        counts: (C, C) of `cooccurrence_counts`.
+        classes: (C,) names.
+        paths: the files, each in the format of its suffix, .png or .svg.
+
     Raises:
-        UserError: the file cannot be written.
+        UserError: a file cannot be written.
     """
     from matplotlib.figure import Figure
 
@@ -73,7 +79,8 @@ def draw_cooccurrence(counts: np.ndarray, classes: list[str], path: Path) -> Non
             dark = value < 0.55 * largest
             axes.text(column, row, f"{100 * value:.0f}", ha="center", va="center", fontsize=6, color="w" if dark else "k")
     figure.colorbar(image, ax=axes, shrink=0.6, label="fraction (numbers: percent, from 10)")
-    save_figure(figure, path, path.suffix[1:])
+    for path in paths:
+        save_figure(figure, path, path.suffix[1:])
 
 
 _LEVELS = 8  # shades of a cell

@@ -37,9 +37,8 @@ def draw_figures(
             _save(_grid(some, lines), folder / titles.get(kind, kind))
     _save(_classes(rows, names), folder / "average-precision")
     _save(_groups(numbers, names), folder / "groups")
-    for form in _FORMATS:
-        draw_cooccurrence(pairs.labels, subjects[0].scored.classes, folder / f"cooccurrence-truth.{form}")
-        draw_cooccurrence(pairs.predicted, subjects[0].scored.classes, folder / f"cooccurrence-predictions.{form}")
+    for name, counts in (("truth", pairs.labels), ("predictions", pairs.predicted)):
+        draw_cooccurrence(counts, subjects[0].scored.classes, [folder / f"cooccurrence-{name}.{form}" for form in _FORMATS])
 
 
 def _figure(width: float, height: float) -> Any:
