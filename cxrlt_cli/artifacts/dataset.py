@@ -217,7 +217,8 @@ class _Pixels:
 
 
 def _soft(path: Path, table: pa.Table, classes: list[str]) -> np.ndarray | None:
-    there = [index for index, name in enumerate(classes) if f"soft:{name}" in table.column_names]
+    columns = set(table.column_names)
+    there = [index for index, name in enumerate(classes) if f"soft:{name}" in columns]
     if not there:
         return None
     soft = np.full((table.num_rows, len(classes)), np.nan, dtype=np.float32)

@@ -74,7 +74,7 @@ def join_rows(path: Path, shards: list[Layout], source: dict[str, Any]) -> None:
 
 
 def _longest(ids: list[str]) -> int:
-    return max((len(name.encode()) for name in ids), default=1) or 1
+    return max(map(len, map(str.encode, ids)), default=1) or 1
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Parquet tables with a checked header: format, version and the fields of the artifact, as JSON."""
 
 import json
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,8 @@ def _json(schema: pa.Schema) -> dict[str, Any]:
 
 def require_columns(path: Path, table: pa.Table, names: list[str]) -> None:
     """Raises UserError where a table lacks columns that its format promises, or has one of them twice."""
-    absent = [name for name in names if table.column_names.count(name) != 1]
+    counts = Counter(table.column_names)  # read once: it is made of the schema at each access
+    absent = [name for name in names if counts[name] != 1]
     if absent:
         raise UserError(f"{path} lacks the columns {listed(absent)}", "it was altered after it was written: make it again")
 

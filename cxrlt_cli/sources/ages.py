@@ -22,12 +22,13 @@ def ages(column: pd.Series, path: Path) -> pd.Series:
     Returns:
         (N,) float64 years; 12 months, 52.18 weeks or 365.25 days are one.
     """
-    text = column.astype(str).str.strip().str.upper()
+    codes, distinct = pd.factorize(column.astype(str), use_na_sentinel=False)  # few distinct ages, however long the table
+    text = pd.Series(distinct, dtype=str).str.strip().str.upper()
     parts = text.str.extract(_AGE)
     numbers = pd.to_numeric(parts["number"], errors="coerce").astype(float)
     found = numbers / parts["unit"].str[0].map(_IN_A_YEAR).astype(float).fillna(1.0)
-    years: pd.Series = found.where(found <= _OLDEST)
-    lost = column.notna() & (text != "") & years.isna()
+    years = pd.Series(found.where(found <= _OLDEST).to_numpy()[codes], index=column.index)
+    lost = column.notna() & (text != "").to_numpy()[codes] & years.isna()
     if lost.any():
         row = int(lost.to_numpy().argmax())
         warn(

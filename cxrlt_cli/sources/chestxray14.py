@@ -127,11 +127,14 @@ def _rows(table: pd.DataFrame, files: dict[str, str], splits: dict[str, str], pa
 
 
 def _labels(findings: pd.Series, path: Path) -> np.ndarray:
-    blank = np.flatnonzero(findings.isna() | (findings.astype(str).str.strip("| ") == ""))
+    codes, distinct = pd.factorize(findings, use_na_sentinel=False)  # few combinations of findings
+    combinations = pd.Series(distinct)
+    empty = combinations.isna() | (combinations.astype(str).str.strip("| ") == "")
+    blank = np.flatnonzero(empty.to_numpy()[codes])
     if len(blank):
         raise UserError(f"{path}, row {blank[0] + 1}: `Finding Labels` is empty", "an image without findings says No Finding")
-    present = findings.str.get_dummies("|")
+    present = combinations.str.get_dummies("|")
     unknown = [name for name in present.columns if name not in CLASSES]
     if unknown:
         raise UserError(f"{path}: {listed(unknown)} is not a finding of ChestX-ray14", f"it has: {', '.join(CLASSES)}")
-    return present.reindex(columns=CLASSES, fill_value=0).to_numpy(dtype=np.int8)
+    return present.reindex(columns=CLASSES, fill_value=0).to_numpy(dtype=np.int8)[codes]
