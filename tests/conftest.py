@@ -3,6 +3,7 @@
 import csv
 import functools
 import os
+import pickle
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,9 +13,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: test 
 import numpy as np
 import pytest
 import typer
+from browser import Browser
 from PIL import Image
 from processes import Ended, ended, forked_subcommand, kill_all, start, start_ranks, wait_for  # noqa: F401 -- the tests import them from here
 from shared import copied, made_once
+
+from cxrlt_cli import subcommand
+from cxrlt_cli.artifacts.source_table import SourceTable
 
 Run = Callable[..., Ended]
 
@@ -57,10 +62,20 @@ def cxrlt(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tm
 
 
 @pytest.fixture
+def typed_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands of the demonstration run in this process, which has imported what they need."""
+
+    def run(arguments: list[str], folder: Path) -> subcommand.Ended:
+        type_in(folder, [list(arguments)])
+        return subcommand.Ended(0, 0.0, 0)
+
+    monkeypatch.setattr("cxrlt_cli.demo.run.run_subcommand", run)
+
+
+@pytest.fixture
 def forked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The commands that a study and the demonstration type are forked from a process that has imported torch."""
-    for caller in ("study.runner", "demo.run"):
-        monkeypatch.setattr(f"cxrlt_cli.{caller}.run_subcommand", forked_subcommand)
+    """The commands that a study types are forked from a process that has imported torch."""
+    monkeypatch.setattr("cxrlt_cli.study.runner.run_subcommand", forked_subcommand)
 
 
 def type_in(folder: Path, commands: list[list[object]]) -> None:
@@ -75,6 +90,20 @@ def type_in(folder: Path, commands: list[list[object]]) -> None:
             app(arguments, standalone_mode=False)
 
 
+@pytest.fixture
+def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports without the figures beside the page, which take ten times as long as the page."""
+    monkeypatch.setattr("cxrlt_cli.report.report.draw_figures", lambda *_: None)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A running browser, for tests that are marked `needs_browser`."""
+    running = Browser()
+    yield running
+    running.close()
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real radiographs and tables, named by CXRLT_REAL_DATA."""
@@ -82,6 +111,23 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("CXRLT_REAL_DATA does not name the folder of real radiographs")
     return Path(folder)
+
+
+@pytest.fixture
+def real_sources(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, SourceTable]:
+    """The whole label tables of ChestX-ray14 and CheXpert, 335,534 rows, read once for all tests."""
+
+    def make(folder: Path) -> None:
+        from cxrlt_cli.sources.chestxray14 import read_chestxray14
+        from cxrlt_cli.sources.chexpert import read_chexpert
+
+        nih = read_chestxray14(real_data / "chestxray14", None).source
+        chexpert = read_chexpert(folder, real_data / "chexpert/train.csv.gz").source
+        (folder / "sources.pickle").write_bytes(pickle.dumps({"chestxray14": nih, "chexpert": chexpert}))
+
+    made = made_once(tmp_path_factory, "real_sources", make)
+    sources: dict[str, SourceTable] = pickle.loads((made / "sources.pickle").read_bytes())
+    return sources
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
-from browser import asked, browse, needs_browser, refuse_axe_violations
+from browser import Browser, needs_browser, refuse_axe_violations
 from conftest import TRAIN, Run, type_in, write_pictures
 
 from cxrlt_cli.artifacts.corrections import read_corrections
@@ -64,7 +64,7 @@ def page(folder: Path) -> Path:
     return folder / "corrections/round/review.html"
 
 
-def test_it_is_one_file_that_asks_nothing_of_a_network(page: Path) -> None:
+def test_it_is_one_file_that_asks_nothing_of_a_network(page: Path, browser: Browser) -> None:
     html = page.read_text(encoding="utf-8")
     assert html.count("<script>") == 1, "its own"
     assert "<img src=x" not in html
@@ -74,12 +74,15 @@ def test_it_is_one_file_that_asks_nothing_of_a_network(page: Path) -> None:
     assert len(pictures) == 6 * (2 + 4) - 2, "picture, map, two neighbours of either label; two labels have one neighbour less"
     assert all(value.startswith("data:image/") for value in pictures)
     assert not re.findall(r"url\(|@import|https?:|<link", html)
-    dom = browse(page, "--dump-dom")
+    with browser.user() as user:
+        dom = browser.opened(page, user).html()
     assert "owned" not in re.findall(r"<title>(.*?)</title>", dom)[0]
     assert "0 of 6 reviewed" in dom, "its own script runs under its own rule"
 
 
-def test_keys_decide_and_the_saved_csv_is_what_merge_reads(page: Path, folder: Path, tmp_path: Path, cxrlt: Run) -> None:
+def test_keys_decide_and_the_saved_csv_is_what_merge_reads(
+    page: Path, folder: Path, tmp_path: Path, cxrlt: Run, browser: Browser
+) -> None:
     script = (
         SAVED
         + """
@@ -92,7 +95,8 @@ def test_keys_decide_and_the_saved_csv_is_what_merge_reads(page: Path, folder: P
               checked: Array.from(document.querySelectorAll('input[type=radio]:checked')).map((one) => one.value)};
     """
     )
-    found = asked(page, script, tmp_path)
+    with browser.user() as user:
+        found = browser.opened(page, user).run(script)
     assert found["status"] == "5 of 6 reviewed: 2 keep, 2 flip, 1 unsure"
     assert (found["count"], found["current"], found["focus"]) == (1, "6", "cell-6")
     assert found["checked"] == ["flip", "keep", "unsure", "flip", "keep"]
@@ -109,7 +113,7 @@ def test_keys_decide_and_the_saved_csv_is_what_merge_reads(page: Path, folder: P
     assert (new.targets != old.targets).sum() == 2
 
 
-def test_the_keyboard_alone_reaches_everything(page: Path, tmp_path: Path) -> None:
+def test_the_keyboard_alone_reaches_everything(page: Path, browser: Browser) -> None:
     """All controls are native and can be focused; the single keys can be switched off."""
     script = (
         SAVED
@@ -123,24 +127,25 @@ def test_the_keyboard_alone_reaches_everything(page: Path, tmp_path: Path) -> No
               current: document.querySelector('.current').dataset.rank};
     """
     )
-    found = asked(page, script, tmp_path)
+    with browser.user() as user:
+        found = browser.opened(page, user).run(script)
     assert found == {"status": "1 of 6 reviewed: 0 keep, 1 flip, 0 unsure", "focusable": True, "current": "1"}
 
 
-def test_progress_is_kept_in_the_browser(page: Path, tmp_path: Path) -> None:
-    asked(page, SAVED + "press('f'); press('u'); return 1;", tmp_path)
+def test_progress_is_kept_in_the_browser(page: Path, browser: Browser) -> None:
+    """Another tab of the same user has it; another user has not."""
     script = """return {
       status: document.getElementById('status').textContent, hidden: document.getElementById('storage').hidden,
       current: document.querySelector('.current').dataset.rank};"""
-    found = asked(page, script, tmp_path)
+    with browser.user() as user, browser.user() as other:
+        browser.opened(page, user).run(SAVED + "press('f'); press('u');")
+        found, first = browser.opened(page, user).run(script), browser.opened(page, other).run(script)
     assert found == {"status": "2 of 6 reviewed: 0 keep, 1 flip, 1 unsure", "hidden": True, "current": "3"}
+    assert first["status"].startswith("0 of 6 reviewed")
 
 
-def test_without_storage_a_saved_csv_is_opened_again(page: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "copy.html"
-    broken = "<script>Storage.prototype.setItem = () => { throw new Error('no'); };</script><script>"
-    html = re.sub(r"<meta http-equiv[^>]*>", "", page.read_text(encoding="utf-8"))
-    copy.write_text(html.replace("<script>", broken, 1), encoding="utf-8")
+def test_without_storage_a_saved_csv_is_opened_again(page: Path, tmp_path: Path, browser: Browser) -> None:
+    broken = "Storage.prototype.setItem = () => { throw new Error('no'); };"
     rows = read_corrections(page.parent / "corrections.csv")
     with (tmp_path / "saved.csv").open("w", newline="") as file:
         writer = csv.writer(file)
@@ -161,15 +166,16 @@ def test_without_storage_a_saved_csv_is_opened_again(page: Path, tmp_path: Path)
                hidden: document.getElementById('storage').hidden}};
     """
     )
-    found = asked(copy, script.replace("</", "<\\/"), tmp_path)
+    with browser.user() as user:
+        found = browser.opened(page, user, before=broken).run(script)
     assert found["hidden"] is False, "it says that progress is not kept"
     assert found["status"].endswith("2 taken from the file")
     assert [row.split(",")[-1] for row in found["csv"].splitlines()] == ["review", "", "keep", "keep", "", "", ""]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_everybody_can_use_it(page: Path, scheme: str, tmp_path: Path) -> None:
-    refuse_axe_violations(page, scheme, tmp_path)
+def test_everybody_can_use_it(page: Path, scheme: str, browser: Browser) -> None:
+    refuse_axe_violations(browser, page, scheme)
 
 
 def test_without_pixels_the_page_says_so(folder: Path, cxrlt: Run) -> None:

@@ -4,14 +4,15 @@ Needs Debian's `chromium` (or another Chromium in the path); skipped where there
 """
 
 import csv
+import io
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import asked, browse, needs_browser, refuse_axe_violations
+from browser import Browser, needs_browser, refuse_axe_violations
 from conftest import TRAIN, type_in, write_pictures
+from PIL import Image
 
 pytestmark = needs_browser
 
@@ -50,13 +51,14 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "reports/page/report.html"
 
 
-def test_what_comes_from_outside_is_text(page: Path) -> None:
+def test_what_comes_from_outside_is_text(page: Path, browser: Browser) -> None:
     html = page.read_text(encoding="utf-8")
     assert html.count("<script>") == 1, "its own"
     assert "<img src=x" not in html
     assert "<b onclick" not in html
     assert "{{ 7*7 }}" in html
-    dom = browse(page, "--dump-dom")
+    with browser.user() as user:
+        dom = browser.opened(page, user).html()
     assert "owned" not in re.findall(r"<title>(.*?)</title>", dom)[0]
     assert "3 of 3 classes, most frequent first" in dom, "its own script runs under its own rule"
 
@@ -69,7 +71,7 @@ def test_it_asks_nothing_of_a_network(page: Path) -> None:
     assert len(html) < 1_000_000
 
 
-def test_the_table_sorts_and_filters(page: Path, tmp_path: Path) -> None:
+def test_the_table_sorts_and_filters(page: Path, browser: Browser) -> None:
     script = """
       const rows = () => Array.from(document.querySelectorAll('#table tbody tr')).filter((row) => !row.hidden);
       const names = () => rows().map((row) => row.dataset.class);
@@ -90,7 +92,8 @@ def test_the_table_sorts_and_filters(page: Path, tmp_path: Path) -> None:
       found.overlay = getComputedStyle(document.querySelector('.overlay')).visibility;
       return found;
     """
-    found = asked(page, script, tmp_path)
+    with browser.user() as user:
+        found = browser.opened(page, user).run(script)
     assert found["down"] == sorted(found["down"], reverse=True)
     assert found["sorted"] == "descending"
     assert found["up"] == sorted(found["up"])
@@ -102,32 +105,25 @@ def test_the_table_sorts_and_filters(page: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_everybody_can_use_it(page: Path, scheme: str, tmp_path: Path) -> None:
-    refuse_axe_violations(page, scheme, tmp_path)
+def test_everybody_can_use_it(page: Path, scheme: str, browser: Browser) -> None:
+    refuse_axe_violations(browser, page, scheme)
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_nothing_runs_out_of_the_window(page: Path, width: int, tmp_path: Path) -> None:
-    shutil.copy(page, tmp_path / "page.html")
-    frame = f"<iframe id=f src=page.html width={width} height=800></iframe><pre id=answer></pre>"
-    frame += "<script>onload = () => { const root = document.getElementById('f').contentDocument.documentElement;"
-    frame += "document.getElementById('answer').textContent = `${root.scrollWidth} ${root.clientWidth}`; }</script>"
-    (tmp_path / "frame.html").write_text(frame)
-    dom = browse(tmp_path / "frame.html", "--dump-dom", "--allow-file-access-from-files", "--window-size=1400,900")
-    found = re.search(r'<pre id="answer">(\d+) (\d+)', dom)
-    assert found
-    assert int(found.group(1)) <= int(found.group(2)) <= width
+def test_nothing_runs_out_of_the_window(page: Path, width: int, browser: Browser) -> None:
+    script = "const root = document.documentElement; return [root.scrollWidth, root.clientWidth];"
+    with browser.user() as user:
+        needed, there = browser.opened(page, user, width=width).run(script)
+    assert needed <= there <= width
 
 
-def test_it_prints_and_has_its_picture_taken(page: Path, tmp_path: Path) -> None:
-    browse(page, f"--print-to-pdf={tmp_path / 'page.pdf'}")
-    assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")
+def test_it_prints_and_has_its_picture_taken(page: Path, browser: Browser) -> None:
     shades = []
-    for options in ([], ["--blink-settings=preferredColorScheme=0"]):
-        browse(page, f"--screenshot={tmp_path / 'page.png'}", "--window-size=1280,900", *options)
-        from PIL import Image
-
-        with Image.open(tmp_path / "page.png") as picture:
-            shades.append(float(np.asarray(picture.convert("L")).mean()))
+    with browser.user() as user:
+        assert browser.opened(page, user).pdf().startswith(b"%PDF")
+        for scheme in ("light", "dark"):
+            with Image.open(io.BytesIO(browser.opened(page, user, scheme).picture())) as picture:
+                assert picture.size == (1280, 900)
+                shades.append(float(np.asarray(picture.convert("L")).mean()))
     assert shades[0] > 200
     assert shades[1] < 70
