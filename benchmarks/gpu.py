@@ -176,7 +176,7 @@ def measure_decoder(sizes: Sizes, seconds: float) -> list[dict[str, Any]]:
     if not GPU:
         heads = dict(list(heads.items())[:2])
     rows: list[dict[str, Any]] = []
-    for precision in ("fp32", LOW):
+    for precision in dict.fromkeys(("fp32", LOW)):
         first = 0.0
         for name, config in heads.items():
             chosen = replace(

@@ -7,6 +7,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 _LEAST_ROUNDS = 3
+_GPU_SIDE, _CPU_SIDE = 8192, 2048  # of the matrices that are multiplied
+_COPIED = 1 << 28  # bytes
 
 
 def seconds_of(run: Callable[[], object], device: torch.device, seconds: float) -> float:
@@ -33,7 +35,7 @@ def _wait(device: torch.device) -> None:
 
 def product_rate(device: torch.device, precision: torch.dtype, seconds: float) -> float:
     """Operations a second (2 for a multiplication and its addition) of the product of two large square matrices."""
-    side = 8192 if device.type == "cuda" else 2048
+    side = _GPU_SIDE if device.type == "cuda" else _CPU_SIDE
     matrix = torch.randn(side, side, device=device, dtype=precision)
     out = torch.empty_like(matrix)
     return 2 * side**3 / seconds_of(lambda: torch.mm(matrix, matrix, out=out), device, seconds)
@@ -41,7 +43,7 @@ def product_rate(device: torch.device, precision: torch.dtype, seconds: float) -
 
 def memory_rate(device: torch.device, seconds: float) -> float:
     """Bytes a second, read and written, of copying 256 MiB."""
-    source = torch.zeros(1 << 28, dtype=torch.uint8, device=device)
+    source = torch.zeros(_COPIED, dtype=torch.uint8, device=device)
     target = torch.zeros_like(source)
     return 2 * source.numel() / seconds_of(lambda: target.copy_(source), device, seconds)
 

@@ -1,6 +1,7 @@
 """`cxrlt bench` as a command, and what it counts."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,15 +10,27 @@ from conftest import Run
 from torch import nn
 
 from cxrlt_cli.artifacts.image_pixels import ImageReader
+from cxrlt_cli.bench import roofline
 from cxrlt_cli.bench.roofline import operations_of
 from cxrlt_cli.bench.run import Measured, _bottleneck
 from cxrlt_cli.bench.synthetic import made_up_dataset
+from cxrlt_cli.bench.workloads import make_parts
 from cxrlt_cli.data.dataset_images import DatasetImages
 
-BENCH = ["bench", "--encoder", "resnet18", "--size", 32, "--batch-size", 4, "--classes", 3, "--seconds", 0, "--images", 36000]
+TINY = ["--encoder", "timm:test_resnet", "--size", 32, "--batch-size", 4, "--classes", 3]
+BENCH = ["bench", *TINY, "--seconds", 0, "--images", 36000]
 PARTS = ["reading", "augmentation", "forward", "backward", "step", "predict, 1 view", "predict, 8 views"]
 
 
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Amounts that run every line and measure nothing."""
+    monkeypatch.setattr(roofline, "_CPU_SIDE", 64)
+    monkeypatch.setattr(roofline, "_COPIED", 1 << 12)
+    monkeypatch.setattr("cxrlt_cli.bench.run.make_parts", partial(make_parts, images=64))
+
+
+@pytest.mark.usefixtures("small")
 def test_every_part_is_measured(cxrlt: Run, tmp_path: Path) -> None:
     ended = cxrlt(*BENCH, "--precision", "fp32", "--layout", "plain", "--json")
     assert ended.code == 0, ended.err
@@ -33,6 +46,7 @@ def test_every_part_is_measured(cxrlt: Run, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [], "made-up images are gone"
 
 
+@pytest.mark.usefixtures("small")
 def test_the_table_and_what_it_lacks(cxrlt: Run, tmp_path: Path) -> None:
     ended = cxrlt(*BENCH, "--precision", "fp32", "--layout", "plain", "--queries", "none", "--checkpointing")
     assert ended.code == 0, ended.err

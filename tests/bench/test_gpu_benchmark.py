@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from cxrlt_cli.bench import roofline
+
 SCRIPT = Path(__file__).parents[2] / "benchmarks/gpu.py"
 
 
 def test_every_part_leaves_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roofline, "_CPU_SIDE", 64)
+    monkeypatch.setattr(roofline, "_COPIED", 1 << 12)
     monkeypatch.setattr(sys, "argv", ["gpu.py", "--tiny", "--seconds", "0", "--output", str(tmp_path)])
     runpy.run_path(str(SCRIPT), run_name="__main__")
     found = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))

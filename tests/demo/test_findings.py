@@ -1,5 +1,6 @@
 """The phantoms: each finding changes the picture, and where it should."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from cxrlt_cli.demo.population import FINDINGS, visits
 SIZE = 96
 
 
-def _pictures(findings: set[str], seed: int, count: int = 6) -> np.ndarray:
+@functools.cache
+def _pictures(findings: frozenset[str], seed: int, count: int = 6) -> np.ndarray:
     """Mean of several pictures of one patient: grain goes, what is drawn stays."""
     patient = new_position(new_patient(np.random.default_rng(seed)), np.random.default_rng(seed))
     drawn = [draw(findings, patient, np.random.default_rng((seed, number)), SIZE) for number in range(count)]
@@ -23,12 +25,12 @@ def _pictures(findings: set[str], seed: int, count: int = 6) -> np.ndarray:
 
 
 def _change(finding: str, seed: int) -> np.ndarray:
-    return _pictures({finding}, seed) - _pictures(set(), seed)
+    return _pictures(frozenset({finding}), seed) - _pictures(frozenset(), seed)
 
 
 @pytest.mark.parametrize("finding", FINDINGS)
 def test_every_finding_changes_the_picture(finding: str) -> None:
-    noise = np.abs(_pictures(set(), 1)[1:] - _pictures(set(), 1, count=7)[1:]).mean()
+    noise = np.abs(_pictures(frozenset(), 1)[1:] - _pictures(frozenset(), 1, count=7)[1:]).mean()
     for seed in range(3):
         assert np.abs(_change(finding, seed)).max() > 20
         assert np.abs(_change(finding, seed)).mean() > 2 * noise

@@ -160,7 +160,7 @@ def test_the_tail_is_long_and_every_class_has_positives() -> None:
     assert 0.25 < np.mean([not visit.findings for visit in found]) < 0.45
 
 
-@pytest.mark.usefixtures("forked")
+@pytest.mark.usefixtures("typed_here")
 def test_the_command(cxrlt: Run, tmp_path: Path) -> None:
     ended = cxrlt("demo", tmp_path / "here", "--findings", "hard", "--data-only", "--phantoms", 150, "--size", 48)
     assert ended.code == 0, ended.err

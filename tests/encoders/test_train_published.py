@@ -49,6 +49,7 @@ def _config(folder: Path, name: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.usefixtures("without_figures")
 @pytest.mark.parametrize("tune", ["full", "head", "lora:4"])
 def test_from_the_hub_to_predictions_without_the_encoders_files(
     tune: str, cxrlt: Run, dataset: Path, cache: Path, tmp_path: Path

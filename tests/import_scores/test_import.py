@@ -75,6 +75,7 @@ def test_a_dataset_without_pixels_is_refused_where_images_are_needed(cxrlt: Run,
         DatasetImages(read_dataset(path))
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_compare_ensemble_and_report_take_imported_scores(cxrlt: Run, tmp_path: Path, tables: Tables) -> None:
     present, scores = tables
     other = write_scores(tmp_path / "other.csv", present, seed=2)

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import CACHE, Run, write_pictures
+from conftest import CACHE, Run, type_in, write_pictures
+from shared import copied, made_once
 
 from cxrlt_cli.artifacts.dataset import read_dataset, write_dataset
 from cxrlt_cli.artifacts.image_pixels import ImageReader
@@ -16,17 +17,31 @@ def _cache(cxrlt: Run, folder: Path, name: str, *more: object) -> None:
     assert ended.code == 0, ended.err
 
 
-@pytest.fixture
-def two(cxrlt: Run, tmp_path: Path) -> Path:
-    """Two cached sources, the second with other ids and without Hernia."""
-    write_pictures(tmp_path / "a", 64, seed=1)
-    write_pictures(tmp_path / "b", 40, seed=2)
-    table = pd.read_csv(tmp_path / "b/labels.csv").rename(columns={"Effusion": "Pleural Effusion"})
+def _make_two(folder: Path) -> None:
+    write_pictures(folder / "a", 64, seed=1)
+    write_pictures(folder / "b", 40, seed=2)
+    table = pd.read_csv(folder / "b/labels.csv").rename(columns={"Effusion": "Pleural Effusion"})
     table["image_id"] = "b" + table["image_id"]
-    table.drop(columns="Hernia").to_csv(tmp_path / "b/labels.csv", index=False)
-    _cache(cxrlt, tmp_path / "a", "a")
-    _cache(cxrlt, tmp_path / "b", "b", "--label-columns", "Cardiomegaly,Pleural Effusion")
-    return tmp_path
+    table.drop(columns="Hernia").to_csv(folder / "b/labels.csv", index=False)
+    commands = [
+        [*CACHE, "--source", f"table={folder / 'a/labels.csv'}", "--name", "a"],
+        [
+            *CACHE,
+            "--source",
+            f"table={folder / 'b/labels.csv'}",
+            "--name",
+            "b",
+            "--label-columns",
+            "Cardiomegaly,Pleural Effusion",
+        ],
+    ]
+    type_in(folder, commands)
+
+
+@pytest.fixture
+def two(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two cached sources, the second with other ids and without Hernia."""
+    return copied(made_once(tmp_path_factory, "two_sources", _make_two) / "images", tmp_path / "images").parent
 
 
 def test_two_sources_in_one_label_space(cxrlt: Run, two: Path) -> None:

@@ -7,15 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import Run
-from PIL import Image
+from shared import made_once
 
-from cxrlt_cli.artifacts.dataset import read_dataset
+from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
 from cxrlt_cli.artifacts.image_file import create_images
 from cxrlt_cli.artifacts.row_access import RowWriter
 from cxrlt_cli.artifacts.source_table import SourceHeader, SourceTable, write_source_table
 from cxrlt_cli.preprocess.settings import PixelSettings
-from cxrlt_cli.sources.chestxray14 import read_chestxray14
-from cxrlt_cli.sources.chexpert import read_chexpert
 
 SIZE = 8  # px
 
@@ -37,24 +35,32 @@ def _put(workspace: Path, source: SourceTable) -> None:
     write_source_table(path.with_suffix(".parquet"), replace(source, header=header))
 
 
-@pytest.fixture(scope="module")
-def both(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    workspace = tmp_path_factory.mktemp("both")
-    images = tmp_path_factory.mktemp("nowhere")
-    (images / "images").mkdir()
-    Image.new("L", (8, 8)).save(images / "images/x.png")
-    _put(workspace, read_chestxray14(images, real_data / "chestxray14/Data_Entry_2017_v2020.csv.gz").source)
-    _put(workspace, read_chexpert(images, real_data / "chexpert/train.csv.gz").source)
-    return workspace
+@pytest.fixture
+def both(real_sources: dict[str, SourceTable], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with the two sources cached: tests write to other folders."""
+
+    def make(folder: Path) -> None:
+        (folder / "images").mkdir()
+        for source in real_sources.values():
+            _put(folder, source)
+
+    return made_once(tmp_path_factory, "merge_real", make)
 
 
-def test_counts_of_every_class_and_policy(cxrlt: Run, both: Path, real_data: Path) -> None:
+def _merge(cxrlt: Run, workspace: Path, output: Path, *options: object) -> Dataset:
+    ended = cxrlt("merge", "--workspace", workspace, "--output", output, *options)
+    assert ended.code == 0, ended.err
+    return read_dataset(output)
+
+
+def test_counts_of_every_class_and_policy_and_the_order_of_the_sources_does_not_matter(
+    cxrlt: Run, both: Path, real_data: Path, tmp_path: Path
+) -> None:
     nih = pd.read_csv(real_data / "chestxray14/Data_Entry_2017_v2020.csv.gz")["Finding Labels"].str.get_dummies("|")
     chexpert = pd.read_csv(real_data / "chexpert/train.csv.gz")
     for uncertain in ("positive", "negative", "ignore"):
-        ended = cxrlt("merge", "--workspace", both, "--label-space", "cxr-lt-2023", "--uncertain", uncertain, "--overwrite")
-        assert ended.code == 0, ended.err
-        dataset = read_dataset(both / "dataset.parquet")
+        options = ["--label-space", "cxr-lt-2023", "--uncertain", uncertain]
+        dataset = _merge(cxrlt, both, tmp_path / f"{uncertain}.parquet", *options)
         assert len(dataset.table) == 112_120 + 223_414
         evaluated = dataset.table.loc[dataset.table["split"] != "train", "source"].value_counts()
         for index, name in enumerate(dataset.classes):
@@ -71,23 +77,16 @@ def test_counts_of_every_class_and_policy(cxrlt: Run, both: Path, real_data: Pat
             assert (~dataset.label_mask[:, index]).sum() == unknown, name
     per_patient = dataset.table.groupby("patient_id")["split"].nunique()
     assert (per_patient == 1).all()
+    order = ["--source", "chexpert", "--source", "chestxray14"]  # by name, chestxray14 is the first
+    other = _merge(cxrlt, both, tmp_path / "other.parquet", *options, *order)
+    pd.testing.assert_frame_equal(other.table, dataset.table)
+    assert np.array_equal(other.targets, dataset.targets)
 
 
-def test_rare_classes_are_shared_out_as_asked(cxrlt: Run, both: Path) -> None:
-    ended = cxrlt("merge", "--workspace", both, "--source", "chestxray14", "--overwrite")
-    assert ended.code == 0, ended.err
-    dataset = read_dataset(both / "dataset.parquet")
+def test_rare_classes_are_shared_out_as_asked(cxrlt: Run, both: Path, tmp_path: Path) -> None:
+    dataset = _merge(cxrlt, both, tmp_path / "nih.parquet", "--source", "chestxray14")
     for split, share in (("train", 0.7), ("val", 0.1), ("test", 0.2)):
         inside = (dataset.table["split"] == split).to_numpy()
         found = dataset.targets[inside].sum(axis=0) / dataset.targets.sum(axis=0)
         assert np.abs(found - share).max() < 0.01, dict(zip(dataset.classes, found, strict=True))
         assert abs(inside.mean() - share) < 0.01
-
-
-def test_the_order_of_the_sources_and_of_nothing_else_matters(cxrlt: Run, both: Path) -> None:
-    tables = []
-    for order in (["chexpert", "chestxray14"], ["chestxray14", "chexpert"]):
-        options = [part for name in order for part in ("--source", name)]
-        assert cxrlt("merge", "--workspace", both, "--label-space", "cxr-lt-2023", "--overwrite", *options).code == 0
-        tables.append(read_dataset(both / "dataset.parquet").table)
-    pd.testing.assert_frame_equal(*tables)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cxrlt_cli.artifacts.source_table import SourceTable
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.sources.chestxray14 import CLASSES, read_chestxray14
 
@@ -140,9 +141,8 @@ def test_a_truncated_gz_is_refused(tmp_path: Path) -> None:
         read_chestxray14(tmp_path, tmp_path / "cut.csv.gz")
 
 
-def test_the_real_table_is_read_whole(real_data: Path) -> None:
-    listing = read_chestxray14(real_data / "chestxray14", None)
-    source = listing.source
+def test_the_real_table_is_read_whole(real_sources: dict[str, SourceTable]) -> None:
+    source = real_sources["chestxray14"]
     assert source.labels.shape == (112120, 15)
     assert source.table["patient_id"].nunique() == 30805
     assert source.table["file"].notna().sum() == 1000
