@@ -62,6 +62,10 @@ class Workspace:
         return self.root / "studies"
 
     @property
+    def study_runs(self) -> Path:
+        return self.studies / "runs"
+
+    @property
     def reports(self) -> Path:
         return self.root / "reports"
 

@@ -78,7 +78,7 @@ class CorrectionsSummary:
     """What `corrections.json` holds.
 
     Attributes:
-        split: val, test, train or all.
+        split: val, test, all, or train, whose images were scored out of fold or by another tool.
         images: that were scored.
         labels: known labels that were ranked.
         contradicted: of them, by the thresholds.

@@ -18,6 +18,7 @@ FORMAT, VERSION = "cxrlt dataset", 1
 SPLITS = ("train", "val", "test")
 
 #: `cache` is the path of the image file from the folder of the dataset, `row` the image's row in it; both null without pixels.
+#: A dataset with folds also has `fold`: the fold of a training image, counted from 0; -1 for images that no fold holds out.
 COLUMNS = ["image_id", "patient_id", "study_id", "source", "split", "view", "sex", "age", "cache", "row"]
 
 
@@ -50,6 +51,7 @@ class DatasetHeader:
         left_out: images that were left out.
         held_out: None where `merge --hold-out` was not given.
         corrections: what `merge --corrections` did, an entry a file.
+        folds: number of folds of `merge --folds`; 0 without.
         patients: of imported labels: where the patient ids come from, empty where they are not known. None after `merge`.
         data_sources: its sources, and those of the run whose scores are its pseudo-labels; None where they are not recorded.
         provenance: see there.
@@ -62,9 +64,14 @@ class DatasetHeader:
     left_out: int | None = None
     held_out: HeldOut | None = None
     corrections: list[dict[str, Any]] = field(default_factory=list)
+    folds: int = 0
     patients: str | None = None
     data_sources: list[DataSource] | None = None
     provenance: Provenance = field(default_factory=Provenance)
+
+    def __post_init__(self) -> None:
+        if self.folds < 0 or self.folds == 1:
+            raise ValueError(f"folds is {self.folds}, not 0 or at least 2")
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,11 @@ class Dataset:
         return self.header.patients != ""
 
     @property
+    def folds(self) -> int:
+        """Number of folds; 0 without. `artifacts.folds` gives the split of a fold."""
+        return self.header.folds
+
+    @property
     def unseen(self) -> np.ndarray:
         """(C,) bool: the classes that no training label names."""
         return np.isin(self.classes, self.held_out.classes)
@@ -119,6 +131,11 @@ class Dataset:
             UserError: the split has no rows.
         """
         keep = (self.table["split"] == name).to_numpy()
+        if not keep.any() and name == "val" and self.folds:
+            raise UserError(
+                f"{self.path} has {self.folds} folds instead of a val split",
+                "hold one out: cxrlt train --fold 0, or cxrlt study folds",
+            )
         if not keep.any():
             there = ", ".join(sorted(self.table["split"].unique()))
             raise UserError(f"{self.path} has no {name} split (it has: {there})", "see the fractions of: cxrlt merge --split")
@@ -151,6 +168,9 @@ def write_dataset(dataset: Dataset) -> None:
         else:
             column = pa.array(values, from_pandas=True, type=_TYPES.get(name, pa.string()))
             columns[name] = column.dictionary_encode() if name in _FEW else column
+    if dataset.folds:
+        fold = dataset.table["fold"].to_numpy()
+        columns["fold"] = pa.array(fold, pa.int64(), mask=fold < 0)
     for index, name in enumerate(dataset.classes):
         columns[f"label:{name}"] = nullable_int8(dataset.targets[:, index], dataset.label_mask[:, index])
         if dataset.soft is not None and np.isfinite(dataset.soft[:, index]).any():
@@ -201,6 +221,8 @@ def _checked(path: Path, table: pa.Table, content: dict[str, Any]) -> Dataset:
         raise UserError(f"{path} has unknown splits: {listed(strange)}", _HINT)
     if frame["row"].min() < 0:
         raise UserError(f"{path} is damaged: a row below 0", _HINT)
+    if header.folds:
+        frame["fold"] = _fold(path, table, header.folds, (frame["split"] == "train").to_numpy())
     targets = (values == 1).astype(np.uint8)
     return Dataset(frame, classes, targets, label_mask, settings, header, path, _soft(path, table, classes))
 
@@ -214,6 +236,15 @@ class _Pixels:
     def __post_init__(self) -> None:
         if self.settings:
             require_size(self.settings, "settings")
+
+
+def _fold(path: Path, table: pa.Table, folds: int, training: np.ndarray) -> np.ndarray:
+    """(N,) int64 fold of each row, -1 for none. Raises UserError where it is not a fold, or a test image has one."""
+    require_columns(path, table, ["fold"])
+    fold: np.ndarray = table["fold"].cast(pa.int64()).fill_null(-1).to_numpy()
+    if fold.min() < -1 or fold.max() >= folds or (fold[~training] != -1).any():
+        raise UserError(f"{path} is damaged: its column fold does not divide the training images into {folds} folds", _HINT)
+    return fold
 
 
 def _soft(path: Path, table: pa.Table, classes: list[str]) -> np.ndarray | None:

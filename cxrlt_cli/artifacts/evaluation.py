@@ -52,6 +52,8 @@ class EvaluatedPredictions:
         name: of the file.
         runs: that scored; empty for scores of another tool.
         split: whose images.
+        fold: of whose split the images are; None for the splits of the dataset.
+        out_of_fold: whether each image was scored by runs that did not train on its patient.
         views: that were merged.
         merge: how views and runs were merged.
         calibration: None where the scores are those of the networks.
@@ -60,6 +62,8 @@ class EvaluatedPredictions:
     name: str
     runs: list[str] = field(default_factory=list)
     split: str = ""
+    fold: int | None = None
+    out_of_fold: bool = False
     views: int = 1
     merge: str = "none"
     calibration: AppliedCalibration | None = None

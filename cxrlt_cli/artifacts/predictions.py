@@ -100,6 +100,8 @@ class PredictionsHeader:
     Attributes:
         runs: that scored; none where the scores were imported, or are those of a model of images and texts.
         split: train, val or test; empty for a folder of images.
+        fold: the one that the runs held out, of whose split the images are; None where the splits are those of the dataset.
+        out_of_fold: whether the images are all that some fold holds out, each scored by runs that did not train on its patient.
         views: that were merged.
         merge: of views and runs: geomean, mean, logits, or none where there was nothing to merge.
         members: the runs with their weights.
@@ -116,6 +118,8 @@ class PredictionsHeader:
 
     runs: list[str] = field(default_factory=list)
     split: str = ""
+    fold: int | None = None
+    out_of_fold: bool = False
     views: int = 1
     merge: str = "none"
     members: list[MemberWeight] | None = None

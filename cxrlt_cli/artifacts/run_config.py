@@ -96,6 +96,7 @@ class RunConfig:
         classes: class names, in the order of the network's outputs.
         pixels: settings of the cached images that the run learned from.
         label_texts: of the label queries; None for a fused run and in earlier versions.
+        fold: of the dataset, held out for validation; None where the dataset's own splits are used.
         features: the stored features that it was trained on; None for a run trained on pixels.
         provenance: inputs are the dataset, then the label embeddings or, of a fused run, the checkpoint of its base; last the
             stored features.
@@ -116,6 +117,7 @@ class RunConfig:
     pixels: dict[str, Any]
     label_texts: RunLabels | None = None
     features: RunFeatures | None = None
+    fold: int | None = None
     provenance: Provenance
     compute_mode: ComputeMode | None = saved_as("form", None)
     micro_batches: int | None = saved_as("parts", None)
@@ -132,6 +134,8 @@ class RunConfig:
         for name, count in (counts | {"parts": self.micro_batches, "weights": self.weight_count}).items():
             if count is not None and (type(count) is not int or count < 1):
                 raise ValueError(f"{name} is {count!r:.60}, not a whole number of 1 or more")
+        if self.fold is not None and self.fold < 0:
+            raise ValueError(f"fold is {self.fold}, not a whole number of 0 or more")
         weights = self.classes if self.class_weights is None else self.class_weights
         texts = self.classes if self.label_texts is None else self.label_texts.prompts
         for name, keys in (("class_weights", weights), ("label_texts", texts)):

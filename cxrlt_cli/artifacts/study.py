@@ -13,7 +13,8 @@ from cxrlt_cli.artifacts.provenance import Provenance
 from cxrlt_cli.paths import exists
 
 FORMAT, VERSION = "cxrlt study", 1
-_FILES = frozenset({"study.json", "table.csv", "per_class.csv", "figure.png", "figure.svg"})
+OUT_OF_FOLD, TEST, ENSEMBLE = "out-of-fold.parquet", "test.parquet", "ensemble.json"  # of the study `folds`
+_FILES = frozenset({"study.json", "table.csv", "per_class.csv", "figure.png", "figure.svg", OUT_OF_FOLD, TEST, ENSEMBLE})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,8 @@ class StudyResult:
         split: whose images are scored.
         images: number of images.
         patients: of these images.
-        seeds: number of networks a variant.
+        folds: of the study `folds`; None of others.
+        seeds: number of networks a variant, or a fold.
         first_seed: the seeds count up from it.
         resamples: of the patients, for intervals.
         permutations: for p-values; None in studies of version 0.2.
@@ -50,6 +52,7 @@ class StudyResult:
     split: str
     images: int
     patients: int
+    folds: int | None = None
     seeds: int
     first_seed: int
     resamples: int
@@ -75,13 +78,19 @@ class StudyResult:
         return content
 
 
-def write_study(folder: Path, result: StudyResult, draw: Callable[[Path, str], None]) -> None:
+def write_study(
+    folder: Path,
+    result: StudyResult,
+    draw: Callable[[Path, str], None],
+    write_more: Callable[[Path], None] | None = None,
+) -> None:
     """Writes a study whose lock is held. Undefined metrics (NaN) become null and empty cells.
 
     Args:
         folder: of the study.
         result: what it found.
         draw: draws the figure to a path, as png or svg.
+        write_more: writes further files of the study to its folder.
     """
     with replacing_folder(folder, _FILES.__contains__) as aside:
         for name, rows in (("table.csv", result.means), ("per_class.csv", result.per_class)):
@@ -89,6 +98,8 @@ def write_study(folder: Path, result: StudyResult, draw: Callable[[Path, str], N
             write_csv(aside / name, columns, ([row.get(column) for column in columns] for row in rows))
         for form in ("png", "svg"):
             draw(aside / f"figure.{form}", form)
+        if write_more:
+            write_more(aside)
         write_json(aside / "study.json", result.content)
 
 

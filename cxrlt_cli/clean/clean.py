@@ -17,9 +17,10 @@ from cxrlt_cli.artifacts.parsing import Row
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.resolve import Entry, find_entry, find_predictions
 from cxrlt_cli.artifacts.run import Run
+from cxrlt_cli.artifacts.study import OUT_OF_FOLD
 from cxrlt_cli.config.clean import CleanConfig
 from cxrlt_cli.console import data, say, shortened, table, warn
-from cxrlt_cli.errors import UserError
+from cxrlt_cli.errors import UserError, nearest
 from cxrlt_cli.metrics.calibration import sigmoid
 from cxrlt_cli.metrics.confident_learning import RankedCells, confident_thresholds, probabilities_on_one_scale, rank_cells
 from cxrlt_cli.options import saved
@@ -35,7 +36,7 @@ def find_label_errors(config: CleanConfig, workspace: Workspace) -> RankedLabels
     Raises:
         UserError: scores that are in-sample or do not go with the dataset, no known label, an output that exists.
     """
-    entry = _entry(config.predictions, workspace)
+    entry = _of_study(config.folds, workspace) if config.folds else _entry(config.predictions, workspace)
     folder = workspace.corrections / checked_name(config.name or entry.name)
     refuse_existing(folder, config.overwrite)
     dataset = read_dataset(config.dataset or workspace.dataset)
@@ -63,7 +64,11 @@ def find_label_errors(config: CleanConfig, workspace: Workspace) -> RankedLabels
         from cxrlt_cli.clean.review_page import open_pictures, review_page  # torch comes with it
         from cxrlt_cli.compute.device import choose_device
 
-        runs = [run for name in scored.header.runs if is_file((run := Run(workspace.runs / name)).best)]
+        places = (workspace.runs, workspace.study_runs)
+        found = (
+            next((run for place in places if is_file((run := Run(place / name)).best)), None) for name in scored.header.runs
+        )
+        runs = [run for run in found if run]
         pictures = open_pictures(dataset, scored, runs, choose_device(config.device))
         page = review_page(folder.name, rows, corrections[: config.top], scored, pictures)
     with claimed(folder, config.overwrite):
@@ -80,23 +85,40 @@ def _entry(given: str, workspace: Workspace) -> Entry:
     return Entry(path.stem, path, {})
 
 
+def _of_study(name: str, workspace: Workspace) -> Entry:
+    """The out-of-fold scores of a study."""
+    path = workspace.studies / name / OUT_OF_FOLD
+    if not is_file(path):
+        there = [found.parent.name for found in sorted(workspace.studies.glob(f"*/{OUT_OF_FOLD}"))]
+        raise UserError(
+            f"{path} is not there{nearest(name, there)}", "make it: cxrlt merge --folds 5 --overwrite, then cxrlt study folds"
+        )
+    return Entry(name, path, {})
+
+
 def _refuse_in_sample(entry: Entry, scored: Scored) -> None:
     """Refuses the scores that a run of ours gave its training images; of other networks it is the user who knows."""
-    if scored.split not in ("train", "all"):
+    if scored.split not in ("train", "all") or scored.header.out_of_fold:
         return
     if scored.header.runs:
         raise UserError(
             f"{entry.path} has scores of training images (the split is {scored.split}): the network has learned their labels, "
             "with the errors among them, so that its scores agree with the errors",
-            "score images that it was not trained on: cxrlt predict --split val; or --split test",
+            "score images that it was not trained on: cxrlt predict --split val, or test; or train folds: cxrlt clean --folds",
         )
     warn(f"{entry.path} names no run: its scores are only useful where the network was not trained on these images")
 
 
 def _probabilities(scored: Scored, how: str) -> np.ndarray:
+    """(N, C) probabilities; on one scale also across the runs of out-of-fold scores, each of which has a scale of its own."""
     if how == "raw":
         return sigmoid(scored.logits)
-    return probabilities_on_one_scale(scored.logits, scored.targets, scored.label_mask, scored.patients)
+    scale = scored.table["fold"].to_numpy() if scored.header.out_of_fold else np.zeros(len(scored.table), dtype=np.int64)
+    probabilities = np.empty(scored.logits.shape)
+    for own in (scale == one for one in np.unique(scale)):
+        part = scored.rows(own)
+        probabilities[own] = probabilities_on_one_scale(part.logits, part.targets, part.label_mask, part.patients)
+    return probabilities
 
 
 def _corrections(scored: Scored, ranked: RankedCells, least: int) -> list[Correction]:

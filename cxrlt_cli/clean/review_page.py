@@ -17,7 +17,7 @@ from cxrlt_cli.errors import UserError
 from cxrlt_cli.explain.inline import inline_overlay, inline_picture
 from cxrlt_cli.predict.members import Member, load_members
 from cxrlt_cli.report.page import fill, own_text
-from cxrlt_cli.scores.labelled import Scored
+from cxrlt_cli.scores.labelled import Scored, scored_part
 
 _SIDE, _SMALL = 512, 128  # px of the picture, and of a neighbour's
 _EACH = 2  # neighbours of either label
@@ -51,24 +51,27 @@ def review_page(title: str, rows: str, corrections: list[Correction], scored: Sc
 class Pictures:
     """Pictures of the scored images, and the network that explains them."""
 
-    def __init__(self, dataset: Dataset, scored: Scored, member: Member | None) -> None:
+    def __init__(self, dataset: Dataset, scored: Scored, members: dict[int | None, Member]) -> None:
         """Opens the image files.
 
         Args:
             dataset: with the pixels.
             scored: its rows are those of the pictures.
-            member: the network; None for pictures without a map.
+            members: fold -> the network that held it out; None -> the network for scores that are not out of fold. Images
+                without one have no map.
 
         Raises:
             UserError: the pixels cannot be read.
         """
-        self._images = DatasetImages(dataset if scored.split == "all" else dataset.split(scored.split))
-        self._member = member
+        self._images = DatasetImages(scored_part(dataset, scored.split, scored.header))
+        self._members = members
+        self._folds = scored.table["fold"].tolist() if scored.header.out_of_fold else None
 
     def shown(self, row: int, label: str) -> dict[str, Any]:
         """The picture of a row, and the map of a label over it."""
         gray = self._images.read(np.array([row]))[0]
-        return {"picture": inline_picture(gray, _SIDE), **inline_overlay(self._member, gray, label, "attribution")}
+        member = self._members.get(self._folds[row] if self._folds else None)
+        return {"picture": inline_picture(gray, _SIDE), **inline_overlay(member, gray, label, "attribution")}
 
     def small(self, row: int) -> str:
         """A small picture of a row."""
@@ -76,16 +79,24 @@ class Pictures:
 
 
 def open_pictures(dataset: Dataset, scored: Scored, runs: list[Run], device: torch.device) -> Pictures | None:
-    """The pictures, explained by the first run that is there; None, with a warning, where the dataset has none to read."""
+    """The pictures, explained by the first run that is there; None, with a warning, where the dataset has none to read.
+
+    Out of fold, an image is explained by a run that did not train on its patient.
+
+    Args:
+        dataset: with the pixels.
+        scored: its rows are those of the pictures.
+        runs: those of the scores that are there.
+        device: of the networks.
+    """
     try:
-        member = load_members(runs[:1], device)[0] if runs else None
+        loaded = load_members(runs if scored.header.out_of_fold else runs[:1], device)
     except UserError as error:
         warn(f"no maps in the page: {error.message}")
-        member = None
-    if member and member.pixels != dataset.settings:
-        member = None
+        loaded = []
+    own = [member for member in reversed(loaded) if member.pixels == dataset.settings]  # the first run of a fold wins
     try:
-        return Pictures(dataset, scored, member)
+        return Pictures(dataset, scored, {member.config.fold if scored.header.out_of_fold else None: member for member in own})
     except UserError as error:
         warn(f"no pictures in the page: {error.message}")
         return None

@@ -98,7 +98,9 @@ def _workspace(workspace: Workspace) -> Finding:
 def _dataset(dataset: Dataset) -> Finding:
     counts = dataset.table["split"].value_counts()
     found = f"{len(dataset.table)} images ({', '.join(f'{counts.get(name, 0)} {name}' for name in SPLITS)})"
-    absent = [name for name in ("train", "val") if not counts.get(name)]
+    found += f" in {dataset.folds} folds" if dataset.folds else ""
+    needed = ("train",) if dataset.folds else ("train", "val")  # with folds, one of them is the validation split
+    absent = [name for name in needed if not counts.get(name)]
     return ("error", f"{found}: no {' and no '.join(absent)}; see cxrlt merge --split") if absent else ("ok", found)
 
 

@@ -17,7 +17,7 @@ class CleanConfig:
 
     Ranks every known label of the scored images by confident learning and writes corrections/NAME/: corrections.csv and
     review.html, a page to review the labels with the keyboard. The page needs no network; it contains patient images. Apply the
-    reviewed file with `cxrlt merge --corrections`. The scores must be out-of-sample: validation or test.
+    reviewed file with `cxrlt merge --corrections`. The scores must be out-of-sample: validation, test, or out of fold.
     """
 
     predictions: str = flag(
@@ -25,6 +25,11 @@ class CleanConfig:
         "Name under predictions/, a file, or runs/NAME for its validation scores [default: the newest predictions]",
         metavar="PREDICTIONS",
         argument=True,
+    )
+    folds: str = flag(
+        "",
+        "Rank the training labels by the out-of-fold scores of this cxrlt study folds: a name under studies/.",
+        metavar="STUDY",
     )
     dataset: Path | None = flag(None, "Dataset with labels and images [default: dataset.parquet]")
     split: Literal["train", "val", "test", "all"] | None = flag(None, "Split that was scored [default: as the predictions say]")
@@ -40,5 +45,9 @@ class CleanConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.top <= MOST:
             raise UserError(f"--top {self.top} is not within 0 … {MOST}", "corrections.csv lists all contradicted labels")
+        if self.folds and (self.predictions or self.split):
+            raise UserError(
+                "--folds names the scores and their images: PREDICTIONS and --split are not given", "leave them out"
+            )
         if self.name:
             checked_name(self.name)

@@ -110,6 +110,13 @@ class MergeConfig:
     split: str = flag(
         "70,10,20", "Percent of patients for train, val and test, without an official split.", metavar="TRAIN,VAL,TEST"
     )
+    folds: int | None = flag(
+        None,
+        "Divide the patients outside of test into K folds for cross-validation, instead of into train and val: cxrlt train "
+        "--fold, cxrlt study folds.",
+        metavar="K",
+        most=1000,
+    )
     train_only: tuple[str, ...] = flag(
         (), "Source that only adds training images; its official test images are left out; may be repeated.", metavar="NAME"
     )
@@ -132,7 +139,17 @@ class MergeConfig:
             raise UserError("--unsure needs --corrections", "which file was reviewed? --corrections FILE")
         if self.hold_out_as != "left-out" and not self.hold_out:
             raise UserError("--hold-out-as needs --hold-out", 'which classes? As in --hold-out "Edema,Pneumonia"')
+        self._check_folds()
         self.fractions, self.threshold  # noqa: B018 - checked before any work
+
+    def _check_folds(self) -> None:
+        if self.folds is not None and self.folds < 2:
+            raise UserError(f"--folds {self.folds} is below 2", "as in --folds 5: each fold is held out once, the others train")
+        if self.folds and self.hold_out:
+            raise UserError(
+                "--folds and --hold-out exclude each other: images that one fold holds out train in the others",
+                "leave one of them out",
+            )
 
     def _refuse_pseudo_without_scores(self) -> None:
         wanted = any(given.rpartition("=")[2] == "pseudo" for given in (*self.missing, *self.blank))

@@ -23,10 +23,10 @@ def check_positive(config: Any, names: Iterable[str]) -> None:
 
 
 def check_not_negative(config: Any, names: Iterable[str]) -> None:
-    """Raises UserError where an option is not finite and at least 0."""
+    """Raises UserError where an option is not finite and at least 0; None is allowed."""
     for name in names:
         value = getattr(config, name)
-        if not 0 <= value < math.inf:
+        if value is not None and not 0 <= value < math.inf:
             raise UserError(f"{flag_of(config, name)} {value} is not a number of 0 or more", "see the command's --help")
 
 

@@ -10,6 +10,7 @@ from cxrlt_cli.errors import UserError
 from cxrlt_cli.options import flag, parse_options
 from cxrlt_cli.workspace import checked_name
 
+FOLDS = "folds"  # the study whose runs differ in the fold that they hold out
 #: Flags of `cxrlt train` that a study decides itself.
 _OWN = ("--seed", "--name", "--dataset", "--embeddings", "--resume", "--overwrite", "--hard-from", "--workspace")
 
@@ -20,19 +21,21 @@ class StudyConfig:
 
     Runs are trained under studies/ and shared between studies; finished runs are not repeated, so the same command continues
     where it stopped. Writes studies/NAME/: table.csv, per_class.csv, study.json and figures, with mAP per group, spread over
-    seeds, and paired differences to the first variant with intervals and p-values.
+    seeds, and paired differences to the first variant with intervals and p-values. The study folds trains a run per fold of
+    merge --folds, and writes their out-of-fold scores and an ensemble.
     """
 
     study: str = flag(
         "",
-        "heads, classifier, reweight, text, missing, external, bag, unseen, complexity, encoder, or a TOML file of that form.",
+        "folds (cross-validation), heads, classifier, reweight, text, missing, external, bag, unseen, complexity, encoder, or "
+        "a TOML file of that form.",
         metavar="NAME|FILE",
         argument=True,
     )
     train: str = flag(
         "", 'Flags of cxrlt train for every variant, as one text: "--encoder resnet18 --epochs 10".', metavar="FLAGS"
     )
-    seeds: int = flag(3, "Runs per variant, with consecutive seeds.")
+    seeds: int | None = flag(None, "Runs per variant or fold, with consecutive seeds. [default: 3; folds: 1]")
     first_seed: int = flag(0, "First seed. Use other seeds to confirm what was chosen on these.", most=(1 << 63) - 1)
     split: Literal["val", "test"] = flag("test", "Split on which variants are compared.")
     resamples: int = flag(1000, "Bootstrap resamples of the patients, for the intervals; at least 100.")
@@ -57,15 +60,18 @@ class StudyConfig:
         if not self.study:
             raise UserError(
                 "missing argument STUDY",
-                "one of: heads, classifier, reweight, text, missing, external, bag, unseen, complexity, encoder, or a file",
+                "folds, heads, classifier, reweight, text, missing, external, bag, unseen, complexity, encoder, or a file",
             )
         if self.first_seed < 0:
             raise UserError(f"--first-seed {self.first_seed} is below 0", "as in --first-seed 100")
         if not 1 <= self.permutations <= 1_000_000:
             raise UserError("--permutations is 1 … 1000000", "10000 are enough for a p-value")
-        if self.seeds < 1 or self.jobs < 1 or self.resamples < 100:
+        if self.study == FOLDS and self.split != "test":
+            raise UserError("study folds scores the held-out folds and the test split: --split val has no use", "leave it out")
+        if self.seed_count < 1 or self.jobs < 1 or self.resamples < 100:
             raise UserError("--seeds and --jobs are at least 1, --resamples at least 100", "as in --seeds 3 --resamples 1000")
-        taken = [text for text in self.train_flags if text.partition("=")[0] in _OWN]
+        own = (*_OWN, "--fold") if self.study == FOLDS else _OWN
+        taken = [text for text in self.train_flags if text.partition("=")[0] in own]
         if taken:
             raise UserError(f"--train {' '.join(taken)}: a study decides this itself", "leave it out; see cxrlt study --help")
         parse_options("train", TrainConfig, self.train_flags)
@@ -73,9 +79,14 @@ class StudyConfig:
         self.part  # noqa: B018 - checked before any work
 
     @property
+    def seed_count(self) -> int:
+        """Number of runs of each variant or fold."""
+        return self.seeds if self.seeds is not None else 1 if self.study == FOLDS else 3
+
+    @property
     def all_seeds(self) -> range:
         """The seeds of each variant's runs."""
-        return range(self.first_seed, self.first_seed + self.seeds)
+        return range(self.first_seed, self.first_seed + self.seed_count)
 
     @property
     def train_flags(self) -> list[str]:

@@ -53,6 +53,9 @@ class TrainConfig:
 
     dataset: Path | None = flag(None, "Dataset with images and labels [default: dataset.parquet]")
     embeddings: Path | None = flag(None, "Label embeddings [default: label_embeddings.parquet]")
+    fold: int | None = flag(
+        None, "Train on the other folds of merge --folds and validate on this one, counted from 0.", metavar="K", most=1000
+    )
     features: str = flag(
         "",
         "Train the decoder and the classifiers on the maps that cxrlt features made, a name under features/ or a file, instead "
@@ -282,6 +285,5 @@ class TrainConfig:
     @property
     def run_name(self) -> str:
         """The name under `runs/`."""
-        return self.name or train_checks.name_of_run(
-            parse_encoder(self.encoder), self.reweight, self.loss, self.sampling, self.seed
-        )
+        said = self.reweight, self.loss, self.sampling
+        return self.name or train_checks.name_of_run(parse_encoder(self.encoder), said, self.fold, self.seed)

@@ -29,7 +29,7 @@ def check_ranges(config: Any) -> None:
     """Raises UserError where a number of the options is out of its range."""
     check_positive(config, _POSITIVE)
     check_fractions(config, _FRACTIONS)
-    check_not_negative(config, ("mixup", "cutmix", "weight_decay", "logit_adjustment", "accumulate", "patience"))
+    check_not_negative(config, ("mixup", "cutmix", "weight_decay", "logit_adjustment", "accumulate", "patience", "fold"))
     if not 0 < config.layer_decay <= 1:
         raise UserError(f"--layer-decay {config.layer_decay} is not within 0 … 1", "as in 0.8; 1 is off")
 
@@ -111,19 +111,20 @@ def check_two_way(loss: LossSpec, balance: str, accumulate: int) -> None:
         raise UserError("--loss two-way compares all images of a batch: --accumulate would change it", "leave one of them out")
 
 
-def name_of_run(encoder: EncoderName, reweight: str, loss: str, sampling: str, seed: int) -> str:
+def name_of_run(encoder: EncoderName, flags: tuple[str, str, str], fold: int | None, seed: int) -> str:
     """The name of a run that was given none.
 
     Args:
         encoder: its last part begins the name.
-        reweight: value of this flag, as all below.
-        loss: left out where it is bce.
-        sampling: left out where it is none.
+        flags: values of `--reweight`, `--loss` (left out where it is bce) and `--sampling` (left out where it is none).
+        fold: appended where one is held out.
         seed: appended where it is not 0.
     """
+    reweight, loss, sampling = flags
     said = (reweight, loss if loss != "bce" else "", sampling if sampling != "none" else "")
     parts = ["".join(_in_a_name(mark) for mark in text) for text in (encoder.short, *said)]
-    return "-".join(part for part in (*parts, f"seed{seed}" if seed else "") if part)
+    numbers = "" if fold is None else f"fold{fold}", f"seed{seed}" if seed else ""
+    return "-".join(part for part in (*parts, *numbers) if part)
 
 
 def _in_a_name(mark: str) -> str:

@@ -74,7 +74,7 @@ def calibrate(config: CalibrateConfig, workspace: Workspace) -> FittedCalibratio
 
 
 def _refuse_unsuitable(entry: Entry, scored: Scored) -> None:
-    if scored.split != "val":
+    if scored.split != "val" and not scored.header.out_of_fold:
         raise UserError(
             f"{entry.path} scores the {scored.split} split: calibrations are fitted on validation",
             "score that split: cxrlt predict --split val; or give a run: it keeps its validation scores",

@@ -61,9 +61,16 @@ def compare(config: CompareConfig, workspace: Workspace) -> ComparedScores:
 
 
 def _same_images(entries: list[Entry], dataset: Dataset, split: str | None) -> list[Scored]:
-    """All predictions aligned with the labels of one split. Raises UserError if they score different splits."""
+    """All predictions aligned with the labels of one split. Raises UserError if they score different splits or folds."""
     splits = {entry.name: read_predictions_header(entry.path).split for entry in entries}
     if split is None and len(set(splits.values())) > 1:
         scores = "; ".join(f"{name}: {value if value in SPLITS else 'unknown'}" for name, value in splits.items())
         raise UserError(f"they score different splits ({scores})", "compare predictions of one split: cxrlt predict --split")
-    return [read_scored(entry.path, dataset, split) for entry in entries]
+    scored = [read_scored(entry.path, dataset, split) for entry in entries]
+    for entry, one in zip(entries, scored, strict=True):
+        if not one.table["image_id"].equals(scored[0].table["image_id"]):  # validation images of runs with different folds
+            raise UserError(
+                f"{entry.name} and {entries[0].name} score different images of the {one.split} split",
+                "compare runs of one fold; or predictions of --split test, or out-of-fold scores of cxrlt study folds",
+            )
+    return scored

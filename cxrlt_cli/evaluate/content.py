@@ -129,4 +129,13 @@ def _thresholds_of(thresholds: Thresholds, scored: Scored, chosen_on: Scored | N
 
 
 def _described(path: Path, header: PredictionsHeader) -> EvaluatedPredictions:
-    return EvaluatedPredictions(path.stem, header.runs, header.split, header.views, header.merge, header.calibration)
+    return EvaluatedPredictions(
+        path.stem,
+        header.runs,
+        header.split,
+        header.fold,
+        header.out_of_fold,
+        header.views,
+        header.merge,
+        header.calibration,
+    )

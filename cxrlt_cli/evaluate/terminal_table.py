@@ -17,7 +17,7 @@ def as_text(evaluation: Evaluation) -> str:
         evaluation: from `read_evaluation`; undefined values are None.
     """
     split = evaluation.split
-    where = "whole dataset" if split == "all" else f"{split} split"
+    where = _images_of(evaluation)
     header = ["class", "group", "train +", f"{split} +", "AP", "AP*", "95 %", "AUROC", "95 %", "AP/prev"]
     studies = f"{evaluation.studies:,} studies, " if evaluation.studies is not None else ""
     lines = [
@@ -33,6 +33,15 @@ def as_text(evaluation: Evaluation) -> str:
         *_undefined(evaluation),
     ]
     return "\n".join(lines)
+
+
+def _images_of(evaluation: Evaluation) -> str:
+    """Which images were evaluated."""
+    scored = evaluation.predictions
+    if scored.out_of_fold:
+        return "training images, out of fold (different runs scored them: see each fold with --by fold)"
+    of_fold = "" if scored.fold is None else f" of fold {scored.fold}"
+    return "whole dataset" if evaluation.split == "all" else f"{evaluation.split} split{of_fold}"
 
 
 def patients_of(patients: int, drawn: Resamples) -> str:

@@ -24,6 +24,7 @@ def describe_dataset(path: Path) -> Description:
     who = [_group(dataset, positive, (source == name) & (split == s), name, s) for name, s in groups]
     classes = _classes(dataset, positive, split, source)
     pairs = strongest_pairs(cooccurrence_counts(positive), len(positive), dataset.classes)
+    folds = _of_folds(dataset, positive)
     lines = [
         ("images", f"{len(dataset.table)}"),
         ("patients", f"{dataset.table['patient_id'].nunique()}"),
@@ -34,6 +35,7 @@ def describe_dataset(path: Path) -> Description:
         ),
         ("unknown labels", f"{(~dataset.label_mask).mean():.1%}"),
         ("soft targets", "none" if dataset.soft is None else f"{int(np.isfinite(dataset.soft).sum())}, in training only"),
+        *([("folds", _folds(folds))] if folds else []),
         *([("held out", _held_out(dataset.held_out))] if dataset.unseen.any() else []),
         ("pixels", ", ".join(f"{key} {value}" for key, value in dataset.settings.items() if value) or "none: labels alone"),
         *((f"policies of {name}", _policy(effect)) for name, effect in dataset.header.policies.items()),
@@ -47,6 +49,7 @@ def describe_dataset(path: Path) -> Description:
         "policies": dataset.header.policies,
         "corrections": dataset.header.corrections,
         "held_out": asdict(dataset.held_out),
+        "folds": folds,
         "groups": who,
         "classes": classes,
         "pairs": pairs,
@@ -60,6 +63,22 @@ def draw_dataset(path: Path, figure: Path) -> None:
     """Plots label co-occurrence. Raises UserError as reading and writing do."""
     dataset = read_dataset(path)
     draw_cooccurrence(cooccurrence_counts(dataset.targets == 1), dataset.classes, [figure])
+
+
+def _of_folds(dataset: Dataset, positive: np.ndarray) -> list[dict[str, Any]]:
+    """Images, patients and positives of each fold; empty without folds."""
+    found = []
+    for fold in range(dataset.folds):
+        rows = (dataset.table["fold"] == fold).to_numpy()
+        counts = dict(zip(dataset.classes, positive[rows].sum(axis=0).tolist(), strict=True))
+        patients = int(dataset.table["patient_id"][rows].nunique())
+        found.append({"fold": fold, "images": int(rows.sum()), "patients": patients, "positives": counts})
+    return found
+
+
+def _folds(folds: list[dict[str, Any]]) -> str:
+    images, patients = (", ".join(str(fold[key]) for fold in folds) for key in ("images", "patients"))
+    return f"{len(folds)} of the training patients: {images} images of {patients} patients"
 
 
 def _held_out(held: HeldOut) -> str:

@@ -13,7 +13,7 @@ from cxrlt_cli.artifacts.ensemble import read_ensemble
 from cxrlt_cli.artifacts.evaluation import read_evaluation
 from cxrlt_cli.artifacts.failures import count_absent
 from cxrlt_cli.artifacts.parsing import plain
-from cxrlt_cli.artifacts.predictions import read_predictions
+from cxrlt_cli.artifacts.predictions import PredictionsHeader, read_predictions
 from cxrlt_cli.artifacts.provenance import Provenance
 from cxrlt_cli.artifacts.run import Run, read_history, read_status
 from cxrlt_cli.artifacts.run_config import RunFeatures, read_run_config
@@ -84,16 +84,23 @@ def describe_predictions(path: Path) -> Description:
         ("images", f"{len(found.image_ids)}"),
         ("classes", f"{len(found.classes)}"),
         made_by,
-        ("split", header.split or "none: a folder of images"),
+        ("split", _split(header)),
         ("views", f"{header.views}, merged by {header.merge}"),
         ("studies", studies),
         ("mean probability", f"{probability.mean():.4f}"),
     ]
     facts = {"kind": "predictions", "images": len(found.image_ids), "classes": found.classes}
     kept = dataclasses.asdict(header)
-    keys = ("runs", "split", "views", "merge", "study", "members", "pixels", "imported", "zero_shot")
+    keys = ("runs", "split", "fold", "out_of_fold", "views", "merge", "study", "members", "pixels", "imported", "zero_shot")
     facts |= {key: kept[key] for key in keys}
     return Description("predictions", lines, facts, header.provenance)
+
+
+def _split(header: PredictionsHeader) -> str:
+    if header.out_of_fold:
+        return f"{header.split}, out of fold: each image was scored by runs that did not train on its patient"
+    of_fold = "" if header.fold is None else f" of fold {header.fold}"
+    return f"{header.split}{of_fold}" if header.split else "none: a folder of images"
 
 
 def describe_ensemble(path: Path) -> Description:

@@ -19,7 +19,7 @@ def without_same_pictures(rows: pd.DataFrame, hashes: np.ndarray, split: np.ndar
     Args:
         rows: image_id, patient_id, cache and row of each image.
         hashes: (N, 5) uint64 of their pixels.
-        split: (N,) split of each image.
+        split: (N,) split of each image, or its fold: a number a place.
         folder: that the paths in `cache` are relative to.
         policy: `refuse`, `first` (drop the later ones) or `keep`.
 
@@ -40,11 +40,11 @@ def without_same_pictures(rows: pd.DataFrame, hashes: np.ndarray, split: np.ndar
         warn(f"{int((~keep).sum())} images are duplicates of another patient's image: left out: {_listed_pairs(pairs, names)}")
     elif policy == "refuse" and torn:
         raise UserError(
-            f"{len(torn)} images are in two splits, under two patients: {_listed_pairs(torn, names)}",
+            f"{len(torn)} images are in two splits or folds, under two patients: {_listed_pairs(torn, names)}",
             "give both the same patient, or leave out copies: --same-picture first (keep takes both, and the test leaks)",
         )
     elif torn:
-        warn(f"{len(torn)} images are in two splits (--same-picture keep): {_listed_pairs(torn, names)}")
+        warn(f"{len(torn)} images are in two splits or folds (--same-picture keep): {_listed_pairs(torn, names)}")
     else:
         say(f"{len(pairs)} images are under two patients, in the same split: {_listed_pairs(pairs, names)}")
     return keep

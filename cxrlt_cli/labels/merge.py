@@ -1,7 +1,6 @@
 """The stage `merge`: cached sources in one label space, split by patient."""
 
 import os
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from cxrlt_cli.errors import UserError, listed, nearest
 from cxrlt_cli.labels.cached_sources import CachedSource, data_sources_of, read_sources
 from cxrlt_cli.labels.corrections import apply_corrections, with_parents
 from cxrlt_cli.labels.cross_split_duplicates import without_same_pictures
+from cxrlt_cli.labels.folds import report_folds, training_folds
 from cxrlt_cli.labels.harmonize import Harmonized, harmonize
 from cxrlt_cli.labels.hierarchy import Implied, imply_parents
 from cxrlt_cli.labels.hold_out import held_out_columns, hold_out, report_held_out
@@ -30,7 +30,7 @@ from cxrlt_cli.labels.merge_report import report_dataset, report_implied
 from cxrlt_cli.labels.policies import Policy, of_evaluation
 from cxrlt_cli.labels.pseudo import pseudo_labels
 from cxrlt_cli.labels.spaces import read_space
-from cxrlt_cli.labels.splits import SPLITS, split_patients
+from cxrlt_cli.labels.splits import SPLITS, official_splits, split_patients, without_foreign_tests
 from cxrlt_cli.options import saved
 from cxrlt_cli.results import MergedDataset
 from cxrlt_cli.workspace import Workspace
@@ -85,15 +85,12 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> MergedDataset:
         classes = classes_of(labels, label_map) if space == OF_SOURCES else read_space(space)
         held = held_out_columns(config.hold_out, classes)
         _warn_of_unused_rows(label_map, labels)
-        mappings = map_sources(labels, classes, label_map, _leaving_out(config, sources, label_map))
-        if config.pseudo is None:
-            refuse_other_space(mappings, space)
         policies = {source.name: _policy(config, source.name) for source in sources}
-        parts = [harmonize(source, classes, mappings[source.name], policies[source.name], config.seed) for source in sources]
+        parts = _harmonized(config, sources, policies, (space, classes), label_map)
         rows = _concatenated(sources, parts, path.parent)
         rows, implied = _with_parents(rows, classes) if config.hierarchy else (rows, [])
         rows = rows.only(_without_duplicates(rows.table, config.duplicate_ids))
-        rows = rows.only(_without_foreign_tests(rows.table, config.train_only))
+        rows = rows.only(without_foreign_tests(rows.table, config.train_only))
         rows = _split(rows, config, path.parent)
         rows = _with_missing_eval(rows, classes, policies, parts)
         soft = _soft_targets(config, rows, classes, policies)
@@ -108,6 +105,7 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> MergedDataset:
             held_out=held_out if held.any() else None,
             corrections=corrections,
             data_sources=data_sources_of(sources, config.pseudo),
+            folds=config.folds or 0,
             provenance=provenance,
         )
         dataset = Dataset(rows.table, classes, rows.targets, rows.label_mask, sources[0].settings, header, path, soft)
@@ -115,8 +113,26 @@ def merge_sources(config: MergeConfig, workspace: Workspace) -> MergedDataset:
     report_implied(implied)
     report_held_out(held_out)
     report_dataset(dataset, config.fractions)
+    if config.folds:
+        report_folds(dataset, config.pseudo)
     counts = dataset.table["split"].value_counts()
     return MergedDataset(path, classes, {name: int(counts.get(name, 0)) for name in SPLITS})
+
+
+def _harmonized(
+    config: MergeConfig,
+    sources: list[CachedSource],
+    policies: dict[str, Policy],
+    space: tuple[str, list[str]],
+    label_map: LabelMap,
+) -> list[Harmonized]:
+    """The labels of each source in the label space, whose name and classes are given."""
+    name, classes = space
+    labels = {source.name: source.table.classes for source in sources}
+    mappings = map_sources(labels, classes, label_map, _leaving_out(config, sources, label_map))
+    if config.pseudo is None:
+        refuse_other_space(mappings, name)
+    return [harmonize(source, classes, mappings[source.name], policies[source.name], config.seed) for source in sources]
 
 
 def _with_parents(rows: _Rows, classes: list[str]) -> tuple[_Rows, list[Implied]]:
@@ -125,11 +141,19 @@ def _with_parents(rows: _Rows, classes: list[str]) -> tuple[_Rows, list[Implied]
 
 
 def _split(rows: _Rows, config: MergeConfig, folder: Path) -> _Rows:
-    """The rows with a column `split`, without the rows that `--same-picture` leaves out."""
-    official = _official(rows.table, config)
-    split = split_patients(rows.table["patient_id"], official, rows.targets == 1, config.fractions, config.seed)
+    """The rows with a column `split`, and `fold` with `--folds`, without the rows that `--same-picture` leaves out."""
+    official = official_splits(rows.table, config.train_only)
+    patients, positive = rows.table["patient_id"], rows.targets == 1
+    split = split_patients(patients, official, positive, config.fractions, config.seed)
+    places = split
+    if config.folds:
+        split = np.where(split == SPLITS.index("test"), split, SPLITS.index("train"))  # no patient stays in val
+        training = split == SPLITS.index("train")
+        fold = training_folds(rows.table, positive, training, config.folds, config.train_only, config.seed)
+        rows.table["fold"] = fold
+        places = np.where(fold < 0, -1 - split, fold)  # a copy in another fold would leak as one in another split does
     rows.table["split"] = pd.Categorical.from_codes(split, pd.Index(SPLITS))
-    return rows.only(without_same_pictures(rows.table, rows.hashes, split, folder, config.same_picture))
+    return rows.only(without_same_pictures(rows.table, rows.hashes, places, folder, config.same_picture))
 
 
 def _with_missing_eval(rows: _Rows, classes: list[str], policies: dict[str, Policy], parts: list[Harmonized]) -> _Rows:
@@ -273,25 +297,3 @@ def _without_duplicates(rows: pd.DataFrame, policy: str) -> np.ndarray:
         )
     warn(f"{int(again.sum())} images are also in an earlier source and are left out: {names}")
     return np.asarray(~again)
-
-
-def _without_foreign_tests(rows: pd.DataFrame, train_only: Iterable[str]) -> np.ndarray:
-    """(N,) bool: false for the official test images of sources that only add training images."""
-    if not train_only:
-        return np.ones(len(rows), dtype=bool)
-    foreign = (rows["source"].isin(train_only) & (rows["official_split"] == "test")).to_numpy()
-    if foreign.any():
-        warn(f"{int(foreign.sum())} official test images of {', '.join(train_only)} are left out (--train-only)")
-    return np.asarray(~foreign)
-
-
-def _official(rows: pd.DataFrame, config: MergeConfig) -> pd.Series:
-    """(N,) the split given by official lists. If a source has no validation list, its training list is divided."""
-    official = rows["official_split"].astype(object).copy()
-    for name in rows["source"].unique():
-        own = rows["source"] == name
-        if name in config.train_only:
-            official[own] = "train"
-        elif not (official[own].isin(["val", "train_val"])).any():
-            official[own & (official == "train")] = "train_val"
-    return official

@@ -36,7 +36,7 @@ def report_dataset(dataset: Dataset, fractions: tuple[float, float, float]) -> N
         fewer = "" if dataset.header.label_space == OF_SOURCES else " (--label-space sources has only what the sources label)"
         warn(f"no positive anywhere: {listed(nowhere, _MOST)}{fewer}")
     for index, name in enumerate(SPLITS):
-        if fractions[index] and not int(images[index]):
+        if fractions[index] and not int(images[index]) and not (dataset.folds and name == "val"):
             warn(f"no patient in {name}, for which --split asks {fractions[index]:.0%}: see the official lists, or --split")
         without = [dataset.classes[c] for c in order if counts[index, c] == 0 and counts[:, c].any() and not dataset.unseen[c]]
         if without and int(images[index]):

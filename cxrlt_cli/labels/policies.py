@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cxrlt_cli.artifacts.folds import as_evaluated
 from cxrlt_cli.artifacts.source_table import BLANK
 
 UNCERTAIN = -1
@@ -80,8 +81,7 @@ def of_evaluation(
     Returns:
         targets and label mask (N, C).
     """
-    absent = policy.missing_eval == "absent"
-    return np.where(lacking & (not absent), 0, targets).astype(targets.dtype), np.where(lacking, absent, label_mask)
+    return as_evaluated(targets, label_mask, lacking, policy.missing_eval == "absent")
 
 
 def soft_targets(

@@ -1,11 +1,13 @@
-"""Assigns patients to train, val and test: official lists are kept, other patients are stratified by rare classes."""
+"""Assigns patients to splits and folds: official lists are kept, other patients are stratified by rare classes."""
 
 import hashlib
 import math
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
 
+from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed
 
 SPLITS = ("train", "val", "test")
@@ -30,12 +32,70 @@ def split_patients(
         UserError: a patient is in two official splits.
     """
     codes, ids = pd.factorize(patients)
-    allowed = _allowed(codes, ids, official)
-    classes = positive.shape[1]
+    return _stratify(_amounts(codes, positive), _allowed(codes, ids, official), np.array(fractions), _order(ids, seed))[codes]
+
+
+def fold_patients(patients: pd.Series, positive: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Divides patients into folds of equal size, stratified as `split_patients` does.
+
+    Args:
+        patients: (N,) patient ids.
+        positive: (N, C) bool, known positives.
+        count: number of folds, at least 2.
+        seed: breaks ties, independently of the order of the rows.
+
+    Returns:
+        (N,) fold of each image, from 0.
+
+    Raises:
+        UserError: there are fewer patients than folds.
+    """
+    codes, ids = pd.factorize(patients)
+    if len(ids) < count:
+        raise UserError(f"--folds {count}: there are only {len(ids)} patients outside of the test split", "make fewer folds")
+    allowed = np.ones((len(ids), count), dtype=bool)
+    return _stratify(_amounts(codes, positive), allowed, np.full(count, 1 / count), _order(ids, seed))[codes]
+
+
+def official_splits(rows: pd.DataFrame, train_only: Collection[str]) -> pd.Series:
+    """(N,) the split given by official lists. If a source has no validation list, its training list is divided.
+
+    Args:
+        rows: `source` and `official_split` of each image.
+        train_only: sources that only add training images.
+    """
+    official = rows["official_split"].astype(object).copy()
+    for name in rows["source"].unique():
+        own = rows["source"] == name
+        if name in train_only:
+            official[own] = "train"
+        elif not (official[own].isin(["val", "train_val"])).any():
+            official[own & (official == "train")] = "train_val"
+    return official
+
+
+def without_foreign_tests(rows: pd.DataFrame, train_only: Collection[str]) -> np.ndarray:
+    """(N,) bool: false for the official test images of sources that only add training images.
+
+    Args:
+        rows: `source` and `official_split` of each image.
+        train_only: those sources.
+    """
+    if not train_only:
+        return np.ones(len(rows), dtype=bool)
+    foreign = (rows["source"].isin(train_only) & (rows["official_split"] == "test")).to_numpy()
+    if foreign.any():
+        warn(f"{int(foreign.sum())} official test images of {', '.join(train_only)} are left out (--train-only)")
+    return np.asarray(~foreign)
+
+
+def _amounts(codes: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """(P, C + 1) positive images of each class, and images, of each patient; `codes` (N,) is the patient of each image."""
+    patients, classes = int(codes.max()) + 1, positive.shape[1]
     cells = np.flatnonzero(positive)  # a dense sum over patients would mostly add zeros
     keys = codes[cells // classes] * classes + cells % classes
-    counts = np.bincount(keys, minlength=len(ids) * classes).reshape(len(ids), classes)
-    return _stratify(counts, np.bincount(codes, minlength=len(ids)), allowed, np.array(fractions), _order(ids, seed))[codes]
+    counts = np.bincount(keys, minlength=patients * classes).reshape(patients, classes)
+    return np.column_stack([counts, np.bincount(codes, minlength=patients)])
 
 
 def _allowed(codes: np.ndarray, ids: pd.Index, official: pd.Series) -> np.ndarray:
@@ -63,9 +123,7 @@ def _order(ids: pd.Index, seed: int) -> np.ndarray:
     return pd.util.hash_array(ids.to_numpy(dtype=object), hash_key=key, categorize=False)  # each is another
 
 
-def _stratify(
-    counts: np.ndarray, images: np.ndarray, allowed: np.ndarray, fractions: np.ndarray, rank: np.ndarray
-) -> np.ndarray:
+def _stratify(amounts: np.ndarray, allowed: np.ndarray, fractions: np.ndarray, rank: np.ndarray) -> np.ndarray:
     """Greedy stratification with patients as the units.
 
     Patients are assigned one by one, those with the rarest class first (as Sechidis et al., ECML PKDD 2011, assign images),
@@ -73,12 +131,18 @@ def _stratify(
     chi-square distance sum((have - wanted)^2 / wanted) over all classes and the number of images. Patients of official lists
     count from the start, so that the free ones balance them. Patients with the same labels are assigned together, which gives
     the same result and is many times faster.
+
+    Args:
+        amounts: (P, C + 1) positive images of each class, and images.
+        allowed: (P, S) bool: the splits, or folds, that a patient may be in.
+        fractions: (S,) of the patients.
+        rank: (P,) a key that breaks ties.
     """
-    amounts = np.column_stack([counts, images])  # (P, C + 1)
+    counts, images = amounts[:, :-1], amounts[:, -1]
     assigned = np.full(len(counts), -1)
     fixed = allowed.sum(axis=1) == 1
     assigned[fixed] = allowed[fixed].argmax(axis=1)
-    have = np.stack([amounts[assigned == split].sum(axis=0) for split in range(3)]).astype(np.float64)
+    have = np.stack([amounts[assigned == split].sum(axis=0) for split in range(len(fractions))]).astype(np.float64)
     closed = ~allowed | (fractions == 0)  # a split with fraction 0 gets only patients of its official list
     closed[closed.all(axis=1)] = ~allowed[closed.all(axis=1)]
     rarity = np.argsort(np.argsort((counts > 0).sum(axis=0), kind="stable"))  # 0: the class with the fewest patients
@@ -102,14 +166,14 @@ def _dealt_out(amounts: np.ndarray, closed: np.ndarray, sizes: list[int], have: 
     """The split of each patient, by kinds of patients with the same labels.
 
     With f = have / wanted, another patient of amounts n changes the distance of a split by sum(2 n (f - 1) + n^2 / wanted);
-    sum(2 n) is the same for all three. Plain Python on the few classes of a kind is faster than small arrays.
+    sum(2 n) is the same for all. Plain Python on the few classes of a kind is faster than small arrays.
 
     Args:
         amounts: (K, C + 1) positives of each class, and images, of a patient of each kind.
-        closed: (K, 3) bool.
+        closed: (K, S) bool.
         sizes: (K,) patients of each kind.
-        have: (3, C + 1) amounts of the splits at the start.
-        wanted: (3, C + 1) target amounts.
+        have: (S, C + 1) amounts of the splits at the start.
+        wanted: (S, C + 1) target amounts.
     """
     each = 1 / np.maximum(wanted, 1e-9)
     filled = (have * each).tolist()
@@ -118,18 +182,16 @@ def _dealt_out(amounts: np.ndarray, closed: np.ndarray, sizes: list[int], have: 
     rows, columns = np.nonzero(amounts)
     parts = list(zip(columns.tolist(), amounts[rows, columns].tolist(), strict=True))
     ends = np.searchsorted(rows, np.arange(len(amounts)), side="right").tolist()
-    train, val, test = filled
     assigned: list[int] = []
     start = 0
     for end, shut, size, square in zip(ends, closed.tolist(), sizes, squares, strict=True):
         own, start = parts[start:end], end
-        sums = [0.0, 0.0, 0.0]
+        sums = [0.0] * len(filled)
         for column, count in own:
-            sums[0] += count * train[column]
-            sums[1] += count * val[column]
-            sums[2] += count * test[column]
+            for split, amount in enumerate(filled):
+                sums[split] += count * amount[column]
         changes = [math.inf if no else 2 * sum_ + more for no, sum_, more in zip(shut, sums, square, strict=True)]
-        taken = [0, 0, 0]
+        taken = [0] * len(changes)
         for _ in range(size):
             split = changes.index(min(changes))
             assigned.append(split)

@@ -10,6 +10,7 @@ from cxrlt_cli.artifacts.data_sources import joined_sources
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
 from cxrlt_cli.artifacts.ensemble import Ensemble, EnsembleHeader, EnsembleMember, write_ensemble
 from cxrlt_cli.artifacts.files import InputFile, claimed, fingerprint, refuse_existing, replacing_together, sha256_of
+from cxrlt_cli.artifacts.folds import in_fold
 from cxrlt_cli.artifacts.predictions import FORMAT, MemberWeight, Predictions, PredictionsHeader, write_predictions
 from cxrlt_cli.artifacts.provenance import record, refuse_replaced
 from cxrlt_cli.artifacts.resolve import find_member
@@ -90,7 +91,7 @@ def _validation_labels(config: EnsembleConfig, workspace: Workspace, scores: Mem
         )
     if elsewhere or (config.select == "all" and not is_file(path)):
         return None
-    val = read_dataset(path).split("val")
+    val = in_fold(read_dataset(path), scores.common("fold")).split("val")
     different = set(val.table["image_id"]) ^ set(scores.files[0].image_ids)
     if different:
         raise UserError(
@@ -154,6 +155,8 @@ def _merged(config: EnsembleConfig, workspace: Workspace, others: MemberScores, 
     header = PredictionsHeader(
         runs=list(dict.fromkeys(run for file in others.files for run in file.header.runs)),
         split=others.common("split") or "",
+        fold=others.common("fold"),
+        out_of_fold=all(file.header.out_of_fold for file in others.files),
         views=max(file.header.views for file in others.files),
         merge=config.merge,
         study=config.study,

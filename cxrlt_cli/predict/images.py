@@ -8,6 +8,7 @@ import torch
 
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset, require_pixels
 from cxrlt_cli.artifacts.files import InputFile, fingerprint
+from cxrlt_cli.artifacts.folds import in_fold
 from cxrlt_cli.console import warn
 from cxrlt_cli.data.dataset_images import verify_pixels
 from cxrlt_cli.data.studies import Studies, studies_of_table
@@ -30,6 +31,7 @@ class ImageSet:
         score: (scorer, share, failures) -> the logits of a share, batch by batch; id -> reason of what cannot be read goes to
             `failures`.
         verify: compares pixels with their checksums; nothing where there are none.
+        fold: the one that the runs held out, of whose split the images are; None for the dataset's own splits and for a folder.
     """
 
     ids: list[str]
@@ -37,6 +39,7 @@ class ImageSet:
     inputs: list[InputFile]
     score: Callable[[Scorer, Share, dict[str, str]], Iterator[Part]]
     verify: Callable[[], None] = lambda: None
+    fold: int | None = None
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,10 @@ def split_images(path: Path, split: str, members: list[Member], by_study: bool, 
         device: of the networks.
 
     Raises:
-        UserError: no such dataset or split, or pixels made otherwise.
+        UserError: no such dataset or split, pixels made otherwise, or networks that held out different folds.
     """
-    dataset = read_dataset(path)
+    fold = None if split == "test" else _common_fold(members, split)
+    dataset = in_fold(read_dataset(path), fold)
     require_pixels(dataset)
     taken = fingerprint(path)  # now: it may be replaced while its images are scored
     _refuse_unlike(members, dataset, taken.sha256)
@@ -72,7 +76,7 @@ def split_images(path: Path, split: str, members: list[Member], by_study: bool, 
     def scored(score_batch: Scorer, share: Share, _failures: dict[str, str]) -> Iterator[Part]:
         return score_split(split, score_batch, part, share, device)
 
-    return ImageSet(list(part.table["image_id"]), studies, [taken], scored, lambda: verify_pixels(part))
+    return ImageSet(list(part.table["image_id"]), studies, [taken], scored, lambda: verify_pixels(part), fold)
 
 
 def folder_images(folder: Path, listed: ImageList | None, settings: PixelSettings, by_study: bool, workers: int) -> ImageSet:
@@ -103,6 +107,20 @@ def folder_images(folder: Path, listed: ImageList | None, settings: PixelSetting
         return score_folder(workers, score_batch, files, settings, share, failures)
 
     return ImageSet(ids, studies, [], scored)
+
+
+def _common_fold(members: list[Member], split: str) -> int | None:
+    """The fold that all networks held out; None where their splits are those of the dataset."""
+    folds = [member.config.fold for member in members]
+    if any(fold != folds[0] for fold in folds):
+        text = ", ".join(
+            f"{member.name}: {'none' if fold is None else fold}" for member, fold in zip(members, folds, strict=True)
+        )
+        raise UserError(
+            f"the runs held out different folds ({text}): the {split} images of one are training images of another",
+            "predict with each alone; cxrlt study folds merges their out-of-fold scores; --split test is the same for all",
+        )
+    return folds[0] if folds else None  # a model that was not trained on any dataset has none
 
 
 def _refuse_unlike(members: list[Member], dataset: Dataset, sha256: str) -> None:

@@ -152,7 +152,7 @@ def _predict(ranks: Ranks, config: PredictConfig, workspace: Workspace, chosen: 
         parts = list(images.score(model.score, share, failures))
     part, failures = _gathered(ranks, parts, failures, len(model.classes))
     if ranks.is_rank_zero:
-        header = replace(model.header, provenance=record(saved(config), [*inputs, *images.inputs]))
+        header = replace(model.header, fold=images.fold, provenance=record(saved(config), [*inputs, *images.inputs]))
         predictions = _in_order(config, part, failures, images, Predictions(images.ids, model.classes, np.empty(0), header))
         outputs.write(apply_calibration(predictions, calibration) if calibration else predictions, failures)
     return PredictedScores(outputs.path, len(part[0]), model.classes, failures, outputs.submission)

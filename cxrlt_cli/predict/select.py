@@ -83,11 +83,12 @@ def choose_ensemble(name: str, views: int, workspace: Workspace) -> Chosen:
 
 
 def _run(member: EnsembleMember, workspace: Workspace) -> Run:
-    """The run of a member: where its validation scores were read from, or of its name in the workspace."""
+    """The run of a member: where its validation scores were read from, or of its name in the workspace or its studies."""
     file = Path(member.file)
     own = Run(file.parent)
     if own.validation.name != file.name or not is_file(own.best):
-        own = find_runs((member.runs[0],), workspace.runs)[0]
+        of_study = Run(workspace.study_runs / member.runs[0])
+        own = of_study if is_file(of_study.best) else find_runs((member.runs[0],), workspace.runs)[0]
     same = own.validation.name == file.name and is_file(own.validation)
     if same and sha256_of(own.validation) != member.sha256:
         warn(f"{own.folder} has been trained again since the ensemble was chosen")

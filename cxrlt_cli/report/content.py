@@ -34,6 +34,7 @@ def head_of(
         "resamples": resamples,
         "subjects": [_subject(one, number, index) for index, (one, number) in enumerate(zip(subjects, numbers, strict=True))],
         "split": first.split,
+        "out_of_fold": first.header.out_of_fold,
         "classes_in_all": len(first.classes),
         "undefined": [name for name, value in zip(first.classes, numbers[0].per_class.ap, strict=True) if math.isnan(value)],
         "rule": rule(bounds) if first.train_label_counts.any() else "",

@@ -11,7 +11,7 @@ from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.explain.inline import inline_overlay, inline_picture
 from cxrlt_cli.predict.members import Member, load_members
 from cxrlt_cli.report.subjects import Subject
-from cxrlt_cli.scores.labelled import Scored
+from cxrlt_cli.scores.labelled import Scored, scored_part
 
 _SIDE = 288  # px of an image
 
@@ -87,7 +87,7 @@ def pictures(subject: Subject, dataset: Dataset, mistakes: list[Mistake], device
     Raises:
         UserError: the pixels or the network cannot be read.
     """
-    part = dataset if subject.scored.split == "all" else dataset.split(subject.scored.split)
+    part = scored_part(dataset, subject.scored.split, subject.scored.header)
     rows = np.array([mistake.row for mistake in mistakes], dtype=np.int64)
     pixels = DatasetImages(part.rows(rows)).read(np.arange(len(rows)))
     member = load_members(subject.runs[:1], device)[0] if subject.runs else None

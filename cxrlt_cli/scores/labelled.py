@@ -8,6 +8,7 @@ import pandas as pd
 
 from cxrlt_cli.artifacts.dataset import SPLITS, Dataset
 from cxrlt_cli.artifacts.files import sha256_of
+from cxrlt_cli.artifacts.folds import all_folds, in_fold
 from cxrlt_cli.artifacts.predictions import Predictions, PredictionsHeader, read_predictions, rows_of
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed, nearest
@@ -96,11 +97,12 @@ def read_scored(path: Path, dataset: Dataset, split: str | None = None) -> Score
     """
     predictions = read_predictions(path)
     split = split or _split_of(path, predictions)
-    part = dataset if split == "all" else dataset.split(split)
+    part = scored_part(dataset, split, predictions.header)
     _refuse_other_images(path, predictions, dataset, part, split)
     logits = _aligned(path, predictions, part)
     _warn_if_changed(predictions, dataset.path)
-    train = (dataset.table["split"] == "train").to_numpy()
+    whole = in_fold(dataset, predictions.header.fold)
+    train = (whole.table["split"] == "train").to_numpy()
     return Scored(
         path=path,
         header=predictions.header,
@@ -110,11 +112,27 @@ def read_scored(path: Path, dataset: Dataset, split: str | None = None) -> Score
         logits=logits,
         targets=part.targets,
         label_mask=part.label_mask,
-        train_positives=dataset.targets[train].sum(axis=0, dtype=np.int64),
-        train_label_counts=dataset.label_mask[train].sum(axis=0, dtype=np.int64),
+        train_positives=whole.targets[train].sum(axis=0, dtype=np.int64),
+        train_label_counts=whole.label_mask[train].sum(axis=0, dtype=np.int64),
         patients_known=dataset.patients_known,
         held_out=tuple(name for name, unseen in zip(part.classes, part.unseen, strict=True) if unseen),
     )
+
+
+def scored_part(dataset: Dataset, split: str, header: PredictionsHeader) -> Dataset:
+    """The rows of a dataset that predictions score, with the labels that evaluate them.
+
+    Args:
+        dataset: the whole dataset.
+        split: train, val, test, or all.
+        header: of the predictions, which says whose fold the split is of.
+
+    Raises:
+        UserError: the dataset has no such split or fold.
+    """
+    if split == "all":
+        return dataset
+    return all_folds(dataset) if header.out_of_fold else in_fold(dataset, header.fold).split(split)
 
 
 def _split_of(path: Path, predictions: Predictions) -> str:

@@ -47,3 +47,31 @@ def draw_study(result: StudyResult, path: Path, form: str) -> None:
     figure.supxlabel(f"difference of mAP to {base}: mean of seeds, 95 % interval over patients; small dots: seeds", fontsize=8)
     figure.suptitle(figure_text(result.asks), fontsize=10)
     save_figure(figure, path, form)
+
+
+def draw_folds(result: StudyResult, path: Path, form: str) -> None:
+    """Draws mAP of each fold, of all folds together and of the ensemble, with its interval over patients.
+
+    Args:
+        result: of the study `folds`.
+        path: the file to write.
+        form: png or svg.
+    """
+    from matplotlib.figure import Figure
+
+    rows: list[dict[str, Any]] = [row for row in result.means if row["mean"] == "all"]
+    figure = Figure(figsize=(5.4, 1.3 + 0.3 * len(rows)), layout="constrained")
+    axis = figure.subplots()
+    for at, row in enumerate(rows):
+        if "low" in row:
+            axis.plot([row["low"], row["high"]], [at, at], color=_COLOUR, linewidth=2)
+        axis.plot(row["mAP"], at, "o", color=_COLOUR if "low" in row else _DOT, markersize=5)
+    axis.set_yticks(range(len(rows)), [figure_text(row["variant"]) for row in rows])
+    axis.invert_yaxis()
+    axis.tick_params(axis="y", length=0)
+    axis.tick_params(labelsize=8)
+    for side in ("top", "right", "left"):
+        axis.spines[side].set_visible(False)
+    axis.set_xlabel("mAP, 95 % interval over patients", fontsize=8)
+    figure.suptitle(figure_text(result.asks), fontsize=10)
+    save_figure(figure, path, form)

@@ -93,7 +93,7 @@ class Plan:
         """The last task of each seed; of an ensemble, one for all."""
         runs = [self.run(variant, seed) for seed in self._config.all_seeds]
         groups = [tuple(runs)] if variant.ensemble else [(run,) for run in runs]
-        return [self._predicted(group, variant, self._config.split) for group in groups]
+        return [self.predicted(group, variant, self._config.split) for group in groups]
 
     def run(self, variant: Variant, seed: int, before: tuple[str, ...] = ()) -> Task:
         """The training of a variant with a seed. Raises UserError if it needs itself; `before`: variants that need it."""
@@ -129,7 +129,8 @@ class Plan:
             return self._given.dataset, ()
         return self._dataset(self._study.variant(self._study.labels_from), 0)
 
-    def _predicted(self, runs: tuple[Task, ...], variant: Variant, split: str) -> Task:
+    def predicted(self, runs: tuple[Task, ...], variant: Variant, split: str) -> Task:
+        """The scores of a split by runs, several as an ensemble, with the flags of a variant."""
         dataset, made = self.reference
         name = _named(runs[0].name if len(runs) == 1 else "ensemble", [[run.name for run in runs], variant.predict, split])
         arguments = ["predict", *(str(run.made) for run in runs), *variant.predict, f"--split={split}"]
@@ -142,7 +143,7 @@ class Plan:
         options = merge_options(self._given.merge) | _lists(variant.merge)
         needs: tuple[Task, ...] = ()
         if variant.pseudo:
-            scores = self._predicted((self.run(self._study.variant(variant.pseudo), seed, before),), Variant(""), "train")
+            scores = self.predicted((self.run(self._study.variant(variant.pseudo), seed, before),), Variant(""), "train")
             options["--pseudo"], needs = [str(scores.made)], (scores,)
         name = _named(_readable(_last_of_each(list(variant.merge))), [options, self._given.fingerprint])
         path = self._given.studies.root / "datasets" / f"{name}.parquet"

@@ -56,6 +56,45 @@ def as_text(result: StudyResult) -> str:
     )
 
 
+def folds_as_text(result: StudyResult) -> str:
+    """A row a fold, all folds together, the ensemble on the test split, and the mean of folds.
+
+    Args:
+        result: of the study `folds`; undefined metrics are NaN.
+    """
+    rows: list[Row] = result.means
+    of = {(row["variant"], row["mean"]): row for row in rows}
+    means = [mean for mean in dict.fromkeys(row["mean"] for row in rows) if mean != "all"]
+    header = ["scores of", "images", "patients", "classes", "mAP", "95 %", *means, "AUROC", "95 %", "min"]
+    names = dict.fromkeys(row["variant"] for row in rows)
+    seeds = f"; scores are means of {result.seeds} seeds" if result.seeds > 1 else ""
+    lines = [
+        escaped(result.asks),
+        "",
+        table(header, [_fold_cells(name, of, means, result) for name in names]),
+        "",
+        f"mean of folds: ± standard deviation over {result.folds} folds, whose runs share training images{seeds}",
+        "out of fold: all held-out images ranked together, although different runs scored them",
+        f"95 %: from {result.resamples:,} resamples of the patients, for these very networks",
+        "classes: with an AP; min: minutes of a training",
+        f"groups: {result.group_rule}",
+    ]
+    return "\n".join(lines)
+
+
+def _fold_cells(name: str, of: dict[tuple[str, str], Row], means: list[str], result: StudyResult) -> list[str]:
+    row = of[name, "all"]
+    counts = [f"{row[key]:,}" if key in row else "" for key in ("images", "patients", "classes")]
+    groups = [f"{of[name, mean]['mAP']:.4f}" if (name, mean) in of else "-" for mean in means]
+    if "sd_of_folds" in row:
+        return [name, *counts, f"{row['mAP']:.4f}", f"± {row['sd_of_folds']:.4f}", *groups, f"{row['auroc']:.4f}", "", ""]
+    intervals = [
+        f"{_plain(row[low], 3)}-{_plain(row[high], 3)}" for low, high in (("low", "high"), ("auroc_low", "auroc_high"))
+    ]
+    minutes = _plain(result.variants[name]["training"]["minutes"], 1) if name in result.variants else ""
+    return [name, *counts, f"{row['mAP']:.4f}", intervals[0], *groups, f"{row['auroc']:.4f}", intervals[1], minutes]
+
+
 def _unseen_table(names: list[str], of: dict[tuple[str, str], Row], result: StudyResult) -> list[str]:
     """mAP and AUROC over seen and over unseen classes with their harmonic mean, where classes are held out."""
     harmonic: dict[str, Row] = {str(row["variant"]): row for row in result.harmonic}

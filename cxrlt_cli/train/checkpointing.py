@@ -78,6 +78,11 @@ def _save_best(run: Run, state: State, validator: Validator, validation: Validat
     model = {name: tensor.detach().cpu() for name, tensor in weights.items()}
     write_best(run, BestCheckpoint(spec, dataset.classes, dataset.settings, state.epoch, model, config))
     header = PredictionsHeader(
-        [run.folder.name], "val", epoch=state.epoch, data_sources=config.data_sources, provenance=config.provenance
+        [run.folder.name],
+        "val",
+        fold=config.fold,
+        epoch=state.epoch,
+        data_sources=config.data_sources,
+        provenance=config.provenance,
     )
     write_predictions(run.validation, Predictions(list(dataset.table["image_id"]), dataset.classes, validation.logits, header))

@@ -1,12 +1,18 @@
 """Checks before a run starts: starting weights, sampling, the number of images."""
 
+from pathlib import Path
+
 from cxrlt_cli.artifacts.dataset import Dataset
+from cxrlt_cli.artifacts.files import sha256_of
 from cxrlt_cli.artifacts.run import Run, read_status
+from cxrlt_cli.artifacts.run_config import read_run_config
+from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.paths import is_file
+from cxrlt_cli.paths import is_file, is_folder
 from cxrlt_cli.train.sampler import drawing_weights
 from cxrlt_cli.train.settings import TrainSettings
 from cxrlt_cli.train.start_weights import check_start
+from cxrlt_cli.train.training_data import TrainingData
 
 
 def refuse_what_cannot_start(settings: TrainSettings, weights: str, train: Dataset, ranks: int) -> None:
@@ -25,6 +31,29 @@ def refuse_what_cannot_start(settings: TrainSettings, weights: str, train: Datas
     refuse_few_images(settings.loop.batch_size, train, ranks)
     drawing_weights(settings.sampling, train)
     check_start(weights, settings.start, int(train.settings["size"]))
+
+
+def refuse_seen_fold(weights: str, data: TrainingData) -> None:
+    """Starting weights that learned from the held-out fold would make its scores in-sample.
+
+    Args:
+        weights: what `--weights` resolves to; only a run's folder says what it was trained on.
+        data: of the training.
+
+    Raises:
+        UserError: the run was trained on the same dataset, with another fold held out.
+    """
+    run = Run(Path(weights))
+    if data.fold is None or not is_folder(run.folder) or not is_file(run.config):
+        return
+    other = read_run_config(run)
+    if [file.sha256 for file in other.provenance.inputs[:1]] != [sha256_of(data.inputs[0])]:
+        warn(f"{weights} was trained on another dataset, which may have patients of the held-out fold {data.fold}")
+    elif other.fold != data.fold:
+        raise UserError(
+            f"--weights {weights} has learned from fold {data.fold}, which is held out here (it held out fold {other.fold})",
+            f"start from a run with --fold {data.fold}, or from weights of other data",
+        )
 
 
 def refuse_lost_state(run: Run) -> None:

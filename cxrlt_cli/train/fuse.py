@@ -13,6 +13,7 @@ from cxrlt_cli.artifacts.backup import replaced
 from cxrlt_cli.artifacts.data_sources import joined_sources
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset, require_pixels
 from cxrlt_cli.artifacts.files import check_writable, exclusive, refuse_existing
+from cxrlt_cli.artifacts.folds import in_fold
 from cxrlt_cli.artifacts.predictions import Predictions, PredictionsHeader, write_predictions
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.resolve import find_runs
@@ -48,13 +49,15 @@ def fuse_run(config: FuseConfig, workspace: Workspace) -> TrainedRun:
         raise UserError(f"{run.folder} is the run whose network is used", "give the fusion another --name")
     device = choose_device(config.device)
     trained_base = read_best(base)
-    dataset = read_dataset(config.dataset or workspace.dataset)
+    fold = trained_base.config.fold
+    dataset = in_fold(read_dataset(config.dataset or workspace.dataset), fold)
     require_pixels(dataset)
     provenance = record(saved(config), [dataset.path, base.best])  # now: the files may be replaced during the training
     own = RunConfig(
         options=saved(config),
         classes=dataset.classes,
         pixels=dataset.settings,
+        fold=fold,
         provenance=provenance,
         data_sources=joined_sources(dataset.header.data_sources, trained_base.config.data_sources),
     )
@@ -115,6 +118,7 @@ def _write(run: Run, trained: Trained, best: float, val: Dataset, fused: BestChe
     header = PredictionsHeader(
         [run.folder.name],
         "val",
+        fold=fused.config.fold,
         study="fused",
         pixels=val.settings,
         epoch=trained.epoch,

@@ -19,7 +19,7 @@ from cxrlt_cli.console import say
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.paths import is_file
 from cxrlt_cli.train.class_weights import class_weights, hardest
-from cxrlt_cli.train.first_checks import refuse_what_cannot_start
+from cxrlt_cli.train.first_checks import refuse_seen_fold, refuse_what_cannot_start
 from cxrlt_cli.train.hard_classes import development_ap
 from cxrlt_cli.train.patience import is_finished
 from cxrlt_cli.train.settings import TrainSettings
@@ -68,9 +68,10 @@ def start_new(settings: TrainSettings, data: TrainingData, runs: Path, device: t
         ranks: number of processes that train together.
 
     Raises:
-        UserError: missing weights, unknown sources or classes, or too few images.
+        UserError: missing weights, or weights that learned from the held-out fold; unknown sources or classes, too few images.
     """
     weights = settled_weights(settings.start)
+    refuse_seen_fold(weights, data)
     config = _new_config(settings, data, runs, weights)
     refuse_what_cannot_start(settings, weights, data.train, ranks)
     workload, size = settings.workload, data.size
@@ -143,6 +144,7 @@ def _new_config(settings: TrainSettings, data: TrainingData, runs: Path, encoder
         pixels=train.settings,
         label_texts=data.labels,
         features=features_of_run(data.features, data.inputs[-1]) if data.features else None,
+        fold=data.fold,
         provenance=record(settings.options, data.inputs),
         data_sources=joined_sources(train.header.data_sources, data_sources_of_start(encoder_weights)),
     )

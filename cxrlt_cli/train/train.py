@@ -62,8 +62,8 @@ def train_run(config: TrainConfig, workspace: Workspace) -> TrainedRun:
             elif ranks.is_rank_zero:
                 refuse_existing(run.folder, config.overwrite, resumable=True)
             features = find_features(config.features, workspace.features) if config.features else None
-            embeddings = config.embeddings or workspace.label_embeddings
-            data = read_training_data(config.dataset or workspace.dataset, embeddings, features)
+            files = config.dataset or workspace.dataset, config.embeddings or workspace.label_embeddings
+            data = read_training_data(*files, features, config.fold)
             if ranks.is_rank_zero and config.verify:
                 verify_pixels(data.train, data.val)
             start, settings = None, settings_of(config)

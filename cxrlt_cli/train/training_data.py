@@ -9,6 +9,7 @@ import torch
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset, require_pixels
 from cxrlt_cli.artifacts.embeddings import read_embeddings
 from cxrlt_cli.artifacts.features_file import FeatureFile, read_features
+from cxrlt_cli.artifacts.folds import in_fold
 from cxrlt_cli.artifacts.run_config import RunLabels
 from cxrlt_cli.console import say, warn
 from cxrlt_cli.data.dataset_images import DatasetImages
@@ -28,6 +29,7 @@ class TrainingData:
         labels: what they were made from, and which classes are held out.
         inputs: the files that were read.
         features: stored feature maps that take the place of pixels; None for pixels.
+        fold: the one that is held out for validation; None where the dataset's own splits are used.
     """
 
     train: Dataset
@@ -36,6 +38,7 @@ class TrainingData:
     labels: RunLabels
     inputs: list[Path]
     features: FeatureFile | None = None
+    fold: int | None = None
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -52,13 +55,22 @@ class TrainingData:
         return int(self.train.settings["size"])
 
 
-def read_training_data(dataset_path: Path, embeddings_path: Path, features_path: Path | None = None) -> TrainingData:
+def read_training_data(
+    dataset_path: Path, embeddings_path: Path, features_path: Path | None = None, fold: int | None = None
+) -> TrainingData:
     """Reads dataset and embeddings, and stored features if they are named; warns of classes without a positive.
 
+    Args:
+        dataset_path: of the dataset.
+        embeddings_path: of the label embeddings.
+        features_path: of stored feature maps; None for pixels.
+        fold: held out for validation; None for the dataset's own validation split.
+
     Raises:
-        UserError: a missing or damaged file, a class without an embedding, or a split without a positive of any class.
+        UserError: a missing or damaged file, a class without an embedding, no such fold, or a split without a positive of any
+            class.
     """
-    dataset = read_dataset(dataset_path)
+    dataset = in_fold(read_dataset(dataset_path), fold)
     require_pixels(dataset)
     embeddings = read_embeddings(embeddings_path)
     queries = embeddings.of(dataset.classes, embeddings_path)
@@ -79,7 +91,7 @@ def read_training_data(dataset_path: Path, embeddings_path: Path, features_path:
     if features is not None:
         refuse_other_pixels(dataset.rows(dataset.table["split"].isin(["train", "val"]).to_numpy()), features)
     inputs = [dataset_path, embeddings_path, *([features_path] if features_path else [])]
-    return TrainingData(train, val, queries, labels, inputs, features)
+    return TrainingData(train, val, queries, labels, inputs, features, fold)
 
 
 def _without_unseen(val: Dataset) -> Dataset:

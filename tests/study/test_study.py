@@ -11,8 +11,10 @@ import pytest
 from conftest import TRAIN, Run, start
 
 from cxrlt_cli.artifacts.embeddings import LabelEmbeddings
-from cxrlt_cli.study.study import _write_texts
+from cxrlt_cli.study.plan import Given
+from cxrlt_cli.study.start import write_given
 from cxrlt_cli.text.label_texts import read_label_texts
+from cxrlt_cli.workspace import Workspace
 
 FLAGS = " ".join(TRAIN[1:]).replace("--epochs 2", "--epochs 1")
 FILES = {"per_class.csv", "study.json", "table.csv"}
@@ -124,7 +126,9 @@ def test_a_study_of_unseen_classes(cxrlt: Run, dataset: Path, tmp_path: Path) ->
 def test_texts_of_the_embeddings_are_read_back_as_they_were_encoded(tmp_path: Path) -> None:
     prompts = ['Effusion. Fluid, "blunting" the angle.', "Mass"]
     embeddings = LabelEmbeddings(["Effusion", "A, b"], [[prompt] for prompt in prompts], np.ones((2, 3)), {})
-    _write_texts(tmp_path / "texts.csv", embeddings)
+    names, texts, here = tmp_path / "classes.txt", tmp_path / "texts.csv", Workspace(tmp_path)
+    write_given(Given(tmp_path, tmp_path, "ngram", names, texts, "", {}, here, here), embeddings.classes, embeddings)
+    assert names.read_text() == "Effusion\nA, b\n"
     read = read_label_texts(tmp_path / "texts.csv")
     assert [text.name for text in read] == ["Effusion", "A, b"]
     assert [text.text("prompt") for text in read] == prompts
