@@ -81,7 +81,7 @@ def features(network: Any, images: Tensor) -> Tensor:
     if found.dim() == 3:
         tokens = found[:, getattr(network, "num_prefix_tokens", 0) :]
         side = round(tokens.shape[1] ** 0.5)
-        found = tokens.transpose(1, 2).reshape(len(tokens), channels, side, side)
+        found = tokens.transpose(1, 2).reshape(tokens.shape[0], channels, side, side)
     maps: Tensor = found if found.shape[1] == channels else found.permute(0, 3, 1, 2)
     return maps
 

@@ -77,7 +77,7 @@ def features(network: Any, images: Tensor) -> Tensor:
     leading = hidden.shape[1] - side**2  # class, distillation and register tokens come before the patches
     if hidden.dim() != 3 or not side or not 0 <= leading <= 2 + getattr(network.config, "num_register_tokens", 0):
         raise UserError(f"transformers' {network.config.model_type} has no spatial feature map", "name another --encoder")
-    return hidden[:, leading:].transpose(1, 2).reshape(len(hidden), -1, side, side)
+    return hidden[:, leading:].transpose(1, 2).reshape(hidden.shape[0], -1, side, side)
 
 
 def weights(folder: Path) -> dict[str, Tensor]:

@@ -46,7 +46,7 @@ class Glori(nn.Module):
     def attend(self, features: Tensor) -> tuple[Tensor, list[LayerAttention]]:
         """(B, channels, h, w) features to (B, C, channels + width) label features, and the attention of each layer."""
         patches = torch.relu(self.project(features.flatten(2).transpose(1, 2)))
-        labels = self.queries.expand(len(features), -1, -1)
+        labels = self.queries.expand(features.shape[0], -1, -1)
         attentions = []
         for layer in self.layers:
             labels, weights = layer(labels, patches)

@@ -53,7 +53,7 @@ class TransformerLabelDecoder(nn.Module):
         norm = self.decoder.norm
         assert norm is not None
         patches = norm(self.project_features(features.flatten(2).transpose(1, 2)))
-        labels = norm(self.project_queries(self.queries(label))).expand(len(patches), -1, -1)
+        labels = norm(self.project_queries(self.queries(label))).expand(patches.shape[0], -1, -1)
         for layer in self.decoder.layers:
             labels = layer(labels, patches)
         found: Tensor = self.dropout(norm(labels))
@@ -79,7 +79,7 @@ class EarlyTransformerLabelDecoder(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(B, channels, h, w) image features to (B, C, width) label features."""
         patches = self.project_features(features.flatten(2).transpose(1, 2))
-        labels = self.project_queries(self.queries()).expand(len(patches), -1, -1)
+        labels = self.project_queries(self.queries()).expand(patches.shape[0], -1, -1)
         for layer in self.decoder.layers:
             labels = layer(labels, patches)
         assert self.decoder.norm is not None
