@@ -15,10 +15,9 @@ images are summed (`Bags`), so that the rest is work on positives, few in the ta
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from cxrlt_cli.metrics.ranking import checked
-from cxrlt_cli.metrics.resampling import Bags, over_resamples
+from cxrlt_cli.metrics.resampling import LARGE, Bags, over_resamples
 
 _RUNS = 256  # runs of neighbouring scores that are cumulated side by side: each step adds rows of _RUNS * BLOCK numbers
 _EXACT = float(1 << 24)
@@ -76,9 +75,9 @@ def resample(
     for model in range(models):
         for c in range(classes):
             rows = np.flatnonzero(label_mask[:, c])
-            ranked.append(RankedClass(scores[model, rows, c], positive[rows, c], codes[rows]))
+            ranked.append(RankedClass(scores[model, rows, c], positive[rows, c], codes[rows], scores.size > LARGE))
 
-    def figures(weights: torch.Tensor) -> np.ndarray:
+    def figures(weights: np.ndarray) -> np.ndarray:
         found = np.stack([one.figures(weights) for one in ranked])  # (M C, 4, B)
         return np.moveaxis(found.reshape(models, classes, 4, -1), -1, 0)
 
@@ -94,7 +93,9 @@ class RankedClass:
     The order in which scores are visited does not matter to a sum over all of them.
     """
 
-    def __init__(self, scores: np.ndarray, positive: np.ndarray, codes: np.ndarray) -> None:
+    def __init__(self, scores: np.ndarray, positive: np.ndarray, codes: np.ndarray, large: bool = False) -> None:
+        """Sorts (N,) scores, positives and patient numbers; `large` as in `Bags`."""
+        self._large = large
         order = np.argsort(-scores)
         descending, codes = -scores[order], codes[order]
         at = np.flatnonzero(positive[order])
@@ -115,17 +116,17 @@ class RankedClass:
         steps = -(-len(starts) // self.runs)
         order = np.arange(self.runs * steps).reshape(self.runs, steps).T.ravel()
         fill = (0, self.runs * steps - len(starts))
-        return Bags(codes, np.pad(starts, fill)[order], np.pad(lengths, fill)[order])
+        return Bags(codes, np.pad(starts, fill)[order], np.pad(lengths, fill)[order], large=self._large)
 
-    def _sums(self, bags: Bags, weights: torch.Tensor) -> np.ndarray:
+    def _sums(self, bags: Bags, weights: np.ndarray) -> np.ndarray:
         """(steps, runs * B) float32."""
         return bags.sums(weights).reshape(-1, self.runs * weights.shape[1])
 
-    def figures(self, weights: torch.Tensor) -> np.ndarray:
+    def figures(self, weights: np.ndarray) -> np.ndarray:
         """(4, B) AP, AUROC, positives and negatives with the weights (patients, B) of B resamples."""
         return self.figures_of_sums(self.sums(weights))
 
-    def sums(self, weights: torch.Tensor) -> list[np.ndarray]:
+    def sums(self, weights: np.ndarray) -> list[np.ndarray]:
         """Sums of weights from one distinct score of positives to the next, each (steps, runs * B).
 
         They are of the images in between, of the positives at the score, and of all images at it where that is more.

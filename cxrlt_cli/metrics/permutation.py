@@ -10,11 +10,10 @@ scorer give those for the other.
 """
 
 import numpy as np
-import torch
 
 from cxrlt_cli.metrics.bootstrap import RankedClass
 from cxrlt_cli.metrics.ranking import checked
-from cxrlt_cli.metrics.resampling import over_resamples, swaps
+from cxrlt_cli.metrics.resampling import LARGE, over_resamples, swaps
 
 
 def swapped_differences(
@@ -50,10 +49,10 @@ def swapped_differences(
     pairs = []
     for c in range(scores.shape[3]):
         rows = np.flatnonzero(label_mask[:, c])
-        given = positive[rows, c], codes[rows], len(names), draws
+        given = positive[rows, c], codes[rows], len(names), draws, scores.size > LARGE
         pairs.append([_Pair(scores[:, network, rows, c], *given) for network in range(scores.shape[1])])
 
-    def differences(swapped: torch.Tensor) -> np.ndarray:
+    def differences(swapped: np.ndarray) -> np.ndarray:
         found = [np.mean([pair.difference(swapped) for pair in of_class], axis=0) for of_class in pairs]
         return np.moveaxis(np.array(found).reshape(len(pairs), 2, -1), -1, 0)  # (B, C, 2)
 
@@ -65,14 +64,21 @@ class _Pair:
     """Two scorers of one class in one order; the patient number identifies their entries."""
 
     def __init__(
-        self, scores: np.ndarray, positive: np.ndarray, codes: np.ndarray, count: int, draws: np.random.Generator
+        self,
+        scores: np.ndarray,
+        positive: np.ndarray,
+        codes: np.ndarray,
+        count: int,
+        draws: np.random.Generator,
+        large: bool,
     ) -> None:
-        self._ranked = RankedClass(merged_ranks(scores, draws), np.tile(positive, 2), np.append(codes, codes + count))
-        self._both = self._ranked.sums(torch.ones(2 * count, 1))
+        patients = np.append(codes, codes + count)
+        self._ranked = RankedClass(merged_ranks(scores, draws), np.tile(positive, 2), patients, large)
+        self._both = self._ranked.sums(np.ones((2 * count, 1), dtype=np.float32))
 
-    def difference(self, swapped: torch.Tensor) -> np.ndarray:
+    def difference(self, swapped: np.ndarray) -> np.ndarray:
         """(2, B) other - base in AP and AUROC; `swapped` (patients, B) is 1 for the patients whose scorers are swapped."""
-        of_base = self._ranked.sums(torch.cat([1 - swapped, swapped]))
+        of_base = self._ranked.sums(np.concatenate([1 - swapped, swapped]))
         width = swapped.shape[1]
         of_other = [np.repeat(both, width, axis=1) - one for both, one in zip(self._both, of_base, strict=True)]
         base, other = (self._ranked.figures_of_sums(sums)[:2] for sums in (of_base, of_other))

@@ -1,10 +1,9 @@
 """Decisions and calibration error in bootstrap resamples: thresholds and bins stay, the counts in them change."""
 
 import numpy as np
-import torch
 
 from cxrlt_cli.metrics.calibration import BINS, bin_of
-from cxrlt_cli.metrics.resampling import Bags, over_resamples
+from cxrlt_cli.metrics.resampling import LARGE, Bags, over_resamples
 from cxrlt_cli.metrics.thresholds import Decisions
 
 
@@ -64,9 +63,9 @@ def _sums(
     names, codes = np.unique(patients, return_inverse=True)
     lengths = np.array([len(group) for group in rows])
     given = None if values is None else np.concatenate(values)
-    bags = Bags(codes[np.concatenate(rows)], np.cumsum(lengths) - lengths, lengths, given)
+    bags = Bags(codes[np.concatenate(rows)], np.cumsum(lengths) - lengths, lengths, given, bool(lengths.sum() > LARGE))
 
-    def figures(weights: torch.Tensor) -> np.ndarray:
+    def figures(weights: np.ndarray) -> np.ndarray:
         return bags.sums(weights).T.astype(np.float64)
 
     return over_resamples(len(names), figures, resamples, seed)

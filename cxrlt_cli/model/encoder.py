@@ -6,7 +6,6 @@ from statistics import fmean
 from typing import Any
 
 import torch
-import torchvision
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -15,6 +14,9 @@ from cxrlt_cli.data.augment import MEAN, STD, normalise, to_unit
 from cxrlt_cli.encoders import timm_models
 from cxrlt_cli.encoders.architecture import Architecture, build_network, feature_map, read_architecture
 from cxrlt_cli.errors import UserError, listed, nearest, reason
+from cxrlt_cli.model.import_torchvision import import_torchvision
+
+torchvision = import_torchvision()
 
 _RESNETS = ("resnet", "resnext", "wide_resnet")
 _WITH_FEATURES = ("convnext", "efficientnet", "mobilenet", "swin")

@@ -16,9 +16,7 @@ _NAMES = {
 
 
 def _url(name: str) -> str:
-    import torchvision
-
-    from cxrlt_cli.model.encoder import encoder_names
+    from cxrlt_cli.model.encoder import encoder_names, torchvision
 
     if name not in encoder_names():
         raise UserError(

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from cxrlt_cli.metrics.reader_points import FIGURES, ReaderPoints, reader_points
 from cxrlt_cli.metrics.resampling import over_resamples
@@ -83,8 +82,7 @@ def compare_contenders(scored: Scored, found: list[Contender], resamples: int, s
     points = [[_points(scored, one, c) for c in range(len(scored.classes))] for one in found]
     patients = int(scored.patients.max()) + 1
 
-    def figures(weights: torch.Tensor) -> np.ndarray:
-        drawn = weights.numpy()
+    def figures(drawn: np.ndarray) -> np.ndarray:
         values = np.full((len(found), len(scored.classes), drawn.shape[1], len(COLUMNS)), np.nan)
         for g, of_one in enumerate(points):
             for c, point in enumerate(of_one):
@@ -94,7 +92,7 @@ def compare_contenders(scored: Scored, found: list[Contender], resamples: int, s
         values[..., len(FIGURES) + 1] = values[..., 5] - values[..., 1]
         return np.moveaxis(values, 2, 0)
 
-    values = figures(torch.ones(patients, 1))[0]
+    values = figures(np.ones((patients, 1), dtype=np.float32))[0]
     return Compared(found, points, values, over_resamples(patients, figures, resamples, seed))
 
 

@@ -7,6 +7,7 @@ import torch
 
 from cxrlt_cli.model.decoder import DecoderSize
 from cxrlt_cli.model.network import Network, NetworkSpec
+from cxrlt_cli.train.adamw import AdamW
 from cxrlt_cli.train.settings import NetworkSettings, OptimizerSettings
 from cxrlt_cli.tricks.layer_decay import lr_scales
 
@@ -52,4 +53,4 @@ def make_optimizer(settings: OptimizerSettings, network: Network) -> torch.optim
     described = [
         {"params": found, "weight_decay": decays[decayed], "scale": scale} for (scale, decayed), found in groups.items()
     ]
-    return torch.optim.AdamW(described, lr=settings.lr, fused=True)
+    return AdamW(described, lr=settings.lr, fused=True)

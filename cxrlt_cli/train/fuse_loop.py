@@ -14,6 +14,7 @@ from cxrlt_cli.data.studies import local_codes, rows_by_study
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.metrics.ranking import mean_of_defined, per_class
 from cxrlt_cli.model.study_fusion import StudyFusion
+from cxrlt_cli.train.adamw import AdamW
 from cxrlt_cli.train.lr_schedule import lr_at
 from cxrlt_cli.train.settings import FuseSettings
 from cxrlt_cli.tricks.bce import bce
@@ -46,7 +47,7 @@ class Trained:
 
 def train_fusion(settings: FuseSettings, fusion: StudyFusion, train: FeaturedSplit, val: FeaturedSplit) -> Trained:
     """Trains, and keeps the epoch with the highest validation mAP; epoch 0 is the mean of the label features."""
-    optimizer = torch.optim.AdamW(fusion.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+    optimizer = AdamW(fusion.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
     trained = Trained(-1, {}, np.empty(0), [])
     _validate(trained, fusion, val, settings, 0, float("nan"))
     count = int(train.codes.max()) + 1

@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from cxrlt_cli.metrics.bootstrap import resample
 from cxrlt_cli.metrics.ranking import per_class
-from cxrlt_cli.metrics.resampling import multiplicities
+from cxrlt_cli.metrics.resampling import Bags, multiplicities
 
 EXACT = 1e-12
 PATIENTS, IMAGES, SHARES = 90, 240, [0.5, 0.2, 0.04, 0.01, 0.3, 0.0]
@@ -78,6 +78,22 @@ def test_many_positives_pass_in_runs_of_many_steps() -> None:
         rows = np.repeat(np.arange(3000), multiplicities(3000, 0, r))
         wanted = by_rows(scores[0, :, 0], targets[:, 0], rows)
         assert (found.ap[0, r, 0], found.auroc[0, r, 0]) == pytest.approx(wanted, abs=EXACT)
+
+
+@pytest.mark.parametrize("values", [None, np.linspace(-1, 1, 50)])
+def test_torch_and_scipy_sum_alike(values: np.ndarray | None) -> None:
+    """Groups of 0, 1 and more images, some of them overlapping; the last patients have no image in any group."""
+    draws = np.random.default_rng(2)
+    codes, weights = draws.integers(20, size=50), draws.integers(4, size=(24, 32)).astype(np.float32)
+    starts, lengths = np.array([0, 7, 7, 8, 5, 0]), np.array([7, 0, 1, 42, 10, 0])
+    by_torch, by_scipy = (Bags(codes, starts, lengths, values, large).sums(weights) for large in (True, False))
+    factors = np.ones(50) if values is None else values
+    for g, (start, length) in enumerate(zip(starts, lengths, strict=True)):
+        rows = slice(start, start + length)
+        wanted = (weights[codes[rows]] * factors[rows, None]).sum(axis=0)
+        assert by_torch[g] == pytest.approx(wanted, abs=0 if values is None else 1e-5)
+        assert by_scipy[g] == pytest.approx(wanted, abs=0 if values is None else 1e-5)
+    assert by_torch.dtype == by_scipy.dtype == np.float32
 
 
 def test_resamples_are_paired_reproducible_and_independent_of_number_and_threads() -> None:
