@@ -34,7 +34,7 @@ def keep_memory() -> None:
     most_mapped, trim_above, grow_by = -4, -1, -2
     try:
         mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError):
+    except (AttributeError, OSError, TypeError):  # Windows has no library without a name
         return
     mallopt(most_mapped, 0)
     mallopt(trim_above, 2**31 - 1)
@@ -43,6 +43,8 @@ def keep_memory() -> None:
 
 def refused_semaphores() -> str:
     """Why processes cannot share a semaphore here, as where /dev/shm may not be written to; empty where they can."""
+    if "fork" not in multiprocessing.get_all_start_methods():
+        return ""  # Windows, where semaphores are no files
     try:
         multiprocessing.get_context("fork").Semaphore()  # one of "spawn" would start the resource tracker, unmasked
     except (OSError, NotImplementedError) as error:

@@ -7,7 +7,12 @@ from types import FrameType
 
 from cxrlt_cli.errors import INTERRUPTED, STOPPED_BY_SIGTERM, STOPPED_BY_SIGUSR1, Stopped
 
-_CODES = {signal.SIGTERM: STOPPED_BY_SIGTERM, signal.SIGUSR1: STOPPED_BY_SIGUSR1, signal.SIGINT: INTERRUPTED}
+_CODES = {signal.SIGTERM: STOPPED_BY_SIGTERM, signal.SIGINT: INTERRUPTED}
+if hasattr(signal, "SIGUSR1"):  # not on Windows
+    _CODES[signal.SIGUSR1] = STOPPED_BY_SIGUSR1
+
+#: The signals that ask a command to stop.
+STOP_SIGNALS = tuple(_CODES)
 
 
 class StopRequest:

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "cxrlt_cli"
 FILES = sorted(PACKAGE.rglob("*.py"))
 TOP = {
     "options", "results", "errors", "console", "workspace", "signals", "machine", "paths", "subcommand",
-    "config_file", "app", "__init__", "__main__",
+    "config_file", "portable", "app", "__init__", "__main__",
 }  # fmt: skip
 
 #: Room -> the rooms it may import beside itself. Top-level modules are open to all but `tricks` and `metrics`.

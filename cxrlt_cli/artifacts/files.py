@@ -1,11 +1,9 @@
 """Files appear whole or not at all, existing ones are not overwritten unasked, and two writers do not share one."""
 
 import errno
-import fcntl
 import glob
 import hashlib
 import os
-import resource
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +14,7 @@ from pathlib import Path
 from cxrlt_cli.artifacts.half_replaced import marked
 from cxrlt_cli.errors import UserError, reported_os_errors
 from cxrlt_cli.paths import exists, is_folder, kind_of
+from cxrlt_cli.portable import is_read_only, largest_file, lock_file
 
 _WHOLE = 64 << 20  # files up to this many bytes are hashed whole
 _SAMPLE = 1 << 20
@@ -178,7 +177,7 @@ def _refuse_unwritable(folder: Path) -> None:
         folder = folder.parent
     if is_folder(folder) and os.access(folder, os.W_OK | os.X_OK):
         return
-    read_only = is_folder(folder) and os.statvfs(folder).f_flag & os.ST_RDONLY
+    read_only = is_folder(folder) and is_read_only(folder)
     code = errno.EROFS if read_only else errno.EACCES if is_folder(folder) else errno.ENOTDIR
     raise OSError(code, os.strerror(code), str(folder))
 
@@ -193,8 +192,8 @@ def check_writable(folder: Path) -> None:
 
 def refuse_no_space(folder: Path, needed: int) -> None:
     """Raises UserError where `folder` has no space for a file of `needed` bytes, or files may not be so large."""
-    most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
-    if most != resource.RLIM_INFINITY and needed > most:
+    most = largest_file()
+    if most is not None and needed > most:
         raise UserError(
             f"files of at most {most / 1e9:,.3f} GB may be written, {needed / 1e9:,.3f} GB are needed",
             "raise the limit: ulimit -f",
@@ -237,7 +236,7 @@ def _locked(path: Path, wait: bool) -> int | None:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        lock_file(handle, wait)
     except BlockingIOError:
         os.close(handle)
         raise UserError(f"another process is writing this ({path} is held)", "wait for it, or stop it") from None

@@ -9,6 +9,7 @@ import numpy as np
 
 from cxrlt_cli.artifacts.row_layout import Layout, read_done
 from cxrlt_cli.errors import UserError, listed, reported_os_errors
+from cxrlt_cli.portable import flush_data
 
 
 def content_hash(values: np.ndarray) -> int:
@@ -38,7 +39,7 @@ class RowWriter:
 
     def mark_done(self, rows: list[int]) -> None:
         """Sets `/done` for rows that were written, after those are flushed to the disk."""
-        os.fdatasync(self._handle)
+        flush_data(self._handle)
         for row in rows:
             os.pwrite(self._handle, b"\1", self.layout.done + row)
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from cxrlt_cli.artifacts.files import refuse_no_space, replacing
 from cxrlt_cli.artifacts.row_layout import Layout, RowFormat, read_done, read_hashes, read_rows_layout
+from cxrlt_cli.portable import allocate
 
 #: What a file is made of: its format, its ids, the shape of a row.
 Rows = tuple[RowFormat, list[str], tuple[int, ...]]
@@ -44,7 +45,7 @@ def create_rows(path: Path, rows: Rows, settings: dict[str, Any], source: dict[s
         with _created(aside, rows, settings, source) as file:
             _allocate(file, form.rows, (len(ids), *shape), h5py.h5t.py_create(form.dtype))
         with aside.open("rb+") as handle:  # a sparse file would fail half-way through the work instead of now
-            os.posix_fallocate(handle.fileno(), 0, os.fstat(handle.fileno()).st_size)
+            allocate(handle.fileno(), os.fstat(handle.fileno()).st_size)
     return read_rows_layout(path, form)
 
 

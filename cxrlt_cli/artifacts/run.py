@@ -3,7 +3,6 @@
 Checkpoints hold tensors and plain values only and are loaded with `weights_only=True`: a file from elsewhere cannot run code.
 """
 
-import fcntl
 import json
 import os
 import zipfile
@@ -18,6 +17,7 @@ from cxrlt_cli.artifacts.json_files import read_json, write_json
 from cxrlt_cli.artifacts.parsing import damage_reported, parse, plain, saved_as
 from cxrlt_cli.errors import Stopped, UserError, listed, reason
 from cxrlt_cli.paths import is_file, refuse_no_file
+from cxrlt_cli.portable import allocate, lock_file
 from cxrlt_cli.workspace import newest
 
 FORMAT, VERSION = "cxrlt checkpoint", 1
@@ -122,7 +122,7 @@ def is_held(run: Run) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        lock_file(handle, shared=True)
     except BlockingIOError:
         return True
     except OSError:
@@ -185,7 +185,7 @@ def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
 
     whole = {"format": FORMAT, "version": VERSION, **content}
     with replacing(path) as aside, aside.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, 1 + _bytes_of(whole))  # torch gives no clear error for a full disk, this does
+        allocate(file.fileno(), 1 + _bytes_of(whole))  # torch gives no clear error for a full disk, this does
         torch.save(whole, file)
         file.truncate()
 

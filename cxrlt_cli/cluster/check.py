@@ -1,6 +1,5 @@
 """`cxrlt check`: what would stop a training or weaken its start, looked at before it waits in a queue."""
 
-import fcntl
 import json
 import os
 import platform
@@ -28,6 +27,7 @@ from cxrlt_cli.errors import UserError, os_hint
 from cxrlt_cli.machine import cores, refused_semaphores
 from cxrlt_cli.model.imagenet import imagenet_file
 from cxrlt_cli.paths import exists, is_folder
+from cxrlt_cli.portable import lock_file
 from cxrlt_cli.results import MachineCheck
 from cxrlt_cli.text.encoders import find_encoder
 from cxrlt_cli.workspace import Workspace
@@ -155,7 +155,7 @@ def _locks(folder: Path) -> Finding:
         return "error", f"{folder} cannot be written to"
     with tempfile.TemporaryFile(dir=folder) as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(file.fileno())
         except OSError as error:
             return "warning", f"the file system has none ({error.strerror}): do not start two jobs with one output"
     return "ok", "the file system has locks: two jobs cannot write the same output"

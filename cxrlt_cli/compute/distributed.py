@@ -24,7 +24,7 @@ from torch import Tensor, distributed, nn
 from cxrlt_cli.compute.rendezvous import set_rendezvous
 from cxrlt_cli.console import only_errors
 from cxrlt_cli.errors import USAGE, Stopped, UserError, reason
-from cxrlt_cli.signals import StopRequest
+from cxrlt_cli.signals import STOP_SIGNALS, StopRequest
 
 Value = TypeVar("Value")
 
@@ -275,7 +275,7 @@ def join_ranks(timeout: float) -> Iterator[Ranks]:
 
 def _keep_the_exit_code() -> None:
     """srun ends the ranks that are left when one has ended: those that are about to end by themselves take no notice."""
-    for number in (signal.SIGTERM, signal.SIGUSR1):
+    for number in set(STOP_SIGNALS) - {signal.SIGINT}:
         signal.signal(number, signal.SIG_IGN)
 
 

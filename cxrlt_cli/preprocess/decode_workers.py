@@ -24,6 +24,7 @@ from cxrlt_cli.machine import cores, refused_semaphores, warn_of_threads
 from cxrlt_cli.preprocess.image_hashes import hashes_of
 from cxrlt_cli.preprocess.remarks import Remark, UnreadableImageError
 from cxrlt_cli.preprocess.settings import PixelSettings, make_square
+from cxrlt_cli.signals import STOP_SIGNALS
 
 _BLOCK = 16  # images per task: enough to hide the queue, few enough to balance the load
 _FEW = 128  # number of images below which starting processes takes longer than decoding
@@ -117,14 +118,16 @@ def _workers(count: int, layout: Layout, settings: PixelSettings, few: bool) -> 
         yield pool, decode
 
 
-#: These reach all processes of a terminal or a job; only the parent acts on them.
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-
-
 @contextmanager
 def _signals_wait() -> Iterator[None]:
-    """Blocks signals while a process is started: they would kill it before it ignores them in `_start`."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    """Blocks signals while a process is started: they would kill it before it ignores them in `_start`.
+
+    They reach all processes of a terminal or a job; only the parent acts on them. Windows cannot block signals.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield
     finally:
@@ -137,9 +140,10 @@ _settings: PixelSettings
 
 def _start(layout: Layout, settings: PixelSettings, parent: int) -> None:
     global _writer, _settings
-    for number in _SIGNALS:
+    for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     cv2.setNumThreads(1)  # the processes share the cores
     _writer, _settings = RowWriter(layout), settings

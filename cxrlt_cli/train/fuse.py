@@ -1,7 +1,6 @@
 """The stage `fuse`: trains a study fusion on the label features of a finished run, which gives a run that scores studies."""
 
 import math
-import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +29,7 @@ from cxrlt_cli.errors import UserError, reported_os_errors
 from cxrlt_cli.model.network import Network, network_from
 from cxrlt_cli.model.study_fusion import StudyFusion
 from cxrlt_cli.options import saved, select
+from cxrlt_cli.portable import allocate
 from cxrlt_cli.results import TrainedRun
 from cxrlt_cli.train.fuse_loop import FeaturedSplit, Trained, train_fusion
 from cxrlt_cli.train.settings import FuseSettings
@@ -104,7 +104,7 @@ def _featured(dataset: Dataset, network: Network, width: int, folder: Path, devi
     if not several:
         warn(f"no study of {split} has several images: there is nothing to fuse")
     with reported_os_errors(f"cannot write label features to {folder}"), tempfile.TemporaryFile(dir=folder) as file:
-        os.posix_fallocate(file.fileno(), 0, 4 * math.prod(shape))  # a full disk is an error here, and not a signal later
+        allocate(file.fileno(), 4 * math.prod(shape))  # a full disk is an error here, and not a signal later
         features = np.memmap(file, dtype=np.float32, mode="r+", shape=shape)  # an unnamed file, which ends with the process
     with torch.inference_mode(), progress(f"features of {split}", len(codes)) as bar:
         for batch in batches(dataset, DatasetImages(dataset), rows_in_order(len(codes), 64)):

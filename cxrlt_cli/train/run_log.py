@@ -1,6 +1,5 @@
 """What a run writes during training: log, checkpoints within an epoch, throughput, TensorBoard events."""
 
-import resource
 import shutil
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import torch
 from cxrlt_cli.artifacts.run import Run, RunStatus, write_status
 from cxrlt_cli.console import dated, escaped, say
 from cxrlt_cli.errors import UserError, reported_os_errors
+from cxrlt_cli.portable import peak_memory
 from cxrlt_cli.train.settings import LogSettings
 from cxrlt_cli.train.state import State, save_state
 
@@ -43,13 +43,12 @@ class Throughput:
             yield batch
 
     def facts(self, device: torch.device) -> dict[str, float]:
-        """Images per second, fraction of the time spent waiting, and peak memory (GB; of the GPU if there is one)."""
+        """Images per second, fraction of the time spent waiting, and peak memory (GB, of the GPU if there is one; if known)."""
         seconds = max(time.monotonic() - self.began, 1e-9)
-        if device.type == "cuda":
-            memory = torch.cuda.max_memory_allocated(device)
-        else:
-            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
-        facts = {"images_per_s": self.images / seconds, "waiting": self.waited / seconds, "memory_GB": memory / 1e9}
+        memory = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_memory()
+        facts = {"images_per_s": self.images / seconds, "waiting": self.waited / seconds}
+        if memory is not None:
+            facts["memory_GB"] = memory / 1e9
         return {name: round(value, 4) for name, value in facts.items()}
 
 
