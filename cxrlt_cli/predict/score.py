@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cxrlt_cli.data.augment import normalise, to_unit
+from cxrlt_cli.data.augment import to_unit
 from cxrlt_cli.data.studies import local_codes
 from cxrlt_cli.predict.members import Member
 from cxrlt_cli.predict.merge import merge_logits
-from cxrlt_cli.predict.tta import View, look
+from cxrlt_cli.predict.tta import View, normalised_views
 
 
 def score(
@@ -77,6 +77,6 @@ def in_views(network: Callable[[Tensor], Tensor], images: Tensor, views: tuple[V
     for part in torch.split(images, (pass_size or images_per_pass(len(images), len(views))) // len(views)):
         missing = pass_size // len(views) - len(part) if pass_size else 0
         unit = to_unit(functional.pad(part, (0, 0, 0, 0, 0, missing)))
-        looks = normalise(torch.cat([look(unit, view) for view in views]))
+        looks = normalised_views(unit, views)
         parts.append(torch.unflatten(network(looks), 0, (len(views), len(unit)))[:, : len(part)])
     return torch.cat(parts, dim=1)

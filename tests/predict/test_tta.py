@@ -7,7 +7,8 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as torchvision
 
 from cxrlt_cli.config.predict import VIEW_COUNT
-from cxrlt_cli.predict.tta import VIEWS, View, look
+from cxrlt_cli.data.augment import normalise
+from cxrlt_cli.predict.tta import VIEWS, View, look, normalised_views
 
 
 def test_the_first_view_is_the_image_itself() -> None:
@@ -55,3 +56,15 @@ def test_the_views_are_flips_zooms_shifts_and_small_rotations() -> None:
     assert {view.degrees for view in VIEWS} == {0.0, 5.0, -5.0}
     for count in (2, 4, 8, 16):  # every such number of views sees each picture as often mirrored as not
         assert sum(view.flip for view in VIEWS[:count]) == count // 2
+
+
+@pytest.mark.parametrize(("count", "size"), [(1, 16), (3, 50)])
+def test_all_views_at_once_are_each_view_alone(count: int, size: int) -> None:
+    images = torch.rand(count, 1, size, size, generator=torch.Generator().manual_seed(0))
+    found = normalised_views(images, VIEWS).unflatten(0, (len(VIEWS), count))
+    for seen, view in zip(found, VIEWS, strict=True):
+        alone = normalise(look(images, view))
+        if view == View(flip=view.flip):
+            assert torch.equal(seen, alone)
+        assert torch.allclose(seen, alone, atol=1e-4)
+    assert torch.allclose(normalised_views(images[:1], VIEWS[4:6]), found[4:6, 0], atol=1e-6)
