@@ -13,6 +13,7 @@ from cxrlt_cli.compute.device import choose_precision
 from cxrlt_cli.console import say
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.model.encoder import VisualEncoder
+from cxrlt_cli.model.network import usual_layout
 
 LAYOUTS = {"channels-last": torch.channels_last, "plain": torch.contiguous_format}
 _PRECISIONS = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
@@ -41,8 +42,9 @@ def choose_compute_mode(workload: Workload, size: int, device: torch.device) -> 
     Raises:
         UserError: the device does not support the precision, or the encoder is unknown.
     """
-    usual_layout = "channels-last" if device.type == "cuda" or size >= 112 else "plain"
-    layout = usual_layout if workload.layout == "auto" else workload.layout
+    layout = workload.layout
+    if layout == "auto":
+        layout = next(name for name, form in LAYOUTS.items() if form == usual_layout(device, size))
     usual = ComputeMode(_PRECISIONS[choose_precision(workload.precision, device)], layout)
     others = []
     if workload.layout == "auto":
@@ -50,6 +52,8 @@ def choose_compute_mode(workload: Workload, size: int, device: torch.device) -> 
     if workload.precision == "auto":
         others.append(ComputeMode("bf16" if usual.precision == "fp32" else "fp32", layout))
     if not others or workload.freeze == "encoder":  # a frozen encoder has no backward pass to measure
+        return usual
+    if device.type == "mps":  # channels-last and bf16 were never compared there
         return usual
     try:
         speeds = _measure(workload, size, device, [usual, *others])
@@ -83,6 +87,8 @@ def device_name(device: torch.device) -> str:
     """Name of the device that a measurement is valid for."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
+    if device.type != "cpu":
+        return device.type
     return f"cpu {torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
 
 

@@ -6,11 +6,17 @@ from cxrlt_cli.errors import UserError
 
 
 def choose_device(name: str, local: int = 0) -> torch.device:
-    """The device for `--device`, for local rank `local`.
+    """The device for `--device`, for local rank `local`. auto: a CUDA GPU if there is one; mps only on request.
 
     Raises:
-        UserError: CUDA was requested but is not available.
+        UserError: CUDA or mps was requested but is not available, or mps by several processes.
     """
+    if name == "mps":
+        if not torch.backends.mps.is_available():
+            raise UserError("--device mps: torch finds no Apple GPU", "on another machine use --device auto")
+        if local:
+            raise UserError("--device mps: several processes cannot share an Apple GPU", "start one process")
+        return torch.device("mps")
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch finds no GPU", "run on a node with a GPU, or use --device cpu")
     if name == "cpu" or not torch.cuda.is_available():
@@ -21,11 +27,11 @@ def choose_device(name: str, local: int = 0) -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """Data type of convolutions and matrix products."""
+    """Data type of convolutions and matrix products. Raises UserError for fp16 without CUDA."""
     if name == "auto":
-        if device.type == "cpu":
+        if device.type != "cuda":
             return torch.float32
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    if name == "fp16" and device.type == "cpu":
-        raise UserError("--precision fp16 needs a GPU", "on a CPU use --precision fp32 or bf16")
+    if name == "fp16" and device.type != "cuda":
+        raise UserError("--precision fp16 needs a GPU with CUDA", "use --precision fp32 or bf16")
     return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[name]

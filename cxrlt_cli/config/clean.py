@@ -39,7 +39,7 @@ class CleanConfig:
     )
     top: int = flag(100, "Number of labels in the page, 0 to 500; 0: no page.", metavar="N")
     name: str = flag("", "Name of the result: corrections/NAME/ [default: the name of the predictions]")
-    device: Literal["auto", "cpu", "cuda"] = flag("auto", "Device; auto: a GPU if there is one.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = flag("auto", "Device; auto: a CUDA GPU if there is one.")
     overwrite: bool = flag(False, "Replace an existing result.", name="--overwrite")
 
     def __post_init__(self) -> None:

@@ -45,7 +45,7 @@ class ExplainConfig:
     )
     dataset: Path | None = flag(None, "Dataset of the image ids [default: dataset.parquet]")
     name: str = flag("", "Name of the result: explanations/NAME/ [default: from run and images]")
-    device: Literal["auto", "cpu", "cuda"] = flag("auto", "Device; auto: a GPU if there is one.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = flag("auto", "Device; auto: a CUDA GPU if there is one.")
     overwrite: bool = flag(False, "Replace an existing explanation.", name="--overwrite")
 
     def __post_init__(self) -> None:

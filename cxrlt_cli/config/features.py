@@ -41,7 +41,7 @@ class FeaturesConfig:
     )  # fmt: skip
     seed: int = flag(0, "Random seed of the augmented views.", most=(1 << 63) - 1)
     batch_size: int = flag(64, "Images per forward pass.", free=True)
-    device: Literal["auto", "cpu", "cuda"] = flag("auto", "Device; auto: a GPU if there is one.", free=True)
+    device: Literal["auto", "cpu", "cuda", "mps"] = flag("auto", "Device; auto: a CUDA GPU if there is one.", free=True)
     precision: Literal["fp32", "bf16", "fp16"] = flag(
         "fp32", "Precision of convolutions and matrix products. Scores are equal with the same --precision of cxrlt predict."
     )

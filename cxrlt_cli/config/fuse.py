@@ -30,7 +30,7 @@ class FuseConfig:
     lr: float = flag(1e-3, "Peak learning rate of AdamW; it falls as a cosine.", saved_as="rate")
     weight_decay: float = flag(0.01, "Weight decay of AdamW.")
     seed: int = flag(0, "Random seed.", most=(1 << 63) - 1)
-    device: Literal["auto", "cpu", "cuda"] = flag("auto", "Device; auto: a GPU if there is one.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = flag("auto", "Device; auto: a CUDA GPU if there is one.")
     dataset: Path | None = flag(None, "Dataset with images, studies and labels [default: dataset.parquet]")
     name: str = flag("", "Name of the new run: runs/NAME [default: the run's name with -fused]")
     overwrite: bool = flag(False, "Replace an existing run.", name="--overwrite")

@@ -71,7 +71,7 @@ class PredictConfig:
         "", "Apply a fitted calibration: a name under calibrations/, or a file; with --pack, `pack` is the one in the pack."
     )
     batch_size: int = flag(64, "Images per forward pass.")
-    device: Literal["auto", "cpu", "cuda"] = flag("auto", "Device; auto: a GPU if there is one.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = flag("auto", "Device; auto: a CUDA GPU if there is one.")
     precision: Literal["fp32", "bf16", "fp16"] = flag(
         "fp32", "Precision of convolutions and matrix products. bf16: up to 2 times faster, scores change in the third digit."
     )

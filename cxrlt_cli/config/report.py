@@ -34,7 +34,7 @@ class ReportConfig:
     groups: str = groups_flag()
     seed: int = flag(0, "Random seed of the resamples.", most=(1 << 63) - 1)
     name: str = flag("", "Name of the report: reports/NAME/ [default: from what it is about]")
-    device: Literal["auto", "cpu", "cuda"] = flag("auto", "Device; auto: a GPU if there is one.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = flag("auto", "Device; auto: a CUDA GPU if there is one.")
     overwrite: bool = flag(False, "Replace an existing report.", name="--overwrite")
 
     def __post_init__(self) -> None:

@@ -192,7 +192,7 @@ class TrainConfig:
         "per micro-batch.",
         metavar="N",
     )
-    device: Literal["auto", "cpu", "cuda"] = flag("auto", "Device; auto: a GPU if there is one.", free=True)
+    device: Literal["auto", "cpu", "cuda", "mps"] = flag("auto", "Device; auto: a CUDA GPU if there is one.", free=True)
     precision: Literal["auto", "fp32", "bf16", "fp16"] = flag(
         "auto",
         "Precision of convolutions and matrix products. auto: bf16 or fp16 on a GPU, fp32 on a CPU, or what is measured to "

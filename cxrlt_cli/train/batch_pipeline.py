@@ -52,10 +52,12 @@ def make_pipeline(
         return draw(seed, epoch, batch.draws, AugmentParams())
 
     def ahead(epoch: int, batch: Batch) -> Batch:
-        return replace(batch, images=made(batch, epoch)) if device.type == "cpu" else batch.pinned()
+        if device.type == "cpu":
+            return replace(batch, images=made(batch, epoch))
+        return batch.pinned() if device.type == "cuda" else batch
 
     def inputs(batch: Batch, epoch: int, mix: BatchMix, own: np.ndarray) -> Inputs:
         images = batch.images if device.type == "cpu" else made(batch, epoch)
         return mixed(mix, own, images, batch.targets, batch.label_mask)
 
-    return BatchPipeline(partial(draw_mix, mix_settings), ahead, inputs, make_loss(loss, counts.to(device)))
+    return BatchPipeline(partial(draw_mix, mix_settings), ahead, inputs, make_loss(loss, counts, device))

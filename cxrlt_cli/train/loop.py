@@ -225,6 +225,9 @@ def descend(state: State, losses: Tensor) -> Tensor:
     if scaler.is_enabled():
         scaler.step(optimizer)
         scaler.update()
+    elif norm.device.type == "mps":  # its optimizer is not known to read `found_inf`: the host decides
+        if torch.isfinite(losses.sum() + norm):
+            optimizer.step()
     else:
         finite = losses.sum().isfinite() & norm.isfinite()
         optimizer.grad_scale, optimizer.found_inf = None, (~finite).float()  # type: ignore[attr-defined]

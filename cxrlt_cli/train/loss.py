@@ -18,6 +18,8 @@ from cxrlt_cli.tricks.masked_mean import masked_mean
 from cxrlt_cli.tricks.prevalence_weight import prevalence_weights
 from cxrlt_cli.tricks.two_way import two_way
 
+_CPU = torch.device("cpu")
+
 #: (logits, targets) of (B, C) to (B, C) losses.
 Elements = Callable[[Tensor, Tensor], Tensor]
 #: (logits, targets, label mask, finished fraction of the training) to a number.
@@ -35,21 +37,19 @@ class Counts:
     labelled: Tensor
     weights: Tensor | None = None
 
-    def to(self, device: torch.device) -> "Counts":
-        """A copy on a device."""
-        weights = None if self.weights is None else self.weights.to(device)
-        return Counts(self.positives.to(device), self.labelled.to(device), weights)
 
+def make_loss(settings: LossSettings, counts: Counts, device: torch.device = _CPU) -> Loss:
+    """The loss of `--loss`, `--balance`, `--label-smoothing`, `--logit-adjustment`, `--reweight` and `--reweight-from`.
 
-def make_loss(settings: LossSettings, counts: Counts) -> Loss:
-    """The loss of `--loss`, `--balance`, `--label-smoothing`, `--logit-adjustment`, `--reweight` and `--reweight-from`."""
+    What depends on the counts is computed on the CPU in float64, which not every device has, and moved to the device.
+    """
     name, numbers = settings.loss_spec.name, settings.loss_spec.numbers
-    prevalence = prior_logits(counts.positives, counts.labelled, 1.0).sigmoid().float()
+    prevalence = prior_logits(counts.positives, counts.labelled, 1.0).sigmoid().float().to(device)
     elements = _elements(name, numbers, counts, prevalence)
     offset = None
     if settings.logit_adjustment:
-        offset = prior_logits(counts.positives, counts.labelled, settings.logit_adjustment).float()
-    weights = None if counts.weights is None else counts.weights.float()
+        offset = prior_logits(counts.positives, counts.labelled, settings.logit_adjustment).float().to(device)
+    weights = None if counts.weights is None else counts.weights.float().to(device)
 
     def loss(logits: Tensor, targets: Tensor, label_mask: Tensor, done: float) -> Tensor:
         logits = logits.float()
@@ -78,7 +78,7 @@ def _elements(name: str, numbers: tuple[float, ...], counts: Counts, prior: Tens
     if name == "asl":
         return lambda logits, targets: asymmetric(logits, targets, *numbers)
     if name == "ldam":
-        margins = ldam_margins(counts.positives, numbers[0]).float()
+        margins = ldam_margins(counts.positives, numbers[0]).float().to(prior.device)
         return lambda logits, targets: ldam(logits, targets, margins, numbers[1])
     if name == "db":
         return lambda logits, targets: negative_tolerant(logits, targets, prior, numbers[0])
