@@ -24,6 +24,9 @@ OF_OTHERS = {
     "--array",
     "--nproc-per-node",
     "--standalone",
+    "--gpus",
+    "--nv",
+    "--build-arg",
 }
 
 _GROUP: Any = typer.main.get_command(app)
