@@ -105,16 +105,22 @@ def read_epoch(path: Path) -> None:
     print(pixels)
 
 
+#: The command is started from a small process: Linux counts the memory of the starting process into the peak.
+_MEASURED = (
+    "import resource, subprocess as s, sys; code = s.call(sys.argv[1:]); "
+    "used = resource.getrusage(resource.RUSAGE_CHILDREN); "
+    "open('used.txt', 'w').write(f'{used.ru_utime + used.ru_stime} {used.ru_maxrss}'); sys.exit(code)"
+)
+
+
 def measured(command: list[str], folder: Path) -> dict[str, float]:
     """Seconds and peak resident memory of the largest process."""
     began = time.perf_counter()
-    with (folder / "log.txt").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
-        _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(command)}: {(folder / 'log.txt').read_text()}")
-    seconds = {"wall_s": time.perf_counter() - began, "processor_s": usage.ru_utime + usage.ru_stime}
-    return {**seconds, "peak_MiB": usage.ru_maxrss / 1024}
+    done = subprocess.run([sys.executable, "-c", _MEASURED, *command], cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}: {done.stderr}")
+    processor, peak = map(float, (folder / "used.txt").read_text().split())
+    return {"wall_s": time.perf_counter() - began, "processor_s": processor, "peak_MiB": peak / 1024}
 
 
 def steps_of(folder: Path, count: int, wanted: list[str]) -> dict[str, Callable[[], list[str]]]:
