@@ -35,7 +35,7 @@ def compare(config: CompareConfig, workspace: Workspace) -> ComparedScores:
     dataset = read_dataset(config.dataset or workspace.dataset)
     scored = _same_images(entries, dataset, config.split)
     provenance = record(saved(config), [*(entry.path for entry in entries), dataset.path])
-    from cxrlt_cli.evaluate.paired_rows import differences_to_base  # imports torch
+    from cxrlt_cli.evaluate.paired_rows import differences_to_base  # slow to import
 
     first, names = scored[0], [entry.name for entry in entries]
     found = differences_to_base(scored, names, config.bounds, (config.bootstrap, config.permutations, config.seed))

@@ -54,7 +54,7 @@ def evaluate(config: EvaluateConfig, workspace: Workspace) -> EvaluatedScores:
     check_columns(scored, config.by)
     experts = _experts(config, scored)
     inputs += experts.inputs if experts else []
-    # imports torch: not before the input is checked
+    # slow to import: not before the input is checked
     from cxrlt_cli.evaluate.content import EvaluationSettings, evaluation_of, with_experts
 
     provenance = record(saved(config), inputs)
