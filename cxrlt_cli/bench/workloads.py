@@ -28,7 +28,7 @@ from cxrlt_cli.predict.tta import VIEWS
 from cxrlt_cli.train.batch_mixing import Inputs
 from cxrlt_cli.train.batch_pipeline import make_pipeline
 from cxrlt_cli.train.build import make_network, make_optimizer
-from cxrlt_cli.train.loop import Training, descend, gradients
+from cxrlt_cli.train.loop import Training, gradients, optimizer_step
 from cxrlt_cli.train.loss import Counts
 from cxrlt_cli.train.run_log import RunLogger
 from cxrlt_cli.train.settings import TrainSettings
@@ -81,7 +81,7 @@ class Parts:
 
     def step(self) -> None:
         """One batch to new weights."""
-        descend(self.state, self._losses())
+        optimizer_step(self.state, self._losses())
 
     def _losses(self) -> torch.Tensor:
         return gradients(self.training, self.state, self.ready, len(self.ready[0]))
@@ -135,8 +135,8 @@ def make_parts(
     if settings.checkpointing:
         checkpoint_blocks(network.encoder)
     if settings.compile:
-        tried = training_pass(network, (1, size, size), device, precision_of(form))
-        compile_network(network, tried, batch_size, device)
+        trial = training_pass(network, (1, size, size), device, precision_of(form))
+        compile_network(network, trial, batch_size, device)
     scaler = torch.amp.GradScaler(device.type, enabled=form.precision == "fp16")
     state = State(network.train(), make_optimizer(settings.optimizer, network), scaler)
     ones = torch.ones(classes)

@@ -60,9 +60,9 @@ def choose_compute_mode(workload: Workload, size: int, device: torch.device) -> 
     except (RuntimeError, AssertionError, ValueError):  # an unsuitable size is reported later with a clear message
         return usual
     chosen = _fastest(speeds, usual)
-    rates = {name: round(rate, 2) for name, rate in speeds.items()}
-    say(f"using {chosen.name} (measured: {', '.join(f'{name} {rate:.1f} images/s' for name, rate in rates.items())})")
-    return ComputeMode(chosen.precision, chosen.layout, rates, device_name(device))
+    rounded = {name: round(speed, 2) for name, speed in speeds.items()}
+    say(f"using {chosen.name} (measured: {', '.join(f'{name} {speed:.1f} images/s' for name, speed in rounded.items())})")
+    return ComputeMode(chosen.precision, chosen.layout, rounded, device_name(device))
 
 
 def saved_compute_mode(runs: Path, workload: Workload, size: int, device: torch.device) -> ComputeMode | None:
@@ -95,9 +95,9 @@ def device_name(device: torch.device) -> str:
 def _fastest(speeds: dict[str, float], usual: ComputeMode) -> ComputeMode:
     """Layout and precision, each changed only if it is enough faster."""
     precision, layout = usual.precision, usual.layout
-    for name, rate in speeds.items():
+    for name, speed in speeds.items():
         other_precision, other_layout = name.split(", ")
-        gain = rate / speeds[usual.name]
+        gain = speed / speeds[usual.name]
         if other_layout != usual.layout and gain > _LAYOUT_GAIN:
             layout = other_layout
         if other_precision != usual.precision and gain > _PRECISION_GAIN:
@@ -113,12 +113,12 @@ def _measure(workload: Workload, size: int, device: torch.device, modes: list[Co
         images = torch.randn(max(1, min(workload.batch_size, _PIXELS // size**2)), 1, size, size, device=device)
         seconds: dict[str, list[float]] = {mode.name: [] for mode in modes}
         end = time.monotonic() + _SECONDS
-        for counts in range(_ROUNDS + 1):
+        for number in range(_ROUNDS + 1):
             for mode in modes:
                 passed = _pass(encoder, images, mode)
-                if counts:
+                if number:  # the first round is the warm-up
                     seconds[mode.name].append(passed)
-            if counts and time.monotonic() > end:
+            if number and time.monotonic() > end:
                 break
     return {name: len(images) / min(times) for name, times in seconds.items()}
 

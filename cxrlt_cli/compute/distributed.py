@@ -1,7 +1,7 @@
-"""Several processes that train or predict as one: ranks, what they agree on, and what they join.
+"""Training and prediction by several processes (ranks): which rank this is, and collective operations.
 
-torchrun sets RANK and WORLD_SIZE; `srun` sets SLURM_PROCID and SLURM_STEP_NUM_TASKS. Without either a process is alone, and all
-here does nothing. Every collective that is not of gradients runs on the CPU through gloo, also where gradients go by NCCL.
+torchrun sets RANK and WORLD_SIZE; `srun` sets SLURM_PROCID and SLURM_STEP_NUM_TASKS. Without them there is one process, and
+collective operations return their input. Tensors on a GPU are exchanged through NCCL, everything else on the CPU through gloo.
 """
 
 import gc
@@ -31,12 +31,12 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among those that work together.
+    """The place of this process among those that train or predict together.
 
     Attributes:
-        rank: its number, from 0; rank 0 alone writes.
-        world_size: how many they are.
-        local: its number on its machine, from 0: that of its GPU.
+        rank: number of this process, from 0; only rank 0 writes files.
+        world_size: number of processes.
+        local: number of this process on its machine, from 0, which is also that of its GPU.
     """
 
     rank: int = 0
@@ -45,15 +45,15 @@ class Ranks:
 
     @property
     def is_rank_zero(self) -> bool:
-        """Whether this is the one that writes."""
+        """Whether this process writes files."""
         return self.rank == 0
 
     def shard(self, count: int) -> np.ndarray:
-        """(n,) the rows of a whole batch of `count` that this rank computes: an even, contiguous part."""
+        """(n,) the rows of a batch of `count` that this rank computes: contiguous parts of equal size if possible."""
         return np.array_split(np.arange(count), self.world_size)[self.rank]
 
     def broadcast(self, value: Value) -> Value:
-        """Rank 0's value, on every rank. A value is what JSON holds: nothing that a rank receives is unpickled."""
+        """Rank 0's value, on every rank. Values are sent as JSON: a rank never unpickles what it receives."""
         if self.world_size == 1:
             return value
         held = _encoded(value)
@@ -65,7 +65,7 @@ class Ranks:
         return found
 
     def all_reduce_max(self, value: int) -> int:
-        """The highest of all ranks' values: one that stops stops all."""
+        """The maximum over all ranks."""
         if self.world_size == 1:
             return value
         held = torch.tensor([value])
@@ -73,7 +73,7 @@ class Ranks:
         return int(held)
 
     def all_reduce_sum(self, rows: np.ndarray) -> np.ndarray:
-        """Rows that each rank has filled in part, 0 elsewhere, with all parts in them."""
+        """The sum over all ranks. Each rank has filled its own rows and left 0 elsewhere, so that the sum has all rows."""
         if self.world_size == 1:
             return rows
         held = torch.from_numpy(rows)
@@ -81,7 +81,7 @@ class Ranks:
         return held.numpy()
 
     def all_reduce_tensor(self, value: Tensor) -> Tensor:
-        """The sum of all ranks' tensors, on the tensor's device and without waiting for it."""
+        """The sum over all ranks, in place on the tensor's device."""
         if self.world_size > 1:
             distributed.all_reduce(value)
         return value
@@ -93,23 +93,23 @@ class Ranks:
         return [_decoded(rows) for rows in self._gather_rows(_encoded(value), everywhere=True)]
 
     def gather(self, value: Value) -> list[Value]:
-        """Every rank's value (as of `broadcast`), in the order of ranks, on rank 0; nothing on the others."""
+        """Every rank's value (as of `broadcast`), in the order of ranks, on rank 0; an empty list on the others."""
         if self.world_size == 1:
             return [value]
         return [_decoded(rows) for rows in self._gather_rows(_encoded(value))]
 
     def gather_arrays(self, rows: np.ndarray) -> list[np.ndarray]:
-        """Every rank's rows, in the order of ranks, on rank 0; nothing on the others.
+        """Every rank's rows, in the order of ranks, on rank 0; an empty list on the others.
 
         Args:
-            rows: (n, ...) numbers; n may differ between ranks, and be 0, all else is the same.
+            rows: (n, ...) numbers. n may differ between ranks, and may be 0; the other dimensions are equal.
         """
         if self.world_size == 1:
             return [rows]
         return [part.numpy() for part in self._gather_rows(torch.from_numpy(np.ascontiguousarray(rows)))]
 
     def _gather_rows(self, rows: Tensor, everywhere: bool = False) -> list[Tensor]:
-        """(n, ...) tensors of the CPU whose n differs: collectives want one shape, so all are padded to the longest."""
+        """Gathers (n, ...) CPU tensors of different n. Collectives need equal shapes, so all are padded to the longest."""
         lengths = [torch.zeros(1, dtype=torch.int64) for _ in range(self.world_size)]
         distributed.all_gather(lengths, torch.tensor([len(rows)]))
         padded = rows.new_zeros(max(int(length) for length in lengths), *rows.shape[1:])
@@ -123,7 +123,7 @@ class Ranks:
 
     @contextmanager
     def fail_together(self) -> Iterator[None]:
-        """A block in which a rank may fail: then all end, and the first that failed says why. No collectives inside."""
+        """If the block fails on one rank, all ranks exit, and the first that failed prints its error. No collectives inside."""
         failure: UserError | None = None
         try:
             yield
@@ -138,50 +138,50 @@ class Ranks:
             raise SystemExit(USAGE)
 
     def common_error(self, error: UserError) -> BaseException:
-        """What to raise for an error that every rank has: rank 0 alone tells of it."""
+        """The exception for an error that occurs on every rank: only rank 0 prints it."""
         return error if self.is_rank_zero else SystemExit(USAGE)
 
     def stop_requested(self, stop: StopRequest) -> bool:
-        """Whether any rank was asked to stop; then all are. Not to be asked of `stop` itself: ranks would part."""
+        """Whether any rank was asked to stop. Do not read `stop` instead: ranks would stop at different steps."""
         number = self.all_reduce_max(stop.signal or 0)
         if number:
             stop.signal = signal.Signals(number)
         return number > 0
 
     def broadcast_weights(self, network: nn.Module) -> None:
-        """Rank 0's weights and statistics, on every rank."""
+        """Copies rank 0's weights and buffers to every rank."""
         if self.world_size > 1:
             for tensor in network.state_dict().values():
                 distributed.broadcast(tensor, src=0)
 
     def parallel(self, network: nn.Module, device: torch.device, some_unused: bool) -> nn.Module:
-        """The network with gradients averaged over ranks, and batch norms over the whole batch where torch can (on GPUs).
+        """The network with gradients averaged over ranks; on GPUs also with batch norm statistics of the whole batch.
 
         Args:
             network: on its device.
-            device: where it is.
-            some_unused: it may have weights that its output does not depend on.
+            device: of the network.
+            some_unused: whether it may have weights that its output does not depend on.
         """
         if self.world_size == 1:
             return network
         devices = None
         if device.type == "cuda":
             network, devices = nn.SyncBatchNorm.convert_sync_batchnorm(network), [device]  # type: ignore[no-untyped-call]
-        warnings.filterwarnings("ignore", message="Grad strides do not match")  # of a one-channel stem: means nothing
+        warnings.filterwarnings("ignore", message="Grad strides do not match")  # harmless, about one-channel stems
         return nn.parallel.DistributedDataParallel(network, device_ids=devices, find_unused_parameters=some_unused)
 
     def gather_batch(self, logits: Tensor, targets: Tensor, label_mask: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        """The whole batch's rows from each rank's own, so that every rank computes the one loss of all of them.
+        """Gathers the rows of all ranks, so that every rank computes the loss of the whole batch.
 
-        A loss over the whole batch has the divisor of the whole batch (known labels differ by rank), and one that looks at
-        several images at once needs no other form. The gradient of a rank's own logits is exact; what the ranks' gradients
-        are averaged by afterwards is put in here.
+        The loss is a mean over the known labels of the whole batch, and some losses compare several images; averaging the
+        losses of ranks would give another result. DistributedDataParallel averages gradients over ranks afterwards: the
+        gradient of a rank's own logits is multiplied by the number of ranks here, which makes the result exact.
 
         Args:
-            logits: (b, C) of the own rows, as are targets (b, C) and known (b, C) bool.
-            targets: 0..1.
-            label_mask: whether a label counts.
-            count: rows of the whole batch, B.
+            logits: (b, C) of the rank's rows.
+            targets: (b, C) of 0..1.
+            label_mask: (b, C) bool.
+            count: B, rows of the whole batch.
 
         Returns:
             The same as (B, C), in the order of the whole batch.
@@ -203,11 +203,11 @@ def _decoded(held: Tensor) -> Any:
 
 
 class _GatherRows(torch.autograd.Function):
-    """Rows of all ranks; backwards, the own rows' gradient times the number of ranks."""
+    """All-gather of rows; in the backward pass, the gradient of the rank's rows times the number of ranks."""
 
     @staticmethod
     def forward(ctx: "torch.autograd.function.FunctionCtx", own: Tensor, counts: list[int], rank: int) -> Tensor:
-        padded = own.new_zeros(max(counts), own.shape[1])  # collectives want one shape
+        padded = own.new_zeros(max(counts), own.shape[1])  # collectives need equal shapes
         padded[: len(own)] = own
         parts = [torch.empty_like(padded) for _ in counts]
         distributed.all_gather(parts, padded)
@@ -221,7 +221,7 @@ class _GatherRows(torch.autograd.Function):
 
 
 def find_ranks() -> Ranks:
-    """This process's place, from torchrun's or srun's environment. Raises UserError where that makes no sense."""
+    """The rank of this process, from torchrun's or srun's environment. Raises UserError if a variable is missing or wrong."""
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
     if "RANK" not in os.environ and int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
         names = ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID")
@@ -238,13 +238,13 @@ def find_ranks() -> Ranks:
 
 @contextmanager
 def join_ranks(timeout: float) -> Iterator[Ranks]:
-    """Joins the processes that were started together, until the block ends.
+    """Connects the ranks that were started together, until the block ends.
 
     Args:
-        timeout: seconds after which ranks that wait for another give up. One that has died is noticed at once.
+        timeout: seconds after which a rank stops waiting for another. A rank that has died is noticed at once.
 
     Raises:
-        UserError: they do not find each other, or one has ended or hangs.
+        UserError: ranks cannot connect, or one has ended or does not answer.
     """
     ranks = find_ranks()
     if ranks.world_size == 1:
@@ -259,22 +259,22 @@ def join_ranks(timeout: float) -> Iterator[Ranks]:
         yield ranks
     except BaseException as error:
         if isinstance(error, Stopped):
-            _keep_the_exit_code()
-        traceback.clear_frames(error.__traceback__)  # they hold the network
+            _ignore_signals()
+        traceback.clear_frames(error.__traceback__)  # they keep the network alive
         if not _of_a_collective(error):
             raise
         raise UserError(
             f"rank {ranks.rank}: another of the {ranks.world_size} ranks has ended or does not answer: {reason(error)}",
-            "its own messages say why; the same command with --resume goes on from last.pt",
+            "see the messages of that rank; the same command with --resume continues from last.pt",
         ) from error
     finally:
-        gc.collect()  # a network that outlives the group aborts the process at its end
+        gc.collect()  # a network that still exists after the group is destroyed aborts the process at exit
         if distributed.is_initialized():
             distributed.destroy_process_group()
 
 
-def _keep_the_exit_code() -> None:
-    """srun ends the ranks that are left when one has ended: those that are about to end by themselves take no notice."""
+def _ignore_signals() -> None:
+    """srun signals the remaining ranks when one has ended. A rank that is already stopping keeps its own exit code."""
     for number in set(STOP_SIGNALS) - {signal.SIGINT}:
         signal.signal(number, signal.SIG_IGN)
 

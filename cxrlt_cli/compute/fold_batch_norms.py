@@ -20,7 +20,7 @@ def fold_batch_norms(encoder: nn.Module) -> int:
     Returns:
         Number of folded layers.
     """
-    graph = _followed(encoder)
+    graph = _traced(encoder)
     if graph is None:
         inner = getattr(encoder, "network", None)
         return fold_batch_norms(inner) if isinstance(inner, nn.Module) else 0
@@ -36,7 +36,8 @@ def fold_batch_norms(encoder: nn.Module) -> int:
     return len(pairs)
 
 
-def _followed(encoder: nn.Module) -> fx.Graph | None:
+def _traced(encoder: nn.Module) -> fx.Graph | None:
+    """The graph of an encoder; None if torch.fx cannot trace it."""
     try:
         return fx.Tracer().trace(encoder)
     except (fx.proxy.TraceError, TypeError, RuntimeError, ValueError, AssertionError, AttributeError):

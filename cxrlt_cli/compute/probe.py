@@ -1,4 +1,4 @@
-"""Trial passes before the first step: does the network compile, and how much of a batch fits into memory?"""
+"""Trial passes before the first step: whether the network compiles, and how many images fit into memory."""
 
 from collections.abc import Callable
 
@@ -9,15 +9,16 @@ from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, reason
 from cxrlt_cli.model.network import Network
 
+#: Number of images -> one forward and backward pass.
 Pass = Callable[[int], None]
-#: Of one input of the network: channels, height, width.
+#: Shape of one input of the network: channels, height, width.
 Shape = tuple[int, int, int]
 
 
 def training_pass(network: nn.Module, shape: Shape, device: torch.device, precision: torch.dtype) -> Pass:
     """A function that runs one forward and backward pass of N inputs of a shape in training mode and restores the network."""
 
-    def tried(count: int) -> None:
+    def trial(count: int) -> None:
         buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
         training = network.training
         try:
@@ -32,15 +33,15 @@ def training_pass(network: nn.Module, shape: Shape, device: torch.device, precis
             for name, buffer in network.named_buffers():
                 buffer.copy_(buffers[name])
 
-    return tried
+    return trial
 
 
 def least_images(network: Network, frozen: bool, shape: Shape, device: torch.device) -> int:
-    """The fewest images that can go through a network together in training.
+    """The fewest images of a training pass.
 
     Returns:
-        2 where a batch norm gets a single value a channel from one input of that shape, which has no variance; else 1. Batch
-        norms of a `frozen` encoder do not count: they are in evaluation form.
+        2 if a batch norm gets a single value per channel from one input of that shape, which has no variance; else 1. The batch
+        norms of a `frozen` encoder do not count: they are in evaluation mode.
     """
     values: list[int] = []
     encoder = set(network.encoder.modules()) if frozen else set()
@@ -57,14 +58,14 @@ def least_images(network: Network, frozen: bool, shape: Shape, device: torch.dev
     return 2 if 1 in values else 1
 
 
-def compile_network(network: nn.Module, tried: Pass, count: int, device: torch.device) -> bool:
+def compile_network(network: nn.Module, trial: Pass, count: int, device: torch.device) -> bool:
     """Compiles the network in place for batches of `count`; returns False with a warning if that or the first pass fails.
 
     On a GPU steps are recorded as CUDA graphs (`reduce-overhead`), because shapes do not change in training.
     """
     network.compile(mode="reduce-overhead" if device.type == "cuda" else None)
     try:
-        tried(count)
+        trial(count)
     except Exception as error:  # noqa: BLE001 - a compiler fails in more ways than can be named; without it all works
         network._compiled_call_impl = None
         warn(f"--compile failed ({reason(error)}); continuing without it")
@@ -72,12 +73,12 @@ def compile_network(network: nn.Module, tried: Pass, count: int, device: torch.d
     return True
 
 
-def fitting_parts(count: int, tried: Pass, least: int = 1) -> int:
+def fitting_parts(count: int, trial: Pass, least: int = 1) -> int:
     """Smallest number of equal micro-batches of `count` images that fit into memory.
 
     Args:
         count: images of a step.
-        tried: a training pass of so many images.
+        trial: a training pass of that many images.
         least: fewest images of a micro-batch.
 
     Raises:
@@ -85,7 +86,7 @@ def fitting_parts(count: int, tried: Pass, least: int = 1) -> int:
     """
     for parts in (number for number in range(1, count + 1) if count % number == 0 and count // number >= least):
         try:
-            tried(count // parts)
+            trial(count // parts)
         except torch.OutOfMemoryError:
             continue
         except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""Where ranks find each other, when srun started them: torchrun says it itself."""
+"""The address at which ranks that srun started connect; torchrun sets it itself."""
 
 import os
 import re
@@ -6,7 +6,7 @@ import socket
 
 
 def set_rendezvous() -> None:
-    """MASTER_ADDR and MASTER_PORT for ranks that srun started: rank 0's node, and a port of this step alone."""
+    """Sets MASTER_ADDR and MASTER_PORT for ranks that srun started: the node of rank 0, and a port that depends on the step."""
     if "RANK" in os.environ:
         return
     job, step = int(os.environ.get("SLURM_JOB_ID", "0")), int(os.environ.get("SLURM_STEP_ID", "0"))
@@ -15,7 +15,7 @@ def set_rendezvous() -> None:
 
 
 def _first_address() -> str:
-    """The first node of the step; where its name means nothing to the resolver, the machine that started the step."""
+    """The address of the first node of the step; if its name cannot be resolved, of the machine that started the step."""
     node = first_node(os.environ.get("SLURM_STEP_NODELIST", "localhost"))
     try:
         return socket.gethostbyname(node)
@@ -24,6 +24,6 @@ def _first_address() -> str:
 
 
 def first_node(nodes: str) -> str:
-    """The first name of a Slurm node list, as gpu07 of gpu[07-09,12],cpu1."""
+    """The first name of a Slurm node list: gpu07 of gpu[07-09,12],cpu1."""
     found = re.match(r"([^\[,]*)(?:\[(\w+)[^\]]*\])?", nodes)
     return "".join(part or "" for part in found.groups()) if found else nodes

@@ -35,9 +35,9 @@ class Training:
     Attributes:
         sampling: (N,) how often each row is drawn, None for once.
         ranks: the processes that share each batch.
-        forward: the state's network, its gradients joined over the ranks.
+        forward: the state's network, with gradients averaged over the ranks.
         run_log: writes the training log.
-        parts: in which a step's rows go through the network.
+        parts: number of micro-batches that a rank splits its rows of a step into.
     """
 
     settings: LoopSettings
@@ -54,29 +54,29 @@ class Training:
 
     @property
     def steps_an_epoch(self) -> int:
-        """Batches of an epoch."""
+        """Steps of an epoch."""
         return max(1, len(self.dataset.table) // self.settings.batch_size)
 
     @property
     def steps(self) -> int:
-        """Of the whole training."""
+        """Steps of the whole training."""
         return self.steps_an_epoch * self.settings.epochs
 
 
 def train_epochs(training: Training, state: State, stop: StopRequest, finished: Callable[[], bool]) -> bool:
-    """Trains from where the state is to the last epoch, or until patience ends; returns early where a stop was asked for.
+    """Trains to the last epoch, or until patience ends, or until a stop is requested.
 
     Args:
-        training: what to train on.
-        state: changed in place.
-        stop: looked at before each step; where one rank is asked to stop, all do, before the same step.
-        finished: called when an epoch is done; it validates and saves; returns False if it was stopped meanwhile.
+        training: what does not change.
+        state: where the training is; changed in place.
+        stop: checked before each step. If one rank is asked to stop, all ranks stop before the same step.
+        finished: called after each epoch to validate and save; returns False if it was stopped.
 
     Returns:
-        Whether it came to the end.
+        Whether the training is complete; False after a stop.
     """
     while len(state.history) < training.settings.epochs and not patience_ended(training.settings, state):
-        if state.epoch == len(state.history):  # else its validation was stopped: that is what remains of it
+        if state.epoch == len(state.history):  # else the validation of this epoch was stopped, and only that remains
             if not _train_epoch(training, state, stop):
                 return False
             state.epoch, state.position = state.epoch + 1, 0
@@ -87,37 +87,37 @@ def train_epochs(training: Training, state: State, stop: StopRequest, finished: 
 
 
 def _train_epoch(training: Training, state: State, stop: StopRequest) -> bool:
-    """The rest of the epoch that the state is in; false where a stop broke it off."""
+    """Trains the rest of the current epoch; False if it was stopped."""
     settings = training.settings
     rows = epoch_draws(len(training.dataset.table), settings.batch_size, settings.seed, state.epoch, training.sampling)
     state.network.train()
     if settings.freeze == "encoder":
-        state.network.encoder.eval()  # the statistics of its batch norms stay too
+        state.network.encoder.eval()  # its batch norm statistics do not change either
     throughput = training.run_log.throughput = Throughput()
     with progress(f"epoch {state.epoch + 1}/{settings.epochs}", len(rows) * len(rows[0])) as bar:
         bar.advance(state.position * len(rows[0]))
         remaining = rows[state.position :]
-        shares = _shares(training, state.epoch, state.step, remaining)
-        before: QueuedStep | None = None
-        for drawn, batch in zip(remaining, throughput.waiting(shares), strict=True):
+        loaded = _load_batches(training, state.epoch, state.step, remaining)
+        previous: QueuedStep | None = None
+        for drawn, batch in zip(remaining, throughput.waiting(loaded), strict=True):
             if training.ranks.stop_requested(stop):
-                _settle(training, state, before)
+                _finish_step(training, state, previous)
                 return False
             queued = _queue_step(training, state, drawn, batch)
-            _settle(training, state, before)  # while a GPU works on the step that was just queued
-            before = queued
+            _finish_step(training, state, previous)  # while a GPU computes the step that was just queued
+            previous = queued
             if training.run_log.save_due(state.step):
-                _settle(training, state, before)
-                before = None
+                _finish_step(training, state, previous)
+                previous = None
                 training.run_log.save(state)
             throughput.images += len(drawn)
             bar.advance(len(drawn), f"loss {state.mean_loss or math.nan:.4f}")
-        _settle(training, state, before)
+        _finish_step(training, state, previous)
     return True
 
 
-def _shares(training: Training, epoch: int, step: int, rows: list[np.ndarray]) -> Iterator[Batch]:
-    """What this rank reads of each step's batch: its own rows, and those they are mixed with."""
+def _load_batches(training: Training, epoch: int, step: int, rows: list[np.ndarray]) -> Iterator[Batch]:
+    """The images that this rank needs in each step: its own rows, and those that they are mixed with."""
     own = training.ranks.shard(len(rows[0])) if rows else np.empty(0, dtype=np.int64)
     needed = (drawn[training.pipeline.mix(number, len(drawn)).needed(own)] for number, drawn in enumerate(rows, step))
     images = training.images.in_epoch(training.settings.seed, epoch)
@@ -126,41 +126,41 @@ def _shares(training: Training, epoch: int, step: int, rows: list[np.ndarray]) -
 
 @dataclass(frozen=True)
 class QueuedStep:
-    """A step whose work was given to the device.
+    """A step that the device computes.
 
     Attributes:
         number: of the step, from 0.
-        rate: learning rate.
+        lr: learning rate.
         drawn: (B,) draws of its batch.
-        read: waits until the device is done with it, and returns the losses of its micro-batches and the gradient's norm.
+        read: waits for the device, and returns the losses of the micro-batches and the norm of the gradient.
     """
 
     number: int
-    rate: float
+    lr: float
     drawn: np.ndarray
     read: Callable[[], list[float]]
 
 
 def _queue_step(training: Training, state: State, drawn: np.ndarray, batch: Batch) -> QueuedStep:
-    """Queues one optimizer step on the rows that all ranks drew. The host does not wait for a GPU."""
+    """Queues one optimizer step on the rows that all ranks drew, without waiting for a GPU."""
     settings, ranks = training.settings, training.ranks
-    rate = lr_at(state.step, training.steps, settings.lr, settings.warmup)
+    lr = lr_at(state.step, training.steps, settings.lr, settings.warmup)
     for group in state.optimizer.param_groups:
-        group["lr"] = rate * group["scale"]
-    torch.manual_seed(step_seed(settings.seed, state.step) + ranks.rank)  # dropout depends on the step alone
+        group["lr"] = lr * group["scale"]
+    torch.manual_seed(step_seed(settings.seed, state.step) + ranks.rank)  # dropout depends on the step and the rank only
     mix = training.pipeline.mix(state.step, len(drawn))
     inputs = training.pipeline.inputs(batch.to(training.device), state.epoch, mix, ranks.shard(len(drawn)))
-    numbers = descend(state, gradients(training, state, inputs, len(drawn)))
+    numbers = optimizer_step(state, gradients(training, state, inputs, len(drawn)))
     average_step(settings.average_spec, state)
-    queued = QueuedStep(state.step, rate, drawn, to_host(numbers))
+    queued = QueuedStep(state.step, lr, drawn, to_host(numbers))
     state.step, state.position = state.step + 1, state.position + 1
     return queued
 
 
-def _settle(training: Training, state: State, queued: QueuedStep | None) -> None:
-    """Waits for a queued step and counts its loss, or counts it as skipped if its loss or gradient norm is not finite.
+def _finish_step(training: Training, state: State, queued: QueuedStep | None) -> None:
+    """Waits for a queued step and adds its loss to the epoch; a step with a loss or norm that is not finite was skipped.
 
-    All ranks decide alike: each computes the loss of the whole batch, and gradients are averaged before they are checked.
+    All ranks come to the same result: each has the loss of the whole batch, and gradients are averaged before they are checked.
 
     Raises:
         UserError: too many steps in a row were skipped.
@@ -174,24 +174,26 @@ def _settle(training: Training, state: State, queued: QueuedStep | None) -> None
     else:
         problem = f"the gradient's norm is {norm}" if math.isfinite(loss) else f"the loss is {loss}"
         _skip(training, state, queued, problem)
-    training.run_log.step(queued.number + 1, loss, queued.rate)
+    training.run_log.step(queued.number + 1, loss, queued.lr)
 
 
 def gradients(training: Training, state: State, inputs: Inputs, count: int) -> Tensor:
-    """Computes the gradients of a step's loss. Nothing is read from the device, so that a GPU is never waited for.
+    """Computes the gradients of a step's loss, without waiting for a GPU.
 
     Args:
         training: `parts` is the number of micro-batches. The loss of each is the mean over its own known labels; weighted by
-            their number, the losses add up to the loss of the whole batch.
+            their number, the losses sum to the loss of the whole batch.
         state: the network, the step and the gradient scaler.
-        inputs: of this rank's own rows.
-        count: rows of all ranks.
+        inputs: of this rank's rows.
+        count: number of rows of all ranks.
 
     Returns:
         (parts,) float32 on the device; the sum is the loss.
     """
     ranks = training.ranks
-    parts = training.parts if count % (training.parts * ranks.world_size) == 0 else 1  # a split smaller than a batch
+    parts = (
+        training.parts if count % (training.parts * ranks.world_size) == 0 else 1
+    )  # else the training split is smaller than a batch
     known_labels = ranks.all_reduce_tensor(inputs[2].sum()).clamp(min=1) if parts > 1 else None
     state.optimizer.zero_grad(set_to_none=True)
     losses = []
@@ -207,21 +209,21 @@ def gradients(training: Training, state: State, inputs: Inputs, count: int) -> T
     return torch.stack(losses)
 
 
-def descend(state: State, losses: Tensor) -> Tensor:
-    """Clips the gradients and takes an optimizer step, which leaves the weights as they are if a number is not finite.
+def optimizer_step(state: State, losses: Tensor) -> Tensor:
+    """Clips the gradients and takes an optimizer step; the weights do not change if a loss or the norm is not finite.
 
-    The optimizer decides that on the device, as torch's GradScaler has it do.
+    The optimizer decides this on the device by its attribute `found_inf`, which is how torch's GradScaler skips a step.
 
     Args:
         state: changed in place.
-        losses: as `gradients` returns them.
+        losses: from `gradients`.
 
     Returns:
         (parts + 1,) float32 on the device: the losses, and the norm of the gradient before clipping.
     """
     optimizer, scaler = state.optimizer, state.scaler
     scaler.unscale_(optimizer)
-    norm = nn.utils.clip_grad_norm_(state.network.parameters(), _LARGEST_GRADIENT)
+    norm = nn.utils.clip_grad_norm_(state.network.parameters(), _MAX_GRADIENT_NORM)
     if scaler.is_enabled():
         scaler.step(optimizer)
         scaler.update()
@@ -236,7 +238,7 @@ def descend(state: State, losses: Tensor) -> Tensor:
 
 
 def to_host(numbers: Tensor) -> Callable[[], list[float]]:
-    """Starts to copy numbers to the host; the call that is returned waits for them, and for nothing queued later."""
+    """Starts copying numbers to the host. The returned function waits for this copy only, not for work that is queued later."""
     if numbers.device.type != "cuda":
         return numbers.tolist
     held = torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=True).copy_(numbers, non_blocking=True)
@@ -251,8 +253,8 @@ def to_host(numbers: Tensor) -> Callable[[], list[float]]:
     return read
 
 
-_LARGEST_GRADIENT = 5.0  # norm; far above that of a healthy step, it holds back a single broken one
-_MOST_SKIPPED = 20  # steps in a row; fp16's scale needs 16 to come down from its start to 1
+_MAX_GRADIENT_NORM = 5.0  # far above the norm of a normal step: it limits a single exploding one
+_MAX_SKIPPED = 20  # consecutive steps; the loss scale of fp16 needs 16 to fall from its first value to 1
 
 
 def _skip(training: Training, state: State, queued: QueuedStep, problem: str) -> None:
@@ -260,7 +262,7 @@ def _skip(training: Training, state: State, queued: QueuedStep, problem: str) ->
     images = listed(table["image_id"].iloc[queued.drawn % len(table)])
     text = f"{problem} at step {queued.number} (images {images})"
     state.skipped += 1
-    if state.skipped >= _MOST_SKIPPED:
+    if state.skipped >= _MAX_SKIPPED:
         hint = "lower --lr, or --precision fp32; last.pt has the weights from before these steps"
         raise training.ranks.common_error(UserError(f"{text}, and in the {state.skipped - 1} steps before it", hint))
     training.run_log.log(f"warning: {text}: skipped")

@@ -66,7 +66,7 @@ class RunLogger:
             self._writer = _tensorboard()
 
     def begin(self, state: State) -> None:
-        """Before the first step: hides events that an earlier process wrote after the saved state."""
+        """Before the first step: hides the events that an earlier process wrote after it saved the state."""
         if hasattr(self, "_writer"):
             if not state.step:
                 shutil.rmtree(self.run.events, ignore_errors=True)
@@ -79,11 +79,11 @@ class RunLogger:
             with reported_os_errors(f"cannot write {self.run.log}"), self.run.log.open("a", encoding="utf-8") as file:
                 file.write(dated(escaped(text)) + "\n")
 
-    def step(self, number: int, loss: float, rate: float) -> None:
-        """After step `number`, from 1: writes an event."""
+    def step(self, number: int, loss: float, lr: float) -> None:
+        """After step `number`, from 1: writes TensorBoard events."""
         if self._events:
             self._events.add_scalar("train/loss", loss, number)
-            self._events.add_scalar("train/rate", rate, number)
+            self._events.add_scalar("train/rate", lr, number)
 
     def save_due(self, number: int) -> bool:
         """Whether the state is to be saved after step `number`, from 1."""

@@ -82,16 +82,16 @@ def fit_memory(settings: TrainSettings, data: TrainingData, start: Start, state:
         UserError: fewer images per forward pass than the batch norms need, or too many for the memory.
     """
     per_rank, device = settings.loop.batch_size // world_size, next(state.network.parameters()).device
-    tried = training_pass(state.network, data.input_shape, device, precision_of(_mode(start.config)))
+    trial = training_pass(state.network, data.input_shape, device, precision_of(_mode(start.config)))
     parts = start.config.micro_batches or settings.accumulate  # a resumed run has it in `config.json`
     joined = device.type == "cuda" and world_size > 1  # batch norms see the images of all ranks
     least = 1 if joined else least_images(state.network, settings.start.freeze == "encoder", data.input_shape, device)
     if not parts:
-        parts = fitting_parts(per_rank, tried, least)
+        parts = fitting_parts(per_rank, trial, least)
         say(f"memory holds {per_rank // parts} of the {per_rank} images of a step: {parts} micro-batches")
     refuse_small_passes(min(settings.loop.batch_size, len(data.train.table)), world_size, parts, least)
     if settings.compile:
-        compile_network(state.network, tried, per_rank // parts, device)
+        compile_network(state.network, trial, per_rank // parts, device)
     return parts
 
 

@@ -24,18 +24,18 @@ def cutmix(
     top, bottom, left, right = box
     images = images.clone()
     images[:, :, top:bottom, left:right] = images[partner, :, top:bottom, left:right]
-    share = 1 - (bottom - top) * (right - left) / (images.shape[-1] * images.shape[-2])
-    return images, share * targets + (1 - share) * targets[partner], label_mask & label_mask[partner]
+    lam = 1 - (bottom - top) * (right - left) / (images.shape[-1] * images.shape[-2])
+    return images, lam * targets + (1 - lam) * targets[partner], label_mask & label_mask[partner]
 
 
-def cut_box(size: int, share: float, centre: tuple[float, float]) -> tuple[int, int, int, int]:
+def cut_box(size: int, lam: float, centre: tuple[float, float]) -> tuple[int, int, int, int]:
     """The box of area (1 - lam) around a centre, clipped at the border.
 
     Args:
         size: side of the image, px.
-        share: lam, the fraction of the image that remains, before clipping.
+        lam: the fraction of the image that remains, before clipping.
         centre: y and x, within 0..1.
     """
-    half = size * math.sqrt(1 - share) / 2
+    half = size * math.sqrt(1 - lam) / 2
     spans = [(round(max(0.0, at * size - half)), round(min(float(size), at * size + half))) for at in centre]
     return *spans[0], *spans[1]

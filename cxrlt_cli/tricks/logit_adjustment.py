@@ -15,5 +15,5 @@ def prior_logits(positives: Tensor, label_counts: Tensor, strength: float) -> Te
         strength: tau, 1 in the paper.
     """
     count = label_counts.to(torch.float64).clamp(min=1)
-    share = positives.to(torch.float64).clamp(min=0.5).minimum((count - 0.5).clamp(min=0.5)) / count
-    return strength * torch.logit(share.clamp(1e-9, 1 - 1e-9))
+    fraction = positives.to(torch.float64).clamp(min=0.5).minimum((count - 0.5).clamp(min=0.5)) / count
+    return strength * torch.logit(fraction.clamp(1e-9, 1 - 1e-9))

@@ -13,7 +13,7 @@ from cxrlt_cli.bench.workloads import Parts, make_parts
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.data.batches import Batch
 from cxrlt_cli.train.batch_pipeline import make_pipeline
-from cxrlt_cli.train.loop import descend, gradients, to_host
+from cxrlt_cli.train.loop import gradients, optimizer_step, to_host
 from cxrlt_cli.train.loss import Counts
 from cxrlt_cli.train.train import settings_of
 
@@ -78,7 +78,7 @@ def test_a_step_is_queued_without_reading_a_value(parts: int, options: dict[str,
     made = _parts(tmp_path, **options)
     training = replace(made.training, parts=parts)
     with NoReads():
-        numbers = descend(made.state, gradients(training, made.state, made.ready, COUNT))
+        numbers = optimizer_step(made.state, gradients(training, made.state, made.ready, COUNT))
         with pytest.raises(AssertionError, match="a value is read"):
             float(numbers[0])
     assert len(numbers) == parts + 1
@@ -109,7 +109,7 @@ def test_only_a_finite_step_moves_the_weights(broken: str, tmp_path: Path) -> No
     weights = [tensor.detach().clone() for tensor in parts.state.network.parameters()]
     if broken == "gradient":
         next(p for p in parts.state.network.parameters() if p.grad is not None).grad.fill_(torch.inf)  # type: ignore[union-attr]
-    numbers = to_host(descend(parts.state, losses * torch.nan if broken == "loss" else losses))()
+    numbers = to_host(optimizer_step(parts.state, losses * torch.nan if broken == "loss" else losses))()
     assert all(np.isfinite(numbers)) == (not broken)
     same = [torch.equal(own, before) for own, before in zip(parts.state.network.parameters(), weights, strict=True)]
     assert all(same) == bool(broken)
