@@ -110,19 +110,19 @@ class FolderListing:
 
     Attributes:
         files: in the order of their paths.
-        skipped: what was passed over: reason -> paths from the folder.
+        skipped: reason -> skipped paths, relative to the folder.
     """
 
     files: list[Path] = field(default_factory=list)
     skipped: dict[str, list[str]] = field(default_factory=dict)
 
     def skip(self, name: str, reason: str) -> None:
-        """Notes what is passed over, and why."""
+        """Records a skipped path with the reason."""
         self.skipped.setdefault(reason, []).append(name)
 
 
 def list_folder(folder: Path) -> FolderListing:
-    """Lists every file below a folder. Links are followed, and no folder is entered twice; hidden names are passed over.
+    """Lists every file below a folder. Links are followed, and no folder is entered twice; hidden names are skipped.
 
     Raises:
         UserError: the folder itself is not there or cannot be entered.

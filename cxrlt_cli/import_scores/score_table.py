@@ -59,7 +59,7 @@ def with_ids(table: pd.DataFrame, id_column: str) -> pd.DataFrame:
 
 
 def scored_rows(scores: ScoreTable, columns: list[str]) -> ScoreTable:
-    """One row per image: rows that repeat another are passed over, with a message.
+    """One row per image; repeated rows are left out, with a message.
 
     Raises:
         UserError: an image has two rows with different scores.

@@ -1,4 +1,4 @@
-"""Batches of a split or of a folder through the networks."""
+"""Scores the images of a split or of a folder, batch by batch."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,43 +16,43 @@ from cxrlt_cli.predict.folder import read_folder
 from cxrlt_cli.preprocess.decode_workers import ImageFile
 from cxrlt_cli.preprocess.settings import PixelSettings
 
-#: (B, S, S) uint8 images, and the (B,) study of each where networks look at whole studies, to (B, C) logits.
+#: (B, S, S) uint8 images, and the (B,) study of each for networks that score whole studies, to (B, C) logits.
 Scorer = Callable[[torch.Tensor, np.ndarray | None], np.ndarray]
 #: Row numbers (B,) among the images to be scored, and their (B, C) logits.
 Part = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Share:
-    """What a rank scores: the rows of each of its batches, and (N,) the study of each row where batches hold whole studies."""
+class Shard:
+    """The batches that a rank scores: the rows of each, and (N,) the study of each row if batches hold whole studies."""
 
     batches: list[np.ndarray]
     codes: np.ndarray | None
 
     @property
     def images(self) -> int:
-        """How many they are."""
+        """Number of images."""
         return sum(map(len, self.batches))
 
     def studies(self, rows: np.ndarray) -> np.ndarray | None:
-        """Those of some rows."""
+        """(n,) the studies of some rows."""
         return None if self.codes is None else self.codes[rows]
 
 
-def batches_of(count: int, codes: np.ndarray | None, batch_size: int, ranks: Ranks) -> Share:
-    """Of every `world` batches in a row the one of a rank's number: rows in order, or whole studies where codes are given."""
+def batches_of(count: int, codes: np.ndarray | None, batch_size: int, ranks: Ranks) -> Shard:
+    """The batches of a rank: every `world_size`-th one. A batch holds rows in order, or whole studies if `codes` are given."""
     if codes is None:
         every = rows_in_order(count, batch_size)
     else:
         every = rows_by_study(codes, np.arange(int(codes.max()) + 1), batch_size)
-    return Share(every[ranks.rank :: ranks.world_size], codes)
+    return Shard(every[ranks.rank :: ranks.world_size], codes)
 
 
-def score_split(split: str, score_batch: Scorer, dataset: Dataset, share: Share, device: torch.device) -> Iterator[Part]:
-    """Scores a share of the images of a split; `device` is where they are looked at."""
-    with progress(f"predict {split}", share.images) as bar:
-        for batch in batches(dataset, DatasetImages(dataset), share.batches, pinned_for(device)):
-            yield batch.rows, score_batch(batch.images, share.studies(batch.rows))
+def score_split(split: str, score_batch: Scorer, dataset: Dataset, shard: Shard, device: torch.device) -> Iterator[Part]:
+    """Scores a rank's images of a split; `device` is that of the networks."""
+    with progress(f"predict {split}", shard.images) as bar:
+        for batch in batches(dataset, DatasetImages(dataset), shard.batches, pinned_for(device)):
+            yield batch.rows, score_batch(batch.images, shard.studies(batch.rows))
             bar.advance(len(batch.rows))
 
 
@@ -61,17 +61,17 @@ def score_folder(
     score_batch: Scorer,
     files: dict[str, ImageFile],
     settings: PixelSettings,
-    share: Share,
+    shard: Shard,
     failures: dict[str, str],
 ) -> Iterator[Part]:
-    """Scores a share of the images of files; what cannot be read goes to `failures`, with its reason."""
+    """Scores a rank's images of a folder; an image that cannot be read goes to `failures`, with the reason."""
     names = list(files)
     row = {name: index for index, name in enumerate(names)}
-    groups = [[names[index] for index in rows] for rows in share.batches]
-    with progress("predict", share.images) as bar:
+    groups = [[names[index] for index in rows] for rows in shard.batches]
+    with progress("predict", shard.images) as bar:
         for ids, pixels, reasons in read_folder(files, settings, groups, workers):
             failures.update(reasons)
             if ids:
                 rows = np.array([row[name] for name in ids])
-                yield rows, score_batch(torch.from_numpy(pixels), share.studies(rows))
+                yield rows, score_batch(torch.from_numpy(pixels), shard.studies(rows))
             bar.advance(len(ids) + len(reasons))

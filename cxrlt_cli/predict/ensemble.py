@@ -1,4 +1,4 @@
-"""The stage `ensemble`: predictions that exist go in, weights and merged predictions come out."""
+"""The stage `ensemble`: chooses weights for existing predictions, and merges them."""
 
 import json
 from dataclasses import asdict, replace
@@ -31,7 +31,7 @@ from cxrlt_cli.workspace import Workspace
 
 
 def make_ensemble(config: EnsembleConfig, workspace: Workspace) -> FittedEnsemble:
-    """Finds weights, merges, writes both and shows them.
+    """Chooses the weights, merges the scores, writes both, and prints a table.
 
     Raises:
         UserError: bad predictions, members of other images or classes, a selection on anything but validation scores, an
@@ -63,7 +63,7 @@ def make_ensemble(config: EnsembleConfig, workspace: Workspace) -> FittedEnsembl
 
 
 def _read_others(config: EnsembleConfig, workspace: Workspace, scores: MemberScores) -> MemberScores:
-    """The scores that are merged: those of `--apply`, each of the same runs as its member; or the members' own."""
+    """The scores that are merged: those of `--apply`, which are of the same runs as the members, or those of the members."""
     if not config.apply:
         return scores
     others = read_members([find_member(name, workspace) for name in config.apply])
@@ -76,7 +76,7 @@ def _read_others(config: EnsembleConfig, workspace: Workspace, scores: MemberSco
 
 
 def _validation_labels(config: EnsembleConfig, workspace: Workspace, scores: MemberScores) -> Dataset | None:
-    """The validation split, in the order of the scores; None where these are not of it and nothing is to be selected."""
+    """The validation split that the members score; None if they score other images, or it is not needed and not there."""
     path = config.dataset or workspace.dataset
     elsewhere = [
         f"{file} ({read.header.split or 'no split'})"
@@ -105,7 +105,7 @@ def _validation_labels(config: EnsembleConfig, workspace: Workspace, scores: Mem
 
 
 def _mean_ap(config: EnsembleConfig, val: Dataset, scores: MemberScores, logits: np.ndarray) -> float:
-    """mAP of (N, C) logits in the order of the scores, merged by study where that was asked for."""
+    """mAP of (N, C) logits in the order of the scores; merged by study if `--study` asks for it."""
     row = {name: index for index, name in enumerate(scores.files[0].image_ids)}
     rows = [row[name] for name in val.table["image_id"]]
     columns = [scores.files[0].classes.index(name) for name in val.classes]

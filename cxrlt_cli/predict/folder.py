@@ -1,4 +1,4 @@
-"""Images of a folder, decoded as the cache would have."""
+"""Images of a folder, prepared as `cache` prepares them."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,8 +23,8 @@ from cxrlt_cli.sources.monochrome1 import inverted_of
 def image_files(folder: Path) -> dict[str, ImageFile]:
     """The PNG, JPEG and DICOM files below a folder, sorted: image id -> file. The path from the folder is the id.
 
-    A name that does not end as these do is looked into: discs hold DICOM files without a suffix. Links are followed. What is
-    passed over is counted and said, with the reasons.
+    Files with another suffix are opened to see whether they are DICOM, because CDs hold DICOM files without a suffix. Links are
+    followed. Skipped files are counted and reported with the reason.
 
     Raises:
         UserError: no such folder, or none in it; a file name that is not UTF-8.
@@ -46,18 +46,18 @@ def image_files(folder: Path) -> dict[str, ImageFile]:
 
 
 def _report_skipped(listing: FolderListing, folder: Path) -> None:
-    """Says what is not scored; as a warning where it may have been meant to be."""
+    """Reports files that are not scored; as a warning if the user may have expected scores."""
     harmless = {NO_IMAGE, "hidden", "a DICOM directory"}
     for reason, names in sorted(listing.skipped.items()):
-        tell = say if reason in harmless else warn
-        tell(f"passed over in {folder}: {len(names)} ({reason}): {listed(names, 3)}")
+        report = say if reason in harmless else warn
+        report(f"skipped in {folder}: {len(names)} ({reason}): {listed(names, 3)}")
 
 
 @dataclass(frozen=True)
 class ListColumns:
-    """The columns of a table of images: id, path from the folder (empty for the usual one), and whether a picture is inverted.
+    """The columns of a table of images: id, path below the folder (empty for the usual name), whether an image is inverted.
 
-    The last is empty where no column says so.
+    `inverted` is empty if no column says so.
     """
 
     id: str
@@ -69,11 +69,11 @@ def listed_files(folder: Path, table: Path, columns: ListColumns) -> dict[str, I
     """The images that a table names: image id -> file, in the order of the table.
 
     Raises:
-        UserError: no such folder, table or column, an id with two files, an empty cell, or one that does not say whether a
-            picture is inverted.
+        UserError: no such folder, table or column, an id with two files, an empty cell, or an unknown value in the column of
+            inverted images.
     """
     if not is_folder(folder):
-        raise UserError(f"{folder} is not a folder", "--images names the folder from which the paths of --list count")
+        raise UserError(f"{folder} is not a folder", "--images names the folder that the paths of --list are relative to")
     rows = read_text_table(table)
     columns = replace(columns, path=columns.path or usual_path(rows) or "path")
     required = [name for name in (columns.id, columns.path, columns.inverted) if name]
@@ -88,27 +88,27 @@ def listed_files(folder: Path, table: Path, columns: ListColumns) -> dict[str, I
 
 
 def refuse_all_absent(files: dict[str, ImageFile], table: Path) -> None:
-    """Raises UserError where none of the files that a table names is there: the first, and what lies beside it."""
+    """Raises UserError if none of the files of a table exists; the message names the first, and what its folder has."""
     first = next(iter(files.values())).path
     if all(why_absent(file.path) for file in files.values()):
         raise UserError(
             f"none of the {len(files)} images of {table} is there; the first would be {first}: {what_is_near(first)}",
-            "see --images, the folder from which the paths count, and --path-column",
+            "see --images, the folder that the paths are relative to, and --path-column",
         )
 
 
 def read_folder(
     files: dict[str, ImageFile], settings: PixelSettings, groups: list[list[str]], workers: int
 ) -> Iterator[tuple[list[str], np.ndarray, dict[str, str]]]:
-    """Decodes images, the next batch while one is in use. Threads: decoders let go of Python's lock.
+    """Decodes images in threads (decoders release Python's lock); the next batch is decoded while the current one is in use.
 
-    When all are read, a warning for each kind of oddity says how many images have it.
+    After the last image, a warning for each kind of unusual image says how many there are.
 
     Args:
         files: image id -> file.
-        settings: how squares are made of them.
+        settings: of the pixels.
         groups: the ids of each batch.
-        workers: threads, 0 for one for each core.
+        workers: number of threads; 0 for one per core.
 
     Yields:
         The ids of a batch that can be read, their pixels (B, S, S) uint8, and id -> reason for the others.

@@ -10,11 +10,11 @@ from cxrlt_cli.predict.merge import merge_logits
 
 @dataclass(frozen=True)
 class Selection:
-    """What was chosen.
+    """The selected members.
 
     Attributes:
-        weights: (V,) how often each member was taken, summing to 1.
-        steps: (member, value of the ensemble with it) in the order of addition, up to the best ensemble and no further.
+        weights: (V,) how often each member was added, divided by the number of additions.
+        steps: (member, value of the ensemble with it) in the order of addition, up to the best ensemble.
     """
 
     weights: np.ndarray
@@ -22,15 +22,15 @@ class Selection:
 
 
 def select_greedily(logits: np.ndarray, how: str, evaluate: Callable[[np.ndarray], float], rounds: int) -> Selection:
-    """Begins with the best member, and adds again and again the one with which the ensemble is best, also if it is in already.
+    """Starts with the best member, and repeatedly adds the member that gives the best ensemble; members can be added again.
 
-    Of the ensembles on the way the best is returned, the smallest of equals. Between members of equal gain the first is taken.
+    Returns the best ensemble of all rounds; of equally good ones, the smallest. Of equally good members the first is added.
 
     Args:
-        logits: (V, N, C) of V members, for images that none of them has learned from.
-        how: the merge: see `merge_logits`.
-        evaluate: merged (N, C) logits -> how good they are, more being better.
-        rounds: additions, at least 1.
+        logits: (V, N, C) of V members, for images that none of them was trained on.
+        how: of merging, see `merge_logits`.
+        evaluate: merged (N, C) logits -> a metric; higher is better.
+        rounds: number of additions, at least 1.
     """
     steps: list[tuple[int, float]] = []
     merged = np.zeros(logits.shape[1:])  # the empty ensemble has no weight, whatever its scores

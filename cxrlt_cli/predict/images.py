@@ -13,7 +13,7 @@ from cxrlt_cli.console import warn
 from cxrlt_cli.data.dataset_images import verify_pixels
 from cxrlt_cli.data.studies import Studies, studies_of_table
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.predict.batches import Part, Scorer, Share, score_folder, score_split
+from cxrlt_cli.predict.batches import Part, Scorer, Shard, score_folder, score_split
 from cxrlt_cli.predict.folder import ListColumns, image_files, listed_files, refuse_all_absent
 from cxrlt_cli.predict.members import Member
 from cxrlt_cli.predict.merge_studies import studies_of_list
@@ -26,25 +26,25 @@ class ImageSet:
 
     Attributes:
         ids: of the images.
-        studies: theirs; None where they are not needed.
+        studies: of the images; None if they are not needed.
         inputs: fingerprints of the files that were read.
-        score: (scorer, share, failures) -> the logits of a share, batch by batch; id -> reason of what cannot be read goes to
-            `failures`.
-        verify: compares pixels with their checksums; nothing where there are none.
-        fold: the one that the runs held out, of whose split the images are; None for the dataset's own splits and for a folder.
+        score: (scorer, shard, failures) -> the logits of a shard, batch by batch. An image that cannot be read is added to
+            `failures`: id -> reason.
+        verify: compares pixels with their checksums; does nothing if there are none.
+        fold: that the runs held out, if the images are those of its split; None for the splits of the dataset and for a folder.
     """
 
     ids: list[str]
     studies: Studies | None
     inputs: list[InputFile]
-    score: Callable[[Scorer, Share, dict[str, str]], Iterator[Part]]
+    score: Callable[[Scorer, Shard, dict[str, str]], Iterator[Part]]
     verify: Callable[[], None] = lambda: None
     fold: int | None = None
 
 
 @dataclass(frozen=True)
 class ImageList:
-    """A table that names images of a folder: its path, its columns, and those of study and view."""
+    """The table of `--list`: its path and its columns; columns of study and view may be empty."""
 
     path: Path
     columns: ListColumns
@@ -59,11 +59,12 @@ def split_images(path: Path, split: str, members: list[Member], by_study: bool, 
         path: of the dataset.
         split: train, val or test.
         members: the networks; their pixels must be those of the dataset.
-        by_study: whether the studies are needed.
+        by_study: whether studies are needed.
         device: of the networks.
 
     Raises:
-        UserError: no such dataset or split, pixels made otherwise, or networks that held out different folds.
+        UserError: no such dataset or split, pixels with other settings than in training, or networks that held out different
+            folds.
     """
     fold = None if split == "test" else _common_fold(members, split)
     dataset = in_fold(read_dataset(path), fold)
@@ -73,8 +74,8 @@ def split_images(path: Path, split: str, members: list[Member], by_study: bool, 
     part = dataset.split(split)
     studies = studies_of_table(part.table) if by_study else None
 
-    def scored(score_batch: Scorer, share: Share, _failures: dict[str, str]) -> Iterator[Part]:
-        return score_split(split, score_batch, part, share, device)
+    def scored(score_batch: Scorer, shard: Shard, _failures: dict[str, str]) -> Iterator[Part]:
+        return score_split(split, score_batch, part, shard, device)
 
     return ImageSet(list(part.table["image_id"]), studies, [taken], scored, lambda: verify_pixels(part), fold)
 
@@ -83,11 +84,11 @@ def folder_images(folder: Path, listed: ImageList | None, settings: PixelSetting
     """The image files of a folder.
 
     Args:
-        folder: which folder.
-        listed: the table that names them; None for all.
-        settings: how squares are made of the files.
-        by_study: whether the studies are needed; they are in the table.
-        workers: threads that decode, 0 for one for each core.
+        folder: of the files.
+        listed: the table that names them; None for all files.
+        settings: of the pixels that are made of the files.
+        by_study: whether studies are needed; the table has them.
+        workers: decoding threads; 0 for one per core.
 
     Raises:
         UserError: no such folder, table or column, no images, or no table where studies are needed.
@@ -103,8 +104,8 @@ def folder_images(folder: Path, listed: ImageList | None, settings: PixelSetting
     if listed and by_study:
         studies = studies_of_list(listed.path, listed.columns.id, listed.study_column, listed.view_column).of(ids)
 
-    def scored(score_batch: Scorer, share: Share, failures: dict[str, str]) -> Iterator[Part]:
-        return score_folder(workers, score_batch, files, settings, share, failures)
+    def scored(score_batch: Scorer, shard: Shard, failures: dict[str, str]) -> Iterator[Part]:
+        return score_folder(workers, score_batch, files, settings, shard, failures)
 
     return ImageSet(ids, studies, [], scored)
 
@@ -124,7 +125,7 @@ def _common_fold(members: list[Member], split: str) -> int | None:
 
 
 def _refuse_unlike(members: list[Member], dataset: Dataset, sha256: str) -> None:
-    """Pixels made otherwise are refused; a dataset that has changed since the training is pointed out."""
+    """Refuses pixels with other settings than those of the training; warns if the dataset is not that of the training."""
     for member in members:
         if member.pixels != dataset.settings:
             raise UserError(

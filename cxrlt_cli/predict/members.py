@@ -28,15 +28,14 @@ class Member:
     Attributes:
         name: of its run.
         path: of its checkpoint.
-        network: in evaluation form, batch norms folded.
+        network: in evaluation mode, batch norms folded.
         classes: names.
-        pixels: how the images it learned from were made.
-        order: (C,) its columns in the order of the first member's classes.
+        pixels: settings of the images that it was trained on.
+        order: (C,) indices of its outputs in the order of the first member's classes.
         config: of the run.
-        weight: in the ensemble, in any unit.
-        fusion: of its label features over the images of a study; None where it scores images alone.
-        compiled: the network's forward pass, or that to label features where there is a fusion, compiled for one batch size;
-            None where it is not compiled.
+        weight: in the ensemble; only ratios matter.
+        fusion: of the label features of a study's images; None if it scores single images.
+        compiled: the compiled forward pass for one batch size, to label features if there is a fusion; None without --compile.
         pass_size: images of a compiled forward pass.
     """
 
@@ -60,13 +59,13 @@ def load_members(
 
     Args:
         runs: their folders.
-        device: to which.
-        weights: of the runs in the ensemble, None for equal ones.
+        device: of the networks.
+        weights: of the runs in the ensemble; None for equal weights.
         labels: a CSV with the labels to score instead of the trained ones.
 
     Raises:
-        UserError: a checkpoint is not there, damaged, not ours, of other classes or pixels than the first, or it cannot score
-            other labels.
+        UserError: a checkpoint is missing, damaged, not written by cxrlt, has other classes or pixels than the first, or cannot
+            score other labels.
     """
     members: list[Member] = []
     for run, weight in zip(runs, weights or [1.0] * len(runs), strict=True):
@@ -125,7 +124,7 @@ def _member(own: tuple[str, Path, float], best: BestCheckpoint, members: list[Me
 
 
 def compile_members(members: list[Member], count: int, precision: torch.dtype) -> list[Member]:
-    """The members with compiled forward passes for batches of `count` images; with a warning as they are if compiling fails."""
+    """The members with forward passes compiled for `count` images; if that fails, a warning, and the members unchanged."""
     compiled = []
     for member in members:
         forward = _compiled(member)

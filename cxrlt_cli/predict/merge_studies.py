@@ -1,4 +1,4 @@
-"""Merging the scores of a study's images: each image then has its study's."""
+"""Merges the scores of the images of a study; each image gets the merged score."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from cxrlt_cli.sources.listing import optional, read_text_table, refuse_blank, r
 
 
 def studies_of_list(path: Path, id_column: str, study_column: str, view_column: str) -> Studies:
-    """The studies of the images that a table names. `view_column` may be empty: then that is `ViewPosition`, if it is there.
+    """The studies of the images that a table names. An empty `view_column` means `ViewPosition`, if the table has it.
 
     Raises:
         UserError: no such table, no such column, an id that is blank or twice.
@@ -30,13 +30,13 @@ def merge_by_study(logits: np.ndarray, studies: Studies, how: str, weights: tupl
 
     Args:
         logits: (N, C) of the images.
-        studies: theirs.
+        studies: of the images.
         how: see `merge_logits`.
-        weights: of a frontal and of a lateral image; an image of another view counts as their mean. A view that a study lacks
-            is left out of its mean, and a study of nothing but images of weight 0 is merged with equal ones.
+        weights: of a frontal and of a lateral image; an image of another view has the mean of both. If a study has only images
+            of weight 0, they are merged with equal weights.
 
     Returns:
-        (N, C) float32; an image that is alone keeps its score to the bit.
+        (N, C) float32; the only image of a study keeps its score, bit by bit.
     """
     frontal, lateral = weights
     weight = frontal + (lateral - frontal) * studies.lateral
@@ -53,12 +53,12 @@ def merge_by_study(logits: np.ndarray, studies: Studies, how: str, weights: tupl
 
 
 def merge_studies(logits: np.ndarray, studies: Studies, how: str, weights: tuple[float, float]) -> np.ndarray:
-    """As `merge_by_study`; says how many studies there are and how many lack a view."""
-    _tell(studies)
+    """As `merge_by_study`; prints how many studies there are and how many lack a view."""
+    _report(studies)
     return merge_by_study(logits, studies, how, weights)
 
 
-def _tell(studies: Studies) -> None:
+def _report(studies: Studies) -> None:
     count = int(studies.codes.max()) + 1
     has = {kind: np.bincount(studies.codes[studies.lateral == value], minlength=count) > 0 for kind, value in _KINDS.items()}
     both, other = has["frontal"] & has["lateral"], has["other"]

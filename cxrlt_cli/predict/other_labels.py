@@ -1,4 +1,4 @@
-"""`predict --labels`: labels of a file in place of the trained ones, for runs of `--classifier text`."""
+"""`predict --labels`: scores the labels of a file instead of the trained ones, for runs with `--classifier text`."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +12,14 @@ from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.text.embed import embed_texts
 from cxrlt_cli.text.label_texts import read_label_texts
 
-#: Where a checkpoint has the label embeddings: decoder and classifier share them.
+#: Keys of the label embeddings in a checkpoint; decoder and classifier share them.
 _QUERIES = ("decoder.queries.queries", "classifier.queries.queries")
 
 
 def with_labels(best: BestCheckpoint, path: Path, labels: Path) -> BestCheckpoint:
     """A run's checkpoint for the labels of a file: their embeddings replace those of the trained labels.
 
-    A label whose texts are those of a trained one gets the embedding that the run keeps.
+    A label with the same texts as a trained label gets the embedding that the run stores.
 
     Args:
         best: the checkpoint.
@@ -74,7 +74,7 @@ def label_prompts(labels: Path, use: Any) -> dict[str, list[str]]:
 
 
 def _vectors(kept: np.ndarray, classes: list[str], prompts: dict[str, list[str]], run: RunLabels, path: Path) -> np.ndarray:
-    """(K, D) embeddings: those that the run keeps for texts that it knows, the others encoded as the run's were."""
+    """(K, D) embeddings: stored ones for texts that the run was trained with; other texts are encoded with its encoder."""
     row = {tuple(run.prompts[name]): index for index, name in enumerate(classes)}
     new = [texts for texts in prompts.values() if tuple(texts) not in row]
     encoded: dict[tuple[str, ...], np.ndarray] = {}

@@ -1,4 +1,4 @@
-"""What `predict` writes: the predictions, the list of images that cannot be read, and the challenge's CSV."""
+"""The files that `predict` writes: predictions, images that cannot be read, and the CSV of the challenge."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +36,7 @@ class Outputs:
 
     @property
     def others(self) -> list[Path]:
-        """The files beside the predictions."""
+        """The other files that are written with the predictions."""
         return [self.path.with_suffix(".failed.csv"), *([self.submission] if self.submission else [])]
 
     def write(self, predictions: Predictions, failures: dict[str, str]) -> None:

@@ -37,14 +37,14 @@ from cxrlt_cli.results import PredictedScores
 from cxrlt_cli.scores.apply_calibration import apply_calibration, refuse_other_classes
 from cxrlt_cli.workspace import Workspace
 
-_RANK_TIMEOUT = 6 * 3600.0  # seconds: long, so that a slower rank is waited for
+_RANK_TIMEOUT = 6 * 3600.0  # seconds; long, because ranks wait for the slowest one
 
 
 def predict_images(config: PredictConfig, workspace: Workspace) -> PredictedScores:
-    """Scores a split or a folder; as one of several processes where torchrun or srun started them, each its share of batches.
+    """Scores a split or a folder. If torchrun or srun started several processes, each scores a part of the batches.
 
     Raises:
-        UserError: bad input or output, incompatible runs, images prepared unlike in training, scores not finite.
+        UserError: bad input or output, incompatible runs, other pixel settings than in training, scores not finite.
     """
     keep_memory()
     with join_ranks(_RANK_TIMEOUT) as ranks, ExitStack() as held:
@@ -148,8 +148,8 @@ def _predict(ranks: Ranks, config: PredictConfig, workspace: Workspace, chosen: 
             if ranks.is_rank_zero and config.verify:
                 images.verify()
         codes = images.studies.codes if images.studies and model.fused else None  # a batch of a fusion holds whole studies
-        share = batches_of(len(images.ids), codes, config.batch_size, ranks)
-        parts = list(images.score(model.score, share, failures))
+        shard = batches_of(len(images.ids), codes, config.batch_size, ranks)
+        parts = list(images.score(model.score, shard, failures))
     part, failures = _gathered(ranks, parts, failures, len(model.classes))
     if ranks.is_rank_zero:
         header = replace(model.header, fold=images.fold, provenance=record(saved(config), [*inputs, *images.inputs]))
@@ -171,7 +171,7 @@ def _gathered(ranks: Ranks, parts: list[Part], failures: dict[str, str], classes
 def _in_order(
     config: PredictConfig, part: Part, failures: dict[str, str], images: ImageSet, wanted: Predictions
 ) -> Predictions:
-    """Rows and logits of all ranks in the order of the images: `wanted` with its logits."""
+    """The predictions `wanted` with the logits of all ranks, in the order of the images."""
     rows, logits = part
     if not len(rows):
         raise UserError(

@@ -1,4 +1,4 @@
-"""Which runs score, with which weights, and how they are merged: as named, or as an ensemble says."""
+"""Selects the runs that score, their weights, and how they are merged: runs by name, or an ensemble."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,11 +39,11 @@ class Chosen:
 
 
 def choose_runs(names: tuple[str, ...], weights: list[float] | None, merge: str | None, workspace: Workspace) -> Chosen:
-    """The runs of some names, the newest finished one where there are none.
+    """The runs of some names; the newest finished run if there are no names.
 
     Args:
-        names: under `runs/`, or folders.
-        weights: of the runs in their order; None for equal ones.
+        names: of folders under `runs/`, or paths.
+        weights: of the runs, in the same order; None for equal weights.
         merge: geomean, mean or logits; None for geomean.
         workspace: where runs are.
 
@@ -61,7 +61,7 @@ def choose_pack(path: Path) -> Chosen:
 
 
 def choose_ensemble(name: str, views: int, workspace: Workspace) -> Chosen:
-    """The runs and weights of an ensemble; says so where its weights were selected with another number of `views`.
+    """The runs and weights of an ensemble; prints a message if they were selected with another number of `views`.
 
     Raises:
         UserError: no such ensemble or run, or one that merges more than runs.
@@ -83,7 +83,7 @@ def choose_ensemble(name: str, views: int, workspace: Workspace) -> Chosen:
 
 
 def _run(member: EnsembleMember, workspace: Workspace) -> Run:
-    """The run of a member: where its validation scores were read from, or of its name in the workspace or its studies."""
+    """The run of a member: the folder of its validation scores, or the run of its name in the workspace or its studies."""
     file = Path(member.file)
     own = Run(file.parent)
     if own.validation.name != file.name or not is_file(own.best):

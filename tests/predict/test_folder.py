@@ -42,11 +42,11 @@ def test_images_are_known_by_their_content_where_the_name_says_nothing(
     said = capsys.readouterr().err.splitlines()
     folder = tmp_path / "root"
     assert said == [
-        f"passed over in {folder}: 1 (a DICOM directory): DICOMDIR",
-        f"warning: passed over in {folder}: 1 (a broken link): broken.png",
-        f"warning: passed over in {folder}: 1 (a link to a folder that is read already): linked/up/",
-        f"passed over in {folder}: 1 (hidden): ._a.png",
-        f"passed over in {folder}: 1 (neither PNG, JPEG nor DICOM): labels.csv",
+        f"skipped in {folder}: 1 (a DICOM directory): DICOMDIR",
+        f"warning: skipped in {folder}: 1 (a broken link): broken.png",
+        f"warning: skipped in {folder}: 1 (a link to a folder that is read already): linked/up/",
+        f"skipped in {folder}: 1 (hidden): ._a.png",
+        f"skipped in {folder}: 1 (neither PNG, JPEG nor DICOM): labels.csv",
     ]
 
 
