@@ -1,11 +1,11 @@
-"""The command `bench`: measures each part and reports the slowest and its distance from the machine's limit."""
+"""The command `bench`: measures the parts of training and prediction, and names the one that limits training."""
 
 import json
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from cxrlt_cli.bench.roofline import memory_rate, operations_of, product_rate, seconds_of
+from cxrlt_cli.bench.roofline import copy_speed, matmul_speed, operations_of, seconds_of
 from cxrlt_cli.bench.workloads import Parts, make_parts
 from cxrlt_cli.compute.autotune import device_name, precision_of
 from cxrlt_cli.compute.device import choose_device
@@ -16,7 +16,7 @@ from cxrlt_cli.results import MachineSpeed
 from cxrlt_cli.train.train import settings_of
 from cxrlt_cli.workspace import Workspace
 
-_FEEDING, _NETWORK = ("reading", "augmentation"), ("forward", "backward", "step")
+_LOADING, _NETWORK = ("reading", "augmentation"), ("forward", "backward", "step")
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,12 @@ class Measured:
 
     Attributes:
         images_per_s: speed of the part by itself.
-        share: fraction of the limit: matrix products, or memory bandwidth for reading and augmentation.
+        fraction: of the limit: matrix products, or memory bandwidth for reading and augmentation.
         epoch_hours: time of the requested epoch if only this part ran.
     """
 
     images_per_s: float
-    share: float
+    fraction: float
     epoch_hours: float
 
 
@@ -40,26 +40,31 @@ def bench_machine(config: BenchConfig, _workspace: Workspace) -> MachineSpeed:
     device = choose_device(config.device)
     with tempfile.TemporaryDirectory() as folder:
         parts = make_parts(settings_of(config.training), config.size, config.classes, Path(folder), device)
-        products = product_rate(device, precision_of(parts.form), config.seconds)
-        memory = memory_rate(device, config.seconds)
+        products = matmul_speed(device, precision_of(parts.mode), config.seconds)
+        memory = copy_speed(device, config.seconds)
         measured = _measure(config, parts, products, memory)
     slowest = _bottleneck(measured)
     found = MachineSpeed({name: part.images_per_s for name, part in measured.items()}, slowest)
     if config.json:
         facts = {
             "device": device_name(device),
-            "form": parts.form.name, "product_rate": products, "memory_rate": memory, "bottleneck": slowest,
+            "compute_mode": parts.mode.name, "matmul_speed": products, "copy_speed": memory, "bottleneck": slowest,
             "parts": {name: asdict(part) for name, part in measured.items()},
         }  # fmt: skip
         data(json.dumps(facts, indent=1))
         return found
-    say(f"{config.encoder}, {config.size} px, batches of {config.batch_size}, {device}, {parts.form.name}")
-    say(f"at most {products / 1e12:.3g} Tflop/s in products of matrices, {memory / 1e9:.3g} GB/s in copying memory")
+    say(f"{config.encoder}, {config.size} px, batches of {config.batch_size}, {device}, {parts.mode.name}")
+    say(f"limits: {products / 1e12:.3g} Tflop/s in matrix products, {memory / 1e9:.3g} GB/s in copying memory")
     rows = [
-        [name, f"{part.images_per_s:.1f}", f"{part.share:.0%} of {'memory' if name in _FEEDING else 'products'}", _hours(part)]
+        [
+            name,
+            f"{part.images_per_s:.1f}",
+            f"{part.fraction:.0%} of {'memory bandwidth' if name in _LOADING else 'matrix products'}",
+            _hours(part),
+        ]
         for name, part in measured.items()
     ]
-    data(table(["part", "images/s", "share of the ceiling", f"hours for {config.images}"], rows))
+    data(table(["part", "images/s", "fraction of the limit", f"hours for {config.images}"], rows))
     data(f"bottleneck of training: {slowest}")
     return found
 
@@ -73,9 +78,9 @@ def _measure(config: BenchConfig, parts: Parts, products: float, memory: float) 
     epoch = len(parts.training.dataset.table) // batch * batch
     pixels = config.size**2
 
-    def measured(count: int, seconds: float, work: float, ceiling: float) -> Measured:
-        rate = count / seconds
-        return Measured(rate, rate * work / ceiling, config.images / rate / 3600)
+    def measured(count: int, seconds: float, work: float, limit: float) -> Measured:
+        speed = count / seconds
+        return Measured(speed, speed * work / limit, config.images / speed / 3600)
 
     def timed(run: object) -> float:
         assert callable(run)
@@ -97,7 +102,7 @@ def _measure(config: BenchConfig, parts: Parts, products: float, memory: float) 
 
 def _bottleneck(measured: dict[str, Measured]) -> str:
     """The bottleneck of training: loading overlaps with computation; of the computation, the slower of forward and backward."""
-    feeding = min(_FEEDING, key=lambda name: measured[name].images_per_s)
-    if measured[feeding].images_per_s < measured["step"].images_per_s:
-        return feeding
+    loading = min(_LOADING, key=lambda name: measured[name].images_per_s)
+    if measured[loading].images_per_s < measured["step"].images_per_s:
+        return loading
     return min(_NETWORK[:2], key=lambda name: measured[name].images_per_s)

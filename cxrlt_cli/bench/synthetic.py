@@ -1,4 +1,4 @@
-"""A cache of noise images and a dataset that points to it, read like real images."""
+"""A cache of noise images, and a dataset of them, which are read like real ones."""
 
 from pathlib import Path
 

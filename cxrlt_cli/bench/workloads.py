@@ -46,7 +46,7 @@ class Parts:
         training: a training on synthetic images.
         state: its state with the network.
         member: a copy of the network as `predict` uses it.
-        form: compute mode.
+        mode: compute mode.
         ready: a batch as network input.
         pixels: the same batch before augmentation, (B, S, S) uint8, on the device.
     """
@@ -54,7 +54,7 @@ class Parts:
     training: Training
     state: State
     member: Member
-    form: ComputeMode
+    mode: ComputeMode
     ready: Inputs
     pixels: torch.Tensor
 
@@ -126,27 +126,27 @@ def make_parts(
         UserError: as `train` does for conflicting options.
     """
     batch_size = settings.loop.batch_size
-    form = choose_compute_mode(settings.workload, size, device)
+    mode = choose_compute_mode(settings.workload, size, device)
     dataset = made_up_dataset(folder, max(images, 4 * batch_size), size, classes)
     queries = np.random.default_rng(0).standard_normal((classes, _EMBEDDING), np.float32)
     network, _ = make_network(settings.network, queries)
-    network.place(device, size, LAYOUTS[form.layout]).check_size(size)
+    network.place(device, size, LAYOUTS[mode.layout]).check_size(size)
     member = _member(copy.deepcopy(network), dataset)
     if settings.checkpointing:
         checkpoint_blocks(network.encoder)
     if settings.compile:
-        trial = training_pass(network, (1, size, size), device, precision_of(form))
+        trial = training_pass(network, (1, size, size), device, precision_of(mode))
         compile_network(network, trial, batch_size, device)
-    scaler = torch.amp.GradScaler(device.type, enabled=form.precision == "fp16")
+    scaler = torch.amp.GradScaler(device.type, enabled=mode.precision == "fp16")
     state = State(network.train(), make_optimizer(settings.optimizer, network), scaler)
     ones = torch.ones(classes)
     pipeline = make_pipeline(settings.mix, settings.augment, settings.loss, Counts(ones, ones), device)
     run = RunLogger(Run(folder / "run"), settings.log, writes=False)
     training = Training(
-        settings.loop, pipeline, dataset, DatasetImages(dataset), device, precision_of(form), None, Ranks(), network, run
+        settings.loop, pipeline, dataset, DatasetImages(dataset), device, precision_of(mode), None, Ranks(), network, run
     )
     pixels = next(_batches(training)).to(device).images
-    return Parts(training, state, member, form, _inputs(training, next(_batches(training, augmented=True))), pixels)
+    return Parts(training, state, member, mode, _inputs(training, next(_batches(training, augmented=True))), pixels)
 
 
 def _member(network: Network, dataset: Dataset) -> Member:

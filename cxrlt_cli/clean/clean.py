@@ -1,4 +1,4 @@
-"""The stage `clean`: scores and labels go in, the labels that the scores contradict come out."""
+"""The stage `clean`: finds labels that the scores contradict, for a reviewer."""
 
 from pathlib import Path
 
@@ -31,10 +31,10 @@ from cxrlt_cli.workspace import Workspace, checked_name
 
 
 def find_label_errors(config: CleanConfig, workspace: Workspace) -> RankedLabels:
-    """Ranks the known labels of the scored images, and writes those to review.
+    """Ranks the known labels of the scored images, and writes the most suspicious ones.
 
     Raises:
-        UserError: scores that are in-sample or do not go with the dataset, no known label, an output that exists.
+        UserError: scores that are in-sample or do not match the dataset, no known label, an output that exists.
     """
     entry = _of_study(config.folds, workspace) if config.folds else _entry(config.predictions, workspace)
     folder = workspace.corrections / checked_name(config.name or entry.name)
@@ -61,7 +61,7 @@ def find_label_errors(config: CleanConfig, workspace: Workspace) -> RankedLabels
     )
     page = None
     if config.top:
-        from cxrlt_cli.clean.review_page import open_pictures, review_page  # torch comes with it
+        from cxrlt_cli.clean.review_page import open_pictures, review_page  # imports torch
         from cxrlt_cli.compute.device import choose_device
 
         places = (workspace.runs, workspace.study_runs)
@@ -122,7 +122,7 @@ def _probabilities(scored: Scored, how: str) -> np.ndarray:
 
 
 def _corrections(scored: Scored, ranked: RankedCells, least: int) -> list[Correction]:
-    """The contradicted labels, and the next in rank up to `least`."""
+    """All contradicted labels, followed by the next ones in rank if there are fewer than `least`."""
     images = scored.table["image_id"].to_numpy()
     count = min(max(int(ranked.contradicted.sum()), least), len(ranked.rows))
     given = scored.targets[ranked.rows, ranked.columns]
@@ -155,7 +155,7 @@ def _class_rows(scored: Scored, ranked: RankedCells, probabilities: np.ndarray) 
 
 def _report(summary: CorrectionsSummary, folder: Path, page: int) -> None:
     def cell(value: object) -> str:
-        """A count, or a threshold; a dash for one of a side that no image has."""
+        """A count or a threshold; a dash for an undefined threshold."""
         return str(value) if isinstance(value, int) else f"{value:.3f}".replace("nan", "-")
 
     columns = {

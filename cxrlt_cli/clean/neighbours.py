@@ -1,4 +1,4 @@
-"""The images that the network scored most like one, of either label: what a reviewer compares it with."""
+"""The images with the most similar scores, with either label, which a reviewer compares an image with."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ def neighbours(scores: np.ndarray, targets: np.ndarray, label_mask: np.ndarray, 
         targets: (N,) 1 or 0.
         label_mask: (N,) bool, True where the label is known.
         row: of the image.
-        each: how many of either label.
+        each: number of images with each label.
     """
     distance = np.abs(scores - scores[row])
     found: list[int] = []

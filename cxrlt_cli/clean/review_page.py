@@ -1,4 +1,4 @@
-"""The page on which a reviewer decides about labels: one HTML file that works from disk."""
+"""The page on which a reviewer checks labels: one HTML file, opened from disk."""
 
 import hashlib
 from typing import Any
@@ -29,9 +29,9 @@ def review_page(title: str, rows: str, corrections: list[Correction], scored: Sc
     Args:
         title: name of the result.
         rows: text of `corrections.csv`; the browser keeps progress under its checksum.
-        corrections: what the page asks about.
-        scored: scores and labels that it was found in.
-        pictures: of the scored images; None where the dataset has none.
+        corrections: the labels to check.
+        scored: the scores and labels in which they were found.
+        pictures: of the scored images; None if the dataset has none.
     """
     place = {name: number for number, name in enumerate(scored.table["image_id"])}
     content = {
@@ -79,7 +79,7 @@ class Pictures:
 
 
 def open_pictures(dataset: Dataset, scored: Scored, runs: list[Run], device: torch.device) -> Pictures | None:
-    """The pictures, explained by the first run that is there; None, with a warning, where the dataset has none to read.
+    """The pictures, with maps of the first run that can be loaded; None, with a warning, if the pixels cannot be read.
 
     Out of fold, an image is explained by a run that did not train on its patient.
 

@@ -107,7 +107,7 @@ class CacheConfig:
         if self.resume and self.overwrite:
             raise UserError("--resume and --overwrite exclude each other", "--resume continues, --overwrite starts again")
         if self.workers < 0:
-            raise UserError(f"--workers {self.workers} is negative", "0 takes one for each core")
+            raise UserError(f"--workers {self.workers} is negative", "0 uses one per core")
         check_pixels(self.size, self.clahe)
         self.part, self.value_labels, parse_window(self.window)
         checked_name(self.artifact_name)
@@ -145,7 +145,7 @@ class CacheConfig:
 
     @property
     def path(self) -> Path:
-        """Where the source lies."""
+        """Path of the source."""
         return Path(self.source.partition("=")[2])
 
     @property

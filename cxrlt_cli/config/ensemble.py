@@ -45,7 +45,7 @@ class EnsembleConfig:
     def __post_init__(self) -> None:
         checked_name(self.name)
         if not self.members:
-            raise UserError("an ensemble has members", "name runs or predictions: cxrlt ensemble A B C")
+            raise UserError("missing arguments: an ensemble needs members", "name runs or predictions: cxrlt ensemble A B C")
         if self.rounds < 1:
             raise UserError(f"--rounds {self.rounds} is not 1 or more", "30 adds up to thirty members, with repetition")
         if self.member_weights and self.select == "greedy":

@@ -36,10 +36,10 @@ class ExplainConfig:
     )
     boxes_size: str = flag(
         "",
-        "Size of the original images of --boxes, unless its columns width and height or the image files tell it.",
+        "Size of the original images of --boxes, unless it has columns width and height, or the image files are there.",
         metavar="SIDE|WIDTHxHEIGHT",
     )
-    tolerance: float = flag(0.0, "Pointing game of --boxes: widen the boxes by this part of the side, 0 to 0.25.")
+    tolerance: float = flag(0.0, "Pointing game of --boxes: widen the boxes by this fraction of the side, 0 to 0.25.")
     allow_missing: bool = flag(
         False, "Leave out boxes of images or classes that are not there, and count them.", name="--allow-missing"
     )

@@ -92,7 +92,7 @@ class PredictConfig:
         if not 1 <= self.tta <= VIEW_COUNT:
             raise UserError(f"--tta {self.tta} is not within 1 … {VIEW_COUNT}", "8 takes the first eight views")
         if self.only and not self.images:
-            raise UserError("--list needs --images", "its paths count from that folder: --images FOLDER --list TABLE")
+            raise UserError("--list needs --images", "its paths are relative to that folder: --images FOLDER --list TABLE")
         if self.invert_column and not self.only:
             raise UserError("--invert-column needs --list", "it is a column of that table")
         if self.study_weights and self.images and not self.only:
@@ -114,7 +114,7 @@ class PredictConfig:
             )
         if self.ensemble and (self.runs or self.member_weights or self.merge):
             raise UserError(
-                "--ensemble says which runs, --member-weights and --merge: they are not given beside it",
+                "--ensemble already sets the runs, --member-weights and --merge",
                 "leave them out, or name the runs instead of the ensemble",
             )
         self.weights  # noqa: B018 - checked before any work

@@ -58,7 +58,7 @@ class SlurmConfig:
         if not self.source:
             raise UserError("no source: there is nothing to cache", "as in: --source chexpert=/data/CheXpert")
         if not re.fullmatch(r"(\d+-)?\d+(:\d\d){0,2}", self.time):
-            raise UserError(f"--time {self.time!r} is no time limit of Slurm", "as in 12:00:00 or 2-00:00:00")
+            raise UserError(f"--time {self.time!r} is not a time limit of Slurm", "as in 12:00:00 or 2-00:00:00")
         for name, least in (("shards", 1), ("nodes", 1), ("gpus", 0), ("cpus", 1)):
             if getattr(self, name) < least:
                 raise UserError(f"--{name} {getattr(self, name)} is less than {least}", "see cxrlt slurm --help")

@@ -236,7 +236,7 @@ class TrainConfig:
         checked_name(self.run_name)
 
     def _check_grammars(self) -> None:
-        """Every value that is a text with a grammar is parsed: an unknown one is an error now, before any work."""
+        """Parses every value with a grammar, so that a wrong one is an error before any work."""
         self.loss_spec, self.average_spec, self.sampling_spec, self.reweight_terms  # noqa: B018
         self.source_weights, self.saved_every, self.tune_spec, parse_encoder(self.encoder)
 

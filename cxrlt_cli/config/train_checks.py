@@ -1,4 +1,4 @@
-"""Options of `cxrlt train` that mean nothing together, or that would harm a training."""
+"""Checks options of `cxrlt train` that contradict each other, or would harm the training."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a published encoder is built from: plain values, so that a checkpoint rebuilds it without the files it came from."""
+"""The architecture of a published encoder as plain values, so that a checkpoint can rebuild it without its files."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -45,8 +45,8 @@ class Architecture:
 def read_architecture(name: EncoderName) -> Architecture:
     """Reads the architecture and the preprocessing of a published encoder from its files.
 
-    Where the preprocessing is the same in all three channels, the first convolution takes one channel: three equal inputs
-    are the sum of its weights over the input channels times one of them, which is exact. Else the network gets three.
+    If the preprocessing is the same in all three channels, the first convolution takes one channel: its weights are summed over
+    the input channels, which is exact for gray images. Otherwise the network gets three channels.
 
     Raises:
         UserError: the files are not on this machine or incomplete, the library is not installed, or the files do not

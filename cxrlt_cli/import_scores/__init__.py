@@ -1,1 +1,1 @@
-"""Scores of other tools become predictions."""
+"""Imports the scores of other tools as predictions."""

@@ -10,7 +10,7 @@ from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.paths import is_file, kind_of
 from cxrlt_cli.sources.listing import read_text_table, refuse_blank, require
 
-#: `--id-column` that numbers the rows, where scores and labels are rows of one file.
+#: Value of `--id-column` that uses the row number as id, for scores and labels in the same rows of one file.
 ROW_NUMBER = "#"
 _KINDS = {"b", "i", "u", "f", "U", "S"}  # of arrays: numbers and text
 

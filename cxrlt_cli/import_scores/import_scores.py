@@ -1,4 +1,4 @@
-"""The stage `import`: another tool's scores become predictions; labels of a table alone become a dataset without pixels."""
+"""The stage `import`: makes predictions of another tool's scores, and a dataset without pixels of a table of labels."""
 
 import os
 from contextlib import ExitStack
@@ -30,7 +30,7 @@ def import_scores(config: ImportConfig, workspace: Workspace) -> ImportedScores:
     """Reads scores, matches them with labels by image id and class name, and writes predictions.
 
     Raises:
-        UserError: damaged or unclear scores, images or classes that match nothing, values that are no labels, or an output that
+        UserError: damaged or ambiguous scores, no matching images or classes, values that are not labels, or an output that
             exists or cannot be written.
     """
     path = workspace.predictions / f"{config.artifact_name}.parquet"
@@ -57,11 +57,11 @@ def import_scores(config: ImportConfig, workspace: Workspace) -> ImportedScores:
             provenance=record(saved(config), inputs),
         )
         write_predictions(path, Predictions(list(part.table["image_id"]), part.classes, matched.logits, header))
-    _say(matched, part, path, target)
+    _report(matched, part, path, target)
     return ImportedScores(path, target or dataset.path, len(part.table), part.classes, matched.kind, matched.left_out)
 
 
-def _say(matched: Matched, part: Dataset, path: Path, target: Path | None) -> None:
+def _report(matched: Matched, part: Dataset, path: Path, target: Path | None) -> None:
     patients = f" of {part.table['patient_id'].nunique()} patients" if part.patients_known else ""
     say(f"{len(part.table)} images{patients}, {len(part.classes)} classes, {matched.kind}: {path}")
     if target is not None:
@@ -114,10 +114,10 @@ def _refuse_incomplete(matched: Matched, part: Dataset, dataset: Dataset, config
     absent = [name for name in dataset.classes if name not in matched.columns]
     images = len(dataset.split(config.split).table) - len(part.table)
     if absent or images:
-        said = [f"no scores for {images} images of the {config.split} split"] if images else []
-        said += [f"no scores for the classes {listed(absent)}"] if absent else []
+        missing = [f"no scores for {images} images of the {config.split} split"] if images else []
+        missing += [f"no scores for the classes {listed(absent)}"] if absent else []
         raise UserError(
-            f"{config.file} does not cover {dataset.path}: {'; '.join(said)}",
+            f"{config.file} does not cover {dataset.path}: {'; '.join(missing)}",
             "--output FILE.parquet also writes a dataset of the images and classes that have scores, to evaluate with "
             "--dataset FILE.parquet",
         )

@@ -1,4 +1,4 @@
-"""Labels of a table alone, as a dataset without pixels."""
+"""Reads a table of labels as a dataset without pixels."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,11 +25,11 @@ class LabelFile:
 
     Attributes:
         path: CSV (also .gz), Parquet or npz.
-        columns: which column says what; without `labels`.
+        columns: names of the columns, except label columns.
         label_columns: names, a label space, a pattern with {class} or a CSV with the columns column,class; empty: those named
             like a class of the scores.
-        patient_pattern: of the image id; empty where a column says the patient, or nothing.
-        split: of every row, where the table has no splits.
+        patient_pattern: how the image id holds the patient id; empty if a column has it, or patients are not known.
+        split: of every row, if the table has no column of splits.
     """
 
     path: Path
@@ -62,7 +62,7 @@ def dataset_of_labels(file: LabelFile, scores: ScoreTable, classes: list[str]) -
     table = source.table.drop(columns=["file", "inverted", "row", "official_split"])
     splits = source.table["official_split"]
     table["split"] = splits.fillna(file.split) if splits.notna().any() else file.split
-    table["patient_id"], said = _patients(source, file, scores)
+    table["patient_id"], origin = _patients(source, file, scores)
     _warn_of_shared_patients(table, file.path)
     table["source"] = file.path.name.split(".")[0]
     table["cache"] = table["row"] = None
@@ -70,13 +70,13 @@ def dataset_of_labels(file: LabelFile, scores: ScoreTable, classes: list[str]) -
     if uncertain.any():
         names = listed(f"{name}: {count}" for name, count in zip(source.classes, uncertain, strict=True) if count)
         say(f"{file.path}: {int(uncertain.sum())} uncertain labels are unknown ({names})")
-    header = DatasetHeader(label_space="sources", patients=said)
+    header = DatasetHeader(label_space="sources", patients=origin)
     targets, label_mask = (source.labels == 1).astype(np.uint8), source.labels >= 0
     return Dataset(table[COLUMNS], source.classes, targets, label_mask, {}, header, file.path)
 
 
 def _warn_of_shared_patients(table: pd.DataFrame, path: Path) -> None:
-    """Says which patients are in several splits: what is chosen on one split is then optimistic on another."""
+    """Warns of patients in several splits: metrics on one split are optimistic if thresholds were chosen on the other."""
     splits = table.groupby("patient_id")["split"].nunique()
     shared = splits.index[splits > 1]
     if len(shared):
@@ -120,8 +120,8 @@ def _patients(source: SourceTable, file: LabelFile, scores: ScoreTable) -> tuple
         if blank.any():
             names = listed(there[scores.id_column][blank], 3)
             raise UserError(f"{scores.path}: column {column!r} is empty for {int(blank.sum())} images: {names}", "fill it")
-        theirs = pd.Series(there[column].astype(str).to_numpy(), index=there[scores.id_column].astype(str))
-        return images.map(theirs).fillna(images), f"the column {column!r} of {scores.path}"
+        patient_of = pd.Series(there[column].astype(str).to_numpy(), index=there[scores.id_column].astype(str))
+        return images.map(patient_of).fillna(images), f"the column {column!r} of {scores.path}"
     warn(
         "patients are not known: every image counts as a patient of its own, so that intervals are too narrow if patients have "
         "several images; name them: --patient-column or --patient-pattern"

@@ -35,7 +35,7 @@ class Matched:
 
 
 def match(scores: ScoreTable, columns: dict[str, str], dataset: Dataset, split: str, kind: str) -> Matched:
-    """Matches scores with labels by image id and class name; says what is left out.
+    """Matches scores with labels by image id and class name; reports what is left out.
 
     Args:
         scores: the file.
@@ -45,11 +45,11 @@ def match(scores: ScoreTable, columns: dict[str, str], dataset: Dataset, split: 
         kind: auto, probabilities or logits.
 
     Raises:
-        UserError: no image or class has both; an image has two rows with different scores; a score that is no number, outside
-            of its range, or of unclear kind.
+        UserError: no image or class has both; an image has two rows with different scores; a score is not a number or out of
+            range; or the kind of scores is unclear.
     """
     used = match_classes(columns, dataset.classes, (scores.path, dataset.path))
-    _say_unused(columns, used, dataset)
+    _report_unused(columns, used, dataset)
     scores = scored_rows(scores, list(used.values()))
     values = numbers_of(scores, list(used.values()))
     blank = np.isnan(values).any(axis=1)
@@ -60,14 +60,14 @@ def match(scores: ScoreTable, columns: dict[str, str], dataset: Dataset, split: 
         raise UserError(f"{scores.path}: no image has a score for each of {listed(used)}", "see --columns")
     found: Kind = kind_of_scores(values) if kind == "auto" else kind  # type: ignore[assignment]
     if np.isin(values, (0, 1)).all():
-        warn(f"{scores.path}: every score is 0 or 1: decisions, whose ranking says little; export the scores behind them")
+        warn(f"{scores.path}: every score is 0 or 1, a decision: AP and AUROC say little; export the scores instead")
     logits = logits_of(values, found, scores, list(used))
     dataset = _with_classes(dataset, list(used))
     keep, rows, left_out = _join(dataset, scores, split)
     return Matched(dataset.rows(keep), logits[rows], found, used, left_out | {"blank_scores": int(blank.sum())})
 
 
-def _say_unused(columns: dict[str, str], used: dict[str, str], dataset: Dataset) -> None:
+def _report_unused(columns: dict[str, str], used: dict[str, str], dataset: Dataset) -> None:
     without_labels = [name for name, column in columns.items() if column not in used.values()]
     without_scores = [name for name in dataset.classes if name not in used]
     if without_labels:
@@ -111,12 +111,12 @@ def _join(dataset: Dataset, scores: ScoreTable, split: str) -> tuple[np.ndarray,
 
 
 def _rows_of(ids: pd.Series, scores: ScoreTable) -> np.ndarray:
-    """(N,) row of the scores of each id, -1 where there is none; by file name without folder or suffix where no id is equal."""
+    """(N,) row of the scores of each id, else -1. If no id is equal, they are compared without folders, then without suffix."""
     for what, plain in _SPELLINGS.items():
-        ours, theirs = ids.map(plain), scores.ids.map(plain)
-        row_of = {name: row for row, name in enumerate(theirs)}
-        rows = np.array([row_of.get(name, -1) for name in ours], dtype=np.int64)
-        if (rows >= 0).any() and theirs.is_unique and ours.is_unique:
+        labelled, scored = ids.map(plain), scores.ids.map(plain)
+        row_of = {name: row for row, name in enumerate(scored)}
+        rows = np.array([row_of.get(name, -1) for name in labelled], dtype=np.int64)
+        if (rows >= 0).any() and scored.is_unique and labelled.is_unique:
             if what:
                 first = int(np.argmax(rows >= 0))
                 say(f"ids are matched without {what}: {scores.ids.iloc[rows[first]]} is {ids.iloc[first]}")

@@ -1,4 +1,4 @@
-"""The patient of an image, from its id."""
+"""Patient ids, extracted from image ids."""
 
 import re
 from pathlib import Path

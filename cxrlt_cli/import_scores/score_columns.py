@@ -102,12 +102,12 @@ def match_classes(columns: Mapping[str, str], labelled: list[str], paths: tuple[
 
 
 def _suggestion(columns: Mapping[str, str], labelled: list[str]) -> str:
-    """A pattern where columns hold the names of classes; else the nearest names."""
+    """The hint: a pattern if column names contain class names; else the most similar names."""
     for column in columns.values():
         for name in sorted(labelled, key=len, reverse=True):
             place = re.search(re.sub(r"[ _]", "[ _]", re.escape(name).replace("\\ ", " ")), column, re.IGNORECASE)
             if place and place[0] != column:
                 return f'say how columns are named: --columns "{column[: place.start()]}{{class}}{column[place.end() :]}"'
     near = [f"{name} = {close}?" for name in columns if (close := closest(name, labelled))]
-    said = f" ({listed(near)})" if near else ""
-    return f"say which column is which class{said}: --columns FILE.csv with the columns column,class"
+    suggested = f" ({listed(near)})" if near else ""
+    return f"say which column is which class{suggested}: --columns FILE.csv with the columns column,class"

@@ -1,4 +1,4 @@
-"""Probabilities or logits, by their range; and the logits of both."""
+"""Finds out whether scores are probabilities or logits, and converts them to logits."""
 
 from typing import Literal
 
@@ -11,13 +11,13 @@ from cxrlt_cli.metrics.calibration import keeping_order
 Kind = Literal["probabilities", "logits"]
 
 _FEW = 20  # numbers: fewer may lie within 0 ... 1 by chance
-_TWICE = (0.5, 0.7311)  # sigmoid(0) and sigmoid(1)
-_LARGEST = 1e30  # no network gives such a logit, and float32 holds it
-_LEAST = 2.0**-53  # 1 - p of the float64 number below 1
+_TWICE = (0.5, 0.7311)  # sigmoid(0) and sigmoid(1): the range after a second sigmoid
+_LARGEST = 1e30  # float32 can hold it, and no network gives such a logit
+_LEAST = 2.0**-53  # 1 - p of the largest float64 p below 1
 
 
 def kind_of_scores(values: np.ndarray) -> Kind:
-    """What scores are, where their range leaves no doubt.
+    """The kind of scores, if their range is unambiguous.
 
     Logits of rare findings are mostly negative. Twenty or more numbers that all lie within 0 ... 1 are therefore taken as
     probabilities: as logits they would mean that every image has every finding with a probability of 0.5 or more. Numbers on
@@ -27,12 +27,12 @@ def kind_of_scores(values: np.ndarray) -> Kind:
         values: (N, C) finite.
 
     Raises:
-        UserError: the range may be that of either, or of something else.
+        UserError: the range fits both kinds, or neither.
     """
     low, high = float(values.min()), float(values.max())
     if low >= 0 and high <= 1:
         if values.size < _FEW:
-            raise _unclear(low, high, f"{values.size} scores are too few to tell probabilities from logits")
+            raise _unclear(low, high, f"{values.size} scores are too few to distinguish probabilities from logits")
         if _TWICE[0] <= low < high <= _TWICE[1]:
             raise _unclear(low, high, "probabilities to which a sigmoid was applied a second time look like this")
         return "probabilities"
@@ -49,10 +49,10 @@ def _unclear(low: float, high: float, why: str) -> UserError:
 
 
 def logits_of(values: np.ndarray, kind: Kind, scores: ScoreTable, classes: list[str]) -> np.ndarray:
-    """(N, C) float32 logits that rank the images of each class exactly as the scores did, so that AP and AUROC are theirs.
+    """(N, C) float32 logits that rank the images of each class exactly as the scores did, so that AP and AUROC do not change.
 
-    A probability of 0 or 1 gets a logit just beyond that of the smallest and largest probability that float64 can tell from
-    them, or that the class has.
+    A probability of 0 or 1 gets a logit just beyond that of the nearest probability that float64 distinguishes from it, or
+    that the class has.
 
     Args:
         values: (N, C) finite scores.

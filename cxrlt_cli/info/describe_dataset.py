@@ -155,4 +155,4 @@ def _positives(classes: list[dict[str, Any]], sources: list[str]) -> str:
 
 def _pairs(pairs: list[dict[str, Any]]) -> str:
     rows = [[p["given"], p["also"], str(p["images"]), f"{p['share']:.0%}", f"{p['lift']:.1f}"] for p in pairs]
-    return table(["of the images with", "also have", "images", "share", "times by chance"], rows)
+    return table(["of the images with", "also have", "images", "fraction", "times by chance"], rows)

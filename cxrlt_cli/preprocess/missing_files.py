@@ -87,7 +87,7 @@ def _first_absent(root: Path, files: pd.Series, reasons: list[str]) -> str:
 
 def _none_is_there(listing: Listing, files: pd.Series, reasons: list[str]) -> UserError:
     options = (
-        "--images, the folder from which the paths count, and --path-column"
+        "--images, the folder that the paths are relative to, and --path-column"
         if listing.source.kind == "table"
         else ("the folder in --source")
     )

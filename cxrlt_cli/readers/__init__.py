@@ -1,1 +1,1 @@
-"""Readers of the images, and expert labels, beside the scores of a network."""
+"""Readers of the images and expert labels, compared with the scores of a network."""

@@ -1,4 +1,4 @@
-"""Readers and their panel as contenders of the network: their figures in the sample and in resamples of the patients."""
+"""Readers, and the panel of readers, compared with the network: metrics of the sample and of resamples of the patients."""
 
 from dataclasses import dataclass
 
@@ -6,26 +6,26 @@ import numpy as np
 
 from cxrlt_cli.metrics.reader_points import FIGURES, ReaderPoints, reader_points
 from cxrlt_cli.metrics.resampling import over_resamples
-from cxrlt_cli.readers.label_table import PeoplesLabels
+from cxrlt_cli.readers.label_table import HumanLabels
 from cxrlt_cli.readers.reference import Reference, majority
 from cxrlt_cli.scores.labelled import Scored
 
-#: Columns of `Compared.values`: those of `FIGURES`, and what the network has more than the reader at the reader's own point.
+#: Columns of `Compared.values`: `FIGURES`, and the differences network - reader at the operating point of the reader.
 COLUMNS = (*FIGURES, "sensitivity_difference", "specificity_difference")
 PANEL = "panel"
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A reader, or the majority of several.
+    """A reader, or the panel: the majority of several readers.
 
     Attributes:
         name: as in the table.
         in_reference: whether the reference was made from this reader.
         positive: (N, C) bool, called positive.
         known: (N, C) bool, read.
-        reference: (N, C) bool, what is right.
-        reference_known: (N, C) bool.
+        reference: (N, C) bool, the reference labels.
+        reference_known: (N, C) bool, where the reference has a label.
     """
 
     name: str
@@ -53,17 +53,17 @@ class Compared:
     resampled: np.ndarray
 
 
-def contenders(readers: PeoplesLabels, reference: Reference) -> list[Contender]:
+def contenders(readers: HumanLabels, reference: Reference) -> list[Contender]:
     """Every reader, and the panel: the majority of the readers outside of the reference, where these are three or more.
 
-    Two readers have a majority only where they agree, which are the easy images. With another reference for each reader there
-    is no panel: it would be compared with itself.
+    Two readers have a majority only where they agree, on the easy images. With leave-one-out there is no panel: it would be
+    compared with itself.
     """
     found = [
-        Contender(name, bool(reference.part[r]), readers.positive[r], readers.known[r], *reference.of(r))
+        Contender(name, bool(reference.in_reference[r]), readers.positive[r], readers.known[r], *reference.of(r))
         for r, name in enumerate(readers.names)
     ]
-    outside = ~reference.part
+    outside = ~reference.in_reference
     if reference.positive.ndim == 2 and outside.sum() >= 3:
         called, known = majority(readers.positive[outside], readers.known[outside])
         found.append(Contender(PANEL, False, called, known, reference.positive, reference.known))
@@ -71,7 +71,7 @@ def contenders(readers: PeoplesLabels, reference: Reference) -> list[Contender]:
 
 
 def compare_contenders(scored: Scored, found: list[Contender], resamples: int, seed: int) -> Compared:
-    """Figures of all contenders and of the network at their points.
+    """Metrics of all contenders, and of the network at their operating points.
 
     Args:
         scored: N images, C classes.

@@ -1,4 +1,4 @@
-"""What an evaluation says of readers and expert labels: their tables are read, and become `readers.csv` and `reference.csv`."""
+"""Readers and expert labels in an evaluation: reads their tables, and makes the rows of `readers.csv` and `reference.csv`."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,13 +11,13 @@ from cxrlt_cli.console import say, warn
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.metrics.curves import precision_recall, roc
 from cxrlt_cli.metrics.ranking import per_class
-from cxrlt_cli.readers.label_table import PeoplesLabels, Uncertain, read_peoples_labels
+from cxrlt_cli.readers.label_table import HumanLabels, Uncertain, read_human_labels
 from cxrlt_cli.readers.reference import (
     Reference,
     labels_as_reference,
+    leave_one_out_reference,
     majority,
     majority_as_reference,
-    others_as_reference,
     table_as_reference,
 )
 from cxrlt_cli.scores.labelled import Scored
@@ -31,12 +31,12 @@ class Experts:
 
     Attributes:
         readers: None where only a reference was given.
-        reference: what is right.
-        others: whether the reference is other than the labels of the dataset, and one for all.
+        reference: what is counted as right.
+        others: whether the reference is one set of labels other than those of the dataset.
         inputs: the files read.
     """
 
-    readers: PeoplesLabels | None
+    readers: HumanLabels | None
     reference: Reference
     others: bool
     inputs: list[Path]
@@ -52,30 +52,30 @@ def read_experts(
         readers: the readers' table; None for none.
         reference: its kind (labels, table, majority or leave-one-out), with the path or the readers' names.
         columns: names of the columns of the image and of the reader; empty for the usual names.
-        uncertain: what uncertain labels count as.
+        uncertain: how uncertain labels are counted.
 
     Raises:
         UserError: damaged tables, or no image that has both a reader and a reference.
     """
     kind, given = reference
-    reads = read_peoples_labels(readers, scored, columns, uncertain, readers=True) if readers else None
+    reads = read_human_labels(readers, scored, columns, uncertain, readers=True) if readers else None
     inputs = [readers] if readers else []
     if kind == "table":
         inputs.append(Path(given[0]))
-        found = table_as_reference(read_peoples_labels(inputs[-1], scored, (columns[0], ""), uncertain, readers=False), reads)
+        found = table_as_reference(read_human_labels(inputs[-1], scored, (columns[0], ""), uncertain, readers=False), reads)
     elif reads is None:
         raise UserError(f"--reference {kind} needs --readers", "the reference is made from readers")
     elif kind == "majority":
         found = majority_as_reference(reads, given)
     else:
-        found = others_as_reference(reads) if kind == "leave-one-out" else labels_as_reference(scored, reads)
+        found = leave_one_out_reference(reads) if kind == "leave-one-out" else labels_as_reference(scored, reads)
     if reads is not None:
         _check_reads(reads, found)
     return Experts(reads, found, kind in ("table", "majority"), inputs)
 
 
-def _check_reads(reads: PeoplesLabels, reference: Reference) -> None:
-    """Refuses readers without a common image with the reference; says where readers read different images."""
+def _check_reads(reads: HumanLabels, reference: Reference) -> None:
+    """Refuses readers that have no image in common with the reference; warns if readers read different images."""
     count = [int((known & reference.of(r)[1]).any(axis=1).sum()) for r, known in enumerate(reads.known)]
     if not any(count):
         raise UserError(
@@ -87,9 +87,9 @@ def _check_reads(reads: PeoplesLabels, reference: Reference) -> None:
             f"{reads.path}: readers read different images, {count[least]:,} ({reads.names[least]}) to {count[most]:,} "
             f"({reads.names[most]}): each is compared on its own; their mean assumes that all read the same"
         )
-    part = [name for name, one in zip(reads.names, reference.part, strict=True) if one]
+    part = [name for name, one in zip(reads.names, reference.in_reference, strict=True) if one]
     if part:
-        say(f"readers that are part of the reference: {listed(part, 40)}; their figures are optimistic and not in the means")
+        say(f"readers that are part of the reference: {listed(part, 40)}; their metrics are optimistic, not in the means")
 
 
 def study_content(experts: Experts, scored: Scored, resamples: int, seed: int) -> tuple[ReaderStudy, list[Row]]:
@@ -109,7 +109,7 @@ def study_content(experts: Experts, scored: Scored, resamples: int, seed: int) -
         file=str(readers.path),
         reference=reference.name,
         readers=readers.names,
-        in_reference=[name for name, part in zip(readers.names, reference.part, strict=True) if part],
+        in_reference=[name for name, part in zip(readers.names, reference.in_reference, strict=True) if part],
         images=len(scored.table),
         patients=int(scored.table["patient_id"].nunique()),
         network_ahead=_ahead(rows, readers.names),
@@ -131,13 +131,13 @@ def _ahead(rows: list[Row], readers: list[str]) -> dict[str, int]:
     }
 
 
-_MOST_POINTS = 400  # of a curve
+_MAX_POINTS = 400  # of a curve
 
 
-def _curves(scored: Scored, readers: PeoplesLabels, reference: Reference) -> list[Row]:
+def _curves(scored: Scored, readers: HumanLabels, reference: Reference) -> list[Row]:
     """The network's curves against the reference, of each class that has a positive and a negative.
 
-    Where each reader has another reference, it is the majority of all readers.
+    With leave-one-out, where each reader has its own reference, the majority of all readers is used.
     """
     positive, known = reference.positive, reference.known
     if positive.ndim == 3:
@@ -155,8 +155,8 @@ def _curves(scored: Scored, readers: PeoplesLabels, reference: Reference) -> lis
 
 
 def _points(x: np.ndarray, y: np.ndarray) -> list[list[float]]:
-    """Two lists, evenly thinned where there are many points."""
-    keep = np.unique(np.linspace(0, len(x) - 1, min(len(x), _MOST_POINTS)).round().astype(int))
+    """Lists of x and y; of a long curve, evenly spaced points."""
+    keep = np.unique(np.linspace(0, len(x) - 1, min(len(x), _MAX_POINTS)).round().astype(int))
     return [np.round(one[keep], 5).tolist() for one in (x, y)]
 
 

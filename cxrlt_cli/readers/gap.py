@@ -1,4 +1,4 @@
-"""The same scores against the labels of the dataset and against a reference: the gap between report labels and experts."""
+"""Compares the same scores with the labels of the dataset and with a reference, such as expert labels."""
 
 from dataclasses import dataclass
 from typing import Any

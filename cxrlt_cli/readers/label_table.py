@@ -1,4 +1,4 @@
-"""Tables of labels that people gave: a row per image, or per image and reader, beside the images that were scored."""
+"""Labels by people, read from a table with a row per image, or per image and reader, and aligned with the scored images."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from cxrlt_cli.scores.labelled import Scored
 from cxrlt_cli.sources.listing import labels_of, read_text_table, refuse_blank
 
 Uncertain = Literal["leave-out", "positive", "negative"]
-#: What the columns of the image and of the reader are called where no flag names them, without spaces and underscores.
+#: Usual names of the columns of image and reader, in lower case and without other characters.
 _IMAGE = ("imageid", "imageindex", "image", "dicomid")
 _READER = ("readerid", "reader", "radid", "radiologist", "annotatorid", "annotator")
 _WORDS = {
@@ -26,7 +26,7 @@ _WORDS = {
 
 
 @dataclass(frozen=True)
-class PeoplesLabels:
+class HumanLabels:
     """Labels of the N images and C classes of an evaluation, by one or more people.
 
     Attributes:
@@ -42,17 +42,15 @@ class PeoplesLabels:
     known: np.ndarray
 
 
-def read_peoples_labels(
-    path: Path, scored: Scored, columns: tuple[str, str], uncertain: Uncertain, readers: bool
-) -> PeoplesLabels:
+def read_human_labels(path: Path, scored: Scored, columns: tuple[str, str], uncertain: Uncertain, readers: bool) -> HumanLabels:
     """Reads a table and aligns it with the images and classes of an evaluation, by id and name.
 
     Args:
         path: CSV (also .gz) or Parquet.
         scored: the images and classes.
         columns: names of the columns of the image and of the reader; empty for the usual names.
-        uncertain: what -1 (HEDGE) counts as.
-        readers: whether a row is of one reader.
+        uncertain: how -1 (HEDGE) is counted.
+        readers: whether the table has a column of the reader.
 
     Raises:
         UserError: not there, no such column, no class or image in common, an unknown value, or a row twice with other labels.
@@ -72,7 +70,7 @@ def read_peoples_labels(
     table, labels = table[keep].reset_index(drop=True), labels[keep]
     rows = _rows_of(table[image].astype(str), scored, path)
     who = table[keys[1]].astype(str) if readers else pd.Series("", index=table.index)
-    _say_uncertain(labels[rows >= 0], path, uncertain)
+    _report_uncertain(labels[rows >= 0], path, uncertain)
     return _aligned(path, scored, rows, who, list(class_of.values()), _decided(labels, uncertain))
 
 
@@ -89,7 +87,7 @@ def _column(table: pd.DataFrame, path: Path, what: str, name: str, usual: tuple[
 
 
 def _classes(table: pd.DataFrame, path: Path, scored: Scored, keys: list[str]) -> dict[str, str]:
-    """Column -> class of the dataset, for the columns that are one."""
+    """Column -> class of the dataset; other columns are left out."""
     class_of = {canonical(name): name for name in scored.classes}
     columns = [str(name) for name in table.columns if name not in keys]
     found = {name: class_of[canonical(name)] for name in columns if canonical(name) in class_of}
@@ -125,33 +123,33 @@ def _once(keys: pd.DataFrame, labels: np.ndarray, path: Path) -> np.ndarray:
 
 
 def _rows_of(ids: pd.Series, scored: Scored, path: Path) -> np.ndarray:
-    """(rows,) the image of each row, -1 for one that is not scored."""
-    ours = scored.table["image_id"].astype(str)
-    row_of = pd.Series(range(len(ours)), index=ours.to_numpy())
+    """(rows,) index of the scored image of each row; -1 if the image was not scored."""
+    scored_ids = scored.table["image_id"].astype(str)
+    row_of = pd.Series(range(len(scored_ids)), index=scored_ids.to_numpy())
     rows = ids.map(row_of)
-    if rows.isna().all():  # an id with and without the ending of the file
-        stems, ending = ours.str.replace(_ENDING, "", regex=True), ids.str.replace(_ENDING, "", regex=True)
+    if rows.isna().all():  # one table may have file names, the other ids without suffix
+        stems, without_suffix = scored_ids.str.replace(_SUFFIX, "", regex=True), ids.str.replace(_SUFFIX, "", regex=True)
         if not stems.duplicated().any():
-            rows = ending.map(pd.Series(range(len(ours)), index=stems.to_numpy()))
+            rows = without_suffix.map(pd.Series(range(len(scored_ids)), index=stems.to_numpy()))
     if rows.isna().all():
         raise UserError(
             f"{path} and {scored.path} have no image in common",
-            f"the table has {listed(ids[:3])}, the scores {listed(ours[:3])}",
+            f"the table has {listed(ids[:3])}, the scores {listed(scored_ids[:3])}",
         )
     absent, images = ids[rows.isna()].nunique(), ids.nunique()
     if absent:
-        say(f"{path}: {absent:,} of its {images:,} images are not among the {len(ours):,} that were scored: left out")
+        say(f"{path}: {absent:,} of its {images:,} images are not among the {len(scored_ids):,} that were scored: left out")
     return rows.fillna(-1).to_numpy(dtype=np.int64)
 
 
-_ENDING = r"\.(?:png|jpe?g|dcm|dicom)$"
+_SUFFIX = r"\.(?:png|jpe?g|dcm|dicom)$"
 
 
-def _say_uncertain(labels: np.ndarray, path: Path, uncertain: Uncertain) -> None:
+def _report_uncertain(labels: np.ndarray, path: Path, uncertain: Uncertain) -> None:
     count, blank = int((labels == -1).sum()), int((labels == BLANK).sum())
     if count:
-        said = "left out" if uncertain == "leave-out" else f"counted as {uncertain}"
-        say(f"{path}: {count:,} uncertain labels of the scored images are {said} (--uncertain)")
+        how = "left out" if uncertain == "leave-out" else f"counted as {uncertain}"
+        say(f"{path}: {count:,} uncertain labels of the scored images are {how} (--uncertain)")
     if blank:
         say(f"{path}: {blank:,} blank labels of the scored images are left out")
 
@@ -163,7 +161,7 @@ def _decided(labels: np.ndarray, uncertain: Uncertain) -> np.ndarray:
 
 def _aligned(
     path: Path, scored: Scored, rows: np.ndarray, who: pd.Series, classes: list[str], labels: np.ndarray
-) -> PeoplesLabels:
+) -> HumanLabels:
     there = rows >= 0
     codes, names = pd.factorize(who[there], sort=True)
     shape = (len(names), len(scored.table), len(scored.classes))
@@ -172,4 +170,4 @@ def _aligned(
         c = scored.classes.index(name)
         positive[codes, rows[there], c] = labels[there, column] == 1
         known[codes, rows[there], c] = labels[there, column] != BLANK
-    return PeoplesLabels(path, [str(name) for name in names], positive, known)
+    return HumanLabels(path, [str(name) for name in names], positive, known)

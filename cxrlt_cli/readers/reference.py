@@ -1,4 +1,4 @@
-"""What counts as right: a table of expert labels, the majority of some readers, all other readers, or the dataset's labels."""
+"""The reference that readers and network are compared with: expert labels, a majority of readers, or the dataset's labels."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -7,25 +7,25 @@ import numpy as np
 
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed, nearest
-from cxrlt_cli.readers.label_table import PeoplesLabels
+from cxrlt_cli.readers.label_table import HumanLabels
 from cxrlt_cli.scores.labelled import Scored
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What is right, for N images and C classes.
+    """The reference labels of N images and C classes.
 
     Attributes:
-        name: what it is, as text.
+        name: for messages and tables.
         positive: (N, C) bool, or (R, N, C) where each reader has another reference.
         known: the same shape.
-        part: (R,) bool, the readers that it was made from; empty without readers.
+        in_reference: (R,) bool, the readers that it was made from; empty without readers.
     """
 
     name: str
     positive: np.ndarray
     known: np.ndarray
-    part: np.ndarray
+    in_reference: np.ndarray
 
     def of(self, reader: int) -> tuple[np.ndarray, np.ndarray]:
         """(N, C) positive and known, for one reader."""
@@ -33,17 +33,17 @@ class Reference:
 
 
 def majority(positive: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(N, C) positive and known of (R, N, C): the majority of those who read an image; a tie, or less than two, is unknown."""
+    """(N, C) positive and known of (R, N, C): the majority of the readers of an image; unknown for a tie or fewer than two."""
     votes, readers = (positive & known).sum(axis=0), known.sum(axis=0)
     return 2 * votes > readers, (2 * votes != readers) & (readers >= 2)
 
 
-def labels_as_reference(scored: Scored, readers: PeoplesLabels) -> Reference:
+def labels_as_reference(scored: Scored, readers: HumanLabels) -> Reference:
     """The labels of the dataset."""
     return Reference("labels of the dataset", scored.targets == 1, scored.label_mask, np.zeros(len(readers.names), dtype=bool))
 
 
-def majority_as_reference(readers: PeoplesLabels, names: list[str]) -> Reference:
+def majority_as_reference(readers: HumanLabels, names: list[str]) -> Reference:
     """The majority of some readers. Raises UserError where one of them is not in the table."""
     absent = [name for name in names if name not in readers.names]
     if absent:
@@ -57,8 +57,8 @@ def majority_as_reference(readers: PeoplesLabels, names: list[str]) -> Reference
     return Reference(f"majority of {', '.join(names)}", positive, known, part)
 
 
-def others_as_reference(readers: PeoplesLabels) -> Reference:
-    """For each reader the majority of all others. Raises UserError where there are less than three readers."""
+def leave_one_out_reference(readers: HumanLabels) -> Reference:
+    """For each reader, the majority of all others. Raises UserError if there are fewer than three readers."""
     count = len(readers.names)
     if count < 3:
         raise UserError(f"{readers.path} has {count} readers of the scored images", "--reference leave-one-out needs three")
@@ -68,26 +68,26 @@ def others_as_reference(readers: PeoplesLabels) -> Reference:
     return Reference("majority of the other readers", positive, known, np.zeros(count, dtype=bool))
 
 
-def table_as_reference(labels: PeoplesLabels, readers: PeoplesLabels | None) -> Reference:
-    """A table of labels; with a warning where it equals the majority of some of the readers."""
+def table_as_reference(labels: HumanLabels, readers: HumanLabels | None) -> Reference:
+    """A table of labels, with a warning if it equals the majority of some of the readers."""
     positive, known = labels.positive[0], labels.known[0]
     if readers is None:
         return Reference(str(labels.path), positive, known, np.zeros(0, dtype=bool))
     part = _made_from(positive, known, readers)
     if part.any():
         who = listed(np.array(readers.names)[part], 40)
-        warn(f"{labels.path} equals the majority of {who}: they are part of the reference, and their figures are optimistic")
+        warn(f"{labels.path} equals the majority of {who}: they are part of the reference, so their metrics are optimistic")
     return Reference(str(labels.path), positive, known, part)
 
 
-_MOST_READERS = 12  # whose combinations of one, three and five are tried
+_MAX_READERS = 12  # with more, combinations of three and five readers are not tried
 
 
-def _made_from(positive: np.ndarray, known: np.ndarray, readers: PeoplesLabels) -> np.ndarray:
-    """(R,) bool, the smallest odd number of readers whose majority the labels are, cell for cell."""
+def _made_from(positive: np.ndarray, known: np.ndarray, readers: HumanLabels) -> np.ndarray:
+    """(R,) bool, the smallest odd number of readers whose majority equals the labels everywhere."""
     count = len(readers.names)
     part = np.zeros(count, dtype=bool)
-    for size in (1, 3, 5) if count <= _MOST_READERS else (1,):
+    for size in (1, 3, 5) if count <= _MAX_READERS else (1,):
         for chosen in combinations(range(count), size):
             rows = list(chosen)
             both = known & readers.known[rows].all(axis=0)
@@ -99,7 +99,7 @@ def _made_from(positive: np.ndarray, known: np.ndarray, readers: PeoplesLabels) 
 
 
 def _warn_of_ties(read: np.ndarray, known: np.ndarray) -> None:
-    """Says how many labels have no majority."""
+    """Warns of labels without a majority."""
     cells = read.any(axis=0) if read.ndim > known.ndim else read
     without = int((cells & ~known).sum())
     if without:

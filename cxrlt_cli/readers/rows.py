@@ -22,10 +22,10 @@ _NAN = float("nan")
 def reader_rows(classes: list[str], compared: Compared) -> list[Row]:
     """A row for each class and contender, then for the mean over classes (`class` is empty).
 
-    A row has `class`, `reader`, `in_reference`, the counts `images`, `patients`, `positives`; sensitivity, specificity, ppv
-    and kappa with `_low` and `_high`; `network_sensitivity` at the reader's specificity and `network_specificity` at the
-    reader's sensitivity; the differences network - reader with intervals; `p` and `p_holm`, and `test`, which p it is. Rows of
-    the mean of readers have the interval and p of a sample of readers, and in columns `these_readers_…` those of these readers.
+    A row has `class`, `reader`, `in_reference`, counts; sensitivity, specificity, ppv and kappa with `_low` and `_high`;
+    `network_sensitivity` at the reader's specificity and `network_specificity` at the reader's sensitivity; the differences
+    network - reader with intervals; `p`, `p_holm`, and `test`, the name of the test. The interval and p of the mean of readers
+    hold for a sample of readers; columns `these_readers_…` have those for these readers only.
 
     Args:
         classes: C names.
@@ -48,7 +48,7 @@ def reader_rows(classes: list[str], compared: Compared) -> list[Row]:
 
 
 def _members(compared: Compared) -> list[int]:
-    """The readers of the mean: those outside of the reference, or all where there is none outside."""
+    """The readers of the mean: those outside of the reference; all readers if every one is part of it."""
     readers = [g for g, one in enumerate(compared.contenders) if one.name != PANEL]
     return [g for g in readers if not compared.contenders[g].in_reference] or readers
 
@@ -67,7 +67,7 @@ def _used_in_means(compared: Compared) -> list[int]:
 def _class_row(compared: Compared, g: int, c: int, name: str) -> Row:
     point = compared.points[g][c]
     assert point is not None
-    row = _begun(name, compared.contenders[g].name, compared.contenders[g].in_reference)
+    row = _empty_row(name, compared.contenders[g].name, compared.contenders[g].in_reference)
     count = point.patients_with
     row |= {"images": len(point.called), "patients": len(np.unique(point.patients)), "positives": int(point.positive.sum())}
     row |= {"positive_patients": count["positive"]}
@@ -96,7 +96,7 @@ def _over_classes(compared: Compared, g: int, used: list[int]) -> Row:
     """One contender's means over classes, with Student's t; empty where no class can be used."""
     if not used:
         return {}
-    row = _begun("", compared.contenders[g].name, compared.contenders[g].in_reference) | _counted(compared, [g], used)
+    row = _empty_row("", compared.contenders[g].name, compared.contenders[g].in_reference) | _counted(compared, [g], used)
     degrees = row["positive_patients"] - 1
     for column, name in enumerate(COLUMNS):
         values, resampled = compared.values[g, used, column], compared.resampled[:, g, used, column]
@@ -119,7 +119,7 @@ def _mean_row(compared: Compared, members: list[int], used: list[int], name: str
     members = [g for g, value in zip(members, values, strict=True) if not np.isnan(value)]
     if len(members) < 2:
         return {}
-    row = _begun(name, MEAN, any(compared.contenders[g].in_reference for g in members)) | _counted(compared, members, used)
+    row = _empty_row(name, MEAN, any(compared.contenders[g].in_reference for g in members)) | _counted(compared, members, used)
     row |= {"readers": len(members), "readers_beaten": int((values > 0).sum())}
     for column, key in enumerate(COLUMNS):
         values, resampled = _differences(compared, members, used, column)
@@ -159,7 +159,7 @@ def _covariance(resampled: np.ndarray) -> np.ndarray:
 
 
 def _counted(compared: Compared, members: list[int], used: list[int]) -> Row:
-    """Images, positives and patients of some readers in some classes: the least of all readers (and of images, all classes)."""
+    """Counts of images, patients and positives: minima over readers; of images and patients also over classes."""
     points = [[compared.points[g][c] for c in used] for g in members]
     there = [[point for point in of_one if point is not None] for of_one in points]
     positive = [len(np.unique(np.concatenate([one.patients[one.positive] for one in of_one]))) for of_one in there]
@@ -188,8 +188,8 @@ _FIRST = (
 _WITH_INTERVAL = ("sensitivity", "specificity", "ppv", "kappa", "sensitivity_difference", "specificity_difference")
 
 
-def _begun(name: str, reader: str, in_reference: bool) -> Row:
-    """A row with every column, undefined: all rows of a table have the same."""
+def _empty_row(name: str, reader: str, in_reference: bool) -> Row:
+    """A row with all columns of the table; metrics are NaN."""
     row: Row = dict.fromkeys(_FIRST, _NAN) | {"class": name, "reader": reader, "in_reference": in_reference}
     for key in _WITH_INTERVAL:
         if key == "sensitivity_difference":

@@ -72,7 +72,7 @@ def script_text() -> str:
 
 
 def compared(scores: Scores, images: np.ndarray, expected: np.ndarray) -> float:
-    """The largest difference of a logit, of images in batches and of the first image alone.
+    """The largest difference of a logit, over images scored in batches and the first image scored alone.
 
     Args:
         scores: of the exported file.
@@ -97,7 +97,7 @@ def _in_batches(scores: Scores, images: np.ndarray) -> np.ndarray:
 
 
 def _images(path: Path, member: Member, count: int) -> np.ndarray:
-    """(N, S, S) uint8 squares of a dataset, spread evenly over its rows; all where it has fewer than `count`."""
+    """(N, S, S) uint8 images of a dataset, evenly spaced over its rows; all if it has fewer than `count`."""
     dataset = read_dataset(path)
     require_pixels(dataset)
     if dataset.settings != member.pixels:
@@ -120,4 +120,4 @@ def _refuse_fused(members: list[Member]) -> None:
 
 def _warn_of_clahe(member: Member) -> None:
     if member.pixels.get("clahe"):
-        warn("the script does not equalize (--clahe): give it squares that cxrlt cache made")
+        warn("the script has no CLAHE (--clahe): give it images that cxrlt cache made")

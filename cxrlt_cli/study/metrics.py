@@ -1,4 +1,4 @@
-"""From predictions of all variants and seeds to a study's figures."""
+"""The metrics of a study, from the predictions of all variants and seeds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ MEANS = ("all", *GROUPS, "seen", "unseen")
 
 @dataclass(frozen=True)
 class Reference:
-    """What predictions are held against.
+    """The labels that predictions are compared with.
 
     Attributes:
         classes: (C,) names.

@@ -27,7 +27,7 @@ class Task:
         name: unique in the folder of studies.
         arguments: the words after `cxrlt` on the command line.
         made: the artifact; of a run, its folder.
-        needs: what has to be done before.
+        needs: tasks that must be finished before.
     """
 
     name: str
@@ -38,18 +38,18 @@ class Task:
 
 @dataclass(frozen=True)
 class Given:
-    """What a study starts from: files as absolute paths, and what identifies their content.
+    """The inputs of a study: files as absolute paths, and a fingerprint of their content.
 
     Attributes:
-        dataset: the workspace's.
-        embeddings: the workspace's.
+        dataset: of the workspace.
+        embeddings: label embeddings of the workspace.
         encoder: of the embeddings.
         classes: a file with the classes of the dataset, one per line.
         texts: a CSV with the texts of the embeddings, so that another text encoder encodes the same texts.
         fingerprint: of dataset and embeddings.
         merge: the options with which the dataset was merged.
         workspace: where the cached sources are.
-        studies: where everything goes.
+        studies: where everything is written.
     """
 
     dataset: Path
@@ -96,7 +96,7 @@ class Plan:
         return [self.predicted(group, variant, self._config.split) for group in groups]
 
     def run(self, variant: Variant, seed: int, before: tuple[str, ...] = ()) -> Task:
-        """The training of a variant with a seed. Raises UserError if it needs itself; `before`: variants that need it."""
+        """The training of a variant with a seed; `before`: variants that need it. Raises UserError if it depends on itself."""
         if variant.name in before:
             raise UserError(
                 f"{self._study.name}: {variant.name!r} depends on itself, through hard or pseudo: {' -> '.join(before)}",
@@ -124,7 +124,7 @@ class Plan:
 
     @property
     def reference(self) -> tuple[Path, tuple[Task, ...]]:
-        """The dataset whose labels are held against all predictions."""
+        """The dataset with the labels that all predictions are compared with."""
         if not self._study.labels_from:
             return self._given.dataset, ()
         return self._dataset(self._study.variant(self._study.labels_from), 0)
@@ -183,13 +183,13 @@ def _lists(flags: tuple[str, ...]) -> dict[str, list[str]]:
 
 
 def _not_default(flags: list[str]) -> dict[str, str]:
-    """Flags of `cxrlt train` that are not at their defaults anyway."""
+    """The flags of `cxrlt train` that differ from their defaults."""
     usual = {flag_name(field): str(usual_value(field)) for field in fields(TrainConfig)}
     return {flag: value for flag, value in _last_of_each(flags).items() if value != usual.get(flag)}
 
 
 def _last_of_each(flags: list[str]) -> dict[str, str]:
-    """Flag -> value: of a flag given twice the last counts. `--flag value` and `--flag=value` are the same."""
+    """Flag -> value; the last one if a flag is given twice. `--flag value` and `--flag=value` are the same."""
     found: dict[str, str] = {}
     flag = ""
     for word in flags:

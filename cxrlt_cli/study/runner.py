@@ -37,8 +37,8 @@ def do_all(tasks: Sequence[Task], first: Task, folder: Path, jobs: int) -> dict[
 
     Args:
         tasks: in the order in which they are started.
-        first: finished before all others, also those of other jobs: it measures the fastest precision and memory layout, and
-            the others find that measurement in their workspace.
+        first: finished before all others, in all jobs: it measures the fastest precision and memory layout, and the others
+            use its result.
         folder: of the studies; logs go to `logs/`, time and memory of each task to `tasks/`.
         jobs: number of tasks at the same time, which share the cores.
 
@@ -46,7 +46,7 @@ def do_all(tasks: Sequence[Task], first: Task, folder: Path, jobs: int) -> dict[
         Name of a failed task -> its failure; the other tasks are finished.
 
     Raises:
-        Stopped: by SIGTERM or SIGUSR1, after the commands at work have saved.
+        Stopped: by SIGTERM or SIGUSR1, after the running commands have saved.
     """
     failed: dict[str, Failed] = {}
     with stop_requests() as stop:
@@ -102,7 +102,7 @@ def _do(task: Task, folder: Path, threads: int, stop: StopRequest) -> None:
 
 
 def taken(task: Task, folder: Path) -> dict[str, Any]:
-    """`minutes` and `peak_bytes` of a finished task; empty where that is not known."""
+    """`minutes` and `peak_bytes` of a finished task; empty if they are not known."""
     try:
         content: dict[str, Any] = json.loads((folder / "tasks" / f"{task.name}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What a study compares: read from `studies.toml`, or from a user's file of the same form."""
+"""The variants of a study, read from `studies.toml` or from a user's file of the same form."""
 
 import tomllib
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ class Variant:
     """One row of a study's table.
 
     Attributes:
-        name: as the table shows it.
+        name: in the table.
         train: flags of `cxrlt train`.
         merge: flags of `cxrlt merge` that make its dataset.
         embed: flags of `cxrlt embed-labels` that make its label embeddings.
@@ -23,7 +23,7 @@ class Variant:
         pseudo: the variant whose networks give the pseudo-labels.
         hard: the variant whose validation AP decides which classes are hard.
         ensemble: whether the networks of all seeds predict together.
-        epochs: of its trainings, where the study compares several training budgets; None where `train` decides.
+        epochs: of its trainings, if the study compares several training budgets; else None.
     """
 
     name: str
@@ -75,7 +75,7 @@ def read_study(name: str, sources: list[str]) -> Study:
 
     Args:
         name: of a built-in study, or a path.
-        sources: of the training split: a variant with `*` in its name and flags stands for one a source.
+        sources: of the training split. A variant with `*` in its name and flags is repeated for each source.
 
     Raises:
         UserError: no such study or file, or not of the form.
@@ -118,7 +118,7 @@ def _study(name: str, content: dict[str, Any], sources: list[str], where: str) -
 
 
 def _budgets(variant: Variant, epochs: Any, where: str) -> list[Variant]:
-    """The variant once for each training budget, named by it; the variant itself where there are none."""
+    """The variant once per training budget, with the budget in its name; the variant itself if there are none."""
     if not isinstance(epochs, list) or not all(type(count) is int and count > 0 for count in epochs):
         raise UserError(f"{where}, {variant.name!r}: epochs is a list of numbers above 0, as [5, 10]", _HINT)
     return [

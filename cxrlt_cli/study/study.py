@@ -49,7 +49,7 @@ def run_study(config: StudyConfig, workspace: Workspace) -> StudyTable:
 
     Raises:
         UserError: bad input, another study of that name, or commands that failed (their logs are named).
-        Stopped: by SIGTERM or SIGUSR1, after the commands at work have saved.
+        Stopped: by SIGTERM or SIGUSR1, after the running commands have saved.
     """
     dataset = read_dataset(config.dataset or workspace.dataset)
     if config.study == FOLDS:
@@ -138,7 +138,7 @@ def _runs(tasks: Sequence[Task]) -> set[str]:
 
 
 def _without_failed(study: Study, planned: Planned, failed: dict[str, Failed]) -> Planned:
-    """The variants all of whose predictions were made. Raises UserError where a base is not among them, or it is alone."""
+    """The variants with all predictions. Raises UserError if a base is missing, or only one variant is left."""
     there = [(variant, tasks) for variant, tasks in planned if not {task.name for task in tasks} & set(failed)]
     kept = {variant.name for variant, _ in there}
     if len(there) < 2 or any(study.base_of(variant).name not in kept for variant, _ in there):
@@ -147,7 +147,7 @@ def _without_failed(study: Study, planned: Planned, failed: dict[str, Failed]) -
 
 
 def _left_out(planned: Planned, there: Planned, failed: dict[str, Failed]) -> dict[str, str]:
-    """Variants that are not in the table, and why; those whose text encoder is not on this machine are only pointed out."""
+    """Variants that are left out of the table, with the reason; each gets a warning."""
     kept = {variant.name for variant, _ in there}
     found = {}
     for variant, tasks in planned:
@@ -206,7 +206,7 @@ def _of_train(task: Task) -> list[Task]:
 
 
 def _described(variant: Variant, tasks: list[Task], folder: Path) -> dict[str, Any]:
-    """The flags of a variant, and what its trainings took."""
+    """The flags of a variant, and time, memory and size of its trainings."""
     flags = {key: list(getattr(variant, key)) for key in ("train", "merge", "embed", "predict") if getattr(variant, key)}
     cost = training_cost([run for task in tasks for run in _of_train(task)], folder)
     return {**flags, **({"ensemble": True} if variant.ensemble else {}), "training": cost}

@@ -39,7 +39,7 @@ def as_text(result: StudyResult) -> str:
     lines = [table(header, [_cells(name, of, means, result) for name in names])]
     scored_on = f"{result.split} split: {result.images:,} images of {result.patients:,} patients; "
     drawn, swaps = f"{result.resamples:,}", f"{result.permutations or 0:,}"
-    by = f"intervals from {drawn} resamples of the patients, p-values from {swaps} swaps of both, for these very networks"
+    by = f"intervals from {drawn} resamples of the patients, p-values from {swaps} permutations, both for these networks"
     return "\n".join(
         [
             escaped(result.asks),
@@ -50,7 +50,7 @@ def as_text(result: StudyResult) -> str:
             f"{scored_on}means of {result.seeds} seeds; {by}",
             "± seeds: standard deviation over seeds; 95 % over seeds: t interval of the paired differences of the seeds",
             "p Holm: corrected for the number of variants with the same base",
-            "min, GB: what a training took, in minutes and of main memory at most; M weights: of its network, in millions",
+            "min, GB: duration and peak memory of a training; M weights: size of its network, in millions of weights",
             f"groups: {result.group_rule}",
         ]
     )

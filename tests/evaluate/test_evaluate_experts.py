@@ -47,7 +47,7 @@ def test_readers_and_reference(cxrlt: Run, workspace: Path) -> None:
     with (folder / "readers.csv").open(newline="") as file:
         assert [row["reader"] for row in csv.DictReader(file)] == [row["reader"] for row in evaluation.readers]
     assert {row["class"] for row in evaluation.reference} == {"", *CLASSES}
-    assert "their figures are optimistic" in ended.err
+    assert "their metrics are optimistic" in ended.err
     for text in ("anna *", "mean of readers", "pairs of class and reader", "against the labels of the dataset and against"):
         assert text in ended.out
 

@@ -103,7 +103,7 @@ PREDICT = of_stage("predict", [
 ])  # fmt: skip
 
 ENSEMBLE = of_stage("ensemble", [
-    ("no members", "", "an ensemble has members"),
+    ("no members", "", "an ensemble needs members"),
     ("a member that is misspelled", "runs/whoel --name new", "is neither a run"),
     ("a member twice by two names", "whole x.parquet --name new", "x.parquet", {"x.parquet": scores(["other"], ["Mass"])}),
     ("a member that is a CSV", "x.csv whole --name new", "x.csv", {"x.csv": "a\n1\n"}),

@@ -107,7 +107,7 @@ _WRONG: list[tuple[list[str], str]] = [
     (["a-val", "b-val", "--member-weights", "1,2", "--select", "greedy"], "exclude each other"),
     (["a-val", "b-val", "--name", "a-val"], "exists"),
     (["a-val", "b-val", "--name", "a-val", "--overwrite"], "is one of the members"),
-    ([], "an ensemble has members"),
+    ([], "an ensemble needs members"),
 ]
 
 

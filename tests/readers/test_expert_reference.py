@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.readers.label_table import PeoplesLabels
-from cxrlt_cli.readers.reference import majority, majority_as_reference, others_as_reference, table_as_reference
+from cxrlt_cli.readers.label_table import HumanLabels
+from cxrlt_cli.readers.reference import leave_one_out_reference, majority, majority_as_reference, table_as_reference
 
 
-def people(calls: list[str], path: str = "reads.csv") -> PeoplesLabels:
+def people(calls: list[str], path: str = "reads.csv") -> HumanLabels:
     """A text a reader and a character an image: + positive, - negative, space not read."""
     positive = np.array([[[mark == "+"] for mark in text] for text in calls])
     known = np.array([[[mark != " "] for mark in text] for text in calls])
-    return PeoplesLabels(Path(path), list("ABCDE"[: len(calls)]), positive, known)
+    return HumanLabels(Path(path), list("ABCDE"[: len(calls)]), positive, known)
 
 
 def shown(positive: np.ndarray, known: np.ndarray) -> str:
@@ -31,7 +31,7 @@ def test_the_majority_of_some(capsys: pytest.CaptureFixture[str]) -> None:
     readers = people(["++--", "+-+-", "+-+-", "--++"])
     found = majority_as_reference(readers, ["A", "B", "C"])
     assert shown(*found.of(3)) == "+-+-"
-    assert found.part.tolist() == [True, True, True, False]
+    assert found.in_reference.tolist() == [True, True, True, False]
     assert "majority" not in capsys.readouterr().err
     majority_as_reference(readers, ["A", "B"])
     assert "2 of 4 labels have no majority" in capsys.readouterr().err
@@ -40,17 +40,17 @@ def test_the_majority_of_some(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_all_others() -> None:
-    found = others_as_reference(people(["++--", "+-+-", "+-+-"]))
+    found = leave_one_out_reference(people(["++--", "+-+-", "+-+-"]))
     assert [shown(*found.of(r)) for r in range(3)] == ["+-+-", "+  -", "+  -"]
-    assert not found.part.any()
+    assert not found.in_reference.any()
     with pytest.raises(UserError, match="has 2 readers"):
-        others_as_reference(people(["+", "-"]))
+        leave_one_out_reference(people(["+", "-"]))
 
 
 def test_a_table_that_the_readers_made_is_found(capsys: pytest.CaptureFixture[str]) -> None:
     readers = people(["++--", "+-+-", "+--+", "-+-+"])
-    assert table_as_reference(people(["+---"]), readers).part.tolist() == [True, True, True, False]
+    assert table_as_reference(people(["+---"]), readers).in_reference.tolist() == [True, True, True, False]
     assert "equals the majority of A, B, C" in capsys.readouterr().err
-    assert table_as_reference(people(["-+-+"]), readers).part.tolist() == [False, False, False, True]
-    assert not table_as_reference(people(["++++"]), readers).part.any()
-    assert len(table_as_reference(people(["++++"]), None).part) == 0
+    assert table_as_reference(people(["-+-+"]), readers).in_reference.tolist() == [False, False, False, True]
+    assert not table_as_reference(people(["++++"]), readers).in_reference.any()
+    assert len(table_as_reference(people(["++++"]), None).in_reference) == 0

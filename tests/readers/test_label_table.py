@@ -9,16 +9,16 @@ import pytest
 from read_images import CLASSES, reads_of, scored_images
 
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.readers.label_table import PeoplesLabels, read_peoples_labels
+from cxrlt_cli.readers.label_table import HumanLabels, read_human_labels
 
 SCORED = scored_images()
 
 
-def read(table: pd.DataFrame, folder: Path, **given: object) -> PeoplesLabels:
+def read(table: pd.DataFrame, folder: Path, **given: object) -> HumanLabels:
     path = folder / "reads.csv"
     table.to_csv(path, index=False)
     options = {"columns": ("", ""), "uncertain": "leave-out", "readers": True} | given
-    return read_peoples_labels(path, SCORED, **options)  # type: ignore[arg-type]
+    return read_human_labels(path, SCORED, **options)  # type: ignore[arg-type]
 
 
 def test_rows_in_any_order_and_ids_without_ending(tmp_path: Path) -> None:
@@ -98,5 +98,5 @@ def test_columns_by_name(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no column 'nobody'"):
         read(table, tmp_path, columns=("picture", "nobody"))
     with pytest.raises(UserError, match="is not there"):
-        read_peoples_labels(tmp_path / "none.csv", SCORED, ("", ""), "leave-out", readers=True)
+        read_human_labels(tmp_path / "none.csv", SCORED, ("", ""), "leave-out", readers=True)
     assert SCORED.classes == CLASSES

@@ -42,7 +42,7 @@ def test_the_published_labels_are_the_majority_of_three(
     scored: Scored, tables: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     experts = read_experts(scored, tables[0], ("table", [str(tables[1])]), ("", ""), "leave-out")
-    assert np.array(experts.readers.names if experts.readers else [])[experts.reference.part].tolist() == NAMES
+    assert np.array(experts.readers.names if experts.readers else [])[experts.reference.in_reference].tolist() == NAMES
     assert "equals the majority of 4343882785, 4343883593, 4343883996" in capsys.readouterr().err
     named = read_experts(scored, tables[0], ("majority", NAMES), ("", ""), "leave-out").reference
     both = experts.reference.known & named.known

@@ -47,7 +47,7 @@ def test_the_page_shows_readers(cxrlt: Run, evaluated: Path) -> None:
     assert "&lt;b&gt;anna&lt;/b&gt;" in section
     assert "<b>anna" not in html
     assert '<a href="#readers">' in html
-    assert "their figures are optimistic and not in the means: ben, carl, dora" in section
+    assert "their metrics are optimistic and not in the means: ben, carl, dora" in section
     assert "Dataset labels against the reference" in section
     marks = re.findall(r'<path class="mark (\w+)" transform', section)
     assert (marks.count("reader"), marks.count("part")) == (2 * 2 + 1, 2 * 2 * 3 + 1), "2 charts x 2 classes, and the legend"
