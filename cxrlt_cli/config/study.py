@@ -11,7 +11,7 @@ from cxrlt_cli.options import flag, parse_options
 from cxrlt_cli.workspace import checked_name
 
 FOLDS = "folds"  # the study whose runs differ in the fold that they hold out
-#: Flags of `cxrlt train` that a study decides itself.
+#: Flags of `cxrlt train` that a study sets itself.
 _OWN = ("--seed", "--name", "--dataset", "--embeddings", "--resume", "--overwrite", "--hard-from", "--workspace")
 
 
@@ -73,7 +73,7 @@ class StudyConfig:
         own = (*_OWN, "--fold") if self.study == FOLDS else _OWN
         taken = [text for text in self.train_flags if text.partition("=")[0] in own]
         if taken:
-            raise UserError(f"--train {' '.join(taken)}: a study decides this itself", "leave it out; see cxrlt study --help")
+            raise UserError(f"--train {' '.join(taken)}: a study sets this itself", "leave it out; see cxrlt study --help")
         parse_options("train", TrainConfig, self.train_flags)
         checked_name(self.artifact_name)
         self.part  # noqa: B018 - checked before any work

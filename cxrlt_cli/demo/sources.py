@@ -23,7 +23,7 @@ _NIH_COLUMNS = [
     "Image Index", "Finding Labels", "Follow-up #", "Patient ID", "Patient Age", "Patient Gender", "View Position",
     "OriginalImage[Width", "Height]", "OriginalImagePixelSpacing[x", "y]",
 ]  # fmt: skip
-_SHARE_OF_A, _SHARE_OF_TEST = 0.6, 0.25
+_FRACTION_OF_A, _FRACTION_OF_TEST = 0.6, 0.25
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Picture:
     """An image to draw: file, storage format, patient and findings."""
 
     path: Path
-    form: str
+    storage: str
     visit: Visit
     seed: tuple[int, ...]
 
@@ -42,17 +42,17 @@ def write_sources(folder: Path, images: int, size: int, seed: int, workers: int,
     Hospital A has NIH's layout with official lists. Its first images have unusual modes, and one file is truncated.
     """
     rng = np.random.default_rng(seed)
-    of_a = visits(round(images * _SHARE_OF_A), rng, tail)
+    of_a = visits(round(images * _FRACTION_OF_A), rng, tail)
     of_b = visits(images - len(of_a), rng, tail)
     pictures = [*_hospital_a(folder / "hospital-a", of_a, rng, seed), *_hospital_b(folder / "hospital-b", of_b, rng, seed)]
     with process_pool(workers) as pool:
         list(pool.map(partial(_write, size=size), pictures, chunksize=16))
-    cut = pictures[len(_ODD_FORMS)].path
+    cut = pictures[len(_UNUSUAL)].path
     cut.write_bytes(cut.read_bytes()[:2000])
 
 
 #: Storage formats of hospital A's first images; the others are gray PNGs.
-_ODD_FORMS = ("16-bit", "RGBA", "palette", "RGB")
+_UNUSUAL = ("16-bit", "RGBA", "palette", "RGB")
 
 
 def _hospital_a(folder: Path, found: list[Visit], rng: np.random.Generator, seed: int) -> list[Picture]:
@@ -60,15 +60,15 @@ def _hospital_a(folder: Path, found: list[Visit], rng: np.random.Generator, seed
     rows, pictures = [], []
     lists: dict[str, list[str]] = {"train_val_list.txt": [], "test_list.txt": []}
     people = {patient: (int(rng.integers(20, 90)), rng.choice(["M", "F"])) for patient in {visit.patient for visit in found}}
-    testing = {patient for patient in sorted(people) if rng.random() < _SHARE_OF_TEST and patient > len(_ODD_FORMS) + 1}
+    testing = {patient for patient in sorted(people) if rng.random() < _FRACTION_OF_TEST and patient > len(_UNUSUAL) + 1}
     for index, visit in enumerate(found):
         name = f"{visit.patient:08}_{visit.number:03}.png"
         age, sex = people[visit.patient]
         labels = "|".join(sorted(visit.findings)) or "No Finding"
         rows.append([name, labels, visit.number, visit.patient, age, sex, "PA", 2500, 2500, 0.14, 0.14])
         lists["test_list.txt" if visit.patient in testing else "train_val_list.txt"].append(name)
-        form = _ODD_FORMS[index] if index < len(_ODD_FORMS) else "PNG"
-        pictures.append(Picture(folder / "images" / name, form, visit, (seed, 0, visit.patient)))
+        storage = _UNUSUAL[index] if index < len(_UNUSUAL) else "PNG"
+        pictures.append(Picture(folder / "images" / name, storage, visit, (seed, 0, visit.patient)))
     write_csv(folder / "Data_Entry_2017.csv", _NIH_COLUMNS, rows)
     for name, images in lists.items():
         (folder / name).write_text("\n".join(images) + "\n", encoding="utf-8")
@@ -81,12 +81,12 @@ def _hospital_b(folder: Path, found: list[Visit], rng: np.random.Generator, seed
     people = {patient: (int(rng.integers(20, 90)), rng.choice(["M", "F"])) for patient in {visit.patient for visit in found}}
     for index, visit in enumerate(found):
         image = f"p{visit.patient:04}_s{visit.number}"
-        form = ("JPEG", "PNG", "JPEG", "CMYK", "EXIF")[index] if index < 5 else ("JPEG", "PNG")[index % 2]
-        path = f"images/{image}.{'png' if form == 'PNG' else 'jpg'}"
+        storage = ("JPEG", "PNG", "JPEG", "CMYK", "EXIF")[index] if index < 5 else ("JPEG", "PNG")[index % 2]
+        path = f"images/{image}.{'png' if storage == 'PNG' else 'jpg'}"
         age, sex = people[visit.patient]
         labels = [int(name in visit.findings) for name in HOSPITAL_B_NAMES]
         rows.append([image, path, f"p{visit.patient:04}", f"p{visit.patient:04}_s{visit.number}", "AP", sex, age, *labels])
-        pictures.append(Picture(folder / path, form, visit, (seed, 1, visit.patient)))
+        pictures.append(Picture(folder / path, storage, visit, (seed, 1, visit.patient)))
     columns = ["image_id", "path", "patient_id", "study_id", "view", "sex", "age", *HOSPITAL_B_NAMES.values()]
     write_csv(folder / "labels.csv", columns, rows)
     return pictures
@@ -96,19 +96,19 @@ def _write(picture: Picture, size: int) -> None:
     patient = new_patient(np.random.default_rng(picture.seed))
     rng = np.random.default_rng((*picture.seed, picture.visit.number))
     pixels = draw(picture.visit.findings, new_position(patient, rng), rng, size)
-    _save(Image.fromarray(pixels), picture.path, picture.form)
+    _save(Image.fromarray(pixels), picture.path, picture.storage)
 
 
-def _save(image: Image.Image, path: Path, form: str) -> None:
-    if form == "16-bit":
+def _save(image: Image.Image, path: Path, storage: str) -> None:
+    if storage == "16-bit":
         Image.fromarray(np.asarray(image).astype(np.uint16) * 257).save(path)
-    elif form in ("RGBA", "RGB"):
-        image.convert(form).save(path)
-    elif form == "palette":
+    elif storage in ("RGBA", "RGB"):
+        image.convert(storage).save(path)
+    elif storage == "palette":
         image.quantize(256).save(path)
-    elif form == "CMYK":
+    elif storage == "CMYK":
         image.convert("CMYK").save(path, quality=90)
-    elif form == "EXIF":  # stored rotated, with the EXIF tag for it
+    elif storage == "EXIF":  # stored rotated, with the EXIF tag for it
         exif = Image.Exif()
         exif[0x0112] = 6
         image.transpose(Image.Transpose.ROTATE_90).save(path, quality=90, exif=exif)

@@ -51,9 +51,9 @@ def evaluation_of(settings: EvaluationSettings, images: Scored, chosen_on: Score
     """An evaluation without readers and reference.
 
     Args:
-        settings: see there.
+        settings: of the evaluation.
         images: scores and labels, a row an image.
-        chosen_on: of other images, to choose thresholds on; None to choose them on the same images.
+        chosen_on: scores and labels of other images, on which thresholds are chosen; None: on the same images.
         provenance: of the evaluation.
     """
     scored = _as_scored(settings, images)

@@ -14,7 +14,7 @@ from cxrlt_cli.metrics.ranking_intervals import ClassEstimates
 from cxrlt_cli.scores.labelled import Scored
 
 Row = dict[str, Any]
-LEAST_PATIENTS = 5  # positive patients, and negative patients, that a class needs to count in a subgroup
+MIN_PATIENTS = 5  # with a positive, and with a negative, that a class needs to count in a subgroup
 _METRICS = ("ap", "auroc")
 _EMPTY: Row = {
     "positives": None, "positive_patients": None, "prevalence": None,
@@ -26,7 +26,7 @@ _EMPTY: Row = {
 def subgroup_rows(scored: Scored, column: str, resamples: int, seed: int) -> list[Row]:
     """For each value of a column, a row of means over classes (its `class` is empty), then a row per class.
 
-    A class counts in a subgroup with at least `LEAST_PATIENTS` positive and as many negative patients. All means of the column
+    A class counts in a subgroup with at least `MIN_PATIENTS` positive and as many negative patients. All means of the column
     are over the same classes: those that count in every subgroup with metrics. A subgroup in which too few classes count has no
     metrics, and `reason` says why. `auroc_difference` is the mean AUROC of the subgroup minus that of all other images. If the
     column is a class, that class is left out.
@@ -38,21 +38,25 @@ def subgroup_rows(scored: Scored, column: str, resamples: int, seed: int) -> lis
         seed: of the resamples.
     """
     levels = levels_of(scored, column).to_numpy()
-    asked = np.array([name != column for name in scored.classes])
+    wanted = np.array([name != column for name in scored.classes])
     inside = {level: levels == level for level in sorted(set(levels))}
-    countable = {level: _countable(scored, rows) & asked for level, rows in inside.items()}
-    whole = _countable(scored, np.ones(len(levels), dtype=bool)) & asked
-    common = _comparable(countable, whole)
+    countable = {level: _countable(scored, rows) & wanted for level, rows in inside.items()}
+    in_all = _countable(scored, np.ones(len(levels), dtype=bool)) & wanted
+    common = _comparable(countable, in_all)
     rows: list[Row] = []
     for level, part in inside.items():
         facts = {"by": column, "value": level, "class": "", "images": int(part.sum())}
-        facts |= {"patients": len(np.unique(scored.patients[part])), "classes": int(asked.sum()), "defined": int(common.sum())}
+        facts |= {
+            "patients": len(np.unique(scored.patients[part])),
+            "classes": int(wanted.sum()),
+            "defined": int(common.sum()),
+        }
         if (common & countable[level]).sum() < max(common.sum(), 1):
-            need = f"have {LEAST_PATIENTS} positive and {LEAST_PATIENTS} negative patients"
-            reason = f"{countable[level].sum()} of {whole.sum()} classes {need}"
+            need = f"have {MIN_PATIENTS} positive and {MIN_PATIENTS} negative patients"
+            reason = f"{countable[level].sum()} of {in_all.sum()} classes {need}"
             rows.append({**facts, **_EMPTY, "defined": int(countable[level].sum()), "reason": reason})
         else:
-            rows += _level_rows(scored, part, facts, (asked, common), (resamples, seed))
+            rows += _level_rows(scored, part, facts, (wanted, common), (resamples, seed))
     means = [row for row in rows if not row["class"]]
     pairs = len(inside) == 2  # each is the complement of the other: one comparison, no correction
     for row, corrected in zip(means, holm(np.array([row["p"] for row in means])), strict=True):
@@ -62,7 +66,7 @@ def subgroup_rows(scored: Scored, column: str, resamples: int, seed: int) -> lis
 
 def _countable(scored: Scored, rows: np.ndarray) -> np.ndarray:
     """(C,) bool: the classes with enough positive and enough negative patients among (N,) bool rows."""
-    return np.array([min(_patients(scored, rows, c)) >= LEAST_PATIENTS for c in range(len(scored.classes))])
+    return np.array([min(_patients(scored, rows, c)) >= MIN_PATIENTS for c in range(len(scored.classes))])
 
 
 def _patients(scored: Scored, rows: np.ndarray, c: int) -> tuple[int, int]:
@@ -72,26 +76,26 @@ def _patients(scored: Scored, rows: np.ndarray, c: int) -> tuple[int, int]:
     return positive, negative
 
 
-def _comparable(countable: dict[str, np.ndarray], whole: np.ndarray) -> np.ndarray:
+def _comparable(countable: dict[str, np.ndarray], in_all: np.ndarray) -> np.ndarray:
     """(C,) bool: the classes that count in every subgroup with metrics.
 
     Subgroups with the fewest classes are dropped one by one, until the others have in common at least a quarter of the classes
     that count in the whole sample.
     """
-    shown = sorted(countable.values(), key=lambda classes: int((classes & whole).sum()))
+    shown = sorted(countable.values(), key=lambda classes: int((classes & in_all).sum()))
     while shown:
-        common: np.ndarray = np.logical_and.reduce([whole, *shown])
-        if common.any() and 4 * common.sum() >= whole.sum():
+        common: np.ndarray = np.logical_and.reduce([in_all, *shown])
+        if common.any() and 4 * common.sum() >= in_all.sum():
             return common
         shown = shown[1:]
-    return np.zeros(len(whole), dtype=bool)
+    return np.zeros(len(in_all), dtype=bool)
 
 
 def _level_rows(
     scored: Scored, part: np.ndarray, facts: Row, chosen: tuple[np.ndarray, np.ndarray], bootstrap: tuple[int, int]
 ) -> list[Row]:
-    """The rows of one subgroup, given as (N,) bool; the same resamples serve the subgroup and its complement."""
-    asked, common = chosen
+    """The rows of one subgroup, given as (N,) bool; subgroup and complement have the same resamples."""
+    wanted, common = chosen
     counts, metrics = ranking_metrics(_only(scored, part), *bootstrap)
     _, others = ranking_metrics(_only(scored, ~part), *bootstrap)
     mean = {**facts, **_EMPTY, "prevalence": float(counts.prevalence[common].mean())}
@@ -103,14 +107,14 @@ def _level_rows(
         resampled, rest_resampled = (means_of_defined(one["auroc"].resampled[:, common]) for one in (metrics, others))
         patients = min(facts["patients"], len(np.unique(scored.patients[~part])))
         mean |= _difference(value - rest, resampled - rest_resampled, patients)
-    for c in np.flatnonzero(asked).tolist():
+    for c in np.flatnonzero(wanted).tolist():
         positive, negative = _patients(scored, part, c)
         row = {**facts, **_EMPTY, "class": scored.classes[c], "images": int(counts.positives[c] + counts.negatives[c])}
         row |= {"classes": None, "defined": None, "in_mean": bool(common[c]), "positive_patients": positive}
         row |= {"positives": int(counts.positives[c]), "prevalence": float(counts.prevalence[c])}
         few, kind = min((positive, "positive"), (negative, "negative"))
-        if few < LEAST_PATIENTS:
-            rows.append(row | {"reason": f"{few} {kind} patients, fewer than {LEAST_PATIENTS}"})
+        if few < MIN_PATIENTS:
+            rows.append(row | {"reason": f"{few} {kind} patients, fewer than {MIN_PATIENTS}"})
             continue
         for name in _METRICS:
             metric = metrics[name]

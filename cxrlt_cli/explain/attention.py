@@ -20,7 +20,7 @@ def attention_map(network: Network, features: Tensor, layers: Layers = "last") -
     """The attention of each label's query over the image.
 
     Args:
-        network: in evaluation form.
+        network: in evaluation mode.
         features: (B, channels, h, w) of `network.encode`.
         layers: `last` is the last layer's cross-attention, `rollout` follows all of them.
 

@@ -17,7 +17,7 @@ def attribution(network: Network, images: Tensor, labels: list[int], method: Met
     """Attribution maps: positive contribution of each location to each label's logit.
 
     Args:
-        network: in evaluation form.
+        network: in evaluation mode.
         images: (B, 1, S, S), normalised.
         labels: L columns of the logits.
         method: see `grad_cam`, `layer_integrated_gradients` and `integrated_gradients`.
@@ -55,7 +55,7 @@ def layer_integrated_gradients(network: Network, features: Tensor, start: Tensor
     difference of the logits.
 
     Args:
-        network: in evaluation form.
+        network: in evaluation mode.
         features: (B, channels, h, w).
         start: the same shape.
         label: column of the logits.

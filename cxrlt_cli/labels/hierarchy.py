@@ -34,12 +34,12 @@ def imply_parents(
         positive and label mask (N, C), and the changes by each child, in the order of the classes.
     """
     positive, label_mask = positive.copy(), label_mask.copy()
-    place = {canonical(name): index for index, name in enumerate(classes)}
+    position = {canonical(name): index for index, name in enumerate(classes)}
     implied = []
-    for child, index in place.items():
+    for child, index in position.items():
         rows = positive[:, index].copy()
-        for parent in sorted(ancestors().get(child, frozenset()) & place.keys()):
-            other = place[parent]
+        for parent in sorted(ancestors().get(child, frozenset()) & position.keys()):
+            other = position[parent]
             changed = rows & ~positive[:, other]
             if changed.any():
                 absent = int((changed & label_mask[:, other]).sum())

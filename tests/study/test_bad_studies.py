@@ -69,7 +69,7 @@ STUDY = of_stage("study", [
     ("flags of a training that are misspelled", "heads --train '--epohcs 3'", "--epochs"),
     ("flags of a training out of range", "heads --train '--lr nan'", "--lr"),
     ("flags with a quote that is not closed", "heads --train \"--name 'x\"", "--train"),
-    ("flags that a study decides", "heads --train '--seed 3'", "a study decides this itself"),
+    ("flags that a study sets", "heads --train '--seed 3'", "a study sets this itself"),
     ("a name with a path", "heads --name a/b", "cannot be an artifact's name"),
     ("a dataset that is not there", "heads --dataset gone.parquet", "gone.parquet is not there"),
     ("embeddings that are not there", "heads --embeddings gone.parquet", "gone.parquet is not there"),

@@ -117,7 +117,7 @@ def test_a_variant_that_waits_for_itself_is_refused(variants: tuple[Variant, ...
     ("options", "says"),
     [
         ({"study": ""}, "missing argument STUDY"),
-        ({"train": "--seed 3"}, "decides this itself"),
+        ({"train": "--seed 3"}, "sets this itself"),
         ({"train": '--name "x'}, "No closing quotation"),
         ({"shard": "2/2"}, "--shard '2/2'"),
         ({"seeds": 0}, "--seeds"),
