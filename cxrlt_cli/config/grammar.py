@@ -126,7 +126,7 @@ def parse_job_shard(text: str) -> tuple[int, int]:
         return parse_shard(text)
     names = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_COUNT")
     if not all(name in os.environ for name in names):
-        raise UserError("--shard slurm: this is no task of a Slurm job array", "sbatch --array=0-63 …, or say --shard i/n")
+        raise UserError("--shard slurm: this is not a task of a Slurm job array", "sbatch --array=0-63 …, or say --shard i/n")
     values = [os.environ[name] for name in names]
     if not all(value.isdecimal() for value in values):
         said = ", ".join(f"{name}={value}" for name, value in zip(names, values, strict=True))

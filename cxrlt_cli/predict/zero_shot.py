@@ -105,7 +105,7 @@ class ZeroShotScorer:
         """Scores a batch.
 
         Args:
-            views: what to look at.
+            views: of test-time augmentation.
             merge: of views: geomean, mean or logits.
             precision: of convolutions and products.
             images: (B, S, S) uint8 of any size; another than the model's is resized as the model's own preprocessing does, and
