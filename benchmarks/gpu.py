@@ -22,7 +22,7 @@ import torch
 import torchvision
 from torch.nn import functional
 
-from cxrlt_cli.bench.roofline import memory_rate, operations_of, product_rate, seconds_of
+from cxrlt_cli.bench.roofline import copy_speed, matmul_speed, operations_of, seconds_of
 from cxrlt_cli.bench.workloads import Parts, make_parts
 from cxrlt_cli.compute.autotune import device_name
 from cxrlt_cli.compute.probe import fitting_parts, training_pass
@@ -321,10 +321,10 @@ def main() -> None:
         raise SystemExit("torch finds no GPU; --tiny runs every line on a CPU")
     sizes = TINY if given.tiny else Sizes()
     rates = {
-        "fp32": product_rate(DEVICE, torch.float32, given.seconds),
-        "bf16": product_rate(DEVICE, torch.bfloat16 if GPU else torch.float32, given.seconds),
+        "fp32": matmul_speed(DEVICE, torch.float32, given.seconds),
+        "bf16": matmul_speed(DEVICE, torch.bfloat16 if GPU else torch.float32, given.seconds),
     }
-    rates["memory"] = memory_rate(DEVICE, given.seconds)
+    rates["memory"] = copy_speed(DEVICE, given.seconds)
     found: dict[str, Any] = {"device": device_name(DEVICE), "rates": rates}
     work = {
         "decoder": lambda: measure_decoder(sizes, given.seconds),

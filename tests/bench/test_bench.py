@@ -39,10 +39,10 @@ def test_every_part_is_measured(cxrlt: Run, tmp_path: Path) -> None:
     for part in found["parts"].values():
         assert part["images_per_s"] > 0
         assert part["epoch_hours"] == pytest.approx(10 / part["images_per_s"])
-        assert part["share"] > 0
+        assert part["fraction"] > 0
     assert found["parts"]["step"]["images_per_s"] < found["parts"]["reading"]["images_per_s"]
     assert found["bottleneck"] in PARTS[:4]
-    assert found["form"] == "fp32, plain"
+    assert found["compute_mode"] == "fp32, plain"
     assert list(tmp_path.iterdir()) == [], "made-up images are gone"
 
 
