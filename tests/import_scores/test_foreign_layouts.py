@@ -98,7 +98,7 @@ def test_decisions_instead_of_scores_are_pointed_out(cxrlt: Run, tmp_path: Path,
     (tables[1] > 0.5).astype(int).rename_axis("image_id").to_csv(tmp_path / "calls.csv")
     ended = cxrlt("import", "calls.csv", *LABELS, "--label-id-column", "Image Index", *PATTERN)
     assert ended.code == 0, ended.err
-    assert "every score is 0 or 1: decisions" in ended.err
+    assert "every score is 0 or 1, a decision:" in ended.err
 
 
 def test_columns_named_in_a_file(cxrlt: Run, tmp_path: Path, tables: Tables) -> None:

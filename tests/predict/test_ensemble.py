@@ -156,6 +156,6 @@ def _wrong_recipes(cxrlt: Run, workspace: Path) -> None:
         assert says in ended.err
     pipeline.write_text(whole)
     assert "is no ensemble; nearest is 'both'" in cxrlt("predict", "--ensemble", "bath").err
-    assert "not given beside it" in cxrlt("predict", "a", "--ensemble", "both").err
+    assert "already sets the runs" in cxrlt("predict", "a", "--ensemble", "both").err
     assert cxrlt(*TRAIN, "--epochs", "1", "--name", "a", "--seed", "5", "--overwrite").code == 0
     assert "trained again since" in cxrlt("predict", "--ensemble", "both", "--name", "y").err
