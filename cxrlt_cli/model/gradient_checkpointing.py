@@ -52,14 +52,14 @@ def _recomputed(block: nn.Module, forward: Callable[..., Tensor], *inputs: Tenso
         return forward(*inputs)
 
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-        return nullcontext(), _statistics_at_rest(block)
+        return nullcontext(), _frozen_statistics(block)
 
     kept: Tensor = checkpoint(forward, *inputs, use_reentrant=False, context_fn=contexts)
     return kept
 
 
 @contextmanager
-def _statistics_at_rest(block: nn.Module) -> Iterator[None]:
+def _frozen_statistics(block: nn.Module) -> Iterator[None]:
     """Inside, BatchNorm normalises by the batch as in training but does not update its running statistics."""
     norms = [module for module in block.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]

@@ -54,7 +54,7 @@ def fetch_imagenet(name: str) -> Path:
     url = _url(name)
     path = _cached(url)
     try:
-        with _impatient():
+        with _download_timeout():
             torch.hub.load_state_dict_from_url(url, map_location="cpu", progress=False, check_hash=True, weights_only=True)
     except Exception as error:
         if exists(path):  # torch checks the hash only while downloading, not of an existing file
@@ -66,8 +66,8 @@ def fetch_imagenet(name: str) -> Path:
 
 
 @contextmanager
-def _impatient(seconds: float = 20) -> Iterator[None]:
-    """Timeout of silent connections; torch's download would wait for ever."""
+def _download_timeout(seconds: float = 20) -> Iterator[None]:
+    """Sets the timeout of connections; torch's download would wait forever."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:

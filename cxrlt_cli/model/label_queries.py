@@ -55,11 +55,11 @@ class LabelQueries(nn.Module):
 
 
 def whitening_of(texts: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean of label texts, and the matrix that makes all directions in which they differ equally strong.
+    """The mean of label texts, and the matrix that scales all directions in which they differ to nearly equal variance.
 
     Text encoders give all labels nearly the same vector, and "left" and "right" differ least. With e the eigenvalues of the
     covariance, V its eigenvectors and m the mean of e, the matrix is V diag((e + 0.1 m)^-1/2) V^T, scaled such that the texts
-    have mean squared length 1. Directions in which no two texts differ are left out: nothing was trained there.
+    have mean squared length 1. Directions in which no two texts differ are left out, because nothing is trained there.
 
     Args:
         texts: (n, D) of the trained labels, of length 1.

@@ -25,7 +25,7 @@ def load_encoder(encoder: VisualEncoder, path: Path) -> None:
     refuse_no_file(path, _HINT)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what torch remarks on odd files is one message, or of no matter
+            warnings.simplefilter("ignore")  # torch's warnings about unusual files; an error is reported below
             safe = path.suffix == ".safetensors"
             state = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
     except Stopped:
@@ -59,7 +59,7 @@ def _fits(value: Tensor, own: Tensor) -> bool:
 
 
 def _renamed(state: dict[str, Tensor], encoder: VisualEncoder) -> dict[str, Tensor]:
-    """The keys without the prefixes that wrappers add."""
+    """The state with the network's names: without prefixes of wrappers, and with the present names of old layers."""
     if set(encoder.network.state_dict()) <= set(state):
         return state
     own = getattr(encoder.network, "base_model_prefix", "") or encoder.torchvision or encoder.name

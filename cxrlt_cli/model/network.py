@@ -87,7 +87,7 @@ class Network(nn.Module):
         self.layout = torch.contiguous_format
 
     def _with_queries(self, spec: NetworkSpec, channels: int, embeddings: Tensor, trained: Tensor | None) -> None:
-        """Builds the decoder of the label queries and the classifiers, in an order that a seed's weights depend on."""
+        """Builds decoder and classifiers. The order must not change: the random weights of a seed depend on it."""
         if spec.classifier == "text":
             trained = torch.ones(spec.classes, dtype=torch.bool) if trained is None else trained
             queries = LabelQueries(embeddings, spec.queries, trained=trained)
@@ -123,8 +123,8 @@ class Network(nn.Module):
     def classify(self, features: Tensor) -> Tensor:
         """(B, channels, h, w) features to (B, C) logits.
 
-        With `--classifier text` each label is scored by itself: in products of other sizes the last digits would depend on how
-        many labels there are. In training all go together, which is faster.
+        With `--classifier text` each label is scored by itself, so that its last digits do not depend on the other labels. In
+        training all are scored together, which is faster.
         """
         if isinstance(self.classifier, TextClassifier) and not self.training:
             labels = range(len(self.classifier.queries.queries))

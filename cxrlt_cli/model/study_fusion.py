@@ -33,7 +33,7 @@ class StudyFusion(nn.Module):
         self.attention = nn.Parameter(torch.zeros(classes, hidden))
         self.classifier = deepcopy(classifier)
 
-    def shares(self, features: Tensor, studies: Tensor) -> Tensor:
+    def image_weights(self, features: Tensor, studies: Tensor) -> Tensor:
         """(S, B, C) weight of each image in each study, exactly 0 for images of other studies; see `forward`."""
         asked = torch.tanh(self.value(features)) * torch.sigmoid(self.gate(features))
         scores = torch.einsum("bch,ch->bc", asked, self.attention)
@@ -42,7 +42,7 @@ class StudyFusion(nn.Module):
 
     def forward(self, features: Tensor, studies: Tensor) -> Tensor:
         """(B, C, width) label features of images, (B,) study numbers 0 … S - 1, to (S, C) logits of the studies."""
-        fused = torch.einsum("sbc,bcw->scw", self.shares(features, studies), features)
+        fused = torch.einsum("sbc,bcw->scw", self.image_weights(features, studies), features)
         logits: Tensor = self.classifier(fused)
         return logits
 

@@ -4,8 +4,8 @@ For a label with query q (D numbers, whitened on the trained labels: `label_quer
 
     logit = (W q / sqrt(D)) . v + u . q / sqrt(D) + b
 
-W starts such that a label's weights W q / sqrt(D) are distributed as those of a linear layer: at initialisation the network is
-a linear head whose weights are random, but alike for labels of similar texts. u and b start at 0.
+W is initialised such that a label's weights W q / sqrt(D) have the distribution of a linear layer's. At initialisation the
+network is a linear head with random weights that are similar for labels with similar texts. u and b start at 0.
 
 CARZero (Lai et al., CVPR 2024) instead gives the label vectors to one MLP that all labels share, so that a label's text reaches
 its logit through the decoder only.

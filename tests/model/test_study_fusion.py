@@ -57,7 +57,7 @@ def test_no_study_looks_at_another() -> None:
     (reached,) = torch.autograd.grad(together[1].sum(), features)
     assert (reached.abs().sum(dim=(1, 2)) > 0).tolist() == [True, False, True, False, True]
     assert torch.equal(
-        fusion.shares(features, studies) > 0, (torch.arange(3)[:, None] == studies)[:, :, None].expand(-1, -1, 3)
+        fusion.image_weights(features, studies) > 0, (torch.arange(3)[:, None] == studies)[:, :, None].expand(-1, -1, 3)
     )
 
 
@@ -76,7 +76,7 @@ def test_it_learns_which_image_tells() -> None:
         optimizer.zero_grad()
         bce(fusion(features, studies), labels).mean().backward()
         optimizer.step()
-    shares = fusion.shares(features, studies)[studies, torch.arange(400)]
+    shares = fusion.image_weights(features, studies)[studies, torch.arange(400)]
     assert shares[::2].mean() > 0.9
     right = ((fusion(features, studies) > 0) == labels.bool()).float().mean()
     by_mean = ((features[:, :, 0].view(200, 2, CLASSES).mean(dim=1) > 0) == labels.bool()).float().mean()
