@@ -146,7 +146,7 @@ TRICKS = ["--average", "ema:0.9", "--cutmix", "1", "--sampling", "class-balanced
 def test_stopped_at_any_moment_and_resumed_it_ends_bit_equal(
     sent: signal.Signals, code: int, more: list[str], cxrlt: Run, dataset: Path, tmp_path: Path
 ) -> None:
-    command = [*TRAIN, "--epochs", "8", "--mixup", "0.4", *more]
+    command = [*TRAIN, "--epochs", "5", "--mixup", "0.4", *more]
     _train(cxrlt, *command[len(TRAIN) :], "--name", "undisturbed")
     process = start(*command, "--name", "stopped", cwd=tmp_path)
     wait_for(tmp_path / "runs/stopped/last.pt")
