@@ -7,7 +7,7 @@ import pandas as pd
 
 from cxrlt_cli.artifacts.dataset import COLUMNS, Dataset, DatasetHeader
 from cxrlt_cli.artifacts.image_file import HASH_WORDS, create_images
-from cxrlt_cli.artifacts.row_access import RowWriter
+from cxrlt_cli.artifacts.row_access import RowWriter, content_hash
 
 
 def made_up_dataset(folder: Path, count: int, size: int, classes: int) -> Dataset:
@@ -16,8 +16,11 @@ def made_up_dataset(folder: Path, count: int, size: int, classes: int) -> Datase
     ids = [f"{number:06}" for number in range(count)]
     settings = {"size": size}
     writer = RowWriter(create_images(folder / "images.h5", ids, size, settings, {}))
+    hashes = np.zeros(HASH_WORDS, dtype=np.uint64)
     for row in range(count):
-        writer.write(row, draws.integers(0, 256, (size, size), dtype=np.uint8), np.zeros(HASH_WORDS, dtype=np.uint64))
+        pixels = draws.integers(0, 256, (size, size), dtype=np.uint8)
+        hashes[0] = content_hash(pixels)
+        writer.write(row, pixels, hashes)
     writer.mark_done(list(range(count)))
     writer.close()
     table = pd.DataFrame(dict.fromkeys(COLUMNS, ""), index=range(count))

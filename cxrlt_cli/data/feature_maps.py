@@ -1,7 +1,6 @@
 """Stored feature maps of a dataset's rows, in place of their pixels."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -56,8 +55,6 @@ class EpochMaps:
 def rows_of_dataset(dataset: Dataset, file: FeatureFile) -> np.ndarray:
     """(N,) the row of a features file that each image of a dataset has.
 
-    The ids of a dataset of several sources may begin with the source; those of features of a cache do not.
-
     Raises:
         UserError: the pixels were made with other settings, or images have no maps.
     """
@@ -69,12 +66,6 @@ def rows_of_dataset(dataset: Dataset, file: FeatureFile) -> np.ndarray:
         )
     row = {name: number for number, name in enumerate(file.layout.ids)}
     ids = dataset.table["image_id"].tolist()
-    if file.source.kind == "cache":
-        columns = zip(ids, dataset.table["source"], dataset.table["cache"], strict=True)
-        ids = [
-            name.removeprefix(f"{source}/") if name not in row and Path(cache).name == file.source.images else name
-            for name, source, cache in columns
-        ]
     done = read_done(file.layout)
     absent = [name for name in ids if name not in row or not done[row[name]]]
     if absent:

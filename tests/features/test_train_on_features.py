@@ -61,7 +61,14 @@ def test_pixels_through_the_encoder_give_the_logits_of_the_maps(cxrlt: Run, work
     again = read_predictions(workspace / "predictions/again.parquet")
     assert again.image_ids == validation.image_ids
     assert (again.logits == validation.logits).all()
-    for command in (["predict", "head", "--tta", "4"], ["explain", "head", "i0003"], ["evaluate", "again"]):
+    commands = [
+        ["predict", "head", "--tta", "4"],
+        ["explain", "head", "i0003", "--method", "integrated-gradients"],
+        ["evaluate", "again"],
+        ["export", "head", "--format", "torch"],
+        ["fuse", "head", "--epochs", "1", "--name", "fused"],
+    ]
+    for command in commands:
         ended = cxrlt(*command)
         assert ended.code == 0, ended.err
 
