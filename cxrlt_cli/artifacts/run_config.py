@@ -1,5 +1,6 @@
 """`config.json` of a run, and `best.pt`, which holds the same record beside the weights."""
 
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -225,7 +226,9 @@ def data_sources_of_file(path: Path) -> list[DataSource] | None:
     import torch
 
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's, about unusual files
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Stopped:
         raise
     except Exception:  # noqa: BLE001 - weights of any origin; loading them gives the message

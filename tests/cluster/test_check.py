@@ -98,7 +98,7 @@ def test_little_shared_memory_and_no_locks_are_warnings(
     def without(*_: object) -> None:
         raise OSError(38, "Function not implemented")
 
-    monkeypatch.setattr(check.fcntl, "flock", without)
+    monkeypatch.setattr(check, "lock_file", without)
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(check.shutil, "disk_usage", lambda path: usage._replace(free=64 << 20) if "shm" in str(path) else usage)
     code, found = _told(cxrlt, "--space", "0.001")

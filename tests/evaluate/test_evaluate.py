@@ -68,7 +68,8 @@ def test_figures_equal_scikit_learn_and_are_all_on_disk(cxrlt: Run, workspace: P
     assert metrics["mean_auroc"] == pytest.approx(np.mean([area for _, area in wanted.values()]), abs=EXACT)
     for row in metrics["per_class"]:
         assert (row["ap"], row["auroc"]) == pytest.approx(wanted.get(row["class"], (None, None)), abs=EXACT)
-    assert metrics["predictions"] == {"name": "base-test", "runs": ["base"], "split": "test", "views": 8, "merge": "geomean"}
+    described = {"name": "base-test", "runs": ["base"], "split": "test", "views": 8, "merge": "geomean", "out_of_fold": False}
+    assert metrics["predictions"] == described
     assert [Path(file["path"]).name for file in metrics["provenance"]["inputs"]] == ["base-test.parquet", "dataset.parquet"]
     assert metrics["provenance"]["inputs"][1]["sha256"] == fingerprint(workspace / "dataset.parquet").sha256
     check_counts_groups_and_micro(metrics, dataset, predictions)

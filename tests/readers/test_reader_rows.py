@@ -42,8 +42,8 @@ def test_figures_are_scikit_learns(tmp_path: Path) -> None:
             assert row[f"{name}_low"] < row[name] < row[f"{name}_high"]
         assert 0 < row["p"] <= row["p_holm"] <= 1
     assert len({tuple(row) for row in rows}) == 1, "every row has the same columns"
-    assert (facts["images"], facts["patients"], facts["reference"]) == (120, 60, "labels of the dataset")
-    area = {row["class"]: row["auroc"] for row in facts["curves"]}
+    assert (facts.images, facts.patients, facts.reference) == (120, 60, "labels of the dataset")
+    area = {row["class"]: row["auroc"] for row in facts.curves}
     assert area["Mass"] == pytest.approx(roc_auc_score(SCORED.targets[:, 0], SCORED.logits[:, 0]))
 
 
@@ -60,8 +60,8 @@ def test_means_over_readers_and_classes(tmp_path: Path) -> None:
         mean["sensitivity_difference_low"] <= mean["these_readers_sensitivity_difference_low"] < mean["sensitivity_difference"]
     )
     ahead = [row for row in rows if row["class"] and row["reader"] in "ABC" and row["sensitivity_difference"] > 0]
-    assert facts["network_ahead"]["compared"] == 6
-    assert facts["network_ahead"]["ahead"] == len(ahead)
+    assert facts.network_ahead["compared"] == 6
+    assert facts.network_ahead["ahead"] == len(ahead)
     assert (
         row_of(rows, "Mass", "panel")["sensitivity"]
         > max(row_of(rows, "Mass", reader)["sensitivity"] for reader in "ABC") - 0.1
@@ -70,12 +70,12 @@ def test_means_over_readers_and_classes(tmp_path: Path) -> None:
 
 def test_readers_of_the_reference_are_not_in_the_means(tmp_path: Path) -> None:
     facts, rows = study(tmp_path, "ABCDE", ("majority", ["A", "B", "C"]))
-    assert facts["in_reference"] == ["A", "B", "C"]
+    assert facts.in_reference == ["A", "B", "C"]
     assert row_of(rows, "Mass", "A")["in_reference"]
     values = [row_of(rows, "Mass", reader)["kappa"] for reader in "DE"]
     assert row_of(rows, "Mass", "mean of readers")["kappa"] == pytest.approx(np.mean(values))
     assert "panel" not in {row["reader"] for row in rows}, "two readers are no panel"
-    assert facts["network_ahead"]["compared"] == 4
+    assert facts.network_ahead["compared"] == 4
 
 
 def test_each_against_all_others(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_each_against_all_others(tmp_path: Path) -> None:
     assert row_of(rows, "Mass", "A")["images"] == agreed.sum()
     assert row_of(rows, "Mass", "A")["sensitivity"] == pytest.approx(recall_score(of["B"][agreed], of["A"][agreed]))
     assert {row["reader"] for row in rows} == {"A", "B", "C", "mean of readers"}
-    assert facts["curves"][0]["images"] == 120, "the curve is against the majority of all"
+    assert facts.curves[0]["images"] == 120, "the curve is against the majority of all"
 
 
 def test_different_images_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,7 +101,7 @@ def test_the_gap_to_a_reference(tmp_path: Path) -> None:
     table.to_csv(tmp_path / "experts.csv", index=False)
     experts = read_experts(SCORED, None, ("table", [str(tmp_path / "experts.csv")]), ("", ""), "leave-out")
     facts, rows = gap_content(experts, SCORED, 200, 0)
-    assert (facts["images"], facts["patients"]) == (100, 50)
+    assert (facts.images, facts.patients) == (100, 50)
     first = SCORED.rows(np.arange(120) < 100)
     check_class(first, truth[:100], next(row for row in rows if row["class"] == "Mass"))
     mean = rows[0]

@@ -53,7 +53,7 @@ def test_the_published_labels_are_the_majority_of_three(
 def test_figures_are_scikit_learns(scored: Scored, tables: tuple[Path, Path]) -> None:
     experts = read_experts(scored, tables[0], ("majority", NAMES), ("", ""), "leave-out")
     facts, rows = study_content(experts, scored, 0, 0)
-    assert (facts["images"], facts["patients"]) == (149, 91)
+    assert (facts.images, facts.patients) == (149, 91)
     table = pd.read_csv(tables[0]).set_index("Image ID")
     labels = pd.read_csv(tables[1]).set_index("Image ID")
     one = table[table["Reader ID"] == 4343880271]

@@ -64,8 +64,8 @@ MOMENTS = {
     "warm-up": (loop, "lr_at", 0),
     "middle of an epoch": (loop, "lr_at", 4),
     "first step of an epoch": (loop, "lr_at", 6),
-    "validation": (validate, "normalise", 2),
-    "last validation": (validate, "normalise", 4),
+    "validation": (validate, "plain_input", 2),
+    "last validation": (validate, "plain_input", 4),
 }
 
 
