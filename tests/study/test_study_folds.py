@@ -81,7 +81,7 @@ def test_the_study_is_not_run_again_and_its_files_are_taken_by_other_commands(cx
     ("options", "says"),
     [
         (["--split", "val"], "--split val has no use"),
-        (["--train", "--fold 1"], "--fold: a study decides this itself"),
+        (["--train", "--fold 1"], "--fold: a study sets this itself"),
         (["--first-seed", "1"], "holds a study of other variants"),
     ],
 )
