@@ -46,7 +46,7 @@ def _preprocessing(pack: Pack) -> Item:
 
 
 def _missing(dataset: Dataset | None) -> Item:
-    text = "Unknown labels count in no metric, and in training as cxrlt merge was asked to."
+    text = "Unknown labels are left out of every metric. Options of cxrlt merge decide how they count in training."
     if dataset is not None:
         text += f" {1 - float(dataset.label_mask.mean()):.1%} of the labels of the dataset are unknown."
     return Item("Missing data", [text])
