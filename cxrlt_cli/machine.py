@@ -47,7 +47,7 @@ def refused_semaphores() -> str:
         return ""  # Windows, where semaphores are no files
     try:
         multiprocessing.get_context("fork").Semaphore()  # one of "spawn" would start the resource tracker, unmasked
-    except (OSError, NotImplementedError) as error:
+    except (OSError, ImportError) as error:  # ImportError: Python was built without them
         return reason(error)
     return ""
 

@@ -3,9 +3,9 @@
 import csv
 import functools
 import os
-import pickle
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: test processes share the cores
@@ -19,7 +19,7 @@ from processes import Ended, ended, forked_subcommand, kill_all, start, start_ra
 from shared import copied, made_once
 
 from cxrlt_cli import subcommand
-from cxrlt_cli.artifacts.source_table import SourceTable
+from cxrlt_cli.artifacts.source_table import SourceTable, read_source_table, write_source_table
 
 Run = Callable[..., Ended]
 
@@ -121,13 +121,15 @@ def real_sources(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> d
         from cxrlt_cli.sources.chestxray14 import read_chestxray14
         from cxrlt_cli.sources.chexpert import read_chexpert
 
-        nih = read_chestxray14(real_data / "chestxray14", None).source
-        chexpert = read_chexpert(folder, real_data / "chexpert/train.csv.gz").source
-        (folder / "sources.pickle").write_bytes(pickle.dumps({"chestxray14": nih, "chexpert": chexpert}))
+        for source in (
+            read_chestxray14(real_data / "chestxray14", None).source,
+            read_chexpert(folder, real_data / "chexpert/train.csv.gz").source,
+        ):
+            rows = source.table.assign(row=np.arange(len(source.table)))  # as if every image was cached
+            write_source_table(folder / f"{source.kind}.parquet", replace(source, table=rows))
 
     made = made_once(tmp_path_factory, "real_sources", make)
-    sources: dict[str, SourceTable] = pickle.loads((made / "sources.pickle").read_bytes())
-    return sources
+    return {name: read_source_table(made / f"{name}.parquet") for name in ("chestxray14", "chexpert")}
 
 
 @pytest.fixture(scope="session")
