@@ -89,6 +89,19 @@ def estimate(row: Row, name: str) -> Estimate:
     return Estimate(*(float("nan") if value is None else float(value) for value in found))
 
 
+def decision_means(evaluation: Evaluation | None) -> list[Row]:
+    """Mean F1 and mean sensitivity over classes, each at its thresholds; empty without an evaluation that has them."""
+    if evaluation is None:
+        return []
+    rules = {
+        "f1": "thresholds of the best F1",
+        "sensitivity": f"thresholds of a specificity of {evaluation.thresholds.specificity:g}",
+    }
+    names = {"f1": "mean F1", "sensitivity": "mean sensitivity"}
+    means = [{"name": names[key], "at": at, "mean": estimate(evaluation.metrics, f"mean_{key}")} for key, at in rules.items()]
+    return [one for one in means if not math.isnan(one["mean"].value)]
+
+
 def calibration_errors(evaluation: Evaluation | None) -> Row | None:
     """Calibration error per class and its mean, and the applied calibration; None without an evaluation."""
     if evaluation is None:

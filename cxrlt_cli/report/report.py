@@ -18,7 +18,7 @@ from cxrlt_cli.report.cooccurrence import cooccurrence
 from cxrlt_cli.report.matplotlib_figures import draw_figures
 from cxrlt_cli.report.metrics import Numbers, numbers_of
 from cxrlt_cli.report.mistakes import pictures, worst
-from cxrlt_cli.report.operating_points import calibration_errors, decision_tables, operating_points, subgroups
+from cxrlt_cli.report.operating_points import calibration_errors, decision_means, decision_tables, operating_points, subgroups
 from cxrlt_cli.report.page import page
 from cxrlt_cli.report.panels import Panel, curve_panels, reliability_panels, training_panels
 from cxrlt_cli.report.readers import gap_table, reader_panels, reader_tables
@@ -58,6 +58,7 @@ def write_report(config: ReportConfig, workspace: Workspace) -> WrittenReport:
         "rows": rows,
         "comparison": comparison(subjects, differences),
         "decisions": decision_tables(points, {row["name"]: row["group"] for row in rows}, [row["name"] for row in rows]),
+        "decision_means": decision_means(subjects[0].evaluation),
         "subgroups": subgroups(subjects[0].evaluation),
         "readers": reader_tables(subjects[0].evaluation),
         "gap": gap_table(subjects[0].evaluation),

@@ -103,6 +103,7 @@ def test_an_evaluation_of_an_ensemble(cxrlt: Run, workspace: Path) -> None:
     assert section.count('<g class="s0">') == section.count('<g class="s1">') == 3  # two losses and an mAP
     metrics = json.loads((workspace / "evaluations/both/metrics.json").read_text())
     assert f"<dt>mAP</dt><dd>{metrics['mAP']:.3f}" in html
+    assert _section(html, "summary").count("chosen on the same images: optimistic") == 2  # mean F1 and mean sensitivity
 
 
 def _section(html: str, name: str) -> str:
@@ -119,6 +120,7 @@ def test_an_evaluations_decisions_subgroups_and_calibration_are_shown(cxrlt: Run
     assert "Thresholds were chosen on" in html
     assert "Threshold of a specificity of 0.7" in html
     _check_decisions(html, metrics["decisions"])
+    _check_decision_means(html, metrics)
     section = _section(html, "calibration")
     for row in metrics["per_class"]:
         assert f'<th scope="row">{row["class"]}</th><td class="num strong">{row["ece"]:.3f}</td>' in section
@@ -154,9 +156,22 @@ def _check_decisions(html: str, decisions: list[dict[str, Any]]) -> None:
     )
 
 
+def _check_decision_means(html: str, metrics: dict[str, Any]) -> None:
+    """Mean F1 and mean sensitivity with their intervals, as in the evaluation, and where their thresholds are from."""
+    tiles = re.findall(r"<div><dt>(mean F1|mean sensitivity)</dt><dd>([0-9.]+) <small>([^<]*)</small><small>([^<]*)<", html)
+    at = {"f1": "thresholds of the best F1", "sensitivity": "thresholds of a specificity of 0.7"}
+    wanted = [
+        (title, f"{metrics[name]:.3f}", f"{metrics[f'{name}_low']:.3f}\N{EN DASH}{metrics[f'{name}_high']:.3f}", at[name[5:]])
+        for title, name in (("mean F1", "mean_f1"), ("mean sensitivity", "mean_sensitivity"))
+    ]
+    assert tiles == wanted
+    assert "chosen on the same images" not in _section(html, "summary")
+
+
 def test_decisions_without_an_evaluation_are_at_thresholds_of_the_runs_validation(cxrlt: Run, workspace: Path) -> None:
     html, _ = _report(cxrlt, workspace, "predictions/a-fresh.parquet", "--mistakes", "0", "--name", "fresh")
     assert "Thresholds were chosen on the validation split, as scored by a-fresh" in html
+    assert "<dt>mean F1</dt>" not in html, "only an evaluation has the mean"
     assert cxrlt("evaluate", "a-test", "--thresholds-from", "a", "--name", "same", "--workspace", workspace).code == 0
     decisions = json.loads((workspace / "evaluations/same/metrics.json").read_text())["decisions"]
     _check_decisions(html, decisions)
