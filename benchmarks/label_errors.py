@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cxrlt_cli.clean.confident_learning import RankedCells, probabilities_on_one_scale, rank_cells
 from cxrlt_cli.console import table
 from cxrlt_cli.metrics.calibration import sigmoid
-from cxrlt_cli.metrics.confident_learning import RankedCells, probabilities_on_one_scale, rank_cells
 
 BUDGETS = (50, 100, 200)
 RESAMPLES = 2000

@@ -25,10 +25,10 @@ from cxrlt_cli.console import table
 from cxrlt_cli.data.augment import normalise, to_unit
 from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.explain.attention import attention_map
+from cxrlt_cli.explain.box_metrics import hits as hits_box
+from cxrlt_cli.explain.box_metrics import mask_of
 from cxrlt_cli.explain.boxes import findings_of
 from cxrlt_cli.explain.heatmap import enlarged
-from cxrlt_cli.metrics.localisation import hits as hits_box
-from cxrlt_cli.metrics.localisation import mask_of
 from cxrlt_cli.predict.members import Member, load_members
 from cxrlt_cli.preprocess.settings import settings_from
 

@@ -13,8 +13,8 @@ import numpy as np
 from scipy.special import stdtrit
 from scipy.stats import norm
 
-from cxrlt_cli.metrics.multi_reader import mean_of_these_readers, mean_over_readers
-from cxrlt_cli.metrics.reader_points import ReaderPoints, network_degrees, reader_points
+from cxrlt_cli.readers.multi_reader import mean_of_these_readers, mean_over_readers
+from cxrlt_cli.readers.reader_points import ReaderPoints, network_degrees, reader_points
 
 SAMPLES, RESAMPLES, SEPARATION = 400, 250, 1.5
 SIZES = ((10, 140), (20, 130), (50, 100))

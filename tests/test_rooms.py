@@ -1,6 +1,7 @@
 """The rooms of the code: who may import whom."""
 
 import ast
+from collections import Counter
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -130,3 +131,13 @@ def test_options_stop_at_the_door() -> None:
 def test_files_are_short() -> None:
     long = {str(path): count for path in FILES if (count := len(path.read_text().splitlines())) > 300}
     assert not long
+
+
+#: Rooms of many short files of one kind: a trick, a training's part, a command's options, a file format.
+LARGE_ROOMS = {"tricks", "train", "config", "artifacts"}
+
+
+def test_a_room_has_at_most_sixteen_files() -> None:
+    sizes = Counter(_room(path) for path in FILES if path.parent != PACKAGE and path.name != "__init__.py")
+    assert len(sizes) == len(MAY_IMPORT)
+    assert not {room: size for room, size in sizes.items() if size > 16 and room not in LARGE_ROOMS}

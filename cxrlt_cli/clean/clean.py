@@ -18,11 +18,11 @@ from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.resolve import Entry, find_entry, find_predictions
 from cxrlt_cli.artifacts.run import Run
 from cxrlt_cli.artifacts.study import OUT_OF_FOLD
+from cxrlt_cli.clean.confident_learning import RankedCells, confident_thresholds, probabilities_on_one_scale, rank_cells
 from cxrlt_cli.config.clean import CleanConfig
 from cxrlt_cli.console import data, say, shortened, table, warn
 from cxrlt_cli.errors import UserError, nearest
 from cxrlt_cli.metrics.calibration import sigmoid
-from cxrlt_cli.metrics.confident_learning import RankedCells, confident_thresholds, probabilities_on_one_scale, rank_cells
 from cxrlt_cli.options import saved
 from cxrlt_cli.paths import is_file
 from cxrlt_cli.results import RankedLabels

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from cxrlt_cli.artifacts.boxes import LabelledBox
 from cxrlt_cli.errors import UserError, listed, nearest
+from cxrlt_cli.explain.box_metrics import Box
 from cxrlt_cli.labels.spaces import canonical
-from cxrlt_cli.metrics.localisation import Box
 from cxrlt_cli.preprocess.resize import box_in_square
 from cxrlt_cli.preprocess.settings import PixelSettings
 

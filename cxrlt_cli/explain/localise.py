@@ -9,10 +9,10 @@ import numpy as np
 from cxrlt_cli.console import progress
 from cxrlt_cli.explain.attention import Layers
 from cxrlt_cli.explain.attribution import METHODS, Method
+from cxrlt_cli.explain.box_metrics import THRESHOLDS, hits, ious, mask_of, part_inside, patient_interval
 from cxrlt_cli.explain.boxes import Finding
 from cxrlt_cli.explain.explain_image import explain
 from cxrlt_cli.explain.heatmap import enlarged
-from cxrlt_cli.metrics.localisation import THRESHOLDS, hits, ious, mask_of, part_inside, patient_interval
 from cxrlt_cli.metrics.proportions import proportion
 from cxrlt_cli.predict.members import Member
 
@@ -35,7 +35,7 @@ class Pointed:
         label: class name.
         hit: whether the highest place lies in a box.
         inside: part of the map's sum in the boxes.
-        iou: (T,) at each threshold of `metrics.localisation`.
+        iou: (T,) at each threshold of `box_metrics`.
         hit_chance: part of the image in which a place is a hit.
         area: part of the image in the boxes.
     """

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cxrlt_cli.metrics.reader_points import FIGURES, ReaderPoints, reader_points
 from cxrlt_cli.metrics.resampling import over_resamples
 from cxrlt_cli.readers.label_table import HumanLabels
+from cxrlt_cli.readers.reader_points import FIGURES, ReaderPoints, reader_points
 from cxrlt_cli.readers.reference import Reference, majority
 from cxrlt_cli.scores.labelled import Scored
 

@@ -9,7 +9,7 @@ from cxrlt_cli.metrics.bootstrap import resample
 from cxrlt_cli.metrics.intervals import MIN_POSITIVE_PATIENTS, std_of_defined
 from cxrlt_cli.metrics.ranking import means_of_defined
 from cxrlt_cli.metrics.ranking_intervals import ClassEstimates, estimate
-from cxrlt_cli.metrics.reader_points import FIGURES, reader_points
+from cxrlt_cli.readers.reader_points import FIGURES, reader_points
 from cxrlt_cli.readers.reference import Reference
 from cxrlt_cli.scores.labelled import Scored
 

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 
 from cxrlt_cli.metrics.intervals import MIN_POSITIVE_PATIENTS, holm, std_of_defined
-from cxrlt_cli.metrics.multi_reader import mean_of_these_readers, mean_over_readers
 from cxrlt_cli.metrics.proportions import Proportion, proportion
 from cxrlt_cli.metrics.ranking import means_of_defined
-from cxrlt_cli.metrics.reader_points import ReaderPoints, network_degrees
 from cxrlt_cli.readers.contenders import COLUMNS, PANEL, Compared
+from cxrlt_cli.readers.multi_reader import mean_of_these_readers, mean_over_readers
+from cxrlt_cli.readers.reader_points import ReaderPoints, network_degrees
 
 Row = dict[str, Any]
 MEAN = "mean of readers"

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cxrlt_cli.metrics.confident_learning import probabilities_on_one_scale, rank_cells
+from cxrlt_cli.clean.confident_learning import probabilities_on_one_scale, rank_cells
 
 
 def test_most_of_the_first_labels_are_wrong(real_data: Path) -> None:

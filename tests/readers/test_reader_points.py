@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import chi2, norm
 from sklearn.metrics import cohen_kappa_score, precision_score, recall_score, roc_curve
 
-from cxrlt_cli.metrics.reader_points import FIGURES, ReaderPoints, network_degrees, reader_points
+from cxrlt_cli.readers.reader_points import FIGURES, ReaderPoints, network_degrees, reader_points
 
 EXACT = 1e-12
 

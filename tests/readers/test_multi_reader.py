@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from cxrlt_cli.metrics.multi_reader import mean_of_these_readers, mean_over_readers
+from cxrlt_cli.readers.multi_reader import mean_of_these_readers, mean_over_readers
 
 #: Van Dyke et al. 1993, spin-echo and cine MRI for thoracic aortic dissection: 114 patients, 5 readers. Trapezoidal AUROC of
 #: each reader, Cov2 by jackknife, and the analysis of each treatment by itself, as published in the guide of the R package

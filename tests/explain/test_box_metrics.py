@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cxrlt_cli.metrics.localisation import THRESHOLDS, hits, ious, mask_of, part_inside, patient_interval
+from cxrlt_cli.explain.box_metrics import THRESHOLDS, hits, ious, mask_of, part_inside, patient_interval
 
 
 def test_masks() -> None:

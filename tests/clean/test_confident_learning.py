@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cxrlt_cli.metrics.confident_learning import (
+from cxrlt_cli.clean.confident_learning import (
     confident_thresholds,
     contradicted,
     probabilities_on_one_scale,
