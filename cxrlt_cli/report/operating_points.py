@@ -97,9 +97,12 @@ def decision_means(evaluation: Evaluation | None) -> list[Row]:
         "f1": "thresholds of the best F1",
         "sensitivity": f"thresholds of a specificity of {evaluation.thresholds.specificity:g}",
     }
-    names = {"f1": "mean F1", "sensitivity": "mean sensitivity"}
-    means = [{"name": names[key], "at": at, "mean": estimate(evaluation.metrics, f"mean_{key}")} for key, at in rules.items()]
-    return [one for one in means if not math.isnan(one["mean"].value)]
+    rows = []
+    for name, at in rules.items():
+        mean = estimate(evaluation.metrics, f"mean_{name}")
+        if not math.isnan(mean.value):
+            rows.append({"name": "mean F1" if name == "f1" else "mean sensitivity", "at": at, "mean": mean})
+    return rows
 
 
 def calibration_errors(evaluation: Evaluation | None) -> Row | None:
