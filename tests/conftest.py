@@ -206,6 +206,20 @@ def dataset(made_dataset: Path, tmp_path: Path) -> Path:
     return copied(made_dataset, tmp_path) / "dataset.parquet"
 
 
+@pytest.fixture(scope="session")
+def made_folds(written: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The workspace of `folds`, to be copied."""
+    from folded import make_folds
+
+    return made_once(tmp_path_factory, "folds", lambda folder: make_folds(folder, written))
+
+
+@pytest.fixture
+def folds(made_folds: Path, tmp_path: Path) -> Path:
+    """A workspace (`tmp_path`) with a dataset in three folds, wrong training labels, and the study of the folds."""
+    return copied(made_folds, tmp_path)
+
+
 def classes_file(folder: Path) -> Path:
     """A label space with the classes of the pictures."""
     path = folder / "classes.txt"

@@ -1,14 +1,15 @@
 """A workspace with folds, wrong training labels and the study of its folds, made once for the tests of all rooms."""
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from conftest import CACHE, TRAIN, classes_file, type_in
-from shared import copied, made_once
+from shared import copied
 
 from cxrlt_cli import subcommand
 
@@ -39,22 +40,25 @@ def _in_this_process(arguments: list[str], folder: Path, *_: object) -> subcomma
     return subcommand.Ended(0, 60.0, 1)
 
 
-def _make(folder: Path, written: Path) -> None:
+@contextmanager
+def studies_in_this_process() -> Iterator[None]:
+    """The runs of a study are trained here, one by one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cxrlt_cli.study.runner.run_subcommand", _in_this_process)
+        patch.setattr("cxrlt_cli.study.runner.ThreadPoolExecutor", _OneByOne)
+        yield
+
+
+def make_folds(folder: Path, written: Path) -> None:
+    """Fills the workspace of the fixture `folds`."""
     labels = copied(written, folder / "source") / "labels.csv"
     table = pd.read_csv(labels)
     table.loc[list(FLIPPED), "Cardiomegaly"] ^= 1
     table.to_csv(labels, index=False)
     classes_file(folder)
     cache = [*CACHE, "--source", f"table={labels}", "--name", "pictures"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cxrlt_cli.study.runner.run_subcommand", _in_this_process)
-        patch.setattr("cxrlt_cli.study.runner.ThreadPoolExecutor", _OneByOne)
+    with studies_in_this_process():
         type_in(folder, [cache, ["embed-labels", "--encoder", "ngram"], MERGE, STUDY])
     for fold in range(2):  # runs under the names that a user gives
         (run,) = (folder / "studies/runs").glob(f"fold-{fold}-*")
         shutil.copytree(run, folder / f"runs/fold{fold}")
-
-
-def folded_workspace(written: Path, factory: pytest.TempPathFactory) -> Path:
-    """The workspace; no test writes to it."""
-    return made_once(factory, "folded", lambda folder: _make(folder, written))

@@ -12,7 +12,9 @@ from cxrlt_cli.workspace import checked_name
 
 FOLDS = "folds"  # the study whose runs differ in the fold that they hold out
 #: Flags of `cxrlt train` that a study sets itself.
-_OWN = ("--seed", "--name", "--dataset", "--embeddings", "--resume", "--overwrite", "--hard-from", "--workspace")
+_OWN = ("--seed", "--name", "--dataset", "--embeddings", "--resume", "--overwrite", "--workspace")
+_OWN_OF_FOLDS = ("--fold",)
+_OWN_OF_OTHERS = ("--hard-from",)  # they take hard classes from a run of another variant
 
 
 @dataclass(frozen=True)
@@ -70,13 +72,22 @@ class StudyConfig:
             raise UserError("study folds scores the held-out folds and the test split: --split val has no use", "leave it out")
         if self.seed_count < 1 or self.jobs < 1 or self.resamples < 100:
             raise UserError("--seeds and --jobs are at least 1, --resamples at least 100", "as in --seeds 3 --resamples 1000")
-        own = (*_OWN, "--fold") if self.study == FOLDS else _OWN
+        self._check_train()
+        checked_name(self.artifact_name)
+        self.part  # noqa: B018 - checked before any work
+
+    def _check_train(self) -> None:
+        """Raises UserError for flags of `cxrlt train` that are wrong, or that the study sets."""
+        own = (*_OWN, *_OWN_OF_FOLDS) if self.study == FOLDS else (*_OWN, *_OWN_OF_OTHERS)
         taken = [text for text in self.train_flags if text.partition("=")[0] in own]
         if taken:
             raise UserError(f"--train {' '.join(taken)}: a study sets this itself", "leave it out; see cxrlt study --help")
-        parse_options("train", TrainConfig, self.train_flags)
-        checked_name(self.artifact_name)
-        self.part  # noqa: B018 - checked before any work
+        train = parse_options("train", TrainConfig, self.train_flags)
+        if self.study == FOLDS and train.hard_from is None and any(term.kind == "hard" for term in train.reweight_terms):
+            raise UserError(
+                f"--train --reweight {train.reweight}: no run of the study says which classes are hard",
+                'name a finished run or an evaluation of the val split: --train "--reweight hard9:3 --hard-from runs/NAME"',
+            )
 
     @property
     def seed_count(self) -> int:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from cxrlt_cli.artifacts.files import sha256_of
+from cxrlt_cli.artifacts.resolve import find_features
 from cxrlt_cli.config.embed_labels import EmbedLabelsConfig
 from cxrlt_cli.config.merge import MergeConfig
 from cxrlt_cli.config.predict import PredictConfig
@@ -108,7 +110,11 @@ class Plan:
         needs = [*made_dataset, *made_embeddings]
         flags = [*self._config.train_flags, *variant.train]
         decided = _not_default(flags)
-        if "hard" in decided.get("--reweight", ""):
+        if "--features" in decided:  # by path: the workspace of the runs is another; by content in the name, as the dataset
+            path = find_features(decided["--features"], self._given.workspace.features).resolve()
+            flags.append(f"--features={path}")
+            decided["--features"] = sha256_of(path)
+        if "hard" in decided.get("--reweight", "") and "--hard-from" not in decided:
             first = self.run(self._study.variant(variant.hard) if variant.hard else self._study.variants[0], seed, before)
             needs.append(first)
             flags.append(f"--hard-from={first.made}")

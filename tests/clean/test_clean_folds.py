@@ -6,46 +6,40 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import Run
-from folded import FLIPPED, MERGE, folded_workspace
-from shared import copied
+from folded import FLIPPED, MERGE
 
 from cxrlt_cli.artifacts.dataset import COLUMNS, Dataset, DatasetHeader, read_dataset, write_dataset
 from cxrlt_cli.artifacts.predictions import Predictions, PredictionsHeader, write_predictions
 
 
-@pytest.fixture
-def workspace(written: Path, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
-    return copied(folded_workspace(written, tmp_path_factory), tmp_path)
-
-
-def test_wrong_training_labels_are_found_and_corrected(cxrlt: Run, workspace: Path) -> None:
-    before = read_dataset(workspace / "dataset.parquet")
+def test_wrong_training_labels_are_found_and_corrected(cxrlt: Run, folds: Path) -> None:
+    before = read_dataset(folds / "dataset.parquet")
     training = before.table["image_id"][before.table["fold"] >= 0]
     wrong = {f"i{number:04}" for number in FLIPPED} & set(training)
     assert len(wrong) >= 4
     ended = cxrlt("clean", "--folds", "folds", "--top", "1")
     assert ended.code == 0, ended.err
-    path = workspace / "corrections/folds/corrections.csv"
+    path = folds / "corrections/folds/corrections.csv"
     rows = pd.read_csv(path, dtype={"review": str})
     found = [(image in wrong) and label == "Cardiomegaly" for image, label in zip(rows["image"], rows["class"], strict=True)]
     assert np.mean(found[: len(wrong)]) >= 0.75, "of 216 labels the wrong ones come first"
-    assert "map" in (workspace / "corrections/folds/review.html").read_text()
+    assert "map" in (folds / "corrections/folds/review.html").read_text()
 
     rows.loc[np.flatnonzero(found), "review"] = "flip"
     rows.to_csv(path, index=False)
     ended = cxrlt(*MERGE, "--corrections", path)
     assert ended.code == 0, ended.err
     assert "validation or test" not in ended.err, "no label of the test split was changed"
-    after = read_dataset(workspace / "dataset.parquet")
+    after = read_dataset(folds / "dataset.parquet")
     assert (after.table["fold"] == before.table["fold"]).all()
     changed = np.argwhere(after.targets != before.targets)
     assert {after.table["image_id"][row] for row, _ in changed} == set(rows["image"][found])
 
 
-def test_out_of_fold_scores_are_taken_by_path(cxrlt: Run, workspace: Path) -> None:
+def test_out_of_fold_scores_are_taken_by_path(cxrlt: Run, folds: Path) -> None:
     ended = cxrlt("clean", "studies/folds/out-of-fold.parquet", "--top", "0", "--probabilities", "raw")
     assert ended.code == 0, ended.err
-    assert (workspace / "corrections/out-of-fold/corrections.csv").exists()
+    assert (folds / "corrections/out-of-fold/corrections.csv").exists()
     ended = cxrlt("predict", "fold0", "--split", "train", "--name", "seen")
     assert ended.code == 0, ended.err
     ended = cxrlt("clean", "seen")

@@ -60,6 +60,15 @@ def test_hard_classes_come_from_the_base_of_the_same_seed() -> None:
     assert f"--hard-from={base.made}" in run.arguments
 
 
+def test_hard_classes_of_folds_come_from_the_run_that_is_named() -> None:
+    flags = "--reweight hard9:3 --hard-from runs/base"
+    folds = Study("folds", "", (Variant("fold 0", train=("--fold=0",)), Variant("fold 1", train=("--fold=1",))))
+    run = _plan(folds, train=flags).run(folds.variants[1], 0)
+    assert not run.needs
+    assert [word for word in run.arguments if "hard-from" in word or "runs/base" in word] == ["--hard-from", "runs/base"]
+    assert run.name != _plan(folds, train=flags.replace("base", "other")).run(folds.variants[1], 0).name
+
+
 def test_pseudo_labels_are_scored_seed_by_seed_and_merged_with_the_datasets_own_options() -> None:
     study = read_study("missing", [])
     plan = _plan(study)

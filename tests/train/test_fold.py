@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 import torch
 from conftest import TRAIN, Run
-from folded import folded_workspace
-from shared import copied
 
 from cxrlt_cli.artifacts.dataset import read_dataset
 from cxrlt_cli.artifacts.folds import in_fold
@@ -21,21 +19,11 @@ from cxrlt_cli.workspace import Workspace
 SHORT = [*TRAIN, "--epochs", "1"]
 
 
-@pytest.fixture(scope="session")
-def folded(written: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return folded_workspace(written, tmp_path_factory)
-
-
-@pytest.fixture
-def workspace(folded: Path, tmp_path: Path) -> Path:
-    return copied(folded, tmp_path)
-
-
-def test_the_fold_is_held_out_and_recorded(folded: Path) -> None:
-    dataset = read_dataset(folded / "dataset.parquet")
+def test_the_fold_is_held_out_and_recorded(made_folds: Path) -> None:
+    dataset = read_dataset(made_folds / "dataset.parquet")
     fold = dataset.table["fold"].to_numpy()
     for held_out in range(2):
-        run = folded / f"runs/fold{held_out}"
+        run = made_folds / f"runs/fold{held_out}"
         validation = read_predictions(run / "validation.parquet")
         assert validation.image_ids == dataset.table["image_id"][fold == held_out].tolist()
         assert (validation.header.split, validation.header.fold) == ("val", held_out)
@@ -59,11 +47,11 @@ def test_a_run_without_a_name_is_named_by_its_fold() -> None:
         (["--fold", "1", "--weights", "runs/fold0"], "has learned from fold 1, which is held out here (it held out fold 0)"),
     ],
 )
-def test_what_train_refuses(options: list[str], says: str, cxrlt: Run, workspace: Path) -> None:
+def test_what_train_refuses(options: list[str], says: str, cxrlt: Run, folds: Path) -> None:
     ended = cxrlt(*SHORT, *options)
     assert ended.code == 2
     assert says in ended.err
-    assert sorted(path.name for path in (workspace / "runs").iterdir()) == ["fold0", "fold1"]
+    assert sorted(path.name for path in (folds / "runs").iterdir()) == ["fold0", "fold1"]
 
 
 def test_a_dataset_without_folds(cxrlt: Run, dataset: Path) -> None:
@@ -73,10 +61,10 @@ def test_a_dataset_without_folds(cxrlt: Run, dataset: Path) -> None:
     assert "cxrlt merge --folds 5" in ended.err
 
 
-def test_predict_and_evaluate_take_the_split_of_the_fold(cxrlt: Run, workspace: Path) -> None:
+def test_predict_and_evaluate_take_the_split_of_the_fold(cxrlt: Run, folds: Path) -> None:
     assert cxrlt("predict", "fold1", "--split", "val", "--name", "held").code == 0
     predictions, own = (
-        read_predictions(workspace / path) for path in ("predictions/held.parquet", "runs/fold1/validation.parquet")
+        read_predictions(folds / path) for path in ("predictions/held.parquet", "runs/fold1/validation.parquet")
     )
     assert predictions.image_ids == own.image_ids
     assert predictions.header.fold == 1
@@ -84,9 +72,9 @@ def test_predict_and_evaluate_take_the_split_of_the_fold(cxrlt: Run, workspace: 
     ended = cxrlt("evaluate", "held", "--bootstrap", "100")
     assert ended.code == 0, ended.err
     assert f"val split of fold 1: {len(own.image_ids)} images" in ended.out
-    metrics = json.loads((workspace / "evaluations/held/metrics.json").read_text())
+    metrics = json.loads((folds / "evaluations/held/metrics.json").read_text())
     assert metrics["predictions"]["fold"] == 1
-    part = in_fold(read_dataset(workspace / "dataset.parquet"), 1)
+    part = in_fold(read_dataset(folds / "dataset.parquet"), 1)
     in_training = part.targets[(part.table["split"] == "train").to_numpy()].sum(axis=0)
     assert {row["class"]: row["train_positives"] for row in metrics["per_class"]} == dict(
         zip(part.classes, in_training.tolist(), strict=True)
@@ -94,27 +82,27 @@ def test_predict_and_evaluate_take_the_split_of_the_fold(cxrlt: Run, workspace: 
     assert "val of fold 1" in cxrlt("info", "predictions/held.parquet").out
 
 
-def test_runs_of_different_folds_share_the_test_split_only(cxrlt: Run, workspace: Path) -> None:
+def test_runs_of_different_folds_share_the_test_split_only(cxrlt: Run, folds: Path) -> None:
     ended = cxrlt("predict", "fold0", "fold1", "--split", "val")
     assert ended.code == 2
     assert "the runs held out different folds (fold0: 0, fold1: 1)" in ended.err
     ended = cxrlt("compare", "runs/fold0", "runs/fold1")
     assert ended.code == 2
     assert "score different images of the val split" in ended.err
-    assert not list((workspace / "predictions").glob("*.parquet"))
+    assert not list((folds / "predictions").glob("*.parquet"))
     assert cxrlt("predict", "fold0", "fold1", "--name", "both").code == 0
-    assert read_predictions(workspace / "predictions/both.parquet").header.fold is None
+    assert read_predictions(folds / "predictions/both.parquet").header.fold is None
 
 
-def test_fuse_ensemble_report_and_runs_take_the_fold(cxrlt: Run, workspace: Path) -> None:
+def test_fuse_ensemble_report_and_runs_take_the_fold(cxrlt: Run, folds: Path) -> None:
     ended = cxrlt("fuse", "fold0", "--epochs", "1", "--name", "fused")
     assert ended.code == 0, ended.err
-    assert json.loads((workspace / "runs/fused/config.json").read_text())["fold"] == 0
+    assert json.loads((folds / "runs/fused/config.json").read_text())["fold"] == 0
     assert cxrlt("ensemble", "runs/fold0", "runs/fused", "--select", "greedy").code == 0
-    merged = read_predictions(workspace / "predictions/ensemble.parquet")
+    merged = read_predictions(folds / "predictions/ensemble.parquet")
     assert (merged.header.split, merged.header.fold) == ("val", 0)
-    dataset = read_dataset(workspace / "dataset.parquet")
-    (subject,) = find_subjects(("fold0",), dataset, Workspace(workspace))
+    dataset = read_dataset(folds / "dataset.parquet")
+    (subject,) = find_subjects(("fold0",), dataset, Workspace(folds))
     assert subject.scored.table["image_id"].tolist() == merged.image_ids
     (shown, *_) = pictures(subject, dataset, worst(subject.scored, 1), torch.device("cpu"))
     assert shown["image_id"] in merged.image_ids
