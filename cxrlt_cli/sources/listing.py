@@ -120,8 +120,8 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     table = pd.read_parquet(path)
     if not all(isinstance(name, str) for name in table.columns):
         raise ValueError(f"it has columns without a plain name: {listed(table.columns)}")
-    for name in table.select_dtypes(object):
-        if isinstance(next(iter(table[name].dropna()), None), list | np.ndarray | dict):
+    for name in table.columns:
+        if table[name].dtype == object and isinstance(next(iter(table[name].dropna()), None), list | np.ndarray | dict):
             table[name] = table[name].map(_as_text)
     return table
 

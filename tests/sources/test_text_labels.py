@@ -51,8 +51,9 @@ def test_named_is_1_not_named_0_and_a_blank_cell_unknown(capsys: pytest.CaptureF
     assert "2 of 5 cells are blank (the first: row 2)" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("error")
 def test_lists_of_a_parquet_file(tmp_path: Path) -> None:
-    pd.DataFrame({"Labels": [["mass", "cyst"], [], None]}).to_parquet(tmp_path / "t.parquet")
+    pd.DataFrame({"image": ["a", "b", "c"], "Labels": [["mass", "cyst"], [], None]}).to_parquet(tmp_path / "t.parquet")
     column = read_text_table(tmp_path / "t.parquet")["Labels"]
     classes, labels = labels_of_texts(column, "|", PATH)
     assert (classes, labels.tolist()) == (["cyst", "mass"], [[1, 1], [0, 0], [BLANK, BLANK]])
