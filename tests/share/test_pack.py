@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import Browser, needs_browser, refuse_axe_violations
 from conftest import CLASSES, Run
 from test_data_sources import BOUND, marked
 
@@ -153,6 +154,16 @@ def test_the_card_answers_the_items_of_claim(cxrlt: Run, models: Path) -> None:
     assert all(f"| {name} |" in markdown for name in CLASSES)
     assert "fitted on the validation split" in markdown
     assert cxrlt("pack", "a").code == 2  # it exists
+
+
+@needs_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_read_the_card(cxrlt: Run, models: Path, tmp_path: Path, scheme: str, browser: Browser) -> None:
+    ended = cxrlt("pack", "a", "--calibrate", "a", "--evaluation", "a-test-a", "--name", f"read-{scheme}")
+    assert ended.code == 0, ended.err
+    card = tmp_path / "card.html"
+    card.write_bytes(members(models / f"packs/read-{scheme}.zip")["card.html"])
+    refuse_axe_violations(browser, card, scheme, checked=frozenset({"th-has-data-cells", "heading-order"}))
 
 
 def test_the_same_model_gives_the_same_bytes(cxrlt: Run, models: Path) -> None:
