@@ -22,7 +22,7 @@ import pandas as pd
 import torch
 
 from cxrlt_cli.metrics.bootstrap import resample
-from cxrlt_cli.metrics.intervals import combined_interval, percentile_interval
+from cxrlt_cli.metrics.intervals import combined_interval, mean_proportion_interval, percentile_interval
 from cxrlt_cli.metrics.paired import paired, score_all
 from cxrlt_cli.metrics.proportions import f1_proportion, proportion
 from cxrlt_cli.metrics.ranking import average_precision, means_of_defined, per_class
@@ -232,7 +232,7 @@ def resampled_p(differences: np.ndarray) -> np.ndarray:
 
 
 def measure_decisions(data: Path, count: int, networks: list[str], sizes: list[int]) -> None:
-    """Means of F1 and of sensitivity at thresholds of another sample: the classes' intervals combined, and percentiles."""
+    """Means of F1 and of sensitivity at thresholds of another sample: this version's interval, and percentiles."""
     by_size = Tally()
     for name in networks:
         scores, targets, patients = read_network(data, name)
@@ -247,11 +247,16 @@ def measure_decisions(data: Path, count: int, networks: list[str], sizes: list[i
                     called = population.scores[rows] >= thresholds
                     value = getattr(decide(population.scores[rows], *given, thresholds), metric)
                     drawn = getattr(resample_decisions(called, *given, codes, RESAMPLES, seed), metric)
-                    bounds = exact_bounds(metric, called, *given, codes)
+                    bounds, trials = exact_bounds(metric, called, *given, codes)
                     for classes in (14, 26):
                         part = slice(classes)
                         true = truth[part][~np.isnan(value[part])].mean()
-                        low_high = combined_interval(value[part], bounds[:, part], np.ones(classes), drawn[:, part])
+                        of_classes = value[part], bounds[:, part]
+                        weights, again = np.ones(classes), drawn[:, part]
+                        if metric == "f1":
+                            low_high = combined_interval(*of_classes, weights, again)
+                        else:
+                            low_high = mean_proportion_interval(*of_classes, trials[part], weights, again)
                         percentiles = percentile_interval(means_of_defined(drawn[:, part])[:, None])[:, 0]
                         by_size.interval(f"mean {metric} of {name}, {classes} classes, percentiles", size, percentiles, true)
                         by_size.interval(f"mean {metric} of {name}, {classes} classes", size, low_high, true)
@@ -266,12 +271,14 @@ def thresholds_of(rule: str, population: Population, rows: np.ndarray) -> np.nda
     return np.where(np.isnan(found), np.inf, found)
 
 
-def exact_bounds(metric: str, called: np.ndarray, targets: np.ndarray, label_mask: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """(2, C) bounds of F1 or sensitivity of each class."""
+def exact_bounds(
+    metric: str, called: np.ndarray, targets: np.ndarray, label_mask: np.ndarray, codes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(2, C) bounds of F1 or sensitivity of each class, and (C,) the effective number of trials."""
     ratio = f1_proportion if metric == "f1" else proportion
     columns = zip(called.T, targets.T == 1, label_mask.T, strict=True)
     found = [ratio(one[known], positive[known], codes[known]) for one, positive, known in columns]
-    return np.array([[one.low for one in found], [one.high for one in found]])
+    return np.array([[one.low for one in found], [one.high for one in found]]), np.array([one.trials for one in found])
 
 
 def main() -> None:

@@ -6,7 +6,8 @@ import numpy as np
 
 from cxrlt_cli.metrics.bootstrap import resample
 from cxrlt_cli.metrics.calibration import expected_calibration_error, sigmoid
-from cxrlt_cli.metrics.intervals import combined_interval, percentile_interval
+from cxrlt_cli.metrics.intervals import combined_interval, mean_proportion_interval, percentile_interval
+from cxrlt_cli.metrics.proportions import proportion
 from cxrlt_cli.metrics.ranking import PerClass
 from cxrlt_cli.metrics.ranking_intervals import ClassEstimates, MeanEstimate, estimate
 from cxrlt_cli.metrics.resampled_decisions import resample_calibration_error, resample_decisions
@@ -23,11 +24,13 @@ class Metric:
         value: (C,) in the sample, or () for a mean over classes.
         resampled: (R, C) or (R,) in R resamples; R may be 0.
         bounds: (2, C) or (2,) of the 95 % interval; None for the percentiles over resamples.
+        trials: (C,) effective number, if the values are proportions whose mean has the interval of `mean_proportion_interval`.
     """
 
     value: np.ndarray
     resampled: np.ndarray
     bounds: np.ndarray | None = None
+    trials: np.ndarray | None = None
 
     def mean(self, classes: np.ndarray) -> "Metric":
         """The mean over the given classes (a bool or index array) with a defined value, in each resample."""
@@ -40,8 +43,13 @@ class Metric:
 
         If the classes have bounds of their own, they are combined to those of the mean.
         """
-        bounds = None if self.bounds is None else combined_interval(self.value, self.bounds, weights, self.resampled)
+        bounds = None if self.bounds is None else self._mean_bounds(self.bounds, weights)
         return Metric(_weighted(self.value, weights), _weighted(self.resampled, resampled_weights), bounds)
+
+    def _mean_bounds(self, bounds: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        if self.trials is None:
+            return combined_interval(self.value, bounds, weights, self.resampled)
+        return mean_proportion_interval(self.value, bounds, self.trials, weights, self.resampled)
 
     @property
     def interval(self) -> np.ndarray:
@@ -102,13 +110,27 @@ def decision_metrics(
     return {
         "f1": Metric(best.f1, best_again.f1, _bounds(decisions, "f1", "f1")),
         "micro_f1": Metric(best.micro_f1, best_again.micro_f1),
-        "sensitivity": Metric(at.sensitivity, at_again.sensitivity, _bounds(decisions, "specificity", "sensitivity")),
+        "sensitivity": Metric(
+            at.sensitivity,
+            at_again.sensitivity,
+            _bounds(decisions, "specificity", "sensitivity"),
+            _sensitivity_trials(scored, thresholds.specificity),
+        ),
         "specificity": Metric(at.specificity, at_again.specificity, _bounds(decisions, "specificity", "specificity")),
         "ece": Metric(
             np.array([expected_calibration_error(*column) for column in columns]),
             resample_calibration_error(p, *given),
         ),
     }
+
+
+def _sensitivity_trials(scored: Scored, thresholds: np.ndarray) -> np.ndarray:
+    """(C,) effective number of positives."""
+    trials = []
+    for c, known in enumerate(scored.label_mask.T):
+        called, positive = scored.logits[known, c] >= thresholds[c], scored.targets[known, c] == 1
+        trials.append(proportion(called, positive, scored.patients[known]).trials)
+    return np.array(trials)
 
 
 def _bounds(decisions: list[Row], rule: str, ratio: str) -> np.ndarray:

@@ -94,14 +94,58 @@ def combined_interval(values: np.ndarray, bounds: np.ndarray, weights: np.ndarra
         return np.full(2, np.nan)
     values, bounds, resampled = values[chosen], bounds[:, chosen], resampled[:, chosen]
     weights = weights[chosen] / weights[chosen].sum()
-    std = np.nan_to_num(std_of_defined(resampled))
-    standard = np.nan_to_num((resampled - means_of_defined(resampled.T)) / np.where(std > 0, std, np.inf))
-    correlation = standard.T @ standard / (len(standard) - 1)
-    np.fill_diagonal(correlation, 1.0)
     sides = weights * np.abs(bounds - values)
-    half = np.sqrt(np.einsum("sc,cd,sd->s", sides, correlation, sides))
+    half = np.sqrt(np.einsum("sc,cd,sd->s", sides, _correlation(resampled), sides))
     found: np.ndarray = np.clip((weights * values).sum() + np.array([-1, 1]) * half, 0, 1)
     return found
+
+
+def _correlation(resampled: np.ndarray) -> np.ndarray:
+    """(C, C) of the values of C classes over R resamples; a class that does not vary is uncorrelated."""
+    std = np.nan_to_num(std_of_defined(resampled))
+    standard = np.nan_to_num((resampled - means_of_defined(resampled.T)) / np.where(std > 0, std, np.inf))
+    correlation: np.ndarray = standard.T @ standard / (len(standard) - 1)
+    np.fill_diagonal(correlation, 1.0)
+    return correlation
+
+
+def mean_proportion_interval(
+    values: np.ndarray, bounds: np.ndarray, trials: np.ndarray, weights: np.ndarray, resampled: np.ndarray
+) -> np.ndarray:
+    """(2,) bounds of a weighted mean over classes of proportions, some of which have few trials.
+
+    With one trial a proportion is 0 or 1, and the exact bounds leave half of the variance out of each side of a mean. Here a
+    class has the variance q (1 - q) / trials, where q is its proportion after four more trials at the mean of all classes
+    (Agresti & Coull, The American Statistician 1998, add four trials at 1/2). With the correlation R over resamples, the
+    variance of the mean is u' R u, u = weight times standard deviation; the interval is on the logit scale.
+
+    Args:
+        values: (C,) within 0 … 1; NaN is left out.
+        bounds: (2, C) the classes' exact bounds, which `combined_interval` combines for a mean of 0 or 1 and for one class.
+        trials: (C,) effective number.
+        weights: (C,) at least 0, in any unit.
+        resampled: (R, C) the values in resamples.
+
+    Returns:
+        NaN where no value is defined or R is below 2.
+    """
+    from scipy.special import expit, logit, ndtri
+
+    chosen = ~np.isnan(values) & (trials > 0) & (weights > 0)
+    share = weights[chosen] / max(weights[chosen].sum(), 1e-300)
+    mean = float((share * values[chosen]).sum())
+    if chosen.sum() < 2 or len(resampled) < 2 or not _LEAST < mean < 1 - _LEAST:
+        return combined_interval(values, bounds, weights, resampled)
+    count = trials[chosen]
+    q = (values[chosen] * count + _ADDED_TRIALS * mean) / (count + _ADDED_TRIALS)
+    sides = share * np.sqrt(q * (1 - q) / count)
+    std = np.sqrt(sides @ _correlation(resampled[:, chosen]) @ sides)
+    half = ndtri(0.975) * std / (mean * (1 - mean))
+    found: np.ndarray = expit(logit(mean) + np.array([-1, 1]) * half)
+    return found
+
+
+_ADDED_TRIALS = 4
 
 
 def holm(p: np.ndarray) -> np.ndarray:

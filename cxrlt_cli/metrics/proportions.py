@@ -9,11 +9,19 @@ _Z = 1.959963984540054  # normal quantile of a two-sided level of 95 %
 
 @dataclass(frozen=True)
 class Proportion:
-    """A proportion with its 95 % interval, all within 0 … 1; NaN where there is no trial."""
+    """A proportion with its 95 % interval, all within 0 … 1; NaN where there is no trial.
+
+    Attributes:
+        value: hits / trials.
+        low: lower bound.
+        high: upper bound.
+        trials: their effective number, 0 where there is none.
+    """
 
     value: float
     low: float
     high: float
+    trials: float
 
 
 def proportion(hits: np.ndarray, trials: np.ndarray, patients: np.ndarray) -> Proportion:
@@ -30,10 +38,14 @@ def proportion(hits: np.ndarray, trials: np.ndarray, patients: np.ndarray) -> Pr
     counts = np.bincount(patients[trials])
     of = counts[counts > 0].astype(np.float64)
     if not len(of):
-        return Proportion(*[float("nan")] * 3)
+        return _UNDEFINED
     found = np.bincount(patients[trials], weights=hits[trials].astype(np.float64))[counts > 0]
     value = float(found.sum() / of.sum())
-    return Proportion(value, *clopper_pearson(value, effective_trials(found, of)))
+    effective = effective_trials(found, of)
+    return Proportion(value, *clopper_pearson(value, effective), effective)
+
+
+_UNDEFINED = Proportion(float("nan"), float("nan"), float("nan"), 0.0)
 
 
 def effective_trials(hits: np.ndarray, trials: np.ndarray) -> float:
@@ -95,6 +107,7 @@ def f1_proportion(called: np.ndarray, positive: np.ndarray, patients: np.ndarray
         patients: (N,) int.
     """
     if not positive.any():
-        return Proportion(*[float("nan")] * 3)
+        return _UNDEFINED
     q = proportion(called & positive, called | positive, patients)
-    return Proportion(*(2 * bound / (1 + bound) for bound in (q.value, q.low, q.high)))
+    value, low, high = (2 * bound / (1 + bound) for bound in (q.value, q.low, q.high))
+    return Proportion(value, low, high, q.trials)

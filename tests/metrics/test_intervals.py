@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cxrlt_cli.metrics.intervals import combined_interval, holm, percentile_interval, std_of_defined, t_interval
+from cxrlt_cli.metrics.intervals import (
+    combined_interval,
+    holm,
+    mean_proportion_interval,
+    percentile_interval,
+    std_of_defined,
+    t_interval,
+)
 from cxrlt_cli.metrics.proportions import f1_proportion
 from cxrlt_cli.metrics.ranking import means_of_defined
 
@@ -78,3 +85,39 @@ def test_the_mean_f1_has_the_bounds_of_its_classes_combined() -> None:
     assert low == pytest.approx(0.25 - 0.1)
     assert high == pytest.approx(0.25 + np.hypot(found.high, 0.2) / 2)
     assert high > 0.5
+
+
+def test_the_interval_of_a_mean_of_proportions_by_hand() -> None:
+    """Means of 1/1 and 6/10: q = (1 + 4 * .8) / 5 = .84 and (6 + 3.2) / 14, variances .1344 and .02253 of the classes."""
+    values, trials = np.array([1.0, 0.6, NAN]), np.array([1.0, 10.0, 0.0])
+    bounds = np.array([[0.025, 0.262, NAN], [1.0, 0.878, NAN]])
+    flat, varied = np.full(4, 1.0), np.array([0.5, 0.7, 0.5, 0.7])
+    q = 9.2 / 14
+    std = np.sqrt(0.84 * 0.16 + q * (1 - q) / 10) / 2
+    middle, half = np.log(0.8 / 0.2), 1.959963984540054 * std / 0.16
+    wanted = [1 / (1 + np.exp(-(middle + side * half))) for side in (-1, 1)]
+    resampled = np.stack([flat, varied, np.full(4, NAN)], axis=1)
+    found = mean_proportion_interval(values, bounds, trials, np.ones(3), resampled)
+    assert found.tolist() == pytest.approx(wanted, abs=1e-12)
+    alone = mean_proportion_interval(values, bounds, trials, np.array([0.0, 2.0, 1.0]), resampled)
+    assert alone.tolist() == pytest.approx([0.262, 0.878]), "one class has its exact interval"
+    perfect = mean_proportion_interval(np.array([1.0, 1.0, NAN]), bounds, trials, np.ones(3), resampled)
+    assert perfect[1] == 1
+    assert 0.2 < perfect[0] < 0.6, "a mean of 1 has the combined exact bounds"
+    assert np.isnan(mean_proportion_interval(values, bounds, trials, np.ones(3), np.empty((0, 3)))).all()
+
+
+def test_the_mean_of_proportions_of_single_trials_is_covered() -> None:
+    """20 classes of one positive patient each, found with probabilities of 0.3 to 0.9, which average 0.6."""
+    p = np.linspace(0.3, 0.9, 20)
+    bounds_of = {0.0: (0.0, 0.975), 1.0: (0.025, 1.0)}
+    draws, held, combined = np.random.default_rng(0), [], []
+    for _ in range(400):
+        values = (draws.random(20) < p).astype(float)
+        bounds = np.array([bounds_of[value] for value in values]).T
+        constant = np.tile(values, (2, 1))
+        low, high = mean_proportion_interval(values, bounds, np.ones(20), np.ones(20), constant)
+        held.append(low <= p.mean() <= high)
+        low, high = combined_interval(values, bounds, np.ones(20), constant)
+        combined.append(low <= p.mean() <= high)
+    assert np.mean(held) >= 0.93 > np.mean(combined), "the exact bounds, combined, are too narrow"
