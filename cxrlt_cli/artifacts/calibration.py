@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cxrlt_cli.artifacts.data_sources import DataSource
 from cxrlt_cli.artifacts.files import write_text
 from cxrlt_cli.artifacts.json_files import read_figures, without_nan
 from cxrlt_cli.artifacts.parsing import parse, plain
@@ -29,10 +30,14 @@ class FittedOn:
 
 @dataclass(frozen=True)
 class CalibrationHeader:
-    """How a calibration was fitted: on which predictions, with which errors of each class, a row per class."""
+    """How a calibration was fitted: on which predictions, with which errors of each class, a row per class.
+
+    `data_sources` are those of the labels that it was fitted to; None in earlier versions.
+    """
 
     fitted_on: FittedOn = field(default_factory=FittedOn)
     errors: list[dict[str, Any]] = field(default_factory=list)
+    data_sources: list[DataSource] | None = None
     provenance: Provenance = field(default_factory=Provenance)
 
 

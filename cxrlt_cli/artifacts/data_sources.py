@@ -6,13 +6,18 @@ models derived from credentialed data as sensitive.
 
 from dataclasses import dataclass
 
+#: Kind of the phantoms of `cxrlt demo`, in whichever layout they are written, and the file that marks their folder.
+PHANTOMS, PHANTOMS_MARK = "phantoms", "PHANTOMS.txt"
+#: Key of the sources in the metadata of a pack's safetensors.
+DATA_SOURCES = "cxrlt.data_sources"
+
 
 @dataclass(frozen=True, order=True)
 class DataSource:
     """A source of images or labels.
 
     Attributes:
-        kind: the published layout it was read as (`chestxray14`, `table` …), whose terms are in `sources.terms`.
+        kind: the published layout it was read as (`chestxray14`, `table` …), or `phantoms`. The terms are in `sources.terms`.
         agreement: under which the images of a user's own table were given out; empty where none was named.
     """
 

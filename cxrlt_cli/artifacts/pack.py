@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cxrlt_cli.artifacts.calibration import Calibration, CalibrationHeader, sound_fit
-from cxrlt_cli.artifacts.data_sources import DataSource
+from cxrlt_cli.artifacts.data_sources import DATA_SOURCES, DataSource
 from cxrlt_cli.artifacts.files import replacing
 from cxrlt_cli.artifacts.parsing import as_json, damage_reported, parse, plain
 from cxrlt_cli.artifacts.run_config import BestCheckpoint
@@ -71,11 +71,12 @@ def pack_members(pack: Pack, texts: dict[str, str]) -> dict[str, bytes]:
     from safetensors.torch import save
 
     members = {name: text.encode() for name, text in texts.items()}
+    about = {DATA_SOURCES: json.dumps(as_json(pack.data_sources))}  # weights may be taken out of the pack, as for --weights
     runs = []
     for number, run in enumerate(pack.runs):
-        members[f"weights/{number}.safetensors"] = save(_own_memory(run.checkpoint.model))
+        members[f"weights/{number}.safetensors"] = save(_own_memory(run.checkpoint.model), about)
         if run.checkpoint.fusion is not None:
-            members[f"weights/{number}.fusion.safetensors"] = save(_own_memory(run.checkpoint.fusion))
+            members[f"weights/{number}.fusion.safetensors"] = save(_own_memory(run.checkpoint.fusion), about)
         checkpoint = {key: value for key, value in run.checkpoint.content.items() if key not in ("model", "fusion")}
         described = {**plain(run.checkpoint.config), "provenance": {}}
         runs.append({"name": run.name, "weight": run.weight, "checkpoint": {**checkpoint, "described": described}})
@@ -140,7 +141,10 @@ def read_pack(path: Path) -> Pack:
             raise ValueError(f"not as it was written (SHA-256): {listed(different)}")
         runs = [_run(members, number, run, path) for number, run in enumerate(saved.runs)]
         fit = saved.calibration
-        calibration = Calibration(fit.method, fit.fitted, CalibrationHeader(), Path(f"{fit.name}.json")) if fit else None
+        calibration = None
+        if fit:
+            header = CalibrationHeader(data_sources=saved.data_sources)
+            calibration = Calibration(fit.method, fit.fitted, header, Path(f"{fit.name}.json"))
         return Pack(saved.name, runs, saved.merge, calibration, saved.thresholds, saved.data_sources)
 
 

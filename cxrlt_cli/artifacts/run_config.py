@@ -1,14 +1,15 @@
 """`config.json` of a run, and `best.pt`, which holds the same record beside the weights."""
 
+import json
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cxrlt_cli.artifacts.data_sources import DataSource
+from cxrlt_cli.artifacts.data_sources import DATA_SOURCES, DataSource
 from cxrlt_cli.artifacts.json_files import read_json, write_json
 from cxrlt_cli.artifacts.origin import Origin
-from cxrlt_cli.artifacts.parsing import ClassNames, parse, plain, require_size, saved_as
+from cxrlt_cli.artifacts.parsing import ClassNames, damage_reported, parse, plain, require_size, saved_as
 from cxrlt_cli.artifacts.provenance import Provenance
 from cxrlt_cli.artifacts.run import FORMAT as CHECKPOINT
 from cxrlt_cli.artifacts.run import Run, read_checkpoint, write_checkpoint
@@ -222,9 +223,11 @@ def read_best(run: Run) -> BestCheckpoint:
 
 
 def data_sources_of_file(path: Path) -> list[DataSource] | None:
-    """What a run learned from, by its `best.pt` under any name. Nothing for a file that is no checkpoint of cxrlt."""
+    """What a run learned from, by its `best.pt` or the weights of a pack, of any name. Nothing for files of another origin."""
     import torch
 
+    if path.suffix == ".safetensors":
+        return _data_sources_of_safetensors(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's, about unusual files
@@ -236,6 +239,20 @@ def data_sources_of_file(path: Path) -> list[DataSource] | None:
     if not isinstance(content, dict) or content.get("format") != CHECKPOINT:
         return []
     return parse(_Described, content, path, _DAMAGED).config.data_sources
+
+
+def _data_sources_of_safetensors(path: Path) -> list[DataSource] | None:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            found = (file.metadata() or {}).get(DATA_SOURCES)
+    except (SafetensorError, OSError):  # loading them gives the message
+        return []
+    if found is None:
+        return []
+    with damage_reported(path, _DAMAGED):
+        return parse(_SourcesOnly, {"data_sources": json.loads(found)}, path, _DAMAGED).data_sources
 
 
 @dataclass(frozen=True)

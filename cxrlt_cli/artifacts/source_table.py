@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from cxrlt_cli.artifacts.data_sources import DataSource
+from cxrlt_cli.artifacts.data_sources import PHANTOMS, DataSource
 from cxrlt_cli.artifacts.parsing import ClassNames, damage_reported, parse, plain
 from cxrlt_cli.artifacts.provenance import Provenance
 from cxrlt_cli.artifacts.tables import matrix, nullable_int8, read_table, require_columns, require_filled, write_table
@@ -34,6 +34,7 @@ class SourceHeader:
         listed: images that the source lists; of a shard, those of its part.
         unreadable: images that could not be decoded.
         agreement: under which the images of a user's own table were given out; empty where none was named.
+        phantoms: whether the images are made up by `cxrlt demo`.
         provenance: see there.
     """
 
@@ -43,6 +44,7 @@ class SourceHeader:
     listed: int | None = None
     unreadable: int | None = None
     agreement: str = ""
+    phantoms: bool = False
     provenance: Provenance = field(default_factory=Provenance)
 
 
@@ -70,7 +72,7 @@ class SourceTable:
     @property
     def data_source(self) -> DataSource:
         """What is carried to everything that is made from it."""
-        return DataSource(self.kind, self.header.agreement)
+        return DataSource(PHANTOMS if self.header.phantoms else self.kind, self.header.agreement)
 
     def rows(self, keep: np.ndarray) -> "SourceTable":
         """The same source with only the rows of a boolean mask or of indices."""

@@ -12,6 +12,7 @@ from cxrlt_cli.demo.anatomy import new_patient, new_position
 from cxrlt_cli.demo.composed_findings import COMPOSED_CONTRAST, COMPOSED_FINDINGS, COMPOSED_TAIL
 from cxrlt_cli.demo.hard_findings import HARD_CONTRAST, HARD_FINDINGS, Box, HardFinding, draw_hard
 from cxrlt_cli.demo.population import Visit
+from cxrlt_cli.demo.sources import mark_phantoms
 from cxrlt_cli.machine import process_pool
 
 #: Each finding is this many times as frequent as the one before.
@@ -89,7 +90,8 @@ def write_hard_source(folder: Path, images: int, size: int, seed: int, workers: 
         workers: number of processes.
         of: the findings.
     """
-    (folder / "images").mkdir(parents=True)
+    mark_phantoms(folder)
+    (folder / "images").mkdir()
     rng = np.random.default_rng(seed)
     rows: list[list[object]] = []
     drawings = []

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from cxrlt_cli.artifacts.csv_writer import write_csv
+from cxrlt_cli.artifacts.data_sources import PHANTOMS_MARK
 from cxrlt_cli.demo.anatomy import new_patient, new_position
 from cxrlt_cli.demo.findings import draw
 from cxrlt_cli.demo.population import USUAL_TAIL, Visit, visits
@@ -41,6 +42,8 @@ def write_sources(folder: Path, images: int, size: int, seed: int, workers: int,
 
     Hospital A has NIH's layout with official lists. Its first images have unusual modes, and one file is truncated.
     """
+    for name in ("hospital-a", "hospital-b"):
+        mark_phantoms(folder / name)
     rng = np.random.default_rng(seed)
     of_a = visits(round(images * _FRACTION_OF_A), rng, tail)
     of_b = visits(images - len(of_a), rng, tail)
@@ -51,12 +54,19 @@ def write_sources(folder: Path, images: int, size: int, seed: int, workers: int,
     cut.write_bytes(cut.read_bytes()[:2000])
 
 
+def mark_phantoms(folder: Path) -> None:
+    """Makes the folder of a source, with a file that says what its images are; `cxrlt cache` reads it."""
+    folder.mkdir(parents=True)
+    text = "The radiographs in this folder are phantoms: cxrlt demo drew them. They show nobody.\n"
+    (folder / PHANTOMS_MARK).write_text(text, encoding="utf-8")
+
+
 #: Storage formats of hospital A's first images; the others are gray PNGs.
 _UNUSUAL = ("16-bit", "RGBA", "palette", "RGB")
 
 
 def _hospital_a(folder: Path, found: list[Visit], rng: np.random.Generator, seed: int) -> list[Picture]:
-    (folder / "images").mkdir(parents=True)
+    (folder / "images").mkdir()
     rows, pictures = [], []
     lists: dict[str, list[str]] = {"train_val_list.txt": [], "test_list.txt": []}
     people = {patient: (int(rng.integers(20, 90)), rng.choice(["M", "F"])) for patient in {visit.patient for visit in found}}
@@ -76,7 +86,7 @@ def _hospital_a(folder: Path, found: list[Visit], rng: np.random.Generator, seed
 
 
 def _hospital_b(folder: Path, found: list[Visit], rng: np.random.Generator, seed: int) -> list[Picture]:
-    (folder / "images").mkdir(parents=True)
+    (folder / "images").mkdir()
     rows, pictures = [], []
     people = {patient: (int(rng.integers(20, 90)), rng.choice(["M", "F"])) for patient in {visit.patient for visit in found}}
     for index, visit in enumerate(found):

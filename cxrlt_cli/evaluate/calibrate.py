@@ -60,7 +60,7 @@ def calibrate(config: CalibrateConfig, workspace: Workspace) -> FittedCalibratio
     rows = [{"class": label, **one.row} for label, one in fits.items()]
     made = scored.header
     fitted_on = FittedOn(entry.name, len(scored.table), made.runs, made.views, made.merge, made.split)
-    header = CalibrationHeader(fitted_on, rows, record(saved(config), inputs))
+    header = CalibrationHeader(fitted_on, rows, dataset.header.data_sources, record(saved(config), inputs))
     fitted = {label: one.fitted for label, one in fits.items()}
     with claimed(path, config.overwrite):
         refuse_replaced(inputs)

@@ -7,7 +7,7 @@ from cxrlt_cli.artifacts.ensemble import Ensemble, EnsembleMember, read_ensemble
 from cxrlt_cli.artifacts.files import sha256_of
 from cxrlt_cli.artifacts.pack import Pack, read_pack
 from cxrlt_cli.artifacts.resolve import find_ensemble, find_runs
-from cxrlt_cli.artifacts.run import Run
+from cxrlt_cli.artifacts.run import Run, read_status
 from cxrlt_cli.console import say, warn
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.paths import is_file
@@ -51,6 +51,7 @@ def choose_runs(names: tuple[str, ...], weights: list[float] | None, merge: str 
         UserError: no such run, none at all, or one twice.
     """
     runs = find_runs(names, workspace.runs)
+    _warn_of_unfinished(runs)
     return Chosen(runs, weights or [1.0] * len(runs), merge or "geomean")
 
 
@@ -78,8 +79,28 @@ def choose_ensemble(name: str, views: int, workspace: Workspace) -> Chosen:
     runs = [_run(member, workspace) for member in members]
     if len({run.folder.resolve() for run in runs}) < len(runs):
         raise UserError(f"{path} merges several predictions of one run", "merge the files: cxrlt ensemble … --apply")
+    _warn_of_unfinished(runs)
     _report(views, path, ensemble, members)
     return Chosen(runs, [member.weight for member in members], ensemble.merge, path)
+
+
+def unfinished(run: Run) -> str:
+    """The state of a run whose training has not ended, as in `stopped after 3 epochs`; empty for other runs.
+
+    Raises:
+        UserError: its `status.json` is damaged.
+    """
+    status = read_status(run)
+    if status is None or status.state == "done":
+        return ""
+    return status.state if status.epoch is None else f"{status.state} after {status.epoch} epochs"
+
+
+def _warn_of_unfinished(runs: list[Run]) -> None:
+    for run in runs:
+        state = unfinished(run)
+        if state:
+            warn(f"the training of {run.folder} has not ended ({state}): its best epoch until now is used")
 
 
 def _run(member: EnsembleMember, workspace: Workspace) -> Run:

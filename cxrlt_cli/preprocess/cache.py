@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from cxrlt_cli.artifacts.data_sources import PHANTOMS_MARK, DataSource
 from cxrlt_cli.artifacts.failures import write_failures
 from cxrlt_cli.artifacts.files import InputFile, clear_unfinished, exclusive, fingerprint, put_in_place, refuse_existing
 from cxrlt_cli.artifacts.image_file import create_images, read_attributes, read_layout
@@ -19,7 +20,7 @@ from cxrlt_cli.config.cache import CacheConfig
 from cxrlt_cli.console import progress, say, warn
 from cxrlt_cli.errors import UserError, listed, reported_os_errors
 from cxrlt_cli.options import saved
-from cxrlt_cli.paths import exists
+from cxrlt_cli.paths import exists, is_file, is_folder
 from cxrlt_cli.preprocess.decode_workers import ImageFile, decode_rows
 from cxrlt_cli.preprocess.missing_files import rows_present
 from cxrlt_cli.preprocess.remarks import Remark, RemarkCounts
@@ -30,6 +31,7 @@ from cxrlt_cli.signals import StopRequest, stop_requests
 from cxrlt_cli.sources.listing import Listing
 from cxrlt_cli.sources.registry import label_columns, read_source
 from cxrlt_cli.sources.table import TableColumns
+from cxrlt_cli.sources.terms import agreements_of
 from cxrlt_cli.workspace import Workspace, rows_of_shard
 
 _SECONDS_BETWEEN_MARKS = 0.5  # after a kill, at most this many seconds of decoding are repeated
@@ -192,6 +194,7 @@ def _finish(config: CacheConfig, files: _Files, layout: Layout, work: _Work, fai
         listed=own.stop - own.start,
         unreadable=len(failures),
         agreement=config.agreement,
+        phantoms=_of_phantoms(config),
         provenance=record(saved(config), work.tables),
     )
     absent = work.listing.source.table["image_id"].iloc[own][~work.present[own]]
@@ -203,6 +206,12 @@ def _finish(config: CacheConfig, files: _Files, layout: Layout, work: _Work, fai
     if layout.path != files.images:
         with reported_os_errors(f"cannot write {files.images}"):
             put_in_place(layout.path, files.images)
+
+
+def _of_phantoms(config: CacheConfig) -> bool:
+    """Whether `cxrlt demo` made the source. The layout of a source under an agreement is taken for that source."""
+    folder = config.path if is_folder(config.path) else config.path.parent
+    return is_file(folder / PHANTOMS_MARK) and not agreements_of([DataSource(config.kind, config.agreement)])
 
 
 def _report(files: _Files, count: int, size: int, failures: dict[int, str], seconds: float) -> None:

@@ -127,6 +127,7 @@ def _write_table(config: JoinConfig, folder: Path, shards: list[_Shard]) -> None
         listed=sum(len(shard.layout.ids) for shard in shards) + sum(map(count_absent, failures)),
         unreadable=sum(shard.table.header.unreadable or 0 for shard in shards),
         agreement="; ".join(sorted({shard.table.header.agreement for shard in shards} - {""})),
+        phantoms=all(shard.table.header.phantoms for shard in shards),
         provenance=record(saved(config), [shard.table_path for shard in shards]),
     )
     failed = [row for path in failures for row in read_failures(path)]

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from cxrlt_cli.artifacts.calibration import Calibration
+from cxrlt_cli.artifacts.data_sources import joined_sources
 from cxrlt_cli.artifacts.predictions import AppliedCalibration, Predictions, PredictionsHeader
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, listed
@@ -47,7 +48,9 @@ def _header(header: PredictionsHeader, classes: list[str], calibration: Calibrat
         then, now = getattr(fitted_on, what), getattr(header, what)
         if then != now:
             warn(f"{calibration.path} was fitted with {what} {then}, these predictions have {now}")
-    return replace(header, calibration=AppliedCalibration(calibration.path.stem, calibration.method, fitted_on))
+    applied = AppliedCalibration(calibration.path.stem, calibration.method, fitted_on)
+    sources = joined_sources(header.data_sources, calibration.header.data_sources)
+    return replace(header, calibration=applied, data_sources=sources)
 
 
 def calibrated(logits: np.ndarray, classes: list[str], calibration: Calibration) -> np.ndarray:

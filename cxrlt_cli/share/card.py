@@ -4,7 +4,7 @@ Its headings are sections and items of CLAIM, the Checklist for Artificial Intel
 update, Radiology: Artificial Intelligence). Items that cxrlt cannot answer are listed at the end, for the authors.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cxrlt_cli import __version__
@@ -41,6 +41,7 @@ class CardContent:
         purpose, users: what it is for, and for whom: sentences of the author.
         metrics: of `artifacts.evaluation.shared_evaluation`; None without an evaluation.
         dataset: of the training; None where it is no longer there.
+        unfinished: name of a run -> its state, of runs whose training has not ended.
     """
 
     pack: Pack
@@ -48,6 +49,7 @@ class CardContent:
     users: str
     metrics: dict[str, Any] | None
     dataset: Dataset | None
+    unfinished: dict[str, str] = field(default_factory=dict)
 
 
 def card_sections(content: CardContent) -> list[Section]:
@@ -59,7 +61,7 @@ def card_sections(content: CardContent) -> list[Section]:
         ),
         *data_sections(pack, content.dataset),
         Section("Model", [_description(pack), _classes(pack), _software(), _initialization(pack)]),
-        Section("Training", [_approach(pack), _selection(), _ensembling(pack)]),
+        Section("Training", [_approach(pack), _selection(content.unfinished), _ensembling(pack)]),
         Section("Evaluation", [_calibration(pack), *uncertainty(metrics)]),
         Section("Results", result_items(metrics)),
         Section("Limitations", [_limitations(metrics), Item("For the authors to add", list(_OPEN_ITEMS), kind="list")]),
@@ -130,11 +132,22 @@ def _approach(pack: Pack) -> Item:
         options = run.checkpoint.config.options
         shown = {name: value for name, value in options.items() if name in _ALWAYS_SHOWN} | changed_options(options)
         rows.append((run.name, ", ".join(f"{flag_of_saved(name)} {value}" for name, value in shown.items())))
-    return Item("Approach", [], Table(("run", "options of cxrlt train"), rows))
+    stored = [_stored(run) for run in pack.runs if run.checkpoint.config.features]
+    return Item("Approach", stored, Table(("run", "options of cxrlt train"), rows))
 
 
-def _selection() -> Item:
-    return Item("Selection of the final model", ["The epoch with the highest mean average precision on the validation split."])
+def _stored(run: PackedRun) -> str:
+    made = run.checkpoint.config.features
+    assert made is not None
+    pooled = f", averaged over {made.grid} x {made.grid} cells" if made.grid else ""
+    views = f", {made.views} views of an image" if made.views > 1 else ""
+    return f"{run.name}: the encoder was frozen, and the head was trained on its stored maps{pooled}{views}."
+
+
+def _selection(unfinished: dict[str, str]) -> Item:
+    text = "The epoch with the highest mean average precision on the validation split."
+    early = [f"The training of {name} had not ended ({state})." for name, state in unfinished.items()]
+    return Item("Selection of the final model", [text, *early])
 
 
 def _ensembling(pack: Pack) -> Item:

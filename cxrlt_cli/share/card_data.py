@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from cxrlt_cli.artifacts.data_sources import PHANTOMS
 from cxrlt_cli.artifacts.dataset import SPLITS, Dataset
 from cxrlt_cli.artifacts.pack import Pack
 from cxrlt_cli.share.card_pages import Item, Section, Table
@@ -31,7 +32,8 @@ def _sources(pack: Pack) -> Item:
     rows = []
     for source in pack.data_sources:
         terms = terms_of(source)
-        rows.append((terms.dataset, f"{terms.text}.", terms.address or "ask the authors"))
+        page = "none: made by cxrlt demo" if source.kind == PHANTOMS else "ask the authors"
+        rows.append((terms.dataset, f"{terms.text}.", terms.address or page))
     return Item("Data sources", [], Table(("source", "licence or terms", "official page"), rows))
 
 

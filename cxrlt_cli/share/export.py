@@ -7,12 +7,14 @@ import numpy as np
 import torch
 
 from cxrlt_cli import __version__
+from cxrlt_cli.artifacts.data_sources import DataSource
 from cxrlt_cli.artifacts.dataset import read_dataset, require_pixels
 from cxrlt_cli.artifacts.files import claimed, refuse_existing, replacing, replacing_together, write_text
+from cxrlt_cli.artifacts.parsing import as_json
 from cxrlt_cli.config.export import ExportConfig
 from cxrlt_cli.console import say, warn
 from cxrlt_cli.data.dataset_images import DatasetImages
-from cxrlt_cli.errors import UserError
+from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.predict.members import Member, load_members
 from cxrlt_cli.predict.score import score
 from cxrlt_cli.predict.tta import VIEWS
@@ -20,6 +22,7 @@ from cxrlt_cli.results import ExportedModel
 from cxrlt_cli.share.formats import Scores, onnx_bytes, onnx_scores, require_onnx, torch_bytes, torch_scores
 from cxrlt_cli.share.graph import ScoringGraph, program_of
 from cxrlt_cli.share.model_description import choose_model, describe_model
+from cxrlt_cli.sources.terms import agreements_of
 from cxrlt_cli.workspace import Workspace
 
 FORMAT, VERSION = "cxrlt export", 1
@@ -52,7 +55,9 @@ def export_model(config: ExportConfig, workspace: Workspace) -> ExportedModel:
         expected = _in_batches(lambda part: score(members, VIEWS[:1], choice.chosen.merge, torch.from_numpy(part)), images)
         program = program_of(ScoringGraph(members, choice.chosen.merge), int(first.pixels["size"]))
         make, scores_of = (onnx_bytes, onnx_scores) if config.format == "onnx" else (torch_bytes, torch_scores)
-        content = make(program, {"format": FORMAT, "version": VERSION, "cxrlt": __version__, **about.saved()})
+        sources = about.learned_from([member.config for member in members])
+        described = {**about.saved(), "data_sources": as_json(sources)}
+        content = make(program, {"format": FORMAT, "version": VERSION, "cxrlt": __version__, **described})
         difference = compared(scores_of(content), images, expected)
         with replacing_together():
             with replacing(path) as aside:
@@ -60,6 +65,7 @@ def export_model(config: ExportConfig, workspace: Workspace) -> ExportedModel:
             for file in others:
                 write_text(file, script_text())
     say(f"{len(images)} images: logits differ by at most {difference:.1e} from those of {choice.name}: {path}")
+    _warn_of_agreements(choice.name, sources)
     if others:
         say(f"without cxrlt: python {script} IMAGE …")
         _warn_of_clahe(first)
@@ -115,6 +121,16 @@ def _refuse_fused(members: list[Member]) -> None:
         raise UserError(
             f"{fused[0]} is a fused run, which scores the images of a study together",
             "export the run that it was fused from",
+        )
+
+
+def _warn_of_agreements(name: str, sources: list[DataSource] | None) -> None:
+    if sources is None:
+        warn(f"{name} does not record from which sources it learned: know their terms before you pass the file on")
+    elif agreements_of(sources):
+        warn(
+            f"{name} learned from images given out under an agreement: {listed(agreements_of(sources))}; "
+            "give the file only to people who signed the same one"
         )
 
 

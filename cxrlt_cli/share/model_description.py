@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from cxrlt_cli.artifacts.calibration import Calibration
+from cxrlt_cli.artifacts.data_sources import DataSource, joined_sources
 from cxrlt_cli.artifacts.evaluation import read_evaluation
 from cxrlt_cli.artifacts.resolve import find_calibration
 from cxrlt_cli.artifacts.run import Run
+from cxrlt_cli.artifacts.run_config import RunConfig
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.paths import is_file, is_folder
 from cxrlt_cli.predict.select import Chosen, choose_ensemble, choose_runs
@@ -73,6 +75,15 @@ class ModelDescription:
     merge: str
     calibration: Calibration | None
     thresholds: dict[str, float]
+
+    def learned_from(self, configs: list[RunConfig]) -> list[DataSource] | None:
+        """The sources of its runs, and of the labels that its calibration was fitted to; None where one does not record them.
+
+        Args:
+            configs: of the runs.
+        """
+        fitted_to = [self.calibration.header.data_sources] if self.calibration else []
+        return joined_sources(*(config.data_sources for config in configs), *fitted_to)
 
     def saved(self) -> dict[str, Any]:
         """As JSON; of the calibration, method and fit."""

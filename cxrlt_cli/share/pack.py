@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from cxrlt_cli.artifacts.data_sources import DataSource, joined_sources
+from cxrlt_cli.artifacts.data_sources import DataSource
 from cxrlt_cli.artifacts.dataset import Dataset, read_dataset
 from cxrlt_cli.artifacts.evaluation import Evaluation, read_evaluation, shared_evaluation
 from cxrlt_cli.artifacts.files import claimed, refuse_existing, sha256_of
@@ -15,6 +15,7 @@ from cxrlt_cli.config.pack import PackConfig
 from cxrlt_cli.console import say, warn
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.paths import is_file
+from cxrlt_cli.predict.select import unfinished
 from cxrlt_cli.results import PackedModel
 from cxrlt_cli.share.card import CardContent, card_sections
 from cxrlt_cli.share.card_pages import as_html, as_markdown
@@ -36,15 +37,16 @@ def pack_model(config: PackConfig, workspace: Workspace) -> PackedModel:
     refuse_existing(path, config.overwrite)
     with claimed(path, config.overwrite):
         bests = [read_best(run) for run in choice.runs]
-        sources = joined_sources(*(best.config.data_sources for best in bests))
-        _refuse_credentialed(choice.name, sources, config.credentialed)
         about = describe_model(choice, bests[0].classes, bests[0].pixels, config.calibrate, config.evaluation, workspace)
+        sources = about.learned_from([best.config for best in bests])
+        _refuse_credentialed(choice.name, sources, config.credentialed)
         evaluation = read_evaluation(find_evaluation(config.evaluation, workspace)) if config.evaluation else None
         datasets = _datasets(bests, evaluation, workspace)
         pack = _pack(config.name or choice.name, about, choice.chosen.merge, bests, sources)
         metrics = _shared(evaluation)
         own = next((one for one in datasets if _is_of(bests[0], one)), None)
-        sections = card_sections(CardContent(pack, config.purpose, config.users, metrics, own))
+        early = {run.folder.resolve().name: state for run in choice.runs if (state := unfinished(run))}
+        sections = card_sections(CardContent(pack, config.purpose, config.users, metrics, own, early))
         texts = {"card.md": as_markdown(pack.name, sections), "card.html": as_html(pack.name, sections)}
         texts |= {"evaluation.json": json.dumps(metrics, indent=1, allow_nan=False) + "\n"} if metrics else {}
         members = pack_members(pack, texts)
@@ -59,9 +61,9 @@ def pack_model(config: PackConfig, workspace: Workspace) -> PackedModel:
 def _refuse_credentialed(name: str, sources: list[DataSource] | None, allowed: bool) -> None:
     if sources is None and not allowed:
         raise UserError(
-            f"{name} does not record from which sources it learned: an earlier version trained it, or its pseudo-labels are "
-            "scores of another tool",
-            "merge and train again; or, where you may share it, give --credentialed",
+            f"{name} does not record from which sources it learned: an earlier version trained it or fitted its calibration, "
+            "or its pseudo-labels are scores of another tool",
+            "merge, train and calibrate again; or, where you may share it, give --credentialed",
         )
     found = agreements_of(sources or [])
     if found and not allowed:

@@ -35,6 +35,7 @@ def without_traces(best: BestCheckpoint) -> BestCheckpoint:
         classes=config.classes,
         pixels=config.pixels,
         label_texts=config.label_texts and _without_folder(config.label_texts),
+        features=config.features and replace(config.features, path=""),
         provenance=Provenance(),
         weight_count=config.weight_count,
         data_sources=config.data_sources,

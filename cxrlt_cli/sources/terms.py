@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cxrlt_cli.artifacts.data_sources import DataSource
+from cxrlt_cli.artifacts.data_sources import PHANTOMS, DataSource
 
 _PHYSIONET = "PhysioNet Credentialed Health Data Use Agreement"
 _BIMCV = "PadChest Dataset Research Use Agreement (BIMCV)"
@@ -15,7 +15,7 @@ class Terms:
 
     Attributes:
         dataset: its name.
-        address: of the official page; empty for a table of the user.
+        address: of the official page; empty for a table of the user, and for phantoms.
         summary: what its licence says; empty where the page has to be read.
         agreement: that each user signs; empty where there is none. Models trained on the images fall under it too.
     """
@@ -58,6 +58,10 @@ TERMS = {
         "2020), and the NIH as for ChestX-ray14",
     ),
     "table": Terms("A table of the authors"),
+    PHANTOMS: Terms(
+        "Phantoms of cxrlt demo",
+        summary="Drawn by a program, of nobody: no restrictions. Metrics on them say nothing of patients",
+    ),
 }
 _UNKNOWN = Terms("A source that this version does not know", agreement="unknown: a later version of cxrlt cached the source")
 

@@ -8,6 +8,7 @@ import pytest
 from conftest import Run
 from PIL import Image
 
+from cxrlt_cli.artifacts.data_sources import DataSource
 from cxrlt_cli.artifacts.dataset import read_dataset
 from cxrlt_cli.demo.sources import HOSPITAL_B_NAMES, write_sources
 from cxrlt_cli.preprocess.read_gray import read_gray
@@ -69,6 +70,7 @@ def test_the_whole_demonstration(cxrlt: Run, tmp_path: Path) -> None:
     dataset = read_dataset(here / "dataset.parquet")
     assert set(dataset.table["source"]) == {"hospital-a", "hospital-b"}
     assert len(dataset.table) == 239
+    assert dataset.header.data_sources == [DataSource("phantoms")], "not the dataset whose layout they have"
     assert (here / "images/hospital-a.failed.csv").is_file()
     metrics = json.loads((here / "evaluations/demo/metrics.json").read_text())
     assert metrics["split"] == "test"

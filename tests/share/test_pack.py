@@ -18,6 +18,7 @@ from cxrlt_cli.artifacts.dataset import read_dataset
 from cxrlt_cli.artifacts.origin import Origin
 from cxrlt_cli.artifacts.predictions import read_predictions
 from cxrlt_cli.artifacts.run import Run as RunFolder
+from cxrlt_cli.artifacts.run import RunStatus, write_status
 from cxrlt_cli.artifacts.run_config import read_best, write_best
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.share.traces import Traces, public_encoder, refuse_traces
@@ -222,3 +223,17 @@ def test_runs_of_the_version_before_are_packed(cxrlt: Run, golden: Path, monkeyp
     [run] = [path.parent.name for path in (golden / "runs").glob("*/best.pt")][:1]
     ended = cxrlt("pack", run, "--workspace", golden, "--name", "golden-pack", "--credentialed", "--overwrite")
     assert ended.code == 0, ended.err
+
+
+def test_a_training_that_has_not_ended_is_said_by_every_command_and_on_the_card(cxrlt: Run, models: Path) -> None:
+    marked(models, "a", [BOUND])
+    write_status(RunFolder(models / "runs/a"), RunStatus("stopped", epoch=1, step=3))
+    for command in (["predict", "a"], ["predict", "--ensemble", "both"], ["export", "a", "--format", "torch"],
+                    ["pack", "a", "--credentialed", "--overwrite"]):  # fmt: skip
+        ended = cxrlt(*command)
+        assert ended.code == 0, ended.err
+        assert "runs/a has not ended (stopped after 1 epochs): its best epoch until now is used" in ended.err
+        if command[0] == "export":
+            assert "give the file only to people who signed the same one" in ended.err
+    assert "The training of a had not ended (stopped after 1 epochs)." in members(models / "packs/a.zip")["card.md"].decode()
+    assert "has not ended" not in cxrlt("predict", "b").err
