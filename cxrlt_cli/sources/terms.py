@@ -60,7 +60,7 @@ TERMS = {
     "table": Terms("A table of the authors"),
     PHANTOMS: Terms(
         "Phantoms of cxrlt demo",
-        summary="Drawn by a program, of nobody: no restrictions. Metrics on them say nothing of patients",
+        summary="Drawn by a program, of nobody: no restrictions. Metrics on them do not hold for patients",
     ),
 }
 _UNKNOWN = Terms("A source that this version does not know", agreement="unknown: a later version of cxrlt cached the source")
