@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import typer
 from browser import Browser
+from forked_python import forked_python
 from PIL import Image
 from processes import Ended, ended, forked_subcommand, kill_all, start, start_ranks, wait_for  # noqa: F401 -- the tests import them from here
 from shared import copied, made_once
@@ -24,9 +25,28 @@ from cxrlt_cli.artifacts.source_table import SourceTable, read_source_table, wri
 Run = Callable[..., Ended]
 
 
+#: Files whose tests wait for a cluster or take long: they start first, so that none of them runs on when all else is done.
+STARTED_FIRST = [
+    "cluster/test_slurm.py", "compute/test_distributed.py", "study/test_study.py", "labels/test_merge_real.py",
+    "share/test_export_encoders.py", "test_pipeline.py", "share/test_export.py",
+]  # fmt: skip
+
+
+def pytest_configure() -> None:
+    """Keeps compiled files even where Python is asked not to: each process would compile the package and the tests again."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+
+
 def pytest_xdist_auto_num_workers() -> int:
     """One more than cores: some tests wait, for a browser, a cluster or a process that was stopped."""
     return len(os.sched_getaffinity(0)) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the tests of `STARTED_FIRST` in front of all others, which keep their order."""
+    place = {Path(__file__).parent / name: number for number, name in enumerate(STARTED_FIRST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -76,6 +96,13 @@ def typed_here(monkeypatch: pytest.MonkeyPatch) -> None:
 def forked(monkeypatch: pytest.MonkeyPatch) -> None:
     """The commands that a study types are forked from a process that has imported torch."""
     monkeypatch.setattr("cxrlt_cli.study.runner.run_subcommand", forked_subcommand)
+
+
+@pytest.fixture(scope="session")
+def python() -> Iterator[Path]:
+    """A program that others start as `python -m cxrlt_cli` or `cxrlt`: forked from a process that has imported torch."""
+    with forked_python() as program:
+        yield program
 
 
 def type_in(folder: Path, commands: list[list[object]]) -> None:

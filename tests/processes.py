@@ -1,18 +1,20 @@
 """Commands as processes of their own, to be sent signals or to work together.
 
-A process is forked from a server that has imported torch and the stages already: to start Python and import them takes
-some seconds of a processor each time, a fork none. What `python -m cxrlt_cli` itself does is for the tests of the console.
+A process is forked from a server that has imported torch, timm and the stages already: to start Python and import them takes
+seven seconds of a processor each time, a fork none. What `python -m cxrlt_cli` itself does is for the tests of the console.
 """
 
 import multiprocessing
 import os
+import runpy
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -20,13 +22,17 @@ from typing import IO
 from cxrlt_cli import subcommand
 from cxrlt_cli.signals import StopRequest
 
-_SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(
-    ["cxrlt_cli.app", "cxrlt_cli.train.train", "cxrlt_cli.predict.predict", "cxrlt_cli.preprocess.cache"]
-)
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(
+    [
+        "cxrlt_cli.app", "cxrlt_cli.train.train", "cxrlt_cli.predict.predict", "cxrlt_cli.evaluate.evaluate",
+        "cxrlt_cli.preprocess.cache", "cxrlt_cli.labels.merge", "timm", "scipy.stats", "pydantic", "pyarrow.parquet",
+    ]
+)  # fmt: skip
+START = threading.Lock()  # `Process.start` also asks how earlier processes ended: two threads would read one answer
 
 
-def _nothing() -> None:
+def nothing() -> None:
     """What most processes do before their command."""
 
 
@@ -39,36 +45,48 @@ class Ended:
     err: str
 
 
-def _run(arguments: list[str], cwd: Path, environment: dict[str, str], out: str, err: str, first: Callable[[], object]) -> None:
-    """The command, in the process that was forked for it."""
+def run_module(
+    name: str,
+    arguments: list[str],
+    cwd: Path | str,
+    environment: dict[str, str],
+    streams: Sequence[str],
+    first: Callable[[], object] = nothing,
+) -> None:
+    """`python -m NAME ARGUMENTS` in the process that was forked for it; its stdout and stderr go to the files `streams`."""
     os.setpgrp()  # as a shell starts it
-    for stream, path in ((1, out), (2, err)):
+    for stream, path in zip((1, 2), streams, strict=True):
         handle = os.open(path, os.O_WRONLY | os.O_APPEND)
         os.dup2(handle, stream)
         os.close(handle)
+    sys.stdout, sys.stderr = (os.fdopen(stream, "w", buffering=1, closefd=False) for stream in (1, 2))  # those were of a file
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)
-    sys.argv = ["cxrlt", *arguments]
+    sys.argv = [name, *arguments]
     first()
+    if name != "cxrlt_cli":
+        runpy.run_module(name, run_name="__main__", alter_sys=True)
+        return
     from cxrlt_cli.app import main
 
-    main()
+    main()  # runpy would make each worker process of the command import all of it again
 
 
 class Process:
     """A command that runs, to be used as a `subprocess.Popen` whose output is text in pipes."""
 
     def __init__(
-        self, *arguments: object, cwd: Path, environment: dict[str, str], first: Callable[[], object] = _nothing
+        self, *arguments: object, cwd: Path, environment: dict[str, str], first: Callable[[], object] = nothing
     ) -> None:
         self._folder = tempfile.TemporaryDirectory()
         self._files = [Path(self._folder.name) / name for name in ("out", "err")]
         for path in self._files:
             path.touch()
-        given = (list(map(str, arguments)), cwd, environment, *map(str, self._files), first)
-        self._process = _SERVER.Process(target=_run, args=given)
-        self._process.start()
+        given = ("cxrlt_cli", list(map(str, arguments)), cwd, environment, list(map(str, self._files)), first)
+        self._process = SERVER.Process(target=run_module, args=given)
+        with START:
+            self._process.start()
         self.pid = self._process.pid or 0
         _started.append(self)
 
@@ -110,7 +128,7 @@ def kill_all() -> None:
         process.kill()
 
 
-def start(*arguments: object, cwd: Path, first: Callable[[], object] = _nothing) -> Process:
+def start(*arguments: object, cwd: Path, first: Callable[[], object] = nothing) -> Process:
     """Starts a command as a process of its own, to be sent signals; the process calls `first` before the command."""
     return Process(*arguments, cwd=cwd, environment=dict(os.environ), first=first)
 

@@ -39,8 +39,8 @@ def _jobs(environment: dict[str, str]) -> dict[str, dict[str, str]]:
     return {row["JobName"]: row for row in rows}
 
 
-def _write(cxrlt: Run, pictures: Path, tmp_path: Path, epochs: int) -> list[list[object]]:
-    """Writes the scripts; gives the same pipeline as commands to be typed."""
+def _write(cxrlt: Run, pictures: Path, tmp_path: Path, epochs: int, python: Path) -> list[list[object]]:
+    """Writes the scripts, whose jobs start `cxrlt` as the program `python`; gives the same pipeline as commands to be typed."""
     cache = ["--label-columns", ",".join(CLASSES), "--size", "32"]
     merge = ["--label-space", str(classes_file(tmp_path)), "--split", "50,25,25"]
     train = [*TRAIN_BY_IMAGE[1:], "--epochs", str(epochs), "--save-every", "1", "--average", "ema:0.9", "--mixup", "0.4"]
@@ -55,7 +55,7 @@ def _write(cxrlt: Run, pictures: Path, tmp_path: Path, epochs: int) -> list[list
         "--train",
         " ".join(train),
     ]
-    done = cxrlt(*scripts, *options, "--setup", f"export PYTHONPATH={Path(__file__).parents[2]}")
+    done = cxrlt(*scripts, *options, "--setup", f"export PATH={python.parent}:$PATH")
     assert done.code == 0, done.err
     return [
         ["cache", "--source", source, "--name", "labels", *cache],
@@ -69,9 +69,9 @@ def _write(cxrlt: Run, pictures: Path, tmp_path: Path, epochs: int) -> list[list
 
 @pytest.mark.timeout(900)  # a minute on idle cores
 def test_the_chain_survives_a_signal_and_a_preemption_and_ends_as_by_hand(
-    cluster: dict[str, str], cxrlt: Run, pictures: Path, tmp_path: Path
+    cluster: dict[str, str], cxrlt: Run, pictures: Path, python: Path, tmp_path: Path
 ) -> None:
-    by_hand = _write(cxrlt, pictures, tmp_path, epochs=30)
+    by_hand = _write(cxrlt, pictures, tmp_path, 30, python)
     run = tmp_path / "runs/base"
     subprocess.run([tmp_path / "jobs/submit.sh"], env=cluster, check=True, capture_output=True)
 
@@ -102,8 +102,10 @@ def test_the_chain_survives_a_signal_and_a_preemption_and_ends_as_by_hand(
 
 
 @pytest.mark.timeout(600)
-def test_a_cancelled_training_stays_cancelled(cluster: dict[str, str], cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
-    _write(cxrlt, tmp_path / "source", tmp_path, epochs=500)
+def test_a_cancelled_training_stays_cancelled(
+    cluster: dict[str, str], cxrlt: Run, dataset: Path, python: Path, tmp_path: Path
+) -> None:
+    _write(cxrlt, tmp_path / "source", tmp_path, 500, python)
     subprocess.run(["sbatch", tmp_path / "jobs/train.sbatch"], env=cluster, check=True, capture_output=True)
     status = tmp_path / "runs/base/status.json"
     _until((tmp_path / "runs/base/last.pt").exists)
@@ -116,8 +118,8 @@ def test_a_cancelled_training_stays_cancelled(cluster: dict[str, str], cxrlt: Ru
     assert (job["JobState"], job["Restarts"]) == ("CANCELLED", "0")
 
 
-def test_what_is_written(cxrlt: Run, pictures: Path, tmp_path: Path) -> None:
-    _write(cxrlt, pictures, tmp_path, epochs=3)
+def test_what_is_written(cxrlt: Run, pictures: Path, python: Path, tmp_path: Path) -> None:
+    _write(cxrlt, pictures, tmp_path, 3, python)
     assert sorted(path.name for path in (tmp_path / "jobs").iterdir()) == SCRIPTS
     for script in (tmp_path / "jobs").glob("*.s*"):
         assert subprocess.run(["bash", "-n", script], check=False).returncode == 0

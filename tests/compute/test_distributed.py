@@ -7,7 +7,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -58,15 +57,15 @@ def partly_known(cxrlt: Run, pictures: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_two_ranks_come_to_what_one_comes_to(cxrlt: Run, partly_known: Path) -> None:
+def test_two_ranks_come_to_what_one_comes_to(cxrlt: Run, partly_known: Path, python: Path) -> None:
     """An uneven batch (15 = 8 + 7), unknown labels, partners on the other rank, an average: the same loss at every step."""
     tricks = ["--mixup", "0.4", "--cutmix", "1", "--mosaic", "0.3", "--average", "ema:0.9"]
     command = [*TRAIN_BY_IMAGE, *tricks, "--epochs", "2", "--tensorboard"]
     done = cxrlt(*command, "--name", "one")
     assert done.code == 0, done.err
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "cxrlt_cli"]
-    own = [*launcher, *command, "--name", "two"]
-    launched = subprocess.run(own, cwd=partly_known, capture_output=True, text=True, check=False, timeout=250)
+    launcher = [python, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "cxrlt_cli"]
+    own, ranks = [*launcher, *command, "--name", "two"], {**os.environ, "PYTHON_EXEC": str(python)}
+    launched = subprocess.run(own, cwd=partly_known, env=ranks, capture_output=True, text=True, check=False, timeout=250)
     assert launched.returncode == 0, launched.stderr
     assert launched.stderr.count("epoch 1/2: loss") == 1, "rank 0 alone talks"
     parts = ended(start_ranks(2, *command, "--accumulate", "2", "--name", "parts", cwd=partly_known))

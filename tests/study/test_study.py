@@ -4,11 +4,13 @@ import csv
 import json
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import TRAIN, Run, start
+from forked_python import use_forked_python
 
 from cxrlt_cli.artifacts.embeddings import LabelEmbeddings
 from cxrlt_cli.study.plan import Given
@@ -73,9 +75,9 @@ def test_a_study_leaves_a_table_and_figures_and_is_not_run_again(cxrlt: Run, dat
     assert "holds a study of other variants" in ended.err
 
 
-def test_a_study_that_is_stopped_goes_on(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
+def test_a_study_that_is_stopped_goes_on(cxrlt: Run, dataset: Path, python: Path, tmp_path: Path) -> None:
     command = [part.replace("--epochs 1", "--epochs 40") for part in _study(tmp_path)]
-    process = start(*command, cwd=tmp_path)
+    process = start(*command, cwd=tmp_path, first=partial(use_forked_python, python))
     end = time.monotonic() + 200
     while not list(tmp_path.glob("studies/runs/*/last.pt")):
         assert time.monotonic() < end
