@@ -20,6 +20,8 @@ import numpy as np
 
 from cxrlt_cli.artifacts.files import refuse_no_space, replacing
 from cxrlt_cli.artifacts.row_layout import Layout, RowFormat, read_done, read_hashes, read_rows_layout
+from cxrlt_cli.console import say
+from cxrlt_cli.paths import exists
 from cxrlt_cli.portable import allocate
 
 #: What a file is made of: its format, its ids, the shape of a row.
@@ -47,6 +49,20 @@ def create_rows(path: Path, rows: Rows, settings: dict[str, Any], source: dict[s
         with aside.open("rb+") as handle:  # a sparse file would fail half-way through the work instead of now
             allocate(handle.fileno(), os.fstat(handle.fileno()).st_size)
     return read_rows_layout(path, form)
+
+
+def file_to_resume(target: Path, part: Path, resume: bool) -> Path | None:
+    """The file that a command continues; None where it starts a new one.
+
+    Args:
+        target: the whole file.
+        part: the file while it is not complete.
+        resume: whether `--resume` was given.
+    """
+    existing = next((path for path in (part, target) if exists(path)), None)
+    if resume and existing is None:
+        say(f"nothing to resume at {part}: starting")
+    return existing if resume else None
 
 
 def join_rows(path: Path, shards: list[Layout], source: dict[str, Any]) -> None:

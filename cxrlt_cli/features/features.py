@@ -21,6 +21,7 @@ from cxrlt_cli.artifacts.features_file import (
 from cxrlt_cli.artifacts.files import clear_unfinished, exclusive, put_in_place, refuse_existing
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.row_access import RowWriter, content_hash
+from cxrlt_cli.artifacts.row_file import file_to_resume
 from cxrlt_cli.artifacts.row_layout import read_done
 from cxrlt_cli.compute.device import choose_device, choose_precision
 from cxrlt_cli.config.features import FeaturesConfig
@@ -31,7 +32,6 @@ from cxrlt_cli.features.maps import MapMaker
 from cxrlt_cli.features.source_images import SourceImages, open_images
 from cxrlt_cli.machine import keep_memory
 from cxrlt_cli.options import saved
-from cxrlt_cli.paths import exists
 from cxrlt_cli.results import StoredFeatures
 from cxrlt_cli.signals import StopRequest, stop_requests
 from cxrlt_cli.workspace import Workspace, rows_of_shard
@@ -103,10 +103,8 @@ def _open(
     """The file to fill: a new one, or the one to resume. Raises UserError where that was started from something else."""
     target, part = paths
     encoder, settings, source = made
-    existing = next((path for path in (part, target) if exists(path)), None)
-    if not config.resume or existing is None:
-        if config.resume:
-            say(f"nothing to resume at {part}: starting")
+    existing = file_to_resume(target, part, config.resume)
+    if existing is None:
         return create_features(part, ids, encoder.map_shape, settings, source)
     file = read_features(existing)
     before, now = file.layout.settings, settings.saved()

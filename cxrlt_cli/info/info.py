@@ -32,6 +32,7 @@ from cxrlt_cli.info.describe_others import (
     describe_run,
     describe_source_table,
 )
+from cxrlt_cli.info.describe_pack import describe_pack
 from cxrlt_cli.info.description import Description
 from cxrlt_cli.paths import exists, is_file, is_folder
 from cxrlt_cli.results import ArtifactFacts
@@ -39,7 +40,7 @@ from cxrlt_cli.workspace import Workspace
 
 _KINDS = (
     "a dataset, images/NAME.h5 or .parquet, features/NAME.h5, label embeddings, predictions, a calibration, an ensemble, "
-    "the folder of a run, an evaluation, a comparison or a result of clean"
+    "a pack, the folder of a run, an evaluation, a comparison or a result of clean"
 )
 
 
@@ -110,6 +111,8 @@ def _kind_of_content(path: Path) -> _Kind:
         start = file.read(8)
     if start == b"\x89HDF\r\n\x1a\n":
         return _Kind(describe_features) if format_of(path) == FEATURES.name else _Kind(describe_images, draw_images)
+    if start[:2] == b"PK" and path.suffix == ".zip":  # checkpoints of torch are zip files, too
+        return _Kind(describe_pack)
     if start[:4] == b"PAR1":
         found = read_any_header(path).get("format")
         if found in _TABLES:

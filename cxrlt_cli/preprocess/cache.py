@@ -14,6 +14,7 @@ from cxrlt_cli.artifacts.files import InputFile, clear_unfinished, exclusive, fi
 from cxrlt_cli.artifacts.image_file import create_images, read_attributes, read_layout
 from cxrlt_cli.artifacts.provenance import record
 from cxrlt_cli.artifacts.row_access import RowWriter
+from cxrlt_cli.artifacts.row_file import file_to_resume
 from cxrlt_cli.artifacts.row_layout import Layout, read_done
 from cxrlt_cli.artifacts.source_table import SourceHeader, SourceTable, read_source_table, write_source_table
 from cxrlt_cli.config.cache import CacheConfig
@@ -120,10 +121,8 @@ def _refuse_existing(config: CacheConfig, files: _Files) -> None:
 def _open(config: CacheConfig, files: _Files, work: _Work) -> Layout:
     """The image file to fill: a new one, or the one to resume."""
     ids = list(work.source.table["image_id"])
-    existing = next((path for path in (files.part, files.images) if exists(path)), None)
-    if not config.resume or existing is None:
-        if config.resume:
-            say(f"nothing to resume at {files.part}: starting")
+    existing = file_to_resume(files.images, files.part, config.resume)
+    if existing is None:
         return create_images(files.part, ids, config.size, work.settings.saved(), work.identity)
     layout, before = read_layout(existing), read_attributes(existing, "source")
     refuse_other_pixels(existing, layout.settings, work.settings.saved())

@@ -237,3 +237,27 @@ def test_a_training_that_has_not_ended_is_said_by_every_command_and_on_the_card(
             assert "give the file only to people who signed the same one" in ended.err
     assert "The training of a had not ended (stopped after 1 epochs)." in members(models / "packs/a.zip")["card.md"].decode()
     assert "has not ended" not in cxrlt("predict", "b").err
+
+
+def test_info_says_what_a_pack_is(cxrlt: Run, models: Path) -> None:
+    best = read_best(RunFolder(models / "runs/a"))
+    write_best(
+        RunFolder(models / "runs/a"), replace(best, config=replace(best.config, encoder_origin=Origin("o/n", "r7", "MIT")))
+    )
+    assert cxrlt("pack", "a", "--calibrate", "a", "--overwrite").code == 0
+    text = cxrlt("info", "packs/a.zip").out
+    for part in (
+        "a pack",
+        "timm:test_resnet",
+        "3: Cardiomegaly, Effusion, Hernia",
+        "size 32",
+        "o/n, revision r7, MIT",
+        "table",
+    ):
+        assert part in text
+    facts = json.loads(cxrlt("info", "packs/a.zip", "--json").out)
+    assert (facts["kind"], facts["classes"], facts["calibration"]) == ("pack", CLASSES, "platt")
+    assert facts["runs"][0]["encoder_origin"]["licence"] == "MIT"
+    (models / "other.zip").write_bytes((models / "packs/a.zip").read_bytes()[:500])
+    damaged = cxrlt("info", "other.zip")
+    assert (damaged.code, "is not a pack" in damaged.err) == (2, True)
