@@ -61,6 +61,27 @@ def look(images: Tensor, view: View) -> Tensor:
     return affine(images.transpose(0, 1), maps).transpose(0, 1)  # channels of one picture: its weights are computed once
 
 
+def looks(images: Tensor, views: tuple[View, ...]) -> Tensor:
+    """What `look` gives for each view, with one resampling for all of them: on a GPU one kernel instead of one a view.
+
+    Args:
+        images: (B, 1, S, S) of 0..1.
+        views: V views.
+
+    Returns:
+        (V * B, 1, S, S), view by view.
+    """
+    found = images.new_empty(len(views), *images.shape)
+    moving = tuple(view for view in views if view != View(flip=view.flip))
+    if moving:
+        # the images are channels of one picture, so that a view has one grid
+        pictures = images.transpose(0, 1).expand(len(moving), -1, -1, -1)
+        resampled = iter(affine(pictures, _maps(moving, images.device)).unsqueeze(2))
+    for seen, view in zip(found, views, strict=True):
+        seen.copy_(next(resampled) if view in moving else look(images, view))
+    return found.flatten(0, 1)
+
+
 def normalised_views(images: Tensor, views: tuple[View, ...]) -> Tensor:
     """All views of some images as the network takes them.
 
@@ -72,7 +93,7 @@ def normalised_views(images: Tensor, views: tuple[View, ...]) -> Tensor:
         (V * B, 1, S, S), normalised, view by view.
     """
     if images.device.type != "cpu":
-        return normalise(torch.cat([look(images, view) for view in views]))
+        return normalise(looks(images, views))
     count, _, size, _ = images.shape
     plain = normalise(images)
     black = plain.new_full((1, count), float(normalise(torch.zeros(1))))
@@ -107,6 +128,12 @@ def _neighbours(view: View, size: int) -> tuple[Tensor, Tensor]:
     inside = (columns >= 0) & (columns < size) & (rows >= 0) & (rows < size)
     places = np.where(inside, rows * size + columns, size * size).astype(np.int32)
     return torch.from_numpy(places), torch.from_numpy(weights.astype(np.float32))
+
+
+@lru_cache(maxsize=len(VIEWS))
+def _maps(views: tuple[View, ...], device: torch.device) -> Tensor:
+    """(V, 2, 3) the views' maps on a device; kept there, because a copy to a GPU waits until it has finished its work."""
+    return torch.cat([_map(view) for view in views]).to(device)
 
 
 def _map(view: View) -> Tensor:

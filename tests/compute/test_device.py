@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from cxrlt_cli.compute.autotune import Workload, choose_compute_mode, device_name
 from cxrlt_cli.compute.device import choose_device, choose_precision
@@ -13,7 +14,7 @@ from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.config.train_grammar import LOSSES
 from cxrlt_cli.data.batches import Batch
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.model.network import usual_layout
+from cxrlt_cli.model.network import in_layout, usual_layout
 from cxrlt_cli.options import select
 from cxrlt_cli.train.batch_pipeline import make_pipeline
 from cxrlt_cli.train.loss import Counts, make_loss
@@ -52,6 +53,17 @@ def test_an_apple_gpu_computes_in_fp32_and_in_the_plain_layout_without_measuring
     monkeypatch.setattr("cxrlt_cli.compute.autotune._measure", None)
     mode = choose_compute_mode(select(Workload, TrainConfig(encoder="resnet18")), 512, MPS)
     assert (mode.name, device_name(MPS)) == ("fp32, plain", "mps")
+
+
+def test_one_channel_on_a_gpu_has_strides_that_only_channels_last_has() -> None:
+    last, plain = torch.channels_last, torch.contiguous_format
+    with FakeTensorMode(), torch.device("cuda"):
+        gray, color = torch.empty(4, 1, 32, 48), torch.empty(4, 3, 32, 48)
+        assert in_layout(gray, last).stride() == (32 * 48, 1, 48, 1)
+        assert in_layout(gray, plain).stride() == (32 * 48, 32 * 48, 48, 1)
+        assert in_layout(color, last).stride() == (3 * 32 * 48, 1, 3 * 48, 3)
+    images = torch.rand(4, 1, 32, 48)
+    assert in_layout(images, last) is images
 
 
 def test_memory_is_locked_for_cuda_alone() -> None:

@@ -8,7 +8,7 @@ from torchvision.transforms.v2 import functional as torchvision
 
 from cxrlt_cli.config.predict import VIEW_COUNT
 from cxrlt_cli.data.augment import normalise
-from cxrlt_cli.predict.tta import VIEWS, View, look, normalised_views
+from cxrlt_cli.predict.tta import VIEWS, View, look, looks, normalised_views
 
 
 def test_the_first_view_is_the_image_itself() -> None:
@@ -68,3 +68,10 @@ def test_all_views_at_once_are_each_view_alone(count: int, size: int) -> None:
             assert torch.equal(seen, alone)
         assert torch.allclose(seen, alone, atol=1e-4)
     assert torch.allclose(normalised_views(images[:1], VIEWS[4:6]), found[4:6, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize("views", [VIEWS, VIEWS[:1], VIEWS[:2], VIEWS[2:5]], ids=len)
+def test_one_resampling_for_all_views_gives_each_view(views: tuple[View, ...]) -> None:
+    images = torch.rand(3, 1, 50, 50, generator=torch.Generator().manual_seed(0))
+    alone = torch.cat([look(images, view) for view in views])
+    assert torch.allclose(looks(images, views), alone, atol=1e-6)
