@@ -15,12 +15,15 @@ from packaging.requirements import Requirement
 
 from cxrlt_cli.artifacts.dataset import SPLITS, Dataset, read_dataset
 from cxrlt_cli.artifacts.embeddings import read_embeddings
+from cxrlt_cli.artifacts.features_file import FeatureFile, read_features
 from cxrlt_cli.artifacts.files import check_writable
+from cxrlt_cli.artifacts.resolve import find_features
 from cxrlt_cli.artifacts.run import finished_runs
 from cxrlt_cli.config.check import CheckConfig
 from cxrlt_cli.config.encoder_name import parse_encoder
 from cxrlt_cli.console import data, escaped
 from cxrlt_cli.data.dataset_images import DatasetImages
+from cxrlt_cli.data.feature_maps import refuse_other_pixels
 from cxrlt_cli.encoders.architecture import read_architecture, require_weights
 from cxrlt_cli.encoders.origin import read_origin
 from cxrlt_cli.errors import UserError, os_hint
@@ -62,12 +65,19 @@ def _looks(config: CheckConfig, workspace: Workspace) -> dict[str, Callable[[], 
     dataset = config.dataset or workspace.dataset
     embeddings = config.embeddings or workspace.label_embeddings
     read = cache(read_dataset)
+    stored = cache(lambda: read_features(find_features(config.features, workspace.features)))
+    inputs = {
+        "features" if config.features else "images": lambda: (
+            _features(read(dataset), stored()) if config.features else _images(read(dataset))
+        )
+    }
+    backbones = config.backbone or (_backbones_of(stored) if config.features else (config.usual_backbone,))
     return {
         "workspace": lambda: _workspace(workspace),
         "dataset": lambda: _dataset(read(dataset)),
-        "images": lambda: _images(read(dataset)),
+        **inputs,
         "classes": lambda: _classes(read(dataset), embeddings),
-        **{f"backbone {name}": partial(_backbone, name) for name in config.backbone if name != "none"},
+        **{f"backbone {name}": partial(_backbone, name) for name in backbones if name != "none"},
         **{f"encoder {name}": partial(_encoder, name) for name in config.encoder},
         "space": lambda: _space(workspace.root, config.space),
         "shared memory": _shared_memory,
@@ -109,6 +119,22 @@ def _images(dataset: Dataset) -> Finding:
     images.verify()
     size = dataset.settings["size"]
     return "ok", f"{dataset.table['cache'].nunique()} image files, {size} x {size} px, all pixels as they were cached"
+
+
+def _features(dataset: Dataset, file: FeatureFile) -> Finding:
+    refuse_other_pixels(dataset.rows(dataset.table["split"].isin(["train", "val"]).to_numpy()), file)
+    made, shape = file.settings, " x ".join(map(str, file.map_shape))
+    found = f"{shape} of {made.encoder} ({made.weights}), of each training and validation image"
+    return "ok", f"{found}; {made.views} views" if made.views > 1 else found
+
+
+def _backbones_of(stored: Callable[[], FeatureFile]) -> tuple[str, ...]:
+    """The encoder of stored features, if its weights are fetched; a file or a run may have gone since the maps were made."""
+    try:
+        made = stored().settings
+    except UserError:
+        return ()
+    return (made.encoder,) if made.weights in ("imagenet", "pretrained") else ()
 
 
 def _classes(dataset: Dataset, embeddings: Path) -> Finding:

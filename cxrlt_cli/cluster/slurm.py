@@ -50,6 +50,7 @@ def _scripts(config: SlurmConfig, out: Path, root: Path) -> dict[str, str]:
         "RESTARTS": str(_MOST_RESTARTS),
         "COMMON": "\n".join(f"#SBATCH {option}" for option in _directives(config)),
         "GPUS": f"#SBATCH --gpus-per-node={config.gpus}\n" if config.gpus else "",
+        "GPU": "#SBATCH --gpus-per-node=1\n" if config.gpus else "",
         "NAME": shlex.quote(config.name),
         "NODES": str(config.nodes),
         "TASKS": str(config.gpus or 1),
@@ -62,10 +63,12 @@ def _scripts(config: SlurmConfig, out: Path, root: Path) -> dict[str, str]:
         values = {**common, "NAME": shlex.quote(name), "SOURCE": shlex.quote(_absolute(source)), "MORE": _more(config.cache)}
         scripts[f"cache-{name}.sbatch"] = _filled("cache.sbatch", values)
         scripts[f"join-{name}.sbatch"] = _filled("join.sbatch", values)
-    for stage in ("embed-labels", "merge", "train", "predict", "evaluate"):
-        values = {**common, "MORE": _more(getattr(config, stage.replace("-", "_")))}
-        scripts[f"{stage}.sbatch"] = _filled(f"{stage}.sbatch", values)
-    return {**scripts, "submit.sh": _submit(config.source_names)}
+    stored = ["features", "join-features"] if config.features else []
+    more = {"train": shlex.join(config.train_words), "join-features": ""}
+    for stage in ("embed-labels", "merge", *stored, "train", "predict", "evaluate"):
+        options = more[stage] if stage in more else getattr(config, stage.replace("-", "_"))
+        scripts[f"{stage}.sbatch"] = _filled(f"{stage}.sbatch", {**common, "MORE": _more(options)})
+    return {**scripts, "submit.sh": _submit(config.source_names, stored=bool(config.features))}
 
 
 def _directives(config: SlurmConfig) -> list[str]:
@@ -102,7 +105,13 @@ queue() { sbatch --parsable --kill-on-invalid-dep=yes "${@:2}" "${more[@]}" "$he
 """
 
 
-def _submit(sources: list[str]) -> str:
+_STORED = [
+    "features=$(queue features.sbatch --dependency=afterok:$merge)",
+    "joined=$(queue join-features.sbatch --dependency=afterok:$features)",
+]
+
+
+def _submit(sources: list[str], stored: bool) -> str:
     lines, joined = [], []
     for number, name in enumerate(sources):
         lines.append(f"cache_{number}=$(queue cache-{shlex.quote(name)}.sbatch)")
@@ -111,7 +120,8 @@ def _submit(sources: list[str]) -> str:
     lines += [
         "embed=$(queue embed-labels.sbatch)",
         f"merge=$(queue merge.sbatch --dependency=afterok:{':'.join(joined)})",
-        "train=$(queue train.sbatch --dependency=afterok:$merge:$embed)",
+        *(_STORED if stored else []),
+        f"train=$(queue train.sbatch --dependency=afterok:{'$joined' if stored else '$merge'}:$embed)",
         "predict=$(queue predict.sbatch --dependency=afterok:$train)",
         "evaluate=$(queue evaluate.sbatch --dependency=afterok:$predict)",
         'echo "train $train, predict $predict, evaluate $evaluate; see: squeue --me"',

@@ -20,9 +20,14 @@ class CheckConfig:
 
     dataset: Path | None = flag(None, "Dataset with images and labels [default: dataset.parquet]")
     embeddings: Path | None = flag(None, "Label embeddings [default: label_embeddings.parquet]")
+    features: str = flag(
+        "", "Stored features, as for cxrlt train: they are checked instead of the pixels, and their encoder's weights.",
+        metavar="NAME|FILE",
+    )  # fmt: skip
     backbone: tuple[str, ...] = flag(
-        (TrainConfig.encoder,),
-        "Image encoder whose weights are required, as for cxrlt train; may be repeated. none: random weights are intended.",
+        (),
+        "Image encoder whose weights are required, as for cxrlt train; may be repeated. none: random weights are intended. "
+        "[default: resnet50, or the encoder of --features]",
         metavar="NAME",
     )
     encoder: tuple[str, ...] = flag((), "Text encoder that is required; may be repeated.", metavar="NAME")
@@ -33,3 +38,8 @@ class CheckConfig:
     def __post_init__(self) -> None:
         if not self.space >= 0:
             raise UserError(f"--space {self.space} is not a number of 0 or more", "in GB, as in --space 20")
+
+    @property
+    def usual_backbone(self) -> str:
+        """The encoder of a bare `cxrlt train`."""
+        return TrainConfig.encoder

@@ -8,6 +8,7 @@ from typing import Any
 from cxrlt_cli.config.cache import CacheConfig
 from cxrlt_cli.config.embed_labels import EmbedLabelsConfig
 from cxrlt_cli.config.evaluate import EvaluateConfig
+from cxrlt_cli.config.features import FeaturesConfig
 from cxrlt_cli.config.grammar import parse_words
 from cxrlt_cli.config.merge import MergeConfig
 from cxrlt_cli.config.predict import PredictConfig
@@ -22,8 +23,8 @@ class SlurmConfig:
     """Write the whole pipeline as Slurm batch scripts.
 
     One script per stage, to read and edit: an array that caches each source and a job that joins it, embed-labels, merge, train
-    on one or more nodes, predict, evaluate; submit.sh submits all of them. Jobs that are preempted or time out are requeued
-    and resume.
+    on one or more nodes, predict, evaluate; with --features, an array before train. submit.sh submits all of them. Jobs that
+    are preempted or time out are requeued and resume.
     """
 
     out: Path | None = flag(None, "Folder for the scripts and their logs.", argument=True, metavar="OUT")
@@ -45,6 +46,12 @@ class SlurmConfig:
     cache: str = flag("", "More options of cxrlt cache, for all sources.", metavar="OPTIONS")
     embed_labels: str = flag("", "More options of cxrlt embed-labels.", metavar="OPTIONS")
     merge: str = flag("", "More options of cxrlt merge.", metavar="OPTIONS")
+    features: str = flag(
+        "",
+        "Options of cxrlt features, as '--encoder hf:microsoft/rad-dino --grid 7': an array of jobs stores the maps of a "
+        "frozen encoder, and training reads them.",
+        metavar="OPTIONS",
+    )
     train: str = flag("", "More options of cxrlt train, as '--weights imagenet --mixup 0.2'.", metavar="OPTIONS")
     predict: str = flag("", "More options of cxrlt predict, as '--tta 8'.", metavar="OPTIONS")
     evaluate: str = flag("", "More options of cxrlt evaluate.", metavar="OPTIONS")
@@ -69,6 +76,21 @@ class SlurmConfig:
         for command, kind, words in self._commands():
             parse_options(command, kind, words)
 
+    @property
+    def train_words(self) -> list[str]:
+        """The options of cxrlt train, with those that stored features need."""
+        given = parse_words("--train", self.train)
+        if not self.features:
+            return given
+        made = parse_options("features", FeaturesConfig, self.features_words)
+        same = ["--features", self.name, "--encoder", made.encoder, "--weights", made.weights, "--stride", made.stride]
+        return [*same, *given]
+
+    @property
+    def features_words(self) -> list[str]:
+        """The options of cxrlt features."""
+        return parse_words("--features", self.features)
+
     def _commands(self) -> list[tuple[str, type[Any], list[str]]]:
         """Each command that a script will run: its name, its options class, and its words."""
         cache = parse_words("--cache", self.cache)
@@ -76,7 +98,8 @@ class SlurmConfig:
             *(("cache", CacheConfig, ["--source", source, *cache]) for source in self.source),
             ("embed-labels", EmbedLabelsConfig, parse_words("--embed-labels", self.embed_labels)),
             ("merge", MergeConfig, parse_words("--merge", self.merge)),
-            ("train", TrainConfig, ["--name", self.name, "--resume", *parse_words("--train", self.train)]),
+            *([("features", FeaturesConfig, ["--name", self.name, *self.features_words])] if self.features else []),
+            ("train", TrainConfig, ["--name", self.name, "--resume", *self.train_words]),
             ("predict", PredictConfig, [self.name, *parse_words("--predict", self.predict)]),
             ("evaluate", EvaluateConfig, [self.name, *parse_words("--evaluate", self.evaluate)]),
         ]

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import Run
 
 from cxrlt_cli.cluster import check
+from cxrlt_cli.model.encoder import VisualEncoder
 
 ALL = ["workspace", "dataset", "images", "classes", "space", "shared memory", "locks", "cores", "GPU", "versions"]
 
@@ -104,3 +106,19 @@ def test_little_shared_memory_and_no_locks_are_warnings(
     code, found = _told(cxrlt, "--space", "0.001")
     assert code == 0
     assert found["locks"]["state"] == found["shared memory"]["state"] == "warning"
+
+
+def test_stored_features_are_checked_instead_of_pixels(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
+    network = VisualEncoder("timm:test_resnet").network
+    torch.save(network.state_dict(), tmp_path / "encoder.pth")
+    made = cxrlt("features", "--encoder", "timm:test_resnet", "--weights", tmp_path / "encoder.pth", "--name", "maps")
+    assert made.code == 0, made.err
+    (tmp_path / "images/pictures.h5").unlink()
+    ended = cxrlt("check", "--json", "--space", "0.001", "--features", "maps")
+    found = json.loads(ended.out)
+    assert ended.code == 0, found
+    assert list(found) == [what.replace("images", "features") for what in ALL], "weights of a file need no fetching"
+    assert "of timm:test_resnet" in found["features"]["found"]
+    ended = cxrlt("check", "--json", "--space", "0.001", "--features", "map")
+    assert ended.code == 2
+    assert "nearest is 'maps'" in json.loads(ended.out)["features"]["found"]

@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import CLASSES, TRAIN_BY_IMAGE, Run, classes_file
 from slurm_sandbox import slurm, why_not
+
+from cxrlt_cli.model.encoder import VisualEncoder
 
 STAGES = ["cache-labels", "embed-labels", "evaluate", "join-labels", "merge", "predict", "train"]
 SCRIPTS = sorted(["env.sh", "logs", "submit.sh", *(f"{stage}.sbatch" for stage in STAGES)])
@@ -118,6 +121,30 @@ def test_a_cancelled_training_stays_cancelled(
     assert (job["JobState"], job["Restarts"]) == ("CANCELLED", "0")
 
 
+@pytest.mark.timeout(600)
+def test_features_are_stored_by_an_array_and_trained_on(
+    cluster: dict[str, str], cxrlt: Run, dataset: Path, python: Path, tmp_path: Path
+) -> None:
+    torch.save(VisualEncoder("timm:test_resnet").network.state_dict(), tmp_path / "encoder.pth")
+    features = f"--encoder timm:test_resnet --weights {tmp_path / 'encoder.pth'} --grid 1"
+    train = "--epochs 2 --batch-size 16 --decoder-width 32 --decoder-feedforward 32 --decoder-heads 2"
+    scripts = ["slurm", "jobs", "--source", "table=labels.csv", "--shards", 2, "--gpus", 0, "--cpus", 1, "--time", "30:00"]
+    setup = f"export PATH={python.parent}:$PATH"
+    done = cxrlt(*scripts, "--features", features, "--train", train, "--setup", setup)
+    assert done.code == 0, done.err
+    submit = (tmp_path / "jobs/submit.sh").read_text()
+    assert submit.index("features.sbatch") < submit.index("join-features.sbatch") < submit.index(" train.sbatch")
+    before = ""
+    for stage in ("features", "join-features", "train"):
+        waits = [f"--dependency=afterok:{before}"] if before else []
+        command = ["sbatch", "--parsable", "--kill-on-invalid-dep=yes", *waits, str(tmp_path / f"jobs/{stage}.sbatch")]
+        before = subprocess.run(command, env=cluster, check=True, capture_output=True, text=True).stdout.strip()
+    _until(lambda: _jobs(cluster)["cxrlt-train-base"]["JobState"] not in ("PENDING", "RUNNING"))
+    log = "".join(path.read_text() for path in (tmp_path / "jobs/logs").iterdir())
+    assert _jobs(cluster)["cxrlt-train-base"]["JobState"] == "COMPLETED", log
+    assert json.loads((tmp_path / "runs/base/config.json").read_text())["features"]["grid"] == 1
+
+
 def test_what_is_written(cxrlt: Run, pictures: Path, python: Path, tmp_path: Path) -> None:
     _write(cxrlt, pictures, tmp_path, 3, python)
     assert sorted(path.name for path in (tmp_path / "jobs").iterdir()) == SCRIPTS
@@ -143,6 +170,8 @@ def test_what_is_written(cxrlt: Run, pictures: Path, python: Path, tmp_path: Pat
         (["--source", "chexpart=/x"], "nearest is 'chexpert'"),
         (["--source", "chexpert=/x", "--train", "--epoch 3"], "--epoch"),
         (["--source", "chexpert=/x", "--train", "--mixup -1"], "--mixup"),
+        (["--source", "chexpert=/x", "--features", "--gird 7"], "--gird"),
+        (["--source", "chexpert=/x", "--features", "--grid 7", "--train", "--cutmix 1"], "--cutmix"),
         (["--source", "chexpert=/x", "--time", "soon"], "--time 'soon'"),
         (["--source", "chexpert=/x", "--nodes", "0"], "--nodes 0"),
         (["--source", "chexpert=/x", "--source", "chexpert=/y"], "two sources have one name"),
