@@ -33,10 +33,33 @@ def square(path):
         image = image.crop((left, top, left + side, top + side))
     shape = [max(1, round(n * size / max(image.size))) if fit == "pad" else size for n in image.size]
     smooth = pixels["resample"] == "lanczos" or shape[0] > image.width or shape[1] > image.height
-    image = image.resize(shape, Image.Resampling.LANCZOS if smooth else Image.Resampling.BOX)
+    image = image.resize(shape, Image.Resampling.LANCZOS) if smooth else Image.fromarray(reduced(np.asarray(image), *shape))
     whole = Image.new("L", (size, size))
     whole.paste(image, ((size - image.width) // 2, (size - image.height) // 2))
     return np.asarray(whole)[None]
+
+
+def overlaps(count, cells):
+    """(cells, count) the share of each of `count` pixels of a row in the mean of each of `cells`."""
+    edges, pixels = np.arange(cells + 1) * count / cells, np.arange(count)
+    shared = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
+    return np.clip(shared, 0, None) * cells / count
+
+
+def area(gray, width, height):
+    """(height, width) uint8 means of areas of (H, W) uint8, rounded as OpenCV does."""
+    means = overlaps(gray.shape[0], height) @ gray @ overlaps(gray.shape[1], width).T
+    halved = gray.shape == (2 * height, 2 * width)
+    return (np.floor(means + 0.5) if halved else np.rint(means)).astype(np.uint8)
+
+
+def reduced(gray, width, height):
+    """The same with whole means of 2 x 2, 4 x 4 ... first, as in training."""
+    rows, columns = gray.shape
+    factor = 1
+    while rows % (2 * factor) == columns % (2 * factor) == 0 and min(rows / height, columns / width) / factor >= 4:
+        factor *= 2
+    return area(area(gray, columns // factor, rows // factor), width, height)
 
 
 def calibrated(name, logit):
