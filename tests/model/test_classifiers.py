@@ -6,6 +6,7 @@ import torch
 from cxrlt_cli.model.classifiers import (
     ClassSpecificResidualAttention,
     PooledLinear,
+    PooledMlps,
     SeparateClassifiers,
     SeparateMlps,
     SharedClassifier,
@@ -32,6 +33,19 @@ def test_separate_mlps_are_two_linear_layers_each() -> None:
     for label in range(4):
         hidden = torch.relu(FEATURES[:, label] @ head.weight[label] + head.bias[label])
         torch.testing.assert_close(head(FEATURES)[:, label], hidden @ head.last.weight[label] + head.last.bias[label])
+
+
+def test_an_mlp_per_label_on_pooled_features_starts_as_the_linear_head() -> None:
+    head = PooledMlps(16, 4)
+    features = torch.randn(3, 16, 5, 5, generator=torch.Generator().manual_seed(0))
+    linear = features.mean(dim=(2, 3)) @ head.linear.weight.T + head.linear.bias
+    torch.testing.assert_close(head(features), linear)
+    with torch.no_grad():
+        head.mlps.last.weight[2] += 1
+    changed = (head(features) - linear).abs() > 1e-4
+    assert changed.any(dim=0).tolist() == [False, False, True, False]
+    same = Network(NetworkSpec("timm:test_resnet", 4, 16, SIZE, "none", "mlp"), torch.zeros(4, 16))
+    assert any(isinstance(part, PooledMlps) for part in same.modules()), "--queries none --classifier mlp"
 
 
 def test_the_shared_head_judges_all_labels_alike() -> None:
