@@ -1,5 +1,6 @@
 """Options of `cxrlt slurm`."""
 
+import dataclasses
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from cxrlt_cli.config.merge import MergeConfig
 from cxrlt_cli.config.predict import PredictConfig
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.errors import UserError
-from cxrlt_cli.options import flag, parse_options
+from cxrlt_cli.options import flag, flag_name, parse_options
 from cxrlt_cli.workspace import checked_name
 
 
@@ -29,8 +30,8 @@ class SlurmConfig:
 
     out: Path | None = flag(None, "Folder for the scripts and their logs.", argument=True, metavar="OUT")
     source: tuple[str, ...] = flag((), "Source, as for cxrlt cache; may be repeated.", metavar="KIND=PATH")
-    shards: int = flag(16, "Jobs in the array that caches each source.")
-    name: str = flag("base", "Name of the run, its predictions and their evaluation.")
+    shards: int = flag(16, "Jobs in each array: of those that cache a source, and of --features.")
+    name: str = flag("base", "Name of the run, its predictions, their evaluation, and stored features.")
     partition: str = flag("", "Partition of all jobs [default: the cluster's]")
     account: str = flag("", "Account of all jobs [default: the user's]")
     time: str = flag("12:00:00", "Time limit of each job.", metavar="[D-]HH:MM:SS")
@@ -48,8 +49,8 @@ class SlurmConfig:
     merge: str = flag("", "More options of cxrlt merge.", metavar="OPTIONS")
     features: str = flag(
         "",
-        "Options of cxrlt features, as '--encoder hf:microsoft/rad-dino --grid 7': an array of jobs stores the maps of a "
-        "frozen encoder, and training reads them.",
+        "Options of cxrlt features, as '--encoder hf:microsoft/rad-dino --grid 7': an array of jobs, a GPU each, stores the "
+        "maps of a frozen encoder, and training reads them.",
         metavar="OPTIONS",
     )
     train: str = flag("", "More options of cxrlt train, as '--weights imagenet --mixup 0.2'.", metavar="OPTIONS")
@@ -73,35 +74,43 @@ class SlurmConfig:
         self._check_cluster_names()
         if len(set(self.source_names)) < len(self.source):
             raise UserError("two sources have one name", "cache the second by hand, with --name, and edit the scripts")
-        for command, kind, words in self._commands():
-            parse_options(command, kind, words)
+        self._check_words()
+
+    def _check_words(self) -> None:
+        """Parses the options of all stages. Raises UserError where one is wrong, or would replace one of the scripts."""
+        for command, kind, own, more in self._commands():
+            changed = _changed(kind, own, parse_options(command, kind, own), parse_options(command, kind, [*own, *more]))
+            if changed:
+                raise UserError(f"--{command}: {changed}", "leave it out; the scripts set it, see cxrlt slurm --help")
 
     @property
     def train_words(self) -> list[str]:
         """The options of cxrlt train, with those that stored features need."""
-        given = parse_words("--train", self.train)
-        if not self.features:
-            return given
-        made = parse_options("features", FeaturesConfig, self.features_words)
-        same = ["--features", self.name, "--encoder", made.encoder, "--weights", made.weights, "--stride", made.stride]
-        return [*same, *given]
+        return [*self._words_for_features, *parse_words("--train", self.train)]
 
     @property
-    def features_words(self) -> list[str]:
-        """The options of cxrlt features."""
-        return parse_words("--features", self.features)
+    def _words_for_features(self) -> list[str]:
+        """Options of cxrlt train: the features, and their encoder as `cxrlt features` runs it."""
+        if not self.features:
+            return []
+        made = parse_options("features", FeaturesConfig, parse_words("--features", self.features))
+        return ["--features", self.name, "--encoder", made.encoder, "--weights", made.weights, "--stride", made.stride]
 
-    def _commands(self) -> list[tuple[str, type[Any], list[str]]]:
-        """Each command that a script will run: its name, its options class, and its words."""
+    def _commands(self) -> list[tuple[str, type[Any], list[str], list[str]]]:
+        """Each command that a script will run: its name, its options class, the script's own words, and those given here."""
+        part = ["--shard", f"0/{self.shards}", "--resume"]
         cache = parse_words("--cache", self.cache)
+        named = zip(self.source, self.source_names, strict=True)
+        features = ["--name", self.name, *part], parse_words("--features", self.features)
+        train = ["--name", self.name, "--resume", *self._words_for_features], parse_words("--train", self.train)
         return [
-            *(("cache", CacheConfig, ["--source", source, *cache]) for source in self.source),
-            ("embed-labels", EmbedLabelsConfig, parse_words("--embed-labels", self.embed_labels)),
-            ("merge", MergeConfig, parse_words("--merge", self.merge)),
-            *([("features", FeaturesConfig, ["--name", self.name, *self.features_words])] if self.features else []),
-            ("train", TrainConfig, ["--name", self.name, "--resume", *self.train_words]),
-            ("predict", PredictConfig, [self.name, *parse_words("--predict", self.predict)]),
-            ("evaluate", EvaluateConfig, [self.name, *parse_words("--evaluate", self.evaluate)]),
+            *(("cache", CacheConfig, ["--source", source, "--name", name, *part], cache) for source, name in named),
+            ("embed-labels", EmbedLabelsConfig, [], parse_words("--embed-labels", self.embed_labels)),
+            ("merge", MergeConfig, [], parse_words("--merge", self.merge)),
+            *([("features", FeaturesConfig, *features)] if self.features else []),
+            ("train", TrainConfig, *train),
+            ("predict", PredictConfig, [self.name, "--name", self.name, "--overwrite"], parse_words("--predict", self.predict)),
+            ("evaluate", EvaluateConfig, [self.name, "--overwrite"], parse_words("--evaluate", self.evaluate)),
         ]
 
     def _check_cluster_names(self) -> None:
@@ -113,3 +122,14 @@ class SlurmConfig:
     def source_names(self) -> list[str]:
         """The name under `images/` of each source."""
         return [CacheConfig(source=source).artifact_name for source in self.source]
+
+
+def _changed(kind: type[Any], own: list[str], scripts: Any, given: Any) -> str:
+    """Which option of the scripts' own words, or which argument, is another one with the words that are given; else empty."""
+    for field in dataclasses.fields(kind):
+        value, other = getattr(scripts, field.name), getattr(given, field.name)
+        if value != other and field.metadata["argument"]:
+            return f"{other} stands without the name of an option"
+        if value != other and flag_name(field) in own:
+            return f"{flag_name(field)} {other} would replace the scripts' {flag_name(field)} {value}"
+    return ""

@@ -78,12 +78,12 @@ def _read(path: Path, number: str) -> _Shard:
     """A shard whose table matches its images. Raises UserError if it does not, or if it is not the shard `number`."""
     layout, table_path, hint = read_layout(path), path.with_suffix(".parquet"), "make it again: cxrlt cache … --shard i/n"
     identity = read_attributes(path, "source")
-    if identity.pop("shard", None) != number:
+    if identity.pop("shard", "0/1") != number:  # of one shard it is not recorded
         raise UserError(f"{path} is not shard {number}, as its name says", f"rename it, or {hint}")
     table = read_source_table(table_path)
     own = table.header.identity
     identity |= {key: own[key] for key in ("labels_sha256",) if key in own}  # the labels may be newer than the pixels
-    if own != {**identity, "shard": number}:
+    if {"shard": "0/1", **own} != {**identity, "shard": number}:
         raise UserError(f"{table_path} is not the table of {path.name}: it is of another source or shard", hint)
     done = np.flatnonzero(read_done(layout))
     same_rows = np.array_equal(table.table["row"].to_numpy(), done)

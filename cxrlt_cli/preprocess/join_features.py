@@ -66,7 +66,7 @@ def _refuse_unlike(shards: list[FeatureFile]) -> None:
     first, again = shards[0], "make it again: cxrlt features … --shard i/n --overwrite"
     for number, shard in enumerate(shards):
         path = shard.layout.path
-        if shard.source.shard != f"{number}/{len(shards)}":
+        if (shard.source.shard or "0/1") != f"{number}/{len(shards)}":
             raise UserError(f"{path} is not shard {number}/{len(shards)}, as its name says", f"rename it, or {again}")
         before = first.layout.settings
         unlike = [f"{key} {before.get(key)!r} there, {value!r} here" for key, value in shard.layout.settings.items()

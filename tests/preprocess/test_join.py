@@ -55,6 +55,14 @@ def test_a_joined_copy_has_the_bytes_of_an_undivided_cache(cxrlt: Run, pictures:
     assert len(ImageReader(sharded / "pictures.h5").read(np.arange(5))) == 5
 
 
+def test_one_shard_is_joined(cxrlt: Run, pictures: Path, tmp_path: Path) -> None:
+    assert cxrlt(*_cache(pictures, "--shard", "0/1")).code == 0
+    ended = cxrlt("join", "pictures", "--copy")
+    assert ended.code == 0, ended.err
+    whole = _whole(cxrlt, pictures, tmp_path / "whole")
+    assert (tmp_path / "images/pictures.h5").read_bytes() == (whole / "pictures.h5").read_bytes()
+
+
 def test_a_joined_file_shows_the_pixels_to_every_reader(cxrlt: Run, pictures: Path, sharded: Path, tmp_path: Path) -> None:
     ended = cxrlt("join", "pictures")
     assert ended.code == 0, ended.err
