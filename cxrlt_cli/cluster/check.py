@@ -23,10 +23,10 @@ from cxrlt_cli.config.check import CheckConfig
 from cxrlt_cli.config.encoder_name import parse_encoder
 from cxrlt_cli.console import data, escaped
 from cxrlt_cli.data.dataset_images import DatasetImages
-from cxrlt_cli.data.feature_maps import refuse_other_pixels
+from cxrlt_cli.data.feature_maps import FeatureMaps, refuse_other_pixels
 from cxrlt_cli.encoders.architecture import read_architecture, require_weights
 from cxrlt_cli.encoders.origin import read_origin
-from cxrlt_cli.errors import UserError, os_hint
+from cxrlt_cli.errors import UserError, listed, os_hint
 from cxrlt_cli.machine import cores, refused_semaphores
 from cxrlt_cli.model.imagenet import imagenet_file
 from cxrlt_cli.paths import exists, is_folder
@@ -39,6 +39,7 @@ State = Literal["ok", "warning", "error"]
 #: How something is, and what was found.
 Finding = tuple[State, str]
 
+_PUBLISHED = ("imagenet", "pretrained")
 _LEAST_SHARED = 256 << 20  # bytes; NCCL's channels between the GPUs of a node
 
 
@@ -122,19 +123,27 @@ def _images(dataset: Dataset) -> Finding:
 
 
 def _features(dataset: Dataset, file: FeatureFile) -> Finding:
-    refuse_other_pixels(dataset.rows(dataset.table["split"].isin(["train", "val"]).to_numpy()), file)
+    """Whether every training and validation image has a sound map, and the weights of the encoder are still there."""
+    used = dataset.rows(dataset.table["split"].isin(["train", "val"]).to_numpy())
+    absent = refuse_other_pixels(used, file)
+    FeatureMaps(used, file).verify()
     made, shape = file.settings, " x ".join(map(str, file.map_shape))
-    found = f"{shape} of {made.encoder} ({made.weights}), of each training and validation image"
-    return "ok", f"{found}; {made.views} views" if made.views > 1 else found
+    found = f"{shape} of {made.encoder} ({made.weights}), of each training and validation image, all as they were stored"
+    found += f"; {made.views} views" if made.views > 1 else ""
+    if made.weights not in _PUBLISHED and not exists(Path(made.weights)):
+        return "error", f"{found}; {made.weights} is not there any more: give cxrlt train --weights its new place"
+    if absent:
+        return "warning", f"{found}; only the settings of the pixels were compared: {listed(absent)} is not on this machine"
+    return "ok", found
 
 
 def _backbones_of(stored: Callable[[], FeatureFile]) -> tuple[str, ...]:
-    """The encoder of stored features, if its weights are fetched; a file or a run may have gone since the maps were made."""
+    """The encoder of stored features, if its weights are fetched, instead of those of a file or a run."""
     try:
         made = stored().settings
     except UserError:
         return ()
-    return (made.encoder,) if made.weights in ("imagenet", "pretrained") else ()
+    return (made.encoder,) if made.weights in _PUBLISHED else ()
 
 
 def _classes(dataset: Dataset, embeddings: Path) -> Finding:

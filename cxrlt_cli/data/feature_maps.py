@@ -1,6 +1,7 @@
 """Stored feature maps of a dataset's rows, in place of their pixels."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -8,10 +9,11 @@ from cxrlt_cli.artifacts.dataset import Dataset
 from cxrlt_cli.artifacts.features_file import FEATURES, FeatureFile, FeatureReader
 from cxrlt_cli.artifacts.image_file import read_layout
 from cxrlt_cli.artifacts.row_layout import read_done, read_hashes
-from cxrlt_cli.console import say
 from cxrlt_cli.data.rng import Stream, uniform
 from cxrlt_cli.errors import UserError, listed
 from cxrlt_cli.paths import is_file
+
+_BLOCK = 64  # maps read at a time
 
 
 class FeatureMaps:
@@ -32,6 +34,12 @@ class FeatureMaps:
     def read_views(self, rows: np.ndarray, views: np.ndarray) -> np.ndarray:
         """(B, C, h, w) float16 maps of one view of each of (B,) dataset rows. Raises UserError where a map is damaged."""
         return self._reader.read(self._rows[rows], views)
+
+    def verify(self) -> None:
+        """Reads all maps and compares them with their hashes. Raises UserError where some are damaged."""
+        for rows in np.split(np.arange(len(self)), range(_BLOCK, len(self), _BLOCK)):
+            for view in range(self.views):
+                self.read_views(rows, np.full_like(rows, view))
 
     def in_epoch(self, seed: int, epoch: int) -> "EpochMaps":
         """What an epoch of training reads: one view of each image, drawn at random."""
@@ -76,10 +84,11 @@ def rows_of_dataset(dataset: Dataset, file: FeatureFile) -> np.ndarray:
     return np.array([row[name] for name in ids], dtype=np.int64)
 
 
-def refuse_other_pixels(dataset: Dataset, file: FeatureFile) -> None:
+def refuse_other_pixels(dataset: Dataset, file: FeatureFile) -> list[Path]:
     """Compares the pixels of a dataset with those that features were made from, by the hashes in the image files.
 
-    Image files that are not on this machine are named and not compared.
+    Returns:
+        The image files that are not on this machine: only the settings of their pixels were compared.
 
     Raises:
         UserError: the settings or the pixels of an image differ, or an image has no maps.
@@ -102,5 +111,4 @@ def refuse_other_pixels(dataset: Dataset, file: FeatureFile) -> None:
                 f"{file.layout.path} was made from other pixels than {path} has, of {len(other)} images: {names}",
                 f"make the features again: {FEATURES.command} --overwrite",
             )
-    if absent:
-        say(f"not on this machine, so only the settings of the pixels were compared: {listed(absent)}")
+    return absent

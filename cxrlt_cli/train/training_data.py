@@ -89,7 +89,9 @@ def read_training_data(
     labels = RunLabels(embeddings.encoder, {name: texts[name] for name in dataset.classes}, held_out)
     features = read_features(features_path) if features_path else None
     if features is not None:
-        refuse_other_pixels(dataset.rows(dataset.table["split"].isin(["train", "val"]).to_numpy()), features)
+        absent = refuse_other_pixels(dataset.rows(dataset.table["split"].isin(["train", "val"]).to_numpy()), features)
+        if absent:
+            say(f"not on this machine, so only the settings of the pixels were compared: {listed(absent)}")
     inputs = [dataset_path, embeddings_path, *([features_path] if features_path else [])]
     return TrainingData(train, val, queries, labels, inputs, features, fold)
 

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -113,12 +114,24 @@ def test_stored_features_are_checked_instead_of_pixels(cxrlt: Run, dataset: Path
     torch.save(network.state_dict(), tmp_path / "encoder.pth")
     made = cxrlt("features", "--encoder", "timm:test_resnet", "--weights", tmp_path / "encoder.pth", "--name", "maps")
     assert made.code == 0, made.err
-    (tmp_path / "images/pictures.h5").unlink()
-    ended = cxrlt("check", "--json", "--space", "0.001", "--features", "maps")
-    found = json.loads(ended.out)
-    assert ended.code == 0, found
+
+    def looked_at(name: str) -> dict[str, dict[str, str]]:
+        told: dict[str, dict[str, str]] = json.loads(cxrlt("check", "--json", "--space", "0.001", "--features", name).out)
+        return told
+
+    found = looked_at("maps")
     assert list(found) == [what.replace("images", "features") for what in ALL], "weights of a file need no fetching"
+    assert found["features"]["state"] == "ok"
     assert "of timm:test_resnet" in found["features"]["found"]
-    ended = cxrlt("check", "--json", "--space", "0.001", "--features", "map")
-    assert ended.code == 2
-    assert "nearest is 'maps'" in json.loads(ended.out)["features"]["found"]
+    assert "nearest is 'maps'" in looked_at("map")["features"]["found"]
+    (tmp_path / "images/pictures.h5").unlink()
+    state, text = looked_at("maps")["features"].values()
+    assert state == "warning"
+    assert "only the settings of the pixels were compared: images/pictures.h5 is not on this machine" in text
+    (tmp_path / "encoder.pth").unlink()
+    state, text = looked_at("maps")["features"].values()
+    assert state == "error"
+    assert "encoder.pth is not there any more: give cxrlt train --weights its new place" in text
+    with h5py.File(tmp_path / "features/maps.h5", "r+") as file:
+        file["features"][0] = 0
+    assert "features were changed after they were stored" in looked_at("maps")["features"]["found"]
