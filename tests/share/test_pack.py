@@ -252,6 +252,7 @@ def test_info_says_what_a_pack_is(cxrlt: Run, models: Path) -> None:
         "3: Cardiomegaly, Effusion, Hernia",
         "size 32",
         "o/n, revision r7, MIT",
+        "scored one by one",
         "table",
     ):
         assert part in text
