@@ -130,7 +130,13 @@ def measure_steps(sizes: Sizes, seconds: float, rates: dict[str, float]) -> list
 
 
 def _plain(encoder: str, size: int, batch: int, tuned: bool, seconds: float) -> dict[str, float]:
-    took, memory = timed(plain_step(encoder, size, batch, tuned), seconds)
+    """Measures `plain_step` with the algorithms that torch chooses by default; cxrlt asks for deterministic ones."""
+    own = torch.backends.cudnn.deterministic
+    torch.backends.cudnn.deterministic = False
+    try:
+        took, memory = timed(plain_step(encoder, size, batch, tuned), seconds)
+    finally:
+        torch.backends.cudnn.deterministic = own
     return {"seconds": took, "memory_GB": memory}
 
 
@@ -254,12 +260,20 @@ def measure_memory(sizes: Sizes) -> dict[str, Any]:
         return {"batch": sizes.huge, "px": size, "micro_batches": found, "seconds": time.perf_counter() - begin}
 
 
-def measure_determinism(sizes: Sizes) -> dict[str, Any]:
-    """Two trainings of the same seed: are their weights bit-equal? And how often does a step wait for the GPU?"""
-    encoder, size, batch = sizes.small
+def measure_determinism(sizes: Sizes) -> list[dict[str, Any]]:
+    """Two trainings of the same seed, with each encoder in fp32 and bf16: are their weights bit-equal?
+
+    And how often does a step wait for the GPU?
+    """
+    _, size, batch = sizes.small
+    encoders = dict.fromkeys(encoder for encoder, *_ in sizes.steps)
+    return [_determinism(encoder, size, batch, precision) for encoder in encoders for precision in dict.fromkeys(("fp32", LOW))]
+
+
+def _determinism(encoder: str, size: int, batch: int, precision: str) -> dict[str, Any]:
     config = TrainConfig(
-        encoder=encoder, batch_size=batch, precision=LOW, layout="channels-last", weights="none", epochs=2, mixup=0.2, blur=0.3,
-        noise=0.3, erasing=0.3, average="ema",
+        encoder=encoder, batch_size=batch, precision=precision, layout="channels-last", weights="none", epochs=2, mixup=0.2,
+        blur=0.3, noise=0.3, erasing=0.3, average="ema",
     )  # fmt: skip
     weights = []
     for _ in range(2):
@@ -270,6 +284,8 @@ def measure_determinism(sizes: Sizes) -> dict[str, Any]:
             weights.append({name: value.detach().cpu() for name, value in parts.state.network.state_dict().items()})
     different = [name for name, value in weights[0].items() if not torch.equal(value, weights[1][name])]
     return {
+        "encoder": encoder,
+        "precision": precision,
         "bit_equal": not different,
         "tensors": len(weights[0]),
         "different": len(different),
@@ -300,7 +316,7 @@ def markdown(found: dict[str, Any]) -> str:
     products = f"Matrix products: {rates['bf16']} Tflop/s in bf16, {rates['fp32']} in fp32"
     lines = [f"{found['device']}, torch {torch.__version__}. {products}; copying memory: {rates['memory']} TB/s.", ""]
     for part, content in found.items():
-        rows = [content] if part in ("memory", "determinism") else content
+        rows = [content] if part == "memory" else content
         if not isinstance(rows, list) or not rows:
             continue
         columns = list(dict.fromkeys(name for row in rows for name in row if name not in ("operations", "seconds")))

@@ -23,7 +23,7 @@ def choose_device(name: str, local: int = 0) -> torch.device:
         return torch.device("cpu")
     device = torch.device("cuda", local % torch.cuda.device_count())  # a launcher may show each process only its own GPU
     torch.cuda.set_device(device)
-    torch.backends.cudnn.deterministic = True  # runs of the same seed are bit-equal, also in fp32; steps are not slower
+    torch.backends.cudnn.deterministic = True  # else runs of the same seed differ in fp32 (docs/results/gpu.md)
     return device
 
 

@@ -22,6 +22,6 @@ def test_every_part_leaves_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert {row["views"] for row in found["scoring"]} == {1, 8}
     assert 0 <= found["feeding"][0]["waiting"] <= 1
     assert found["memory"]["micro_batches"] == 1
-    assert found["determinism"]["bit_equal"] is True
+    assert [row["bit_equal"] for row in found["determinism"]] == [True]
     assert [row.get("failed") for row in found["steps"]] == [None] * 3
     assert "| encoder | px | batch | contender |" in (tmp_path / "gpu.md").read_text(encoding="utf-8")
