@@ -9,7 +9,7 @@ from torch import nn
 
 from cxrlt_cli.artifacts.run import Run
 from cxrlt_cli.artifacts.run_config import ComputeMode, read_run_config
-from cxrlt_cli.compute.device import choose_precision
+from cxrlt_cli.compute.device import choose_precision, computes_bf16
 from cxrlt_cli.console import say
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.model.encoder import VisualEncoder
@@ -49,7 +49,7 @@ def choose_compute_mode(workload: Workload, size: int, device: torch.device) -> 
     others = []
     if workload.layout == "auto":
         others.append(ComputeMode(usual.precision, "plain" if layout == "channels-last" else "channels-last"))
-    if workload.precision == "auto":
+    if workload.precision == "auto" and computes_bf16(device):
         others.append(ComputeMode("bf16" if usual.precision == "fp32" else "fp32", layout))
     if not others or workload.freeze == "encoder":  # a frozen encoder has no backward pass to measure
         return usual

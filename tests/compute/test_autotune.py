@@ -11,6 +11,7 @@ from cxrlt_cli.artifacts.run import read_checkpoint
 from cxrlt_cli.artifacts.run_config import ComputeMode
 from cxrlt_cli.compute import autotune
 from cxrlt_cli.compute.autotune import Workload, choose_compute_mode
+from cxrlt_cli.compute.device import choose_precision
 from cxrlt_cli.config.train import TrainConfig
 from cxrlt_cli.options import select
 
@@ -35,6 +36,7 @@ def test_only_what_is_clearly_faster_is_chosen(
     seconds: dict[str, float], chosen: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(autotune, "_pass", lambda _encoder, _images, form: seconds[form.name])
+    monkeypatch.setattr(autotune, "computes_bf16", lambda _: True)
     found = choose_compute_mode(select(Workload, TrainConfig(encoder="resnet18", batch_size=4)), 32, CPU)
     assert found.name == chosen
     assert found.images_per_s == {name: round(4 / time, 2) for name, time in seconds.items()}
@@ -43,15 +45,30 @@ def test_only_what_is_clearly_faster_is_chosen(
 
 def test_what_flags_say_is_not_measured_and_a_measurement_changes_no_draw(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(3)
-    measured = choose_compute_mode(select(Workload, TrainConfig(encoder="resnet18", batch_size=2, layout="plain")), 32, CPU)
+    workload = select(Workload, TrainConfig(encoder="resnet18", batch_size=2, precision="fp32"))
+    measured = choose_compute_mode(workload, 32, CPU)
     drawn = torch.rand(2)
     torch.manual_seed(3)
     assert torch.equal(drawn, torch.rand(2))
-    assert set(measured.images_per_s) == {"fp32, plain", "bf16, plain"}
+    assert set(measured.images_per_s) == {"fp32, plain", "fp32, channels-last"}
     monkeypatch.setattr(autotune, "_pass", None)
     assert choose_compute_mode(select(Workload, TrainConfig(precision="bf16", layout="channels-last")), 32, CPU) == ComputeMode(
         "bf16", "channels-last"
     )
+
+
+def test_bf16_is_not_measured_on_a_processor_without_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(autotune, "_pass", lambda _encoder, _images, form: {"fp32": 1.0, "bf16": 0.5}[form.precision])
+    workload = select(Workload, TrainConfig(encoder="resnet18", batch_size=2, layout="plain"))
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
+    assert choose_compute_mode(workload, 32, CPU).name == "bf16, plain"
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    assert choose_compute_mode(workload, 32, CPU) == ComputeMode("fp32", "plain")
+    assert "no instructions for bf16" not in capsys.readouterr().err
+    assert choose_precision("bf16", CPU) == torch.bfloat16
+    assert "this processor has no instructions for bf16" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -84,6 +101,7 @@ def test_what_must_fail_fails_before_anything_is_measured(
 
 def test_a_run_keeps_its_form(cxrlt: Run, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     speeds = {"fp32, plain": 1.0, "fp32, channels-last": 0.5, "bf16, plain": 2.0}
+    monkeypatch.setattr(autotune, "computes_bf16", lambda _: True)
     monkeypatch.setattr(autotune, "_pass", lambda _encoder, _images, form: speeds[form.name])
     auto = [*TRAIN, "--epochs", "1", "--layout", "auto", "--precision", "auto"]
     assert cxrlt(*auto, "--name", "measured").code == 0
