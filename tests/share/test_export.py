@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 import torch
 from conftest import CLASSES, Run
+from PIL import Image, ImageOps
+from scipy.ndimage import gaussian_filter
 
 from cxrlt_cli.artifacts.calibration import read_calibration
 from cxrlt_cli.artifacts.dataset import read_dataset
@@ -23,7 +25,7 @@ from cxrlt_cli.artifacts.predictions import read_predictions
 from cxrlt_cli.data.dataset_images import DatasetImages
 from cxrlt_cli.errors import UserError
 from cxrlt_cli.predict.merge import merge_logits
-from cxrlt_cli.preprocess.resize import resize
+from cxrlt_cli.preprocess.settings import PixelSettings, read_square
 from cxrlt_cli.scores.apply_calibration import calibrated
 from cxrlt_cli.share.export import compared
 from cxrlt_cli.share.formats import KEY, torch_scores
@@ -98,22 +100,39 @@ def _check_script(cxrlt: Run, workspace: Path, thresholds: dict[str, float]) -> 
             assert row["positive"] == ""
 
 
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
 @pytest.mark.parametrize(
-    ("size", "shape"),
+    ("sides", "settings"),
     [
-        ((256, 256), (128, 128)),
-        ((640, 768), (64, 64)),
-        ((300, 200), (64, 43)),
-        ((509, 611), (96, 115)),
-        ((672, 672), (224, 224)),
+        ((256, 256), {"size": 128}),
+        ((640, 768), {"size": 64}),
+        ((300, 200), {"size": 64}),
+        ((509, 611), {"size": 96}),
+        ((1021, 773), {"size": 96, "fit": "crop"}),
+        ((1021, 773), {"size": 96, "fit": "stretch", "window": "1,99"}),
+        ((672, 672), {"size": 224}),
+        ((700, 500), {"size": 96, "resample": "lanczos"}),
+        ((60, 50), {"size": 96}),
     ],
 )
-def test_the_script_reduces_an_image_as_the_cache_does(size: tuple[int, int], shape: tuple[int, int]) -> None:
+def test_the_script_makes_the_square_of_the_cache(
+    sides: tuple[int, int], settings: dict[str, Any], mode: str, suffix: str, tmp_path: Path
+) -> None:
     text = files("cxrlt_cli.share").joinpath("templates/score_images.py").read_text(encoding="utf-8")
-    found: dict[str, Any] = {"np": np}
-    exec(text[text.index("def overlaps(") : text.index("def calibrated(")], found)
-    gray = np.random.default_rng(0).integers(0, 256, size[::-1]).astype(np.uint8)
-    assert np.array_equal(found["reduced"](gray, *shape), resize(gray, shape, "area"))
+    made = PixelSettings(**settings)
+    script: dict[str, Any] = {"np": np, "Image": Image, "ImageOps": ImageOps, "pixels": made.saved()}
+    exec(text[text.index("def decoded(") : text.index("def calibrated(")], script)
+    width, height = sides
+    smooth = gaussian_filter(np.random.default_rng(0).normal(size=(height, width, 3)), (3, 3, 0))
+    pixels = (smooth / np.abs(smooth).max() * 127 + 128).astype(np.uint8)
+    path = tmp_path / f"picture.{suffix}"
+    if suffix == "png":  # a radiograph has equal channels
+        pixels[:, :, 1:] = pixels[:, :, :1]
+    Image.fromarray(pixels if mode == "RGB" else pixels[:, :, 0]).save(path)
+    expected = read_square(path, made)
+    assert expected.std() > 5
+    assert np.array_equal(script["square"](path)[0], expected)
 
 
 def test_an_ensemble_as_a_program_of_torch(cxrlt: Run, models: Path) -> None:

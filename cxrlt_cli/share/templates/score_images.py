@@ -16,50 +16,78 @@ about = json.loads(session.get_modelmeta().custom_metadata_map["cxrlt"])
 pixels, fits = about["pixels"], (about["calibration"] or {}).get("fitted", {})
 
 
+def decoded(path):
+    """(H, W) gray values, and (width, height) of the image in these pixels.
+
+    A large JPEG is decoded at 1/2, 1/4 or 1/8 of its size, as for the training images; its last pixel may lie partly outside.
+    """
+    image = Image.open(path)
+    width, height = image.size
+    if image.format == "JPEG" and image.mode in ("L", "RGB") and image.getexif().get(0x0112, 1) == 1:
+        span = (max if pixels["fit"] == "pad" else min)(image.size) / pixels["size"]
+        factor = next((f for f in (8, 4, 2) if span / f >= 1.4 and pixels["resample"] == "area"), 1)
+        image.draft("L", (width // factor, height // factor))
+        return np.asarray(image), (width / factor, height / factor)
+    image = ImageOps.exif_transpose(image)
+    return np.asarray(image if image.mode.startswith("I") else image.convert("L")), image.size
+
+
 def square(path):
     """(1, S, S) uint8: gray, 8 bit, resized as the training images were."""
     size, fit = pixels["size"], pixels["fit"]
-    image = ImageOps.exif_transpose(Image.open(path))
-    gray = np.asarray(image if image.mode.startswith("I") else image.convert("L"))
-    top = 255 if gray.dtype == np.uint8 else 65535
-    low, high = 0, top
+    gray, extent = decoded(path)
+    low, high = 0, 255 if gray.dtype == np.uint8 else 65535
     if pixels["window"]:
         low, high = np.percentile(gray, [float(p) for p in pixels["window"].split(",")], method="inverted_cdf")
     gray = np.rint(((gray.astype(float) - low) * 255 / max(high - low, 1)).clip(0, 255)).astype(np.uint8)
-    image = Image.fromarray(gray)
+    rows, columns = gray.shape
     if fit == "crop":
-        side = min(image.size)
-        left, top = (image.width - side) // 2, (image.height - side) // 2
-        image = image.crop((left, top, left + side, top + side))
-    shape = [max(1, round(n * size / max(image.size))) if fit == "pad" else size for n in image.size]
-    smooth = pixels["resample"] == "lanczos" or shape[0] > image.width or shape[1] > image.height
-    image = image.resize(shape, Image.Resampling.LANCZOS) if smooth else Image.fromarray(reduced(np.asarray(image), *shape))
-    whole = Image.new("L", (size, size))
-    whole.paste(image, ((size - image.width) // 2, (size - image.height) // 2))
-    return np.asarray(whole)[None]
+        side, extent = min(gray.shape), (min(extent), min(extent))
+        top, left = (rows - side) // 2, (columns - side) // 2
+        gray = gray[top : top + side, left : left + side]
+    shape = [max(1, round(n * size / max(extent))) if fit == "pad" else size for n in extent]
+    if pixels["resample"] == "lanczos" or shape[0] > gray.shape[1] or shape[1] > gray.shape[0]:
+        gray = np.asarray(Image.fromarray(gray).resize(shape, Image.Resampling.LANCZOS))
+    else:
+        gray = reduced(gray, *shape, *extent)
+    whole, top, left = np.zeros((size, size), np.uint8), (size - gray.shape[0]) // 2, (size - gray.shape[1]) // 2
+    whole[top : top + gray.shape[0], left : left + gray.shape[1]] = gray
+    return whole[None]
 
 
-def overlaps(count, cells):
-    """(cells, count) the share of each of `count` pixels of a row in the mean of each of `cells`."""
-    edges, pixels = np.arange(cells + 1) * count / cells, np.arange(count)
-    shared = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
-    return np.clip(shared, 0, None) * cells / count
+def means(values, cells, extent):
+    """(H, cells) float32 means of (H, W) over `cells` equal parts of the first `extent` columns, added in OpenCV's order."""
+    edges, columns = np.arange(cells + 1) * extent / cells, np.arange(values.shape[1])
+    shared = np.minimum(edges[1:, None], columns + 1) - np.maximum(edges[:-1, None], columns)
+    shares = (shared * cells / extent).astype(np.float32)
+    first, total = (shares > 0).argmax(axis=1), np.float32(0)
+    for step in range(int((shares > 0).sum(axis=1).max())):
+        at = np.minimum(first + step, len(columns) - 1)
+        share = np.where(at == first + step, shares[np.arange(cells), at].clip(0), 0)
+        total = total + values[:, at].astype(np.float32) * share
+    return total
 
 
-def area(gray, width, height):
-    """(height, width) uint8 means of areas of (H, W) uint8, rounded as OpenCV does."""
-    means = overlaps(gray.shape[0], height) @ gray @ overlaps(gray.shape[1], width).T
-    halved = gray.shape == (2 * height, 2 * width)
-    return (np.floor(means + 0.5) if halved else np.rint(means)).astype(np.uint8)
+def area(gray, width, height, across, down):
+    """(height, width) uint8 means of areas of the first `across` x `down` pixels of (H, W) uint8, rounded as OpenCV does."""
+    if across % width or down % height:
+        return np.rint(means(means(gray, width, across).T, height, down).T).astype(np.uint8)
+    sums = gray.reshape(height, int(down // height), width, int(across // width)).sum(axis=(1, 3), dtype=np.int64)
+    if (across, down) == (2 * width, 2 * height):
+        return ((sums + 2) // 4).astype(np.uint8)
+    return np.rint(sums.astype(np.float32) * np.float32(width * height / (across * down))).astype(np.uint8)
 
 
-def reduced(gray, width, height):
+def reduced(gray, width, height, across, down):
     """The same with whole means of 2 x 2, 4 x 4 ... first, as in training."""
     rows, columns = gray.shape
+    if (columns, rows) == (width, height):
+        return gray
     factor = 1
     while rows % (2 * factor) == columns % (2 * factor) == 0 and min(rows / height, columns / width) / factor >= 4:
         factor *= 2
-    return area(area(gray, columns // factor, rows // factor), width, height)
+    gray = area(gray, columns // factor, rows // factor, columns, rows)
+    return area(gray, width, height, across / factor, down / factor)
 
 
 def calibrated(name, logit):
