@@ -2,7 +2,9 @@
 
 import csv
 import functools
+import gc
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -32,10 +34,17 @@ STARTED_FIRST = [
 ]  # fmt: skip
 
 
+#: A folder in memory: to make, copy and delete the files of a test there takes a fraction of the time that a disk takes.
+MEMORY, MEMORY_NEEDED = Path("/dev/shm"), 4 << 30  # bytes; the files of all tests that run at a time have less than one
+
+
 def pytest_configure() -> None:
     """Keeps compiled files even where Python is asked not to: each process would compile the package and the tests again."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
+    gc.set_threshold(50_000)  # a tenth of the time would go into looking for cycles among what torch and the tests keep
+    if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > MEMORY_NEEDED:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -47,6 +56,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the tests of `STARTED_FIRST` in front of all others, which keep their order."""
     place = {Path(__file__).parent / name: number for number, name in enumerate(STARTED_FIRST)}
     items.sort(key=lambda item: place.get(item.path, len(place)))
+
+
+def pytest_collection() -> None:
+    """A worker imports torchvision as commands do, without torch's compiler; tests of networks would import it with it."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        from cxrlt_cli.model.import_torchvision import import_torchvision
+
+        import_torchvision()
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays until the end: no search for cycles has to look at it."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -258,7 +280,7 @@ def classes_file(folder: Path) -> Path:
 TRAIN_BY_IMAGE = [
     "train", "--encoder", "timm:test_convnext", "--batch-size", "15", "--lr", "1e-3", "--decoder-layers", "1",
     "--decoder-width", "32", "--decoder-feedforward", "32", "--decoder-heads", "2", "--decoder-dropout", "0",
-    "--weights", "none",
+    "--precision", "fp32", "--layout", "plain", "--weights", "none",
 ]  # fmt: skip
 
 TRAIN = [

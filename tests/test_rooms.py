@@ -1,6 +1,7 @@
 """The rooms of the code: who may import whom."""
 
 import ast
+import functools
 from collections import Counter
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -50,6 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 
 
+@functools.cache
 def _imports(path: Path) -> set[str]:
     """Dotted names of the modules that a file imports, at its top or inside functions."""
     found = set()

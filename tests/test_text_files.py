@@ -1,7 +1,7 @@
 """How the package reads and writes files: text is UTF-8 whatever the locale, and one module asks what lies at a path."""
 
 import ast
-from collections.abc import Iterator
+import functools
 from pathlib import Path
 
 import pytest
@@ -11,11 +11,12 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 _BINARY = {"Image", "os", "tarfile", "zipfile", "webbrowser"}  # whose `open` opens no text
 
 
-def _calls(code: str) -> Iterator[tuple[ast.Call, str]]:
+@functools.cache
+def _calls(code: str) -> list[tuple[ast.Call, str]]:
     """Calls, and the last part of the name of what is called."""
-    for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
-            yield node, node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+    nodes = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
+    named = [node for node in nodes if isinstance(node.func, ast.Attribute | ast.Name)]
+    return [(node, node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id) for node in named]
 
 
 def _opens_text(call: ast.Call, name: str) -> bool:

@@ -103,7 +103,8 @@ def test_little_shared_memory_and_no_locks_are_warnings(
 
     monkeypatch.setattr(check, "lock_file", without)
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(check.shutil, "disk_usage", lambda path: usage._replace(free=64 << 20) if "shm" in str(path) else usage)
+    little = usage._replace(free=64 << 20)
+    monkeypatch.setattr(check.shutil, "disk_usage", lambda path: little if str(path) == "/dev/shm" else usage)
     code, found = _told(cxrlt, "--space", "0.001")
     assert code == 0
     assert found["locks"]["state"] == found["shared memory"]["state"] == "warning"

@@ -64,7 +64,8 @@ def test_two_ranks_come_to_what_one_comes_to(cxrlt: Run, partly_known: Path, pyt
     done = cxrlt(*command, "--name", "one")
     assert done.code == 0, done.err
     launcher = [python, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "cxrlt_cli"]
-    own, ranks = [*launcher, *command, "--name", "two"], {**os.environ, "PYTHON_EXEC": str(python)}
+    auto = ["--layout", "auto"]  # the two measure which is faster, and must agree
+    own, ranks = [*launcher, *command, *auto, "--name", "two"], {**os.environ, "PYTHON_EXEC": str(python)}
     launched = subprocess.run(own, cwd=partly_known, env=ranks, capture_output=True, text=True, check=False, timeout=250)
     assert launched.returncode == 0, launched.stderr
     assert launched.stderr.count("epoch 1/2: loss") == 1, "rank 0 alone talks"

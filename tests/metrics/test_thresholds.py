@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score, roc_curve
+from sklearn.metrics import f1_score, precision_recall_curve, roc_curve
 
 from cxrlt_cli.metrics.resampled_decisions import resample_decisions
 from cxrlt_cli.metrics.resampling import multiplicities
@@ -35,8 +35,10 @@ def test_no_other_threshold_is_better(seed: int) -> None:
     draws = np.random.default_rng(seed)
     scores, targets = np.round(draws.normal(size=200), draws.integers(0, 3)), draws.random(200) < 0.2
     scores += targets
-    all_f1 = {t: f1_score(targets, scores >= t) for t in np.unique(scores)}
-    assert all_f1[best_f1(scores, targets)] == pytest.approx(max(all_f1.values()))
+    precision, recall, thresholds = precision_recall_curve(targets, scores)
+    assert np.array_equal(thresholds, np.unique(scores))
+    all_f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-9)
+    assert all_f1[list(thresholds).index(best_f1(scores, targets))] == pytest.approx(all_f1.max())
     false_rate, true_rate, _ = roc_curve(targets, scores, drop_intermediate=False)
     wanted = true_rate[false_rate <= 0.1 + 1e-12].max()
     called = scores >= at_specificity(scores, targets, 0.9)

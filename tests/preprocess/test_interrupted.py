@@ -152,7 +152,7 @@ def test_a_signal_to_all_processes_while_they_start(
     seconds: float, sent: signal.Signals, code: int, many: Path, tmp_path: Path
 ) -> None:
     """As Slurm and a terminal send it: the workers leave it to their parent, from their first moment on."""
-    process = start(*_cache(many), "--workers", "4", cwd=tmp_path)
+    process = start(*_cache(many), cwd=tmp_path)
     _until(30, (tmp_path / "images/pictures.h5.part").exists)
     time.sleep(seconds)
     os.killpg(process.pid, sent)

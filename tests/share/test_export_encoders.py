@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import timm
 import torch
+from timm.models import register_model
 from torch import Tensor, nn
 
 from cxrlt_cli.errors import UserError
@@ -20,6 +22,12 @@ SIZE, CLASSES = 32, ["a", "b", "c"]
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 
+@register_model
+def one_block_vit(**given: Any) -> nn.Module:
+    """The first of six equal blocks: each takes seconds to export."""
+    return timm.create_model("test_vit", depth=1, **given)
+
+
 def _member(encoder: str, seed: int, **parts: Any) -> Member:
     torch.manual_seed(seed)
     spec = NetworkSpec(encoder, len(CLASSES), 8, DecoderSize(1, 2, 16, 16), **parts)
@@ -30,7 +38,7 @@ def _member(encoder: str, seed: int, **parts: Any) -> Member:
 @pytest.fixture
 def members() -> list[Member]:
     """An EfficientNet with the transformer decoder and a vision transformer with GLoRI, as an ensemble."""
-    return [_member("timm:test_efficientnet", 1, kind="transformer"), _member("timm:test_vit", 2, queries="glori")]
+    return [_member("timm:test_efficientnet", 1, kind="transformer"), _member("timm:one_block_vit", 2, queries="glori")]
 
 
 def test_these_are_exported_for_any_number_of_images(members: list[Member]) -> None:
