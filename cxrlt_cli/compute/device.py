@@ -45,4 +45,5 @@ def computes_bf16(device: torch.device) -> bool:
     """Whether a device has instructions for bf16. A CPU without them takes about 30 times as long as in fp32."""
     if device.type != "cpu":
         return True
-    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    there = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+    return there and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
