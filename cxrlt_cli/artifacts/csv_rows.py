@@ -4,9 +4,8 @@ import csv
 import gzip
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from cxrlt_cli.errors import UserError, listed, reason
 from cxrlt_cli.paths import refuse_no_file
@@ -16,8 +15,7 @@ _HINT = "see whether it was downloaded whole, is text in UTF-8 and separated by 
 _QUOTE = "a quote is opened and not closed, or stands alone: take it out, or write it twice"
 
 
-@dataclass(frozen=True)
-class CsvRow:
+class CsvRow(NamedTuple):
     """A row of a CSV: its cells, its number (the header is 1), and the line on which it begins."""
 
     cells: list[str]
