@@ -47,7 +47,7 @@ def _stages(tmp_path: Path, name: str) -> list[list[object]]:
         ["merge", "--label-space", classes_file(tmp_path), "--source", "a", "--split", "50,25,25", "--overwrite"],
         [*TRAIN, "--epochs", "1", "--name", name],
         ["predict", "a", "--name", name],
-        ["evaluate", "a", "--name", name],
+        ["evaluate", "a", "--name", name, "--bootstrap", "20"],
         ["ensemble", "a", "--name", f"{name}-merged"],
         ["fuse", "a", "--epochs", "1", "--name", f"{name}-fused"],
     ]

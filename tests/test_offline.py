@@ -30,7 +30,7 @@ def test_every_stage_works_without_a_network(offline: dict[str, str], pictures: 
         ["check", "--space", "0.001", "--backbone", "none"],
         [*TRAIN, "--epochs", "1"],
         ["predict", "--tta", "2"],
-        ["evaluate"],
+        ["evaluate", "--bootstrap", "20"],
         ["info", "dataset.parquet"],
     ]
     # what is missing: the seconds until it is said are printed

@@ -65,7 +65,7 @@ def test_two_sources_of_real_radiographs(real_data: Path, cxrlt: Run, tmp_path: 
     said_by_train = _done(cxrlt, "train", *small, "--epochs", 1, "--reweight", "hard9:3")
     assert "hard classes" in said_by_train
     _done(cxrlt, "predict", "--tta", 8, "--merge", "geomean")
-    _done(cxrlt, "evaluate")
+    _done(cxrlt, "evaluate", "--bootstrap", 20)
     metrics = json.loads((tmp_path / "evaluations/test_resnet-hard9x3-test-tta8/metrics.json").read_text())
     assert 0 < metrics["mAP"] < 1
     assert metrics["classes"] == 14

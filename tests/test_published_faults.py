@@ -50,7 +50,7 @@ def test_predictions_are_joined_by_id_and_class_columns_by_name(cxrlt: Run, data
     for name, rows, columns in (("as-is", slice(None), slice(None)), ("turned", slice(None, None, -1), slice(None, None, -1))):
         content = Predictions(ids[rows], CLASSES[columns], logits[rows][:, columns], PredictionsHeader([name], "test"))
         write_predictions(workspace / f"predictions/{name}.parquet", content)
-        assert cxrlt("evaluate", name).code == 0
+        assert cxrlt("evaluate", name, "--bootstrap", "50").code == 0
         assert cxrlt("ensemble", name, "--name", f"{name}-again").code == 0
     figures = [pd.read_csv(workspace / f"evaluations/{name}/per_class.csv").set_index("class") for name in ("as-is", "turned")]
     pd.testing.assert_frame_equal(figures[0], figures[1])

@@ -115,6 +115,7 @@ def test_compare_gives_the_same_differences(golden: Run) -> None:
         np.testing.assert_allclose([row[1:] for row in after], [row[1:] for row in before], atol=1e-6)
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_report_is_made_of_a_run_and_of_an_evaluation(golden: Run, tmp_path: Path) -> None:
     golden("report", "runs/whole", "evaluations/calibrated", "--resamples", 100, "--mistakes", 1, "--name", "now")
     page = next((tmp_path / "reports/now").glob("*.html")).read_text()

@@ -59,7 +59,7 @@ def test_hospital_b_has_other_names_and_fewer_labels(sources: Path) -> None:
     assert len({row["patient_id"] for row in rows}) < len(rows) == 60
 
 
-@pytest.mark.usefixtures("typed_here")
+@pytest.mark.usefixtures("typed_here", "without_figures")
 def test_the_whole_demonstration(cxrlt: Run, tmp_path: Path) -> None:
     ended = cxrlt("demo", tmp_path / "here", "--phantoms", 240, "--epochs", 1, "--size", 32)
     assert ended.code == 0, ended.err

@@ -66,7 +66,7 @@ def test_pixels_through_the_encoder_give_the_logits_of_the_maps(cxrlt: Run, work
     commands = [
         ["predict", "head", "--tta", "4"],
         ["explain", "head", "i0003", "--method", "integrated-gradients"],
-        ["evaluate", "again"],
+        ["evaluate", "again", "--bootstrap", "20"],
         ["export", "head", *(["--format", "torch"] if find_spec("onnx") is None else [])],  # refused where logits differ
         ["pack", "head"],
         ["fuse", "head", "--epochs", "1", "--name", "fused"],

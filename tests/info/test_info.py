@@ -24,7 +24,7 @@ def workspace(written: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             ["merge", "--label-space", classes_file(folder), "--split", "50,25,25", "--uncertain", "positive"],
             [*TRAIN, "--mixup", "0.3"],
             ["predict"],
-            ["evaluate"],
+            ["evaluate", "--bootstrap", "20"],
             ["clean"],
         ]
         type_in(folder, commands)

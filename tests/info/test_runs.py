@@ -41,7 +41,7 @@ def made(written: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             ["merge", "--label-space", classes_file(folder), "--split", "50,25,25"],
             [*TRAIN, "--epochs", "1", "--name", "base"],
             ["predict"],
-            ["evaluate"],
+            ["evaluate", "--bootstrap", "20"],
         ]
         type_in(folder, commands)
         runs = folder / "runs"

@@ -59,7 +59,8 @@ def test_counts_of_every_class_and_policy_and_the_order_of_the_sources_does_not_
     nih = pd.read_csv(real_data / "chestxray14/Data_Entry_2017_v2020.csv.gz")["Finding Labels"].str.get_dummies("|")
     chexpert = pd.read_csv(real_data / "chexpert/train.csv.gz")
     for uncertain in ("positive", "negative", "ignore"):
-        options = ["--label-space", "cxr-lt-2023", "--uncertain", uncertain]
+        same = "keep" if uncertain != "ignore" else "refuse"  # no two pictures are the same: to look for them once is enough
+        options = ["--label-space", "cxr-lt-2023", "--uncertain", uncertain, "--same-picture", same]
         dataset = _merge(cxrlt, both, tmp_path / f"{uncertain}.parquet", *options)
         assert len(dataset.table) == 112_120 + 223_414
         evaluated = dataset.table.loc[dataset.table["split"] != "train", "source"].value_counts()

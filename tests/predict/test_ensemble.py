@@ -59,7 +59,7 @@ def test_predictions_are_joined_by_id_and_name_and_merged_by_weight(merge: str, 
     pipeline = json.loads((scores / "ensembles/abc.json").read_text())
     assert [member["weight"] for member in pipeline["members"]] == pytest.approx([0.5, 0.3, 0.2])
     assert pipeline["mean_ap"] is None
-    assert cxrlt("evaluate", "abc").code == 0
+    assert cxrlt("evaluate", "abc", "--bootstrap", "20").code == 0
     told = json.loads(cxrlt("info", "ensembles/abc.json", "--json").out)
     assert (told["kind"], told["merge"], len(told["members"])) == ("ensemble", merge, 3)
 

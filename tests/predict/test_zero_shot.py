@@ -102,6 +102,7 @@ def test_files_of_a_folder_are_prepared_as_the_model_prepares_them(
     assert (towers / "s.csv").read_text().startswith(f"dicom_id,{','.join(CLASSES)}\n")
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_other_stages_take_the_predictions(towers: Path, cxrlt: Run) -> None:
     for model in ("clip", "siglip"):
         scored(cxrlt, model)

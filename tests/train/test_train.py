@@ -125,7 +125,7 @@ def test_hard_classes_of_a_test_evaluation_are_refused(cxrlt: Run, dataset: Path
     _train(cxrlt, "--epochs", "1", "--name", "first")
     for split in ("test", "val"):
         assert cxrlt("predict", "--split", split, "--name", split).code == 0
-        assert cxrlt("evaluate", split).code == 0
+        assert cxrlt("evaluate", split, "--bootstrap", "20").code == 0
     ended = cxrlt(*TRAIN, "--reweight", "hard1:2", "--hard-from", tmp_path / "evaluations/test")
     assert ended.code == 2
     assert "was scored on the test split" in ended.err
