@@ -129,7 +129,8 @@ def _changed(kind: type[Any], own: list[str], scripts: Any, given: Any) -> str:
     for field in dataclasses.fields(kind):
         value, other = getattr(scripts, field.name), getattr(given, field.name)
         if value != other and field.metadata["argument"]:
-            return f"{other} stands without the name of an option"
+            words = " ".join(map(str, other)) if isinstance(other, tuple) else other
+            return f"{words} stands without the name of an option"
         if value != other and flag_name(field) in own:
             return f"{flag_name(field)} {other} would replace the scripts' {flag_name(field)} {value}"
     return ""

@@ -181,6 +181,7 @@ def test_what_is_written(cxrlt: Run, pictures: Path, python: Path, tmp_path: Pat
         (["--source", "chexpert=/x", "--cache", "--shard 1/8"], "--shard 1/8 would replace the scripts' --shard 0/16"),
         (["--source", "chexpert=/x", "--cache", "--name x"], "--name x would replace the scripts' --name chexpert"),
         (["--source", "chexpert=/x", "--train", "--name x"], "--name x would replace the scripts' --name base"),
+        (["--source", "chexpert=/x", "--predict", "other"], "base other stands without the name of an option"),
         (["--source", "chexpert=/x", "--predict", "--name x"], "--name x would replace the scripts' --name base"),
         (["--source", "chexpert=/x", "--time", "soon"], "--time 'soon'"),
         (["--source", "chexpert=/x", "--nodes", "0"], "--nodes 0"),
