@@ -12,6 +12,7 @@ from cxrlt_cli.features.maps import MapMaker
 from cxrlt_cli.model.encoder import VisualEncoder, weights_digest
 from cxrlt_cli.model.network import usual_layout
 from cxrlt_cli.model.stored_maps import map_size
+from cxrlt_cli.model.zero_weights import ZerosInsteadOfRandom
 from cxrlt_cli.train.settings import StartSettings
 from cxrlt_cli.train.start_weights import load_encoder_weights, settled_weights, weights_origin
 
@@ -51,7 +52,8 @@ def load_frozen(name: str, weights: str, stride: int, size: int, grid: int) -> F
     start = StartSettings(name, 0.0, str(stride), weights, "encoder", "head")
     settled = settled_weights(start, needed_by="cxrlt features")
     origin = weights_origin(start, settled)
-    encoder = VisualEncoder(name, 0.0, stride).eval()
+    with ZerosInsteadOfRandom():
+        encoder = VisualEncoder(name, 0.0, stride).eval()
     load_encoder_weights(settled, encoder)
     encoder.check_size(size)
     channels, height, width = map_size(encoder, size)

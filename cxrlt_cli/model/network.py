@@ -23,6 +23,7 @@ from cxrlt_cli.model.label_queries import LabelQueries
 from cxrlt_cli.model.stored_maps import as_stored
 from cxrlt_cli.model.text_classifier import TextClassifier
 from cxrlt_cli.model.transformer_decoder import EarlyTransformerLabelDecoder, TransformerLabelDecoder, start_normal
+from cxrlt_cli.model.zero_weights import ZerosInsteadOfRandom
 
 Queries = Literal["text", "tuned", "learned", "glori", "none", "csra"]
 Classifier = Literal["separate", "shared", "mlp", "text"]
@@ -198,7 +199,8 @@ def network_from(checkpoint: dict[str, Any], path: Path) -> Network:
         spec = NetworkSpec(**{"kind": "transformer-1", **saved, "decoder": DecoderSize(**saved["decoder"])})
         if spec.classes != len(checkpoint["classes"]):
             raise ValueError("another number of classes")
-        network = Network(spec, torch.zeros(spec.classes, spec.embedding))
+        with ZerosInsteadOfRandom():
+            network = Network(spec, torch.zeros(spec.classes, spec.embedding))
         network.load_state_dict(_renamed(checkpoint["model"], spec))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"{path}: the weights do not fit the network: {reason(error)}", hint) from error

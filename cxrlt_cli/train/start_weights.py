@@ -19,6 +19,7 @@ from cxrlt_cli.model.imagenet import imagenet_file
 from cxrlt_cli.model.label_queries import LabelQueries
 from cxrlt_cli.model.load_weights import load_encoder, load_weights
 from cxrlt_cli.model.network import Network
+from cxrlt_cli.model.zero_weights import ZerosInsteadOfRandom
 from cxrlt_cli.paths import is_file, is_folder
 from cxrlt_cli.train.settings import StartSettings
 
@@ -123,7 +124,8 @@ def check_start(weights: str, settings: StartSettings, size: int) -> None:
     published = parse_encoder(settings.encoder).published
     if weights == "none" and not published:
         return
-    encoder = VisualEncoder(settings.encoder, settings.drop_path, int(settings.stride))
+    with ZerosInsteadOfRandom():
+        encoder = VisualEncoder(settings.encoder, settings.drop_path, int(settings.stride))
     if weights != "none":
         load_encoder_weights(weights, encoder)
     if published:

@@ -1,0 +1,35 @@
+"""Building a network whose weights are loaded right afterwards: the random ones it would start with are not drawn."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+#: Those of `nn.init` that do not reach a mode through the methods of Tensor that they call.
+_DRAWS = {
+    Tensor.normal_, Tensor.uniform_, Tensor.bernoulli_,
+    nn.init.normal_, nn.init.uniform_, nn.init.kaiming_normal_, nn.init.kaiming_uniform_,
+}  # fmt: skip
+
+
+class ZerosInsteadOfRandom(TorchFunctionMode):
+    """Within it, tensors are filled with zeros where random numbers would be drawn.
+
+    Drawing takes most of the time of building a network: 0.3 of 0.35 s for ResNet-50 and 0.5 of 0.6 s for ViT-S on one core.
+    Zeros, because `nn.init.trunc_normal_` draws again until all values are within its bounds.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Calls a function of torch, or fills its first argument with zeros."""
+        kwargs = kwargs or {}
+        if func in _DRAWS:
+            filled: Tensor = args[0] if args else kwargs["tensor"]
+            with torch.no_grad():
+                return filled.zero_()
+        if func is Tensor.erfinv_:  # of 0 it is 0, and slow
+            return args[0]
+        return func(*args, **kwargs)
