@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-#: Slow to import, and needed by other commands, by networks of timm or with --compile only.
+#: Slow to import, and needed by other commands, by with --compile only.
 SLOW = {"torch", "torch._dynamo", "sympy", "triton", "transformers", "matplotlib"}
 
 #: `evaluate`, then what `predict`, `explain` and `train` do with torch; then what works as after a usual import of torchvision.
@@ -20,6 +20,7 @@ import cxrlt_cli.explain.explain, cxrlt_cli.predict.predict, cxrlt_cli.train.tra
 from cxrlt_cli.model.encoder import VisualEncoder, torchvision
 from cxrlt_cli.train.adamw import AdamW
 encoder = VisualEncoder("resnet18")
+VisualEncoder("timm:test_resnet")
 optimizer = AdamW(encoder.parameters(), fused=True)
 optimizer.zero_grad(set_to_none=True)
 encoder(torch.zeros(2, 1, 32, 32)).sum().backward()

@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from cxrlt_cli.encoders.files import read_config, required_file
+from cxrlt_cli.encoders.import_timm import import_timm
 from cxrlt_cli.errors import UserError, nearest, reason
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.bin")
@@ -17,7 +18,7 @@ def read(folder: Path) -> tuple[dict[str, Any], list[float], list[float], bool]:
     Raises:
         UserError: files are missing, or timm does not know the architecture.
     """
-    import timm
+    timm = import_timm()
     from timm.data.config import resolve_model_data_config
 
     config = read_config(folder, "config.json")
@@ -49,7 +50,7 @@ def create(name: str, drop_path: float, stride: int, options: dict[str, Any]) ->
         UserError: timm is not installed, does not have it, or it lacks stochastic depth or the stride.
     """
     try:
-        import timm
+        timm = import_timm()
     except ImportError:
         raise UserError(f"--encoder timm:{name} needs timm, which is not installed", "pip install timm") from None
     if name not in timm.list_models():
@@ -64,14 +65,15 @@ def create(name: str, drop_path: float, stride: int, options: dict[str, Any]) ->
     options = {**options, "pretrained": False}
     try:
         try:
-            return timm.create_model(name, **{"dynamic_img_size": True, **options})
+            network: nn.Module = timm.create_model(name, **{"dynamic_img_size": True, **options})
         except TypeError:
-            return timm.create_model(name, **options)
+            network = timm.create_model(name, **options)
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:
         raise UserError(
             f"timm:{name} cannot be used as an encoder: {reason(error)}",
             "choose another, or leave out --drop-path and --stride",
         ) from error
+    return network
 
 
 def features(network: Any, images: Tensor) -> Tensor:
@@ -88,11 +90,11 @@ def features(network: Any, images: Tensor) -> Tensor:
 
 def weights(folder: Path) -> dict[str, Tensor]:
     """The published weights, read by timm. Raises UserError where they are missing, damaged or of another network."""
-    import timm
-
+    timm = import_timm()
     required_file(folder, WEIGHTS)
     try:
-        return timm.create_model(f"local-dir:{folder}", pretrained=True, num_classes=0, in_chans=3).state_dict()
+        network: nn.Module = timm.create_model(f"local-dir:{folder}", pretrained=True, num_classes=0, in_chans=3)
+        return network.state_dict()
     except Exception as error:
         raise UserError(f"{folder}: the weights cannot be read: {reason(error)}", "fetch the encoder again") from error
 
