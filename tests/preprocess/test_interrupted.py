@@ -165,10 +165,19 @@ def test_a_signal_to_all_processes_while_they_start(
 def test_workers_end_with_their_parent(many: Path, tmp_path: Path) -> None:
     process = start(*_cache(many), cwd=tmp_path)
     _until(100, (tmp_path / "images/pictures.h5.part").exists)
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    _until(10, lambda: len(_descendants(process.pid)) >= 3)  # the server that forks, and two workers
+    descendants = _descendants(process.pid)
     process.kill()
     process.wait()
-    _until(10, lambda: not any(_alive(int(child)) for child in children))
+    _until(10, lambda: not any(_alive(descendant) for descendant in descendants))
+
+
+def _descendants(pid: int) -> list[int]:
+    try:
+        children = list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [descendant for child in children for descendant in [child, *_descendants(child)]]
 
 
 def _alive(pid: int) -> bool:
