@@ -1,9 +1,10 @@
 """What a GPU gives: training step, decoder, feeding, scoring, memory, and whether two runs are bit-equal. At most 8 minutes.
 
-python benchmarks/gpu.py [--output FOLDER] [--only PART ...] [--tiny] [--seconds S]
+python benchmarks/gpu.py [--output FOLDER] [--only PART ...] [--steps ENCODER:PX:BATCH ...] [--tiny] [--seconds S]
 
-Writes FOLDER/gpu.json and FOLDER/gpu.md. Contenders run one after the other in one process. Without
-a GPU it needs --tiny, which measures nothing of interest but runs every line.
+Writes FOLDER/gpu.json and FOLDER/gpu.md. Contenders run one after the other in one process. --steps measures these training
+steps alone, each with --compile too; compiling takes a minute or more for each. Without a GPU it needs --tiny, which measures
+nothing of interest but runs every line.
 """
 
 import argparse
@@ -333,12 +334,17 @@ def main() -> None:
     parser: Any = argparse.ArgumentParser()
     parser.add_argument("--output", type=Path, default=Path())
     parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--steps", nargs="*", default=[])
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--seconds", type=float, default=1.0)
     given = parser.parse_args()
     if not GPU and not given.tiny:
         raise SystemExit("torch finds no GPU; --tiny runs every line on a CPU")
     sizes = TINY if given.tiny else Sizes()
+    if given.steps:
+        named = [step.rsplit(":", 2) for step in given.steps]
+        sizes = replace(sizes, steps=tuple((encoder, int(size), int(batch), True) for encoder, size, batch in named))
+        given.only = ["steps"]
     rates = {
         "fp32": matmul_speed(DEVICE, torch.float32, given.seconds),
         "bf16": matmul_speed(DEVICE, torch.bfloat16 if GPU else torch.float32, given.seconds),
