@@ -18,7 +18,7 @@ import typer
 from browser import Browser
 from forked_python import forked_python
 from PIL import Image
-from processes import Ended, ended, forked_subcommand, kill_all, start, start_ranks, wait_for  # noqa: F401 -- the tests import them from here
+from processes import Ended, ended, forked_subcommand, kill_all, run_server, start, start_ranks, wait_for  # noqa: F401 -- the tests import them from here
 from shared import copied, made_once
 
 from cxrlt_cli import subcommand
@@ -59,11 +59,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection() -> None:
-    """A worker imports torchvision as commands do, without torch's compiler; tests of networks would import it with it."""
+    """A worker imports torchvision and timm as commands do, without torch's compiler, before a test imports them with it."""
     if "PYTEST_XDIST_WORKER" in os.environ:
+        from cxrlt_cli.encoders.import_timm import import_timm
         from cxrlt_cli.model.import_torchvision import import_torchvision
 
         import_torchvision()
+        import_timm()
 
 
 def pytest_collection_finish() -> None:
@@ -73,11 +75,15 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def quick() -> Iterator[None]:
-    """What costs time in each of a thousand commands and says nothing: the options are built once, disks are not waited for."""
+    """What costs time in each of a thousand commands and says nothing.
+
+    The options are built once, disks are not waited for, and one server forks all processes.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(typer.main, "get_command", functools.cache(typer.main.get_command))
         for name in ("fsync", "fdatasync"):
             patch.setattr(os, name, lambda _: None)
+        patch.setattr("multiprocessing.forkserver.ensure_running", run_server)
         yield
     kill_all()
 

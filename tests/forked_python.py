@@ -14,7 +14,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from threading import Thread
 
-from processes import SERVER, START, run_module
+from processes import SERVER, START, run_module, run_server
 
 _PROGRAM = """\
 #!{python} -IS
@@ -77,6 +77,7 @@ def _fork(connection: socket.socket) -> None:
         streams = [f"/proc/{asked['pid']}/fd/{number}" for number in (1, 2)]
         given = (asked["name"], asked["arguments"], asked["cwd"], asked["environment"], streams)
         process = SERVER.Process(target=run_module, args=given)
+        run_server()
         with START:
             process.start()
         try:

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import IO
 
@@ -23,13 +24,21 @@ from cxrlt_cli import subcommand
 from cxrlt_cli.signals import StopRequest
 
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(
-    [
-        "cxrlt_cli.app", "cxrlt_cli.train.train", "cxrlt_cli.predict.predict", "cxrlt_cli.evaluate.evaluate",
-        "cxrlt_cli.preprocess.cache", "cxrlt_cli.labels.merge", "timm", "scipy.stats", "pydantic", "pyarrow.parquet",
-    ]
-)  # fmt: skip
+_run_server = forkserver.ensure_running
 START = threading.Lock()  # `Process.start` also asks how earlier processes ended: two threads would read one answer
+
+
+def run_server() -> None:
+    """Starts the server, if it does not run. It finds `preloaded` on a path that its processes do not keep."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *([before] if before else [])])
+    SERVER.set_forkserver_preload(["preloaded"])
+    try:
+        _run_server()
+    finally:
+        del os.environ["PYTHONPATH"]
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
 
 
 def nothing() -> None:
@@ -85,6 +94,7 @@ class Process:
             path.touch()
         given = ("cxrlt_cli", list(map(str, arguments)), cwd, environment, list(map(str, self._files)), first)
         self._process = SERVER.Process(target=run_module, args=given)
+        run_server()
         with START:
             self._process.start()
         self.pid = self._process.pid or 0

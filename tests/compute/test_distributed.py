@@ -1,7 +1,6 @@
 """Several processes that train and predict as one, each a real process of the real command."""
 
 import json
-import multiprocessing
 import os
 import re
 import signal
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import CACHE, TRAIN, TRAIN_BY_IMAGE, Run, classes_file, ended, start_ranks, wait_for
+from processes import SERVER, run_server
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.distributed import distributed_c10d
 
@@ -191,8 +191,8 @@ def test_ranks_exchange_json_and_numbers_and_never_pickles() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    context = multiprocessing.get_context("forkserver")
-    processes = [context.Process(target=_exchange, args=(rank, port)) for rank in range(2)]
+    run_server()
+    processes = [SERVER.Process(target=_exchange, args=(rank, port)) for rank in range(2)]
     for process in processes:
         process.start()
     for process in processes:

@@ -99,7 +99,7 @@ def test_csra_is_as_published(share: float, temperature: float) -> None:
 )
 def test_a_prediction_does_not_depend_on_its_neighbours_in_the_batch(queries: str, kind: str, label_attention: bool) -> None:
     torch.manual_seed(0)
-    spec = NetworkSpec("resnet18", 4, 8, SIZE, queries, "separate", label_attention, kind=kind)  # type: ignore[arg-type]
+    spec = NetworkSpec("timm:test_resnet", 4, 8, SIZE, queries, "separate", label_attention, kind=kind)  # type: ignore[arg-type]
     network = _shaken(Network(spec, torch.randn(4, 8)))
     images = torch.randn(3, 1, 64, 64)
     with torch.no_grad():
@@ -112,7 +112,7 @@ def test_without_label_attention_a_label_does_not_see_the_others(kind: str) -> N
     """Another query for label 0 changes the logits of all labels where labels attend to each other, else its own alone."""
     for label_attention in (True, False):
         torch.manual_seed(0)
-        spec = NetworkSpec("resnet18", 4, 8, SIZE, "text", "separate", label_attention, kind=kind)  # type: ignore[arg-type]
+        spec = NetworkSpec("timm:test_resnet", 4, 8, SIZE, "text", "separate", label_attention, kind=kind)  # type: ignore[arg-type]
         network = _shaken(Network(spec, torch.randn(4, 8)))
         images = torch.randn(2, 1, 64, 64)
         with torch.no_grad():
@@ -125,7 +125,7 @@ def test_without_label_attention_a_label_does_not_see_the_others(kind: str) -> N
 @pytest.mark.parametrize("kind", ["residual", "transformer"])
 @pytest.mark.parametrize(("queries", "learned"), [("text", False), ("tuned", True), ("learned", True)])
 def test_which_queries_are_learned(queries: str, learned: bool, kind: str) -> None:
-    spec = NetworkSpec("resnet18", 4, 8, SIZE, queries, kind=kind)  # type: ignore[arg-type]
+    spec = NetworkSpec("timm:test_resnet", 4, 8, SIZE, queries, kind=kind)  # type: ignore[arg-type]
     network = Network(spec, torch.randn(4, 8))
     assert ("decoder.queries.queries" in dict(network.named_parameters())) == learned
     assert "decoder.queries.queries" in network.state_dict()
