@@ -91,6 +91,8 @@ def quick() -> Iterator[None]:
 @pytest.fixture
 def cxrlt(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
     """Runs a command through the program's own entry, in this process, with `tmp_path` as workspace."""
+    import tiny_encoder  # noqa: F401 -- timm then has the networks of the tests
+
     from cxrlt_cli.app import main
 
     monkeypatch.chdir(tmp_path)
@@ -135,6 +137,8 @@ def python() -> Iterator[Path]:
 
 def type_in(folder: Path, commands: list[list[object]]) -> None:
     """Runs commands in a workspace, in this process; what they raise stops the test."""
+    import tiny_encoder  # noqa: F401
+
     from cxrlt_cli.app import app
 
     with pytest.MonkeyPatch.context() as patch:
@@ -284,13 +288,13 @@ def classes_file(folder: Path) -> Path:
 
 #: A network without batch norms and dropout: what it computes of an image does not depend on the others of its batch.
 TRAIN_BY_IMAGE = [
-    "train", "--encoder", "timm:test_convnext", "--batch-size", "15", "--lr", "1e-3", "--decoder-layers", "1",
+    "train", "--encoder", "timm:tiny_net_without_norms", "--batch-size", "15", "--lr", "1e-3", "--decoder-layers", "1",
     "--decoder-width", "32", "--decoder-feedforward", "32", "--decoder-heads", "2", "--decoder-dropout", "0",
     "--precision", "fp32", "--layout", "plain", "--weights", "none",
 ]  # fmt: skip
 
 TRAIN = [
-    "train", "--encoder", "timm:test_resnet", "--epochs", "2", "--batch-size", "16", "--lr", "1e-3", "--decoder-layers", "1",
+    "train", "--encoder", "timm:tiny_net", "--epochs", "2", "--batch-size", "16", "--lr", "1e-3", "--decoder-layers", "1",
     "--decoder-width", "32", "--decoder-feedforward", "32", "--decoder-heads", "2", "--precision", "fp32", "--layout", "plain",
     "--weights", "none",
 ]  # fmt: skip

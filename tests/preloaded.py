@@ -13,4 +13,6 @@ import cxrlt_cli.train.train  # noqa: F401
 from cxrlt_cli.encoders.import_timm import import_timm
 
 import_timm()
+import tiny_encoder  # noqa: E402, F401
+
 gc.freeze()  # a process that looks for cycles would copy each page of what it shares with the server

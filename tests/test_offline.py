@@ -28,7 +28,7 @@ def test_every_stage_works_without_a_network(offline: dict[str, str], pictures: 
         ["embed-labels", "--encoder", "ngram"],
         ["merge", "--label-space", classes_file(tmp_path), "--split", "50,25,25"],
         ["check", "--space", "0.001", "--backbone", "none"],
-        [*TRAIN, "--epochs", "1"],
+        [*TRAIN, "--encoder", "timm:test_resnet", "--epochs", "1"],  # another process, which has timm's own networks only
         ["predict", "--tta", "2"],
         ["evaluate", "--bootstrap", "20"],
         ["info", "dataset.parquet"],

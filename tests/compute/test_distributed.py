@@ -124,7 +124,7 @@ def test_a_stop_of_one_rank_stops_all_and_they_go_on_bit_equal(cxrlt: Run, datas
 def test_a_rank_that_dies_ends_the_others_and_leaves_a_state_to_go_on_from(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
     command = [*TRAIN, "--epochs", "500", "--save-every", "1"]
     processes = start_ranks(2, *command, cwd=tmp_path)
-    wait_for(tmp_path / "runs/test_resnet/last.pt")
+    wait_for(tmp_path / "runs/tiny_net/last.pt")
     processes[1].kill()
     since = time.monotonic()
     survivor, _ = ended(processes, seconds=60)
@@ -132,12 +132,12 @@ def test_a_rank_that_dies_ends_the_others_and_leaves_a_state_to_go_on_from(cxrlt
     assert survivor.code == 2
     assert "another of the 2 ranks has ended or does not answer" in survivor.err
     assert "Traceback" not in survivor.err
-    assert _status(tmp_path / "runs/test_resnet")["state"] == "failed"
-    step = read_checkpoint(tmp_path / "runs/test_resnet/last.pt", ["step"])["step"]
+    assert _status(tmp_path / "runs/tiny_net")["state"] == "failed"
+    step = read_checkpoint(tmp_path / "runs/tiny_net/last.pt", ["step"])["step"]
     assert step > 0
     processes = start_ranks(1, *command, "--resume", cwd=tmp_path)
     end = time.monotonic() + 60
-    while _status(tmp_path / "runs/test_resnet")["step"] <= step:
+    while _status(tmp_path / "runs/tiny_net")["step"] <= step:
         assert time.monotonic() < end
         time.sleep(0.1)
     processes[0].send_signal(signal.SIGTERM)
@@ -147,7 +147,7 @@ def test_a_rank_that_dies_ends_the_others_and_leaves_a_state_to_go_on_from(cxrlt
 def test_a_rank_that_hangs_ends_the_others_after_the_timeout(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
     processes = start_ranks(2, *TRAIN, "--epochs", "500", "--rank-timeout", "5", cwd=tmp_path)
     try:
-        wait_for(tmp_path / "runs/test_resnet/last.pt")
+        wait_for(tmp_path / "runs/tiny_net/last.pt")
         processes[1].send_signal(signal.SIGSTOP)
         _, told = processes[0].communicate(timeout=100)
     finally:
@@ -158,10 +158,10 @@ def test_a_rank_that_hangs_ends_the_others_after_the_timeout(cxrlt: Run, dataset
 
 
 def test_an_error_is_told_once(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
-    (tmp_path / "runs/test_resnet").mkdir(parents=True)
+    (tmp_path / "runs/tiny_net").mkdir(parents=True)
     ranks = ended(start_ranks(2, *TRAIN, cwd=tmp_path))
     assert [rank.code for rank in ranks] == [2, 2]
-    assert [rank.err.count("error: runs/test_resnet exists") for rank in ranks] == [1, 0]
+    assert [rank.err.count("error: runs/tiny_net exists") for rank in ranks] == [1, 0]
 
 
 def _exchange(rank: int, port: int) -> None:

@@ -56,9 +56,9 @@ def boxed(made_boxed: Path, tmp_path: Path) -> Path:
 
 
 def test_every_map_is_measured(cxrlt: Run, boxed: Path) -> None:
-    ended = cxrlt("explain", "test_resnet", "--boxes", "boxes.csv", "--boxes-size", "36x40")
+    ended = cxrlt("explain", "tiny_net", "--boxes", "boxes.csv", "--boxes-size", "36x40")
     assert ended.code == 0, ended.err
-    folder = boxed / "explanations/test_resnet-boxes"
+    folder = boxed / "explanations/tiny_net-boxes"
     assert sorted(path.name for path in folder.iterdir()) == ["findings.csv", "localisation.csv", "localisation.json"]
     rows, findings = pd.read_csv(folder / "localisation.csv"), pd.read_csv(folder / "findings.csv")
     assert set(rows["kind"]) == set(KINDS)
@@ -85,7 +85,7 @@ def test_image_files_tell_their_size_and_nihs_columns_are_known(cxrlt: Run, boxe
         "Image Index,Finding Label,Bbox [x,y,w,h],,,\n0003.png,Effusion,0,20,18,20,,,\n0006.png,Effusion,0.5,20,17.5,20.2,,,\n"
     )
     file = pictures / "pictures/0003.png"
-    ended = cxrlt("explain", "test_resnet", file, "--boxes", "nih.csv", "--tolerance", "0.0625", "--name", "x")
+    ended = cxrlt("explain", "tiny_net", file, "--boxes", "nih.csv", "--tolerance", "0.0625", "--name", "x")
     assert ended.code == 0, ended.err
     findings = pd.read_csv(boxed / "explanations/x/findings.csv")
     assert set(findings["image_id"]) == {"0003.png"}
@@ -129,7 +129,7 @@ SIZE = ["--boxes-size", "36x40"]
 )
 def test_bad_boxes(text: str, options: list[str], says: str, cxrlt: Run, boxed: Path) -> None:
     (boxed / "boxes.csv").write_text(text)
-    ended = cxrlt("explain", "test_resnet", "--boxes", "boxes.csv", *options)
+    ended = cxrlt("explain", "tiny_net", "--boxes", "boxes.csv", *options)
     assert ended.code == 2
     assert says in ended.err
     assert not (boxed / "explanations").exists()
@@ -138,7 +138,7 @@ def test_bad_boxes(text: str, options: list[str], says: str, cxrlt: Run, boxed: 
 def test_missing_ones_are_left_out_on_request(cxrlt: Run, boxed: Path) -> None:
     text = HEADER + "i0003,Effusion,0,0,9,5\nz9,Effusion,0,0,9,5\ni0003,Rib,0,0,9,5\n"
     (boxed / "boxes.csv").write_text(text)
-    ended = cxrlt("explain", "test_resnet", "--boxes", "boxes.csv", *SIZE, "--allow-missing")
+    ended = cxrlt("explain", "tiny_net", "--boxes", "boxes.csv", *SIZE, "--allow-missing")
     assert ended.code == 0, ended.err
     assert "2 boxes of images or classes that are not there are left out" in ended.err
-    assert "need --boxes" in cxrlt("explain", "test_resnet", "i0003", "--tolerance", "0.1").err
+    assert "need --boxes" in cxrlt("explain", "tiny_net", "i0003", "--tolerance", "0.1").err

@@ -26,15 +26,15 @@ def made_run(made_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 @pytest.fixture
 def run(made_run: Path, tmp_path: Path) -> Path:
     """A trained run beside its dataset."""
-    return copied(made_run, tmp_path) / "runs/test_resnet"
+    return copied(made_run, tmp_path) / "runs/tiny_net"
 
 
 def test_sheets_and_maps_of_ids_and_files(cxrlt: Run, run: Path, pictures: Path) -> None:
     workspace = run.parents[1]
     file = pictures / "pictures/0003.png"
-    ended = cxrlt("explain", "test_resnet", "i0003", file, "--top", "1", "--label", "Hernia")
+    ended = cxrlt("explain", "tiny_net", "i0003", file, "--top", "1", "--label", "Hernia")
     assert ended.code == 0, ended.err
-    folder = workspace / "explanations/test_resnet-i0003+1"
+    folder = workspace / "explanations/tiny_net-i0003+1"
     assert sorted(path.name for path in folder.iterdir()) == ["01-i0003.png", "02-0003.png", "maps.parquet"]
     with Image.open(folder / "01-i0003.png") as sheet:
         assert min(sheet.size) > 300
@@ -47,18 +47,18 @@ def test_sheets_and_maps_of_ids_and_files(cxrlt: Run, run: Path, pictures: Path)
     by_image = [rows[["class", "logit"]].to_numpy().tolist() for _, rows in attention.groupby("image_id")]
     assert by_image[0] == by_image[1], "the id and the file are the same picture"
     assert ended.out.count("Hernia") == 2
-    assert cxrlt("explain", "test_resnet", "i0003", file, "--top", "1", "--label", "Hernia").code == 2
-    ended = cxrlt("explain", "test_resnet", "i0003", file, "--method", "grad-cam", "--layers", "rollout", "--overwrite")
+    assert cxrlt("explain", "tiny_net", "i0003", file, "--top", "1", "--label", "Hernia").code == 2
+    ended = cxrlt("explain", "tiny_net", "i0003", file, "--method", "grad-cam", "--layers", "rollout", "--overwrite")
     assert ended.code == 0, ended.err
     assert set(pd.read_parquet(folder / "maps.parquet")["kind"]) == {"attention-rollout", "grad-cam"}
 
 
 def test_the_scores_are_those_of_predict(cxrlt: Run, run: Path) -> None:
     workspace = run.parents[1]
-    assert cxrlt("predict", "test_resnet", "--split", "train").code == 0
-    scores = pd.read_parquet(workspace / "predictions/test_resnet-train.parquet").set_index("image_id")
+    assert cxrlt("predict", "tiny_net", "--split", "train").code == 0
+    scores = pd.read_parquet(workspace / "predictions/tiny_net-train.parquet").set_index("image_id")
     image = str(scores.index[0])
-    ended = cxrlt("explain", "test_resnet", image, "--method", "grad-cam", "--top", "3", "--name", "x")
+    ended = cxrlt("explain", "tiny_net", image, "--method", "grad-cam", "--top", "3", "--name", "x")
     assert ended.code == 0, ended.err
     maps = pd.read_parquet(workspace / "explanations/x/maps.parquet")
     for name, logit in zip(maps["class"], maps["logit"], strict=True):
@@ -78,13 +78,13 @@ def test_wrong_usage(cxrlt: Run, run: Path, tmp_path: Path) -> None:
     (tmp_path / "torn.png").write_bytes(b"\x89PNG")
     for arguments, says in (
         ([], "missing arguments"),
-        (["test_resnet"], "missing arguments"),
-        (["test_resnet", "none.png"], "neither a file nor an image of"),
-        (["test_resnet", "i000"], "nearest is 'i0"),
-        (["test_resnet", "i0003", "--label", "hernia"], "nearest is 'Hernia'"),
-        (["test_resnet", "i0003", "--top", "0"], "leaves nothing to explain"),
-        (["test_resent", "i0003"], "nearest is 'test_resnet'"),
-        (["test_resnet", "torn.png"], "torn.png cannot be read"),
+        (["tiny_net"], "missing arguments"),
+        (["tiny_net", "none.png"], "neither a file nor an image of"),
+        (["tiny_net", "i000"], "nearest is 'i0"),
+        (["tiny_net", "i0003", "--label", "hernia"], "nearest is 'Hernia'"),
+        (["tiny_net", "i0003", "--top", "0"], "leaves nothing to explain"),
+        (["tiny_nte", "i0003"], "nearest is 'tiny_net'"),
+        (["tiny_net", "torn.png"], "torn.png cannot be read"),
     ):
         ended = cxrlt("explain", *arguments)
         assert ended.code == 2, arguments

@@ -44,10 +44,10 @@ KINDS = {
     "images/pictures.h5": "images",
     "images/pictures.parquet": "source table",
     "label_embeddings.parquet": "label embeddings",
-    "predictions/test_resnet-test.parquet": "predictions",
-    "runs/test_resnet": "run",
-    "evaluations/test_resnet-test": "evaluation",
-    "corrections/test_resnet-test": "corrections",
+    "predictions/tiny_net-test.parquet": "predictions",
+    "runs/tiny_net": "run",
+    "evaluations/tiny_net-test": "evaluation",
+    "corrections/tiny_net-test": "corrections",
 }
 
 
@@ -87,7 +87,7 @@ def test_figures_of_a_dataset(cxrlt: Run, workspace: Path) -> None:
 def test_images_and_runs(cxrlt: Run, workspace: Path) -> None:
     images = _info(cxrlt, workspace, "images/pictures.h5")
     assert (images["images"], images["done"], images["size"], images["constant"]) == (96, 96, 32, 0)
-    run = _info(cxrlt, workspace, "runs/test_resnet")
+    run = _info(cxrlt, workspace, "runs/tiny_net")
     assert run["chosen"]["mixup"] == 0.3  # type: ignore[index]
     assert "weight_decay" not in run["chosen"]  # type: ignore[operator]
     assert run["epochs"] == 2
@@ -147,7 +147,7 @@ def test_a_contact_sheet_shows_the_pictures(cxrlt: Run, workspace: Path, tmp_pat
         (["none.parquet"], "none.parquet is not there"),
         (["source/labels.csv"], "is not an artifact of cxrlt"),
         (["source"], "not a run, an evaluation, a comparison or a result of clean"),
-        (["runs/test_resnet", "--figure", "x.png"], "cannot be plotted"),
+        (["runs/tiny_net", "--figure", "x.png"], "cannot be plotted"),
         (["dataset.parquet", "--figure", "x.jpg"], "neither in .png nor in .svg"),
         (["images/pictures.h5", "--figure", "x.svg"], "name a .png"),
     ],

@@ -93,7 +93,7 @@ def test_the_next_command(cxrlt: Run, workspace: Path) -> None:
     assert found["base"]["next"] == "cxrlt report base-test"
     assert found["early"]["next"] == "cxrlt predict early"
     for name in ("killed", "stopped"):
-        assert found[name]["next"].startswith("cxrlt train --encoder timm:test_resnet ")
+        assert found[name]["next"].startswith("cxrlt train --encoder timm:tiny_net ")
         assert found[name]["next"].endswith(" --resume")
     text = cxrlt("runs")
     assert text.code == 0

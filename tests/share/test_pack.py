@@ -248,7 +248,7 @@ def test_info_says_what_a_pack_is(cxrlt: Run, models: Path) -> None:
     text = cxrlt("info", "packs/a.zip").out
     for part in (
         "a pack",
-        "timm:test_resnet",
+        "timm:tiny_net",
         "3: Cardiomegaly, Effusion, Hernia",
         "size 32",
         "o/n, revision r7, MIT",

@@ -34,7 +34,7 @@ MOST_TRICKS = {"mixup": 0.2, "mosaic": 0.5, "erasing": 0.9}
     ids=str,
 )
 def test_nothing_is_read_from_a_gpu_between_the_batch_and_its_loss(options: dict[str, object]) -> None:
-    settings = settings_of(TrainConfig(encoder="timm:test_resnet", **options))  # type: ignore[arg-type]
+    settings = settings_of(TrainConfig(encoder="timm:tiny_net", **options))  # type: ignore[arg-type]
     weights = torch.tensor([1.0, 2.0, 3.0])
     with FakeTensorMode(allow_non_fake_inputs=True), torch.device("cuda"):
         pipeline = make_pipeline(settings.mix, settings.augment, settings.loss, Counts(weights, 9 * weights, weights), CUDA)
@@ -50,9 +50,7 @@ def test_nothing_is_read_from_a_gpu_between_the_batch_and_its_loss(options: dict
 
 
 def _parts(folder: Path, **options: object) -> Parts:
-    config = TrainConfig(
-        encoder="timm:test_resnet", batch_size=COUNT, precision="fp32", layout="plain", weights="none", **options
-    )  # type: ignore[arg-type]
+    config = TrainConfig(encoder="timm:tiny_net", batch_size=COUNT, precision="fp32", layout="plain", weights="none", **options)  # type: ignore[arg-type]
     return make_parts(settings_of(config), SIZE, CLASSES, folder, CPU)
 
 

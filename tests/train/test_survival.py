@@ -19,7 +19,7 @@ from cxrlt_cli.train import batch_pipeline, loop, setup, validate
 from cxrlt_cli.train.first_checks import refuse_lost_state
 
 #: Three steps an epoch; with statistics of batch norms, and dropout.
-SMALL = [*TRAIN, "--encoder", "timm:test_resnet", "--epochs", "3"]
+SMALL = [*TRAIN, "--epochs", "3"]
 
 
 def _history(run: Path) -> list[dict[str, Any]]:
@@ -117,7 +117,7 @@ def test_a_step_that_is_not_finite_is_told_and_skipped(
     monkeypatch.setattr(batch_pipeline, "make_loss", broken)
     done = cxrlt(*SMALL, "--average", "ema:0.9")
     assert done.code == 0, done.err
-    run = tmp_path / "runs/test_resnet"
+    run = tmp_path / "runs/tiny_net"
     log = (run / "log.txt").read_text()
     assert "the loss is nan at step 2 (images i0" in log
     assert "the loss is inf at step 4" in log
@@ -150,7 +150,7 @@ def test_ranks_that_diverge_fail_together(cxrlt: Run, dataset: Path, tmp_path: P
     )
     assert [rank.code for rank in ranks] == [2, 2], ranks
     assert "and in the 19 steps before it" in ranks[0].err
-    assert not ranks[1].err
+    assert "error" not in ranks[1].err, "rank 0 says it for all"
 
 
 def test_tensorboard_that_is_not_installed(cxrlt: Run, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

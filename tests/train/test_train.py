@@ -45,7 +45,7 @@ def _same(first: Path, second: Path) -> bool:
 
 def test_what_a_run_leaves(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
     _train(cxrlt)
-    run = tmp_path / "runs/test_resnet"
+    run = tmp_path / "runs/tiny_net"
     assert sorted(path.name for path in run.iterdir()) == FILES
     history = _history(run)
     assert [epoch["epoch"] for epoch in history] == [1, 2]
@@ -72,7 +72,7 @@ def test_what_a_run_leaves(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
 
 def test_it_learns(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
     _train(cxrlt, "--epochs", "12", "--augment", "none")
-    history = _history(tmp_path / "runs/test_resnet")
+    history = _history(tmp_path / "runs/tiny_net")
     val = read_dataset(dataset).split("val")
     assert max(epoch["mAP"] for epoch in history) > 2 * val.targets.mean()
     assert history[-1]["train_loss"] < 0.75 * history[0]["train_loss"]
@@ -101,7 +101,7 @@ def test_the_papers_encoders_train(encoder: str, cxrlt: Run, dataset: Path, tmp_
 
 def test_bf16(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
     _train(cxrlt, "--precision", "bf16", "--epochs", "1")
-    assert all(weight.dtype != torch.bfloat16 for weight in _weights(tmp_path / "runs/test_resnet").values())
+    assert all(weight.dtype != torch.bfloat16 for weight in _weights(tmp_path / "runs/tiny_net").values())
 
 
 def test_hard_classes_come_from_the_newest_finished_run(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_hard_classes_come_from_the_newest_finished_run(cxrlt: Run, dataset: Pat
     first = _history(tmp_path / "runs/first")
     best = max(first, key=lambda epoch: epoch["mAP"])
     hard = sorted(CLASSES, key=lambda name: best["ap"][name])[:2]
-    config = json.loads((tmp_path / "runs/test_resnet-hard2x3/config.json").read_text())
+    config = json.loads((tmp_path / "runs/tiny_net-hard2x3/config.json").read_text())
     assert config["hard_classes"] == hard
     assert config["class_weights"] == {name: 3.0 if name in hard else 1.0 for name in CLASSES}
 
@@ -178,13 +178,13 @@ def test_resume_refuses_what_would_change_the_result(cxrlt: Run, dataset: Path, 
 
 def test_an_existing_run_is_refused_or_overwritten(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
     _train(cxrlt, "--epochs", "1")
-    before = (tmp_path / "runs/test_resnet/best.pt").read_bytes()
+    before = (tmp_path / "runs/tiny_net/best.pt").read_bytes()
     ended = cxrlt(*TRAIN, "--epochs", "1")
     assert ended.code == 2
     assert "--overwrite" in ended.err
-    assert (tmp_path / "runs/test_resnet/best.pt").read_bytes() == before
+    assert (tmp_path / "runs/tiny_net/best.pt").read_bytes() == before
     _train(cxrlt, "--epochs", "2", "--overwrite")
-    assert len(_history(tmp_path / "runs/test_resnet")) == 2
+    assert len(_history(tmp_path / "runs/tiny_net")) == 2
 
 
 def test_a_run_that_diverges_fails_with_the_images_named(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_run_that_diverges_fails_with_the_images_named(cxrlt: Run, dataset: Pa
     assert ended.err.count(": skipped") == 19, "each is told of, and the twentieth in a row ends the run"
     assert "and in the 19 steps before it" in ended.err
     assert "images i0" in ended.err
-    assert json.loads((tmp_path / "runs/test_resnet/status.json").read_text())["state"] == "failed"
+    assert json.loads((tmp_path / "runs/tiny_net/status.json").read_text())["state"] == "failed"
     ended = cxrlt(*TRAIN, "--lr", "1e30", "--batch-size", "64", "--name", "one-step")  # it shows in validation first
     assert ended.code == 2
     assert "validation scores are not finite: i0" in ended.err
@@ -250,7 +250,7 @@ def test_a_harmed_image_file_is_refused_before_a_run_is_made(cxrlt: Run, dataset
 
 def test_an_overwritten_run_is_kept_until_there_is_a_new_checkpoint(cxrlt: Run, dataset: Path, tmp_path: Path) -> None:
     _train(cxrlt, "--epochs", "1")
-    folder = tmp_path / "runs/test_resnet"
+    folder = tmp_path / "runs/tiny_net"
     (folder / "notes.txt").write_text("mine")
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     ended = cxrlt(*TRAIN, "--lr", "1e30", "--overwrite")
@@ -289,7 +289,7 @@ def test_classifiers_are_trained_again_on_a_frozen_encoder(cxrlt: Run, dataset: 
 def test_one_image_a_pass_before_a_batch_norm_is_refused_before_training(
     more: list[str], cxrlt: Run, dataset: Path, tmp_path: Path
 ) -> None:
-    ended = cxrlt(*TRAIN, "--encoder", "timm:test_resnet", *more)
+    ended = cxrlt(*TRAIN, "--encoder", "timm:tiny_net", *more)
     assert ended.code == 2
     assert "a batch norm gets a single value" in ended.err
     assert "--batch-size" in ended.err
