@@ -1,8 +1,8 @@
 """How long a small case takes from the command to its result, against another checkout, in turn on the same files.
 
-python benchmarks/start.py --against FOLDER [--rounds 5]
+python benchmarks/start.py --against FOLDER [--rounds 5] [--encoder resnet18]
 
-FOLDER is another checkout, as `git worktree add FOLDER REVISION` makes it. The case has 200 phantoms of 32 px and a ResNet-18.
+FOLDER is another checkout, as `git worktree add FOLDER REVISION` makes it. The case has 200 phantoms of 32 px.
 Seconds of processor time hardly depend on what else runs on the machine; wall time does.
 """
 
@@ -19,11 +19,11 @@ from statistics import median
 from cxrlt_cli.console import table
 
 HERE = Path(__file__).parents[1]
-NETWORK = ["--encoder", "resnet18", "--weights", "none", "--epochs", "1", "--precision", "fp32", "--layout", "plain"]
+NETWORK = ["--weights", "none", "--epochs", "1", "--precision", "fp32", "--layout", "plain"]
 COMMANDS = {
     "predict": ["predict", "small", "--overwrite"],
     "evaluate": ["evaluate", "--overwrite"],
-    "train": ["train", *NETWORK, "--name", "again", "--overwrite"],
+    "train": ["train", "--name", "again", "--overwrite", *NETWORK],
 }
 
 
@@ -41,11 +41,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--against", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--encoder", default="resnet18")
     given = parser.parse_args()
+    COMMANDS["train"] += ["--encoder", given.encoder]
     with tempfile.TemporaryDirectory() as name:
         workspace = Path(name)
         run(HERE, workspace, ["demo", ".", "--phantoms", "200", "--size", "32", "--data-only", "--overwrite"])
-        run(HERE, workspace, ["train", *NETWORK, "--name", "small"])
+        run(HERE, workspace, ["train", *NETWORK, "--encoder", given.encoder, "--name", "small"])
         run(HERE, workspace, ["predict", "small"])
         rows = []
         for command, arguments in COMMANDS.items():
