@@ -10,7 +10,6 @@ Contenders that are not installed are left out: torchxrayvision is no dependency
 
 import csv
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,6 +23,7 @@ import cv2
 import h5py
 import numpy as np
 import simplejpeg
+from command_cost import command_cost
 from PIL import Image
 
 from cxrlt_cli.artifacts.image_file import create_images
@@ -150,12 +150,9 @@ def _source(files: list[Path], folder: Path, count: int) -> Path:
 def _cache(table: Path, workspace: Path, size: int, *more: str) -> tuple[float, int]:
     """Seconds and peak resident bytes of the largest process of one `cxrlt cache`."""
     command = [sys.executable, "-m", "cxrlt_cli", "cache", "--source", f"table={table}", "--label-columns", "Edema"]
-    began = time.perf_counter()
-    script = "import resource, subprocess, sys; code = subprocess.call(sys.argv[1:]); "
-    script += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(code)"
     whole = [*command, "--size", str(size), "--workspace", str(workspace), "--overwrite", *more]
-    ended = subprocess.run([sys.executable, "-c", script, *whole], check=True, capture_output=True, text=True)
-    return time.perf_counter() - began, int(ended.stdout) * 1024
+    cost = command_cost(whole, table.parent)
+    return cost.wall, cost.memory
 
 
 def _decode_all(paths: list[Path]) -> int:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from command_cost import command_cost
 from PIL import Image
 
 from cxrlt_cli.artifacts.dataset import read_dataset
@@ -34,10 +35,6 @@ SIZE = 8  # px
 ROUNDS = 5
 SPACE = "cxr-lt-2023"
 _PARSE = "import sys, pandas; [pandas.read_csv(path) for path in sys.argv[1:]]"
-_MEASURED = (
-    "import resource, subprocess as s, sys; code = s.call(sys.argv[1:], stdout=s.DEVNULL, stderr=s.DEVNULL); "
-    "used = resource.getrusage(resource.RUSAGE_CHILDREN); print(used.ru_utime + used.ru_stime, used.ru_maxrss); sys.exit(code)"
-)
 
 
 def put(workspace: Path, source: SourceTable) -> None:
@@ -56,13 +53,6 @@ def put(workspace: Path, source: SourceTable) -> None:
     write_source_table(path.with_suffix(".parquet"), replace(source, header=header))
 
 
-def measured(command: list[str]) -> tuple[float, int]:
-    """Seconds of all cores, and peak resident bytes of a command."""
-    ended = subprocess.run([sys.executable, "-c", _MEASURED, *command], check=True, capture_output=True, text=True)
-    cpu, peak = ended.stdout.split()
-    return float(cpu), int(peak) * 1024
-
-
 def merged(workspace: Path, *options: str) -> list[str]:
     """The command."""
     program = [sys.executable, "-m", "cxrlt_cli", "merge", "--workspace", str(workspace), "--label-space", SPACE]
@@ -72,8 +62,8 @@ def merged(workspace: Path, *options: str) -> list[str]:
 def speed(tables: list[str], workspace: Path) -> None:
     """As commands, start-up and imports included, and within a process that has begun."""
     commands = {"pandas": [sys.executable, "-c", _PARSE, *tables], "cxrlt merge": merged(workspace)}
-    rounds = {name: [measured(command) for _ in range(ROUNDS)] for name, command in commands.items()}
-    whole = {name: median(cpu for cpu, _ in found) for name, found in rounds.items()}
+    rounds = {name: [command_cost(command, workspace) for _ in range(ROUNDS)] for name, command in commands.items()}
+    whole = {name: median(cost.processor for cost in found) for name, found in rounds.items()}
     print("\n| | processor seconds as a command | within a process | peak resident memory |\n| --- | --- | --- | --- |")
     work: dict[str, Any] = {
         "pandas": lambda: [pd.read_csv(table) for table in tables],
@@ -86,7 +76,7 @@ def speed(tables: list[str], workspace: Path) -> None:
             do()
             inside[name].append(time.process_time() - began)
     for name, found in rounds.items():
-        peak = max(peak for _, peak in found)
+        peak = max(cost.memory for cost in found)
         print(f"| {name} | {whole[name]:.2f} | {median(inside[name]):.2f} | {peak / 2**20:.0f} MiB |")
     ratios = [seconds["cxrlt merge"] / seconds["pandas"] for seconds in (whole, {n: median(t) for n, t in inside.items()})]
     print(f"\nmerge of parsing: {ratios[0]:.1f} as commands, {ratios[1]:.1f} within a process")

@@ -11,10 +11,8 @@ import argparse
 import csv
 import json
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import simplejpeg
+from command_cost import command_cost
 
 from cxrlt_cli.artifacts.dataset import read_dataset
 from cxrlt_cli.artifacts.image_file import create_images
@@ -105,24 +104,6 @@ def read_epoch(path: Path) -> None:
     print(pixels)
 
 
-#: The command is started from a small process: Linux counts the memory of the starting process into the peak.
-_MEASURED = (
-    "import resource, subprocess as s, sys; code = s.call(sys.argv[1:]); "
-    "used = resource.getrusage(resource.RUSAGE_CHILDREN); "
-    "open('used.txt', 'w').write(f'{used.ru_utime + used.ru_stime} {used.ru_maxrss}'); sys.exit(code)"
-)
-
-
-def measured(command: list[str], folder: Path) -> dict[str, float]:
-    """Seconds and peak resident memory of the largest process."""
-    began = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", _MEASURED, *command], cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)}: {done.stderr}")
-    processor, peak = map(float, (folder / "used.txt").read_text().split())
-    return {"wall_s": time.perf_counter() - began, "processor_s": processor, "peak_MiB": peak / 1024}
-
-
 def steps_of(folder: Path, count: int, wanted: list[str]) -> dict[str, Callable[[], list[str]]]:
     """Step -> a function that prepares it and returns its command."""
     program = [sys.executable, "-m", "cxrlt_cli"]
@@ -175,7 +156,9 @@ def main() -> None:
     for count in map(int, given.counts.split(",")):
         with tempfile.TemporaryDirectory() as name:
             for step, prepare in steps_of(Path(name), count, given.steps.split(",")).items():
-                rows.append({"step": step, "images": count, **measured(prepare(), Path(name))})
+                cost = command_cost(prepare(), Path(name))
+                spent = {"wall_s": cost.wall, "processor_s": cost.processor, "peak_MiB": cost.memory / 2**20}
+                rows.append({"step": step, "images": count, **spent})
                 write(rows, given.to)
                 print(rows[-1], flush=True)
 
