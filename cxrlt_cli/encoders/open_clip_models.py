@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cxrlt_cli.encoders.files import read_config, required_file
+from cxrlt_cli.encoders.import_timm import import_timm
 from cxrlt_cli.errors import UserError, listed, reason
 
 CONFIG = "open_clip_config.json"
@@ -119,6 +120,7 @@ def weights(folder: Path) -> dict[str, Tensor]:
 def import_open_clip() -> Any:
     """The library. Raises UserError where it is not installed."""
     try:
+        import_timm()  # open_clip imports it
         import open_clip
         import open_clip.transform
     except ImportError as error:
