@@ -91,6 +91,13 @@ def _architecture(run: PackedRun) -> tuple[str, str, str, str]:
     return str(spec["encoder"]), head, "" if count is None else f"{count:,}", str(run.checkpoint.epoch)
 
 
+def threshold_text(probability: float) -> str:
+    """Three decimals; none would be called positive at a threshold that is rounded to 1.000, and all at one of 0.000."""
+    if probability < 0.001:
+        return "below 0.001"
+    return "above 0.999" if probability > 0.999 else f"{probability:.3f}"
+
+
 def _classes(pack: Pack) -> Item:
     first = pack.runs[0].checkpoint
     texts = first.config.label_texts
@@ -99,13 +106,15 @@ def _classes(pack: Pack) -> Item:
         (
             name,
             listed(texts.prompts.get(name, []), _MOST_TEXTS) if texts else "",
-            f"{pack.thresholds[name]:.3f}" if name in pack.thresholds else "",
+            threshold_text(pack.thresholds[name]) if name in pack.thresholds else "",
         )
         for name in first.classes
     ]
     paragraphs = [f"Never trained on: {', '.join(held)}."] if held else []
     if pack.thresholds:
-        paragraphs.append("Threshold: the probability with the best F1 on the images of the evaluation or on validation.")
+        paragraphs.append(
+            "Threshold: the probability with the best F1 on the images of the evaluation or on validation; exact in pack.json."
+        )
     return Item("Classes", paragraphs, Table(("class", "text of the query", "threshold"), rows))
 
 

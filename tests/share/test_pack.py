@@ -21,6 +21,7 @@ from cxrlt_cli.artifacts.run import Run as RunFolder
 from cxrlt_cli.artifacts.run import RunStatus, write_status
 from cxrlt_cli.artifacts.run_config import read_best, write_best
 from cxrlt_cli.errors import UserError
+from cxrlt_cli.share.card import threshold_text
 from cxrlt_cli.share.traces import Traces, public_encoder, refuse_traces
 
 SECTIONS = ["Summary", "Data", "Reference standard", "Data partitions", "Model", "Training", "Evaluation", "Results",
@@ -262,3 +263,10 @@ def test_info_says_what_a_pack_is(cxrlt: Run, models: Path) -> None:
     (models / "other.zip").write_bytes((models / "packs/a.zip").read_bytes()[:500])
     damaged = cxrlt("info", "other.zip")
     assert (damaged.code, "is not a pack" in damaged.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "text"), [(0.5, "0.500"), (0.001, "0.001"), (4e-31, "below 0.001"), (0.9999999953, "above 0.999")]
+)
+def test_a_threshold_near_0_or_1_is_not_rounded_to_it(threshold: float, text: str) -> None:
+    assert threshold_text(threshold) == text

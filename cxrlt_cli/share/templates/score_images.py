@@ -106,5 +106,5 @@ print("file,class,logit,probability,threshold,positive")
 for path in sys.argv[1:]:
     for name, logit in zip(about["classes"], session.run(["logits"], {"images": square(path)})[0][0].tolist(), strict=True):
         probability, threshold = 1 / (1 + np.exp(-calibrated(name, logit))), about["thresholds"].get(name)
-        found = ("", "") if threshold is None else (f"{threshold:.6f}", int(probability >= threshold))
+        found = ("", "") if threshold is None else (f"{threshold:.6g}", int(probability >= threshold))
         print(f'"{path}","{name}",{logit:.6f},{probability:.6f},{found[0]},{found[1]}')
