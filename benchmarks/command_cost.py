@@ -1,4 +1,4 @@
-"""What a command costs, with all processes that it starts; the other benchmarks use it."""
+"""What a command costs, with the processes that it starts; other benchmarks use it."""
 
 import subprocess
 import sys
@@ -6,18 +6,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-#: The command is started from a small process, since Linux counts the memory of the starting process into the peak. Processes
-#: that outlive the command, as the server that forks its workers, become children of the small process (prctl 36), which waits
-#: for them: only those that were waited for are counted.
+#: The command is started from a small process: Linux counts the memory of the starting process into the peak.
 _STARTER = """
-import ctypes, os, resource, subprocess, sys
-ctypes.CDLL(None).prctl(36, 1)
+import resource, subprocess, sys
 code = subprocess.call(sys.argv[2:])
-try:
-    while True:
-        os.wait()
-except ChildProcessError:
-    pass
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
 open(sys.argv[1], "w").write(f"{used.ru_utime + used.ru_stime} {used.ru_maxrss}")
 sys.exit(code)

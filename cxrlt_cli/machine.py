@@ -1,19 +1,13 @@
-"""Cores and memory of this process, and processes that work for it."""
+"""Cores and memory of this process."""
 
 import ctypes
 import multiprocessing
 import os
-import tempfile
 import threading
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import resource_tracker
-from multiprocessing.context import BaseContext
 
 from cxrlt_cli.console import warn
 from cxrlt_cli.errors import UserError, reason
-
-#: The server that forks has a socket in the folder of temporary files, and a socket's path has at most 107 characters.
-_LONGEST_FOLDER = 70
 
 
 def cores() -> int:
@@ -58,32 +52,13 @@ def refused_semaphores() -> str:
     return ""
 
 
-def worker_context(module: str) -> BaseContext:
-    """How processes that run functions of a module are started, with what they need for it running already.
-
-    They are forked from one process that has imported the module, so that its imports take the time and memory of one process
-    however many there are: NumPy and OpenCV take half a second of a processor. Windows has no fork; each imports for itself.
-    """
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    if len(tempfile.gettempdir()) > _LONGEST_FOLDER:
-        resource_tracker.ensure_running()
-        return multiprocessing.get_context("spawn")
-    from multiprocessing import forkserver  # Windows cannot import it
-
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["cxrlt_cli.app", module])
-    forkserver.ensure_running()
-    return context
-
-
-def process_pool(count: int, module: str) -> Executor:
-    """A pool of processes for functions of a module; of threads, which is said, where processes cannot share a semaphore."""
+def process_pool(count: int) -> Executor:
+    """A pool of processes; of threads, which is said, where processes cannot share a semaphore."""
     refused = refused_semaphores()
     if refused:
         warn_of_threads(refused)
         return ThreadPoolExecutor(count)
-    return ProcessPoolExecutor(count, worker_context(module))
+    return ProcessPoolExecutor(count, multiprocessing.get_context("spawn"))
 
 
 def warn_of_threads(refused: str) -> None:

@@ -18,7 +18,7 @@ import typer
 from browser import Browser
 from forked_python import forked_python
 from PIL import Image
-from processes import Ended, ended, forked_subcommand, kill_all, run_server, start, start_ranks, wait_for  # noqa: F401 -- the tests import them from here
+from processes import Ended, ended, forked_subcommand, kill_all, start, start_ranks, wait_for  # noqa: F401 -- the tests import them from here
 from shared import copied, made_once
 
 from cxrlt_cli import subcommand
@@ -75,15 +75,11 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def quick() -> Iterator[None]:
-    """What costs time in each of a thousand commands and says nothing.
-
-    The options are built once, disks are not waited for, and one server forks all processes.
-    """
+    """What costs time in each of a thousand commands and says nothing: the options are built once, disks are not waited for."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(typer.main, "get_command", functools.cache(typer.main.get_command))
         for name in ("fsync", "fdatasync"):
             patch.setattr(os, name, lambda _: None)
-        patch.setattr("multiprocessing.forkserver.ensure_running", run_server)
         yield
     kill_all()
 

@@ -24,7 +24,6 @@ from cxrlt_cli import subcommand
 from cxrlt_cli.signals import StopRequest
 
 SERVER = multiprocessing.get_context("forkserver")
-_run_server = forkserver.ensure_running
 START = threading.Lock()  # `Process.start` also asks how earlier processes ended: two threads would read one answer
 
 
@@ -34,7 +33,7 @@ def run_server() -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *([before] if before else [])])
     SERVER.set_forkserver_preload(["preloaded"])
     try:
-        _run_server()
+        forkserver.ensure_running()
     finally:
         del os.environ["PYTHONPATH"]
         if before is not None:

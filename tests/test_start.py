@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-#: Slow to import, and needed by other commands, by with --compile only.
+#: Slow to import, and needed by other commands, or with --compile only.
 SLOW = {"torch", "torch._dynamo", "sympy", "triton", "transformers", "matplotlib"}
 
 #: `evaluate`, then what `predict`, `explain` and `train` do with torch; then what works as after a usual import of torchvision.

@@ -108,7 +108,7 @@ def write_hard_source(folder: Path, images: int, size: int, seed: int, workers: 
     (folder / LABEL_SPACE).write_text("\n".join(of.names) + "\n", encoding="utf-8")
     texts = [(finding.name, finding.prompt, finding.description) for finding in of.findings]
     write_csv(folder / LABEL_TEXTS, ["class", "prompt", "description"], texts)
-    with process_pool(workers, __name__) as pool:
+    with process_pool(workers) as pool:
         boxes = list(pool.map(partial(_write, size=size, of=of), drawings, chunksize=16))
     places = [(drawing.image, *astuple(box)) for drawing, found in zip(drawings, boxes, strict=True) for box in found]
     write_csv(folder / BOXES, ["image_id", "class", "x", "y", "w", "h"], places)

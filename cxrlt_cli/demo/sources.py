@@ -48,7 +48,7 @@ def write_sources(folder: Path, images: int, size: int, seed: int, workers: int,
     of_a = visits(round(images * _FRACTION_OF_A), rng, tail)
     of_b = visits(images - len(of_a), rng, tail)
     pictures = [*_hospital_a(folder / "hospital-a", of_a, rng, seed), *_hospital_b(folder / "hospital-b", of_b, rng, seed)]
-    with process_pool(workers, __name__) as pool:
+    with process_pool(workers) as pool:
         list(pool.map(partial(_write, size=size), pictures, chunksize=16))
     cut = pictures[len(_UNUSUAL)].path
     cut.write_bytes(cut.read_bytes()[:2000])

@@ -12,9 +12,9 @@ import torch
 def import_timm() -> Any:
     """The package timm.
 
-    It marks some functions of its networks as not to be compiled, and `torch.compiler.disable` imports torch._dynamo, which
-    takes as long as importing torch itself. During the import of timm the mark does not: nothing is compiled before
-    torch._dynamo is imported.
+    timm marks some methods of its networks as not to be compiled, by `torch.compiler.disable`. This imports torch._dynamo,
+    which takes as long as importing torch itself. Here the methods are marked later, at their first call after something else
+    has imported torch._dynamo: without it, nothing can be compiled.
 
     Raises:
         ImportError: timm is not installed.

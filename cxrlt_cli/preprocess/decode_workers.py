@@ -4,13 +4,14 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing.context import BaseContext
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 import cv2
@@ -18,8 +19,8 @@ import numpy as np
 
 from cxrlt_cli.artifacts.row_access import RowWriter
 from cxrlt_cli.artifacts.row_layout import Layout
-from cxrlt_cli.errors import UserError
-from cxrlt_cli.machine import cores, refused_semaphores, warn_of_threads, worker_context
+from cxrlt_cli.errors import UserError, reason
+from cxrlt_cli.machine import cores, refused_semaphores, warn_of_threads
 from cxrlt_cli.preprocess.image_hashes import hashes_of
 from cxrlt_cli.preprocess.remarks import Remark, UnreadableImageError
 from cxrlt_cli.preprocess.settings import PixelSettings, make_square
@@ -73,8 +74,7 @@ def decode_rows(layout: Layout, settings: PixelSettings, work: Work, workers: in
     try:
         with _workers(count, layout, settings, few=len(rows) <= _FEW) as (pool, decode):
             for block in blocks:
-                with _signals_wait():
-                    waiting.add(pool.submit(decode, block))
+                waiting.add(_submit(pool, decode, block))
                 if len(waiting) >= 3 * count:  # a bounded queue: memory does not grow with the number of images
                     finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                     yield from (future.result() for future in finished)
@@ -97,10 +97,9 @@ _Decode = Callable[[list[tuple[int, ImageFile]]], list[Decoded]]
 @contextmanager
 def _workers(count: int, layout: Layout, settings: PixelSettings, few: bool) -> Iterator[tuple[Executor, _Decode]]:
     """A pool and the function of its workers: processes, unless there are few images or the machine allows no semaphores."""
-    context: BaseContext | None = None
     if not few:
-        with _signals_wait():  # multiprocessing's own processes do not ignore SIGUSR1, which would kill them
-            context = worker_context(__name__)
+        with _signals_wait():  # multiprocessing's resource tracker ignores all of them except SIGUSR1, which would kill it
+            resource_tracker.ensure_running()
     refused = "" if few else refused_semaphores()
     if refused:
         warn_of_threads(refused)
@@ -112,9 +111,26 @@ def _workers(count: int, layout: Layout, settings: PixelSettings, few: bool) -> 
             held.callback(writer.close)
             pool, decode = ThreadPoolExecutor(count), partial(_decode_block, writer, settings)
         else:
-            pool, decode = ProcessPoolExecutor(count, context, _start, (layout, settings)), _decode
+            context = multiprocessing.get_context("spawn")
+            pool, decode = ProcessPoolExecutor(count, context, _start, (layout, settings, os.getpid())), _decode
         held.callback(pool.shutdown, cancel_futures=True)
-        yield pool, decode
+        others = set(multiprocessing.active_children())
+        try:
+            yield pool, decode
+        except BrokenProcessPool:
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.kill()  # the pool would wait for ever: its SIGTERM is ignored, and the lock of its queue may be lost
+            raise
+
+
+def _submit(pool: Executor, decode: _Decode, block: list[tuple[int, ImageFile]]) -> Future[list[Decoded]]:
+    """Hands a block to a pool, which may start a process. Raises UserError if it cannot."""
+    try:
+        with _signals_wait():
+            return pool.submit(decode, block)
+    except OSError as error:
+        hint = "give fewer --workers, or raise the limit of processes (ulimit -u); continue with --resume"
+        raise UserError(f"a decoding process cannot be started: {reason(error)}", hint) from error
 
 
 @contextmanager
@@ -137,22 +153,22 @@ _writer: RowWriter
 _settings: PixelSettings
 
 
-def _start(layout: Layout, settings: PixelSettings) -> None:
+def _start(layout: Layout, settings: PixelSettings, parent: int) -> None:
     global _writer, _settings
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     cv2.setNumThreads(1)  # the processes share the cores
     _writer, _settings = RowWriter(layout), settings
 
 
-def _end_with_parent() -> None:
-    """Ends this process when the one that started it is killed: the workers of a pool would wait for ever."""
-    if parent := multiprocessing.parent_process():
-        parent.join()
-        os._exit(1)
+def _end_with(parent: int) -> None:
+    """Ends this process when its parent is killed: the workers of a pool would wait for ever."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 def _decode(block: list[tuple[int, ImageFile]]) -> list[Decoded]:

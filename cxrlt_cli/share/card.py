@@ -92,7 +92,7 @@ def _architecture(run: PackedRun) -> tuple[str, str, str, str]:
 
 
 def threshold_text(probability: float) -> str:
-    """Three decimals; none would be called positive at a threshold that is rounded to 1.000, and all at one of 0.000."""
+    """Three decimals, or words where these would be 0.000 or 1.000: at such thresholds all images or none are positive."""
     if probability < 0.001:
         return "below 0.001"
     return "above 0.999" if probability > 0.999 else f"{probability:.3f}"

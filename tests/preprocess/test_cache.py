@@ -3,7 +3,6 @@
 import csv
 import json
 import re
-import tempfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +19,6 @@ from cxrlt_cli.artifacts.failures import read_failures
 from cxrlt_cli.artifacts.image_pixels import ImageReader
 from cxrlt_cli.artifacts.source_table import read_source_table
 from cxrlt_cli.labels.spaces import read_space
-from cxrlt_cli.machine import worker_context
 from cxrlt_cli.preprocess.remarks import UnreadableImageError
 from cxrlt_cli.preprocess.settings import PixelSettings, Square, make_square, read_square
 
@@ -341,18 +339,6 @@ def test_without_semaphores_threads_decode(
     assert (
         f"no semaphore can be made in /dev/shm ({error})" in json.loads(cxrlt("check", "--json").out)["shared memory"]["found"]
     )
-
-
-def test_a_long_path_of_temporary_files(cxrlt: Run, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A socket's path may have 107 characters: processes are then started one by one instead of forked by a server."""
-    long = tmp_path / ("of-a-job-" * 10)
-    long.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(long))
-    monkeypatch.setattr("cxrlt_cli.preprocess.decode_workers._FEW", 8)
-    assert worker_context("cxrlt_cli.machine").get_start_method() == "spawn"
-    ended = cxrlt(*_cache(pictures))
-    assert ended.code == 0, ended.err
-    assert len(read_source_table(tmp_path / "images/pictures.parquet").table) == 96
 
 
 def _huge(path: Path) -> None:

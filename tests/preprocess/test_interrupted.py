@@ -1,5 +1,6 @@
 """`cxrlt cache` interrupted: by kills at any moment and by signals."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -11,13 +12,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import CACHE, CLASSES, start
+from conftest import CACHE, CLASSES, Run, start
 from PIL import Image
 
+from cxrlt_cli.artifacts.image_file import create_images
 from cxrlt_cli.artifacts.image_pixels import ImageReader
 from cxrlt_cli.artifacts.row_access import RowWriter
 from cxrlt_cli.artifacts.source_table import read_source_table
+from cxrlt_cli.errors import UserError
 from cxrlt_cli.preprocess import cache
+from cxrlt_cli.preprocess.decode_workers import ImageFile, decode_rows
 from cxrlt_cli.preprocess.settings import PixelSettings, read_square
 
 
@@ -165,19 +169,45 @@ def test_a_signal_to_all_processes_while_they_start(
 def test_workers_end_with_their_parent(many: Path, tmp_path: Path) -> None:
     process = start(*_cache(many), cwd=tmp_path)
     _until(100, (tmp_path / "images/pictures.h5.part").exists)
-    _until(10, lambda: len(_descendants(process.pid)) >= 3)  # the server that forks, and two workers
-    descendants = _descendants(process.pid)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     process.kill()
     process.wait()
-    _until(10, lambda: not any(_alive(descendant) for descendant in descendants))
+    _until(10, lambda: not any(_alive(int(child)) for child in children))
 
 
-def _descendants(pid: int) -> list[int]:
-    try:
-        children = list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-    return [descendant for child in children for descendant in [child, *_descendants(child)]]
+@pytest.mark.parametrize("seconds", [0.3, 0.5])
+def test_a_worker_that_is_killed_ends_the_command(
+    seconds: float, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the memory is full. It may hold the lock of the queue that another worker, which has just started, waits for."""
+    files = [ImageFile(path) for path in sorted((pictures / "pictures").iterdir())]
+    layout = create_images(tmp_path / "x.h5", [file.path.name for file in files], 32, PixelSettings(32).saved(), {})
+    monkeypatch.setattr("cxrlt_cli.preprocess.decode_workers._FEW", 8)
+
+    def files_of(rows: np.ndarray) -> list[ImageFile]:
+        if rows[0] in (16, 32):
+            time.sleep(seconds)
+        if rows[0] == 32:
+            min(multiprocessing.active_children(), key=lambda worker: worker.pid or 0).kill()
+        return [files[row] for row in rows]
+
+    with pytest.raises(UserError, match="a decoding process was killed"):
+        list(decode_rows(layout, PixelSettings(32), (np.arange(96), files_of), 2))
+    assert not multiprocessing.active_children()
+
+
+def test_a_process_that_cannot_be_started_is_said(
+    cxrlt: Run, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("cxrlt_cli.preprocess.decode_workers._FEW", 8)
+    monkeypatch.setattr("concurrent.futures.process.ProcessPoolExecutor.submit", refuse)
+    ended = cxrlt(*_cache(pictures))
+    assert ended.code == 2
+    assert "a decoding process cannot be started: [Errno 11] Resource temporarily unavailable" in ended.err
+    assert "ulimit -u" in ended.err
 
 
 def _alive(pid: int) -> bool:
