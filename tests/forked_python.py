@@ -77,8 +77,8 @@ def _fork(connection: socket.socket) -> None:
         streams = [f"/proc/{asked['pid']}/fd/{number}" for number in (1, 2)]
         given = (asked["name"], asked["arguments"], asked["cwd"], asked["environment"], streams)
         process = SERVER.Process(target=run_module, args=given)
-        run_server()
         with START:
+            run_server()
             process.start()
         try:
             connection.sendall(f"{process.pid}\n".encode())

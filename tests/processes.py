@@ -24,11 +24,15 @@ from cxrlt_cli import subcommand
 from cxrlt_cli.signals import StopRequest
 
 SERVER = multiprocessing.get_context("forkserver")
-START = threading.Lock()  # `Process.start` also asks how earlier processes ended: two threads would read one answer
+#: Held to start a process: `Process.start` also asks how earlier ones ended, and two threads would read one answer.
+START = threading.Lock()
 
 
 def run_server() -> None:
-    """Starts the server, if it does not run. It finds `preloaded` on a path that its processes do not keep."""
+    """Starts the server, if it does not run; to be called with `START` held, since it changes the environment meanwhile.
+
+    The server finds `preloaded` on a path that its processes do not keep.
+    """
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *([before] if before else [])])
     SERVER.set_forkserver_preload(["preloaded"])
@@ -93,8 +97,8 @@ class Process:
             path.touch()
         given = ("cxrlt_cli", list(map(str, arguments)), cwd, environment, list(map(str, self._files)), first)
         self._process = SERVER.Process(target=run_module, args=given)
-        run_server()
         with START:
+            run_server()
             self._process.start()
         self.pid = self._process.pid or 0
         _started.append(self)

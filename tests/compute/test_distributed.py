@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import CACHE, TRAIN, TRAIN_BY_IMAGE, Run, classes_file, ended, start_ranks, wait_for
-from processes import SERVER, run_server
+from processes import SERVER, START, run_server
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.distributed import distributed_c10d
 
@@ -191,7 +191,8 @@ def test_ranks_exchange_json_and_numbers_and_never_pickles() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    run_server()
+    with START:
+        run_server()
     processes = [SERVER.Process(target=_exchange, args=(rank, port)) for rank in range(2)]
     for process in processes:
         process.start()
