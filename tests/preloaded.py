@@ -2,6 +2,8 @@
 
 import gc
 
+import pyarrow.parquet  # noqa: F401
+import pydantic  # noqa: F401
 import scipy.stats  # noqa: F401
 
 import cxrlt_cli.app

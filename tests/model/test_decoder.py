@@ -95,7 +95,7 @@ def _gradients(config: TrainConfig) -> tuple[Tensor, dict[str, Tensor]]:
 @pytest.mark.parametrize(
     "options",
     [
-        {"encoder": "resnet18"},
+        {},
         {"encoder": "timm:test_resnet", "decoder_layers": 3, "decoder_positions": "sine", "seed": 4},
         {"encoder": "timm:test_resnet", "queries": "learned"},
         {"encoder": "timm:test_resnet", "queries": "tuned", "label_attention": "off", "decoder_layers": 2},

@@ -150,7 +150,7 @@ def test_ranks_that_diverge_fail_together(cxrlt: Run, dataset: Path, tmp_path: P
     )
     assert [rank.code for rank in ranks] == [2, 2], ranks
     assert "and in the 19 steps before it" in ranks[0].err
-    assert "error" not in ranks[1].err, "rank 0 says it for all"
+    assert not [line for line in ranks[1].err.splitlines() if not line.startswith("[rank1]:[W")], "but for torch's own warnings"
 
 
 def test_tensorboard_that_is_not_installed(cxrlt: Run, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
